@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cache.c - a set-associative cache, as in a processor.
+ *
+ * A key belongs to one set of WAYS slots.  Each slot has a sequence number:
+ *
+ *  state    seq   key        who may change the words
+ *  EMPTY    even  0          nobody
+ *  LOADING  odd   the slice  the loader, after it has read the file
+ *  READY    even  the slice  nobody
+ *
+ *  EMPTY -> LOADING, READY -> LOADING (the old slice is evicted): under the
+ *  lock of the set.  LOADING -> READY, LOADING -> EMPTY (the read failed): by
+ *  the loader, under the lock again, which then wakes those who wait for it.
+ *
+ * A reader notes an even seq, reads words, and compares: any change of the
+ * slot in between makes the two differ.  Words are loaded with acquire and
+ * stored with release, so neither can pass its seq.
+ *
+ * A slot's memory is taken when the slot is first used, from a budget that all
+ * images share.  When that is spent, a set makes do with the slots it has, but
+ * may still have one, up to a second limit; beyond that its slices are read
+ * anew each time, into memory of the thread.  So a chain of many large images
+ * becomes slow, never large.
+ *
+ * Dirty slices will be a fourth state, DIRTY: even, words changed one at a
+ * time under the lock of the set, not evicted before they are written back.
+ */
+#include "cache.h"
+
+#include <errno.h>
+
+#include "fail.h"
+#include "lock.h"
+#include "range.h"
+
+enum { WAYS = 8, LOCKS = 16, BEYOND_LIMIT = 32 << 20 };
+
+struct slot {
+	atomic_uint seq;
+	atomic_bool recent;   /* found since the hand last passed by */
+	struct be64 *words;   /* set once, before the first key */
+};
+
+struct set {
+	_Atomic uint64_t key[WAYS];
+	struct slot slot[WAYS];
+	unsigned int hand; /* its lock */
+};
+
+struct qc_cache {
+	struct qc_file *file;
+	struct qc_budget *budget;
+	uint32_t slice_bytes;
+	unsigned int shift; /* of the hash, to the index of a set */
+	struct set *sets;
+	uint64_t nsets;
+	struct qc_mutex lock[LOCKS];	/* set i has lock i % LOCKS */
+	pthread_cond_t loaded[LOCKS];
+};
+
+static uint64_t set_index(const struct qc_cache *c, uint64_t key)
+{
+	/* Fibonacci hashing: neighbours spread over all sets. */
+	uint64_t h = key / 512 * UINT64_C(0x9e3779b97f4a7c15);
+
+	return c->shift == 64 ? 0 : h >> c->shift;
+}
+
+qc_err qc_cache_new(struct qc_file *f, uint32_t slice_bytes, uint64_t most,
+		    struct qc_budget *budget, struct qc_cache **out)
+{
+	uint64_t want = min_u64(most, atomic_load(&budget->limit) / slice_bytes) / WAYS;
+	struct qc_cache *c = calloc(1, sizeof(*c));
+
+	assert(slice_bytes <= QC_SLICE_MAX);
+	if (!c)
+		return -ENOMEM;
+	c->file = f;
+	c->budget = budget;
+	c->slice_bytes = slice_bytes;
+	c->shift = 64;
+	for (c->nsets = 1; c->nsets <= want; c->nsets *= 2)
+		c->shift--;
+	c->sets = calloc(c->nsets, sizeof(*c->sets));
+	if (!c->sets) {
+		free(c);
+		return -ENOMEM;
+	}
+	for (int i = 0; i < LOCKS; i++) {
+		qc_mutex_init(&c->lock[i], QC_RANK_SLOT);
+		pthread_cond_init(&c->loaded[i], NULL);
+	}
+	*out = c;
+	return 0;
+}
+
+void qc_cache_free(struct qc_cache *c)
+{
+	if (!c)
+		return;
+	for (uint64_t i = 0; i < c->nsets; i++) {
+		for (int w = 0; w < WAYS; w++) {
+			if (!c->sets[i].slot[w].words)
+				continue;
+			atomic_fetch_sub(&c->budget->used, c->slice_bytes);
+			free(c->sets[i].slot[w].words);
+		}
+	}
+	for (int i = 0; i < LOCKS; i++) {
+		pthread_cond_destroy(&c->loaded[i]);
+		qc_mutex_destroy(&c->lock[i]);
+	}
+	free(c->sets);
+	free(c);
+}
+
+/* Finds the slice if it is READY; no lock needed. */
+static bool find(struct set *s, uint64_t key, struct qc_view *out)
+{
+	for (int w = 0; w < WAYS; w++) {
+		struct slot *slot = &s->slot[w];
+
+		if (atomic_load_explicit(&s->key[w], memory_order_acquire) != key)
+			continue;
+		out->seen = atomic_load_explicit(&slot->seq, memory_order_acquire);
+		/* The key again: the slot may have changed hands in between. */
+		if (out->seen & 1 ||
+		    atomic_load_explicit(&s->key[w], memory_order_acquire) != key)
+			continue;
+		out->seq = &slot->seq;
+		out->words = slot->words;
+		if (!atomic_load_explicit(&slot->recent, memory_order_relaxed))
+			atomic_store_explicit(&slot->recent, true, memory_order_relaxed);
+		return true;
+	}
+	return false;
+}
+
+static bool is_loading(struct set *s, uint64_t key)
+{
+	for (int w = 0; w < WAYS; w++)
+		if (s->key[w] == key && s->slot[w].seq & 1)
+			return true;
+	return false;
+}
+
+static bool give_memory(struct qc_cache *c, struct slot *slot, bool is_first)
+{
+	uint64_t bytes = c->slice_bytes;
+	uint64_t limit = atomic_load(&c->budget->limit) + (is_first ? BEYOND_LIMIT : 0);
+
+	if (atomic_fetch_add(&c->budget->used, bytes) + bytes > limit) {
+		atomic_fetch_sub(&c->budget->used, bytes);
+		return false;
+	}
+	slot->words = calloc(bytes / 8, sizeof(*slot->words));
+	if (!slot->words)
+		atomic_fetch_sub(&c->budget->used, bytes);
+	return slot->words;
+}
+
+/* A slot to load into: a new one where the budget allows, else the next that
+ * nobody has used of late.  NULL if the set may have none, or if all of its
+ * slots are loading, which *wait tells apart. */
+static struct slot *choose(struct qc_cache *c, struct set *s, bool *wait)
+{
+	bool any = false;
+
+	*wait = false;
+	for (int w = 0; w < WAYS; w++) {
+		if (s->slot[w].words) {
+			any = true;
+			continue;
+		}
+		if (give_memory(c, &s->slot[w], !any))
+			return &s->slot[w];
+		break;
+	}
+	if (!any)
+		return NULL;
+	for (int turn = 0; turn < 2 * WAYS; turn++) {
+		struct slot *slot = &s->slot[s->hand++ % WAYS];
+
+		if (!slot->words || slot->seq & 1)
+			continue;
+		if (!atomic_exchange(&slot->recent, false) || turn >= WAYS)
+			return slot;
+	}
+	*wait = true;
+	return NULL;
+}
+
+static qc_err load(struct qc_cache *c, uint64_t key, struct be64 *words)
+{
+	uint8_t bytes[QC_SLICE_MAX];
+	size_t got;
+	qc_err r;
+
+	atomic_fetch_add_explicit(&c->budget->loads, 1, memory_order_relaxed);
+	if (FAIL_POINT("cache.load"))
+		return -EIO;
+	r = qc_file_read(c->file, key, bytes, c->slice_bytes, &got);
+	if (r)
+		return r;
+	if (!got)
+		return -EIO; /* tables do not lie beyond the end of the file */
+	for (size_t i = 0; i < c->slice_bytes / 8; i++)
+		be64_copy(&words[i], bytes + 8 * i);
+	return 0;
+}
+
+/* -ENOBUFS if there is no memory for it. */
+static qc_err find_or_load(struct qc_cache *c, struct set *s, uint64_t key, size_t l,
+			   struct qc_view *out) NEEDS(&c->lock[l])
+{
+	while (!find(s, key, out)) {
+		bool wait = is_loading(s, key);
+		struct slot *slot = wait ? NULL : choose(c, s, &wait);
+		qc_err r;
+
+		if (wait) {
+			qc_wait(&c->loaded[l], &c->lock[l]);
+			continue;
+		}
+		if (!slot)
+			return -ENOBUFS;
+		slot->seq++; /* LOADING */
+		s->key[slot - s->slot] = key;
+		qc_unlock(&c->lock[l]);
+		r = load(c, key, slot->words);
+		qc_lock(&c->lock[l]);
+		if (r)
+			s->key[slot - s->slot] = 0;
+		slot->seq++; /* READY, or EMPTY */
+		pthread_cond_broadcast(&c->loaded[l]);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static qc_err view_uncached(struct qc_cache *c, uint64_t key, struct qc_view *out)
+{
+	static _Thread_local struct be64 words[QC_SLICE_MAX / 8];
+	static const atomic_uint never_changes;
+
+	*out = (struct qc_view){ .words = words, .seq = &never_changes };
+	return load(c, key, words);
+}
+
+qc_err qc_cache_view(struct qc_cache *c, uint64_t key, struct qc_view *out)
+{
+	uint64_t i = set_index(c, key);
+	size_t l = i % LOCKS;
+	qc_err r;
+
+	if (find(&c->sets[i], key, out))
+		return 0;
+	qc_lock(&c->lock[l]);
+	r = find_or_load(c, &c->sets[i], key, l, out);
+	qc_unlock(&c->lock[l]);
+	return r == -ENOBUFS ? view_uncached(c, key, out) : r;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cache.h - slices of the mapping tables of one image file, in bounded memory.
+ *
+ * A slice is a few kilobytes of an L1 or L2 table.  Who finds one takes no
+ * lock and writes to no memory that others read: it reads the entries, and
+ * then asks whether they were all of that slice (qc_view_valid).  Only who
+ * misses takes the lock of a few slots, and not while it reads the file.
+ */
+#ifndef QC_CACHE_H
+#define QC_CACHE_H
+
+#include "be.h"
+#include "io.h"
+
+enum { QC_SLICE_MAX = 4096 };
+
+struct qc_cache;
+
+/* Memory that all caches of a program share out. */
+struct qc_budget {
+	_Atomic uint64_t used, limit; /* bytes */
+	_Atomic uint64_t loads;	      /* slices read, for the counters */
+};
+
+/* `most`: the slices that the image can have, so that small images get small
+ * caches. */
+qc_err qc_cache_new(struct qc_file *f, uint32_t slice_bytes, uint64_t most,
+		    struct qc_budget *budget, struct qc_cache **out);
+void qc_cache_free(struct qc_cache *c);
+
+struct qc_view {
+	const struct be64 *words;
+	const atomic_uint *seq;
+	unsigned int seen;
+};
+
+/* The slice of the file at offset `key`, which is not 0.  The bytes of a table
+ * may end before the slice does, and the file, too: -EIO only if it ends
+ * before the slice begins.  A thread looks through one view at a time. */
+qc_err qc_cache_view(struct qc_cache *c, uint64_t key, struct qc_view *out);
+
+/* Whether all words that were read through the view were those of its slice.
+ * If not, look again. */
+static inline bool qc_view_valid(const struct qc_view *v)
+{
+	return atomic_load_explicit(v->seq, memory_order_relaxed) == v->seen;
+}
+
+#endif

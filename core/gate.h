@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gate.h - know when every request that began before now has ended.
+ *
+ * A request is inside the gate from its first table lookup to its last byte of
+ * data, so what it looked up stays true for as long: a host cluster that is
+ * unlinked meanwhile is not punched or given away before gate_wait() has seen
+ * the request leave.  Requests never wait for a gate_wait() that is going on.
+ *
+ * Requests are counted per thread group (a shard, on a cache line of its own),
+ * since a counter that all threads share would be the slowest part of a read.
+ */
+#ifndef QC_GATE_H
+#define QC_GATE_H
+
+#include <stdatomic.h>
+
+#include "lock.h"
+
+enum { QC_GATE_SHARDS = 8 };
+
+struct qc_gate {
+	atomic_uint side; /* newcomers count on this one */
+	atomic_uint waiting;
+	struct qc_mutex waiters; /* one gate_wait at a time */
+	pthread_mutex_t lock;	 /* with `left` only */
+	pthread_cond_t left;
+	struct qc_gate_shard {
+		_Alignas(64) atomic_uint inside[2];
+	} shard[QC_GATE_SHARDS];
+};
+
+struct qc_gate_pass {
+	unsigned int shard, side;
+};
+
+void qc_gate_init(struct qc_gate *g);
+void qc_gate_destroy(struct qc_gate *g); /* nobody is inside any more */
+
+struct qc_gate_pass qc_gate_enter(struct qc_gate *g);
+void qc_gate_leave(struct qc_gate *g, struct qc_gate_pass pass);
+
+/* Returns when all who were inside at the call have left.  Never to be called
+ * from inside. */
+void qc_gate_wait(struct qc_gate *g);
+
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+#include "image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "be.h"
+#include "range.h"
+
+bool qc_is_image(int fd)
+{
+	uint8_t magic[4];
+
+	return pread(fd, magic, sizeof(magic), 0) == sizeof(magic) &&
+	       be32_at(magic) == QCOW_MAGIC;
+}
+
+/* ---- the chain ------------------------------------------------------------ */
+
+static qc_err start_place(const struct qc_source *src, struct qc_place *p,
+			  struct qc_reason *why)
+{
+	char self[40];
+	struct stat st;
+
+	*p = QC_PLACE_NONE;
+	if (fstat(src->fd, &st) || !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
+		return qc_refuse(why, -EMEDIUMTYPE, "not a regular file");
+	/* An open file of its own, since its locks belong to that. */
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", src->fd);
+	p->fd = open(self, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	p->dirfd = p->fd < 0 ? -1 : fcntl(src->dirfd, F_DUPFD_CLOEXEC, 0);
+	if (p->dirfd < 0)
+		return qc_refuse(why, -errno, "%s", strerror(errno));
+	p->dir = strdup(src->dir);
+	p->name = strdup(src->name);
+	return p->dir && p->name ? 0 : qc_refuse(why, -ENOMEM, "out of memory");
+}
+
+static qc_err declared_format(const char *name, enum qc_expect *out, struct qc_reason *why)
+{
+	static const struct {
+		const char *name;
+		enum qc_expect expect;
+	} known[] = {
+		{ "", QC_EXPECT_NOTHING },
+		{ "qcow", QC_EXPECT_QCOW1 },
+		{ "qcow2", QC_EXPECT_QCOW2 },
+		{ "raw", QC_EXPECT_RAW },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (!strcmp(name, known[i].name)) {
+			*out = known[i].expect;
+			return 0;
+		}
+	}
+	return qc_refuse(why, -ENOTSUP, "its backing file has the unknown format '%s'", name);
+}
+
+static bool is_in_chain(const struct qc_image *img, const struct qc_layer *l)
+{
+	for (unsigned int i = 0; i < img->depth; i++)
+		if (img->layer[i]->facts.dev == l->facts.dev &&
+		    img->layer[i]->facts.ino == l->facts.ino)
+			return true;
+	return false;
+}
+
+/* Takes the layer of the file at `place` into the chain. */
+static qc_err push(struct qc_image *img, struct qc_place *place, enum qc_expect expect,
+		   struct qc_reason *why)
+{
+	unsigned int flags = img->peeked ? QC_OPEN_PEEK : 0;
+	struct qc_layer *l;
+	qc_err r;
+
+	if (img->depth == CHAIN_MAX)
+		return qc_refuse(why, -ELOOP, "the chain is longer than %d files", CHAIN_MAX);
+	r = qc_shelf_take(img->ctx, place, expect, flags, &l, why);
+	if (r)
+		return r;
+	if (is_in_chain(img, l)) {
+		qc_shelf_give_back(l);
+		return qc_refuse(why, -ELOOP, "the chain is a loop: this file is in it already");
+	}
+	img->layer[img->depth++] = l;
+	return 0;
+}
+
+/* Replaces place by that of the backing file of the lowest layer. */
+static qc_err follow(struct qc_image *img, struct qc_place *place, bool guessed,
+		     enum qc_expect *expect, struct qc_reason *why)
+{
+	const struct qc_header *h = &img->layer[img->depth - 1]->head;
+	struct qc_place next;
+	qc_err r;
+
+	if (guessed && img->ctx->policy.refs != QC_REFS_ANY)
+		return qc_refuse(why, -EACCES,
+				 "its backing file '%s' is not opened, as the format of this image "
+				 "was not declared (backing=any allows it)", h->backing);
+	r = declared_format(h->backing_format, expect, why);
+	if (!r)
+		r = qc_refer(&img->ctx->policy, "backing file", place, h->backing, &next, why);
+	if (r)
+		return r;
+	qc_place_drop(place);
+	*place = next;
+	return 0;
+}
+
+static void blame(const struct qc_place *place, struct qc_reason *why)
+{
+	AUTO_FREE char *what = NULL;
+
+	if (asprintf(&what, "backing file %s/%s", place->dir, place->name) < 0)
+		what = NULL;
+	else
+		qc_reason_prefix(why, what);
+}
+
+static qc_err open_chain(struct qc_image *img, struct qc_place *place, struct qc_reason *why)
+{
+	enum qc_expect expect = QC_EXPECT_QCOW;
+
+	for (;;) {
+		bool guessed = expect == QC_EXPECT_NOTHING;
+		qc_err r = push(img, place, expect, why);
+
+		if (!r && !*img->layer[img->depth - 1]->head.backing)
+			return 0;
+		if (!r)
+			r = follow(img, place, guessed, &expect, why);
+		if (!r)
+			continue;
+		if (img->depth > 1 || (img->depth == 1 && expect != QC_EXPECT_QCOW))
+			blame(place, why);
+		return r;
+	}
+}
+
+static void warn_of_encrypted(struct qc_image *img)
+{
+	for (unsigned int i = 1; i < img->depth; i++)
+		if (img->layer[i]->head.crypt)
+			qc_log(&img->ctx->log, QC_LOG_WARN,
+			       "%s: backing file %s is encrypted: what lies only there cannot be read",
+			       img->layer[0]->path, img->layer[i]->path);
+}
+
+static qc_err refuse_encrypted(const struct qc_header *h, struct qc_reason *why)
+{
+	if (!h->crypt)
+		return 0;
+	qc_refuse(why, -EACCES, "encrypted (%s), and there is no key for it",
+		  h->crypt == CRYPT_LUKS ? "LUKS" : "AES");
+	why->cause = QC_CAUSE_KEY;
+	return -EACCES;
+}
+
+qc_err qc_open(struct qc_context *ctx, const struct qc_source *src, unsigned int flags,
+	       struct qc_image **out, struct qc_reason *why)
+{
+	struct qc_image *img = calloc(1, sizeof(*img));
+	struct qc_place place = QC_PLACE_NONE;
+	qc_err r;
+
+	if (!img)
+		return qc_refuse(why, -ENOMEM, "out of memory");
+	img->ctx = ctx;
+	img->peeked = flags & QC_OPEN_PEEK;
+	if (!img->peeked)
+		qc_context_images(ctx, 1);
+	r = start_place(src, &place, why);
+	if (!r)
+		r = open_chain(img, &place, why);
+	qc_place_drop(&place);
+	if (!r)
+		r = refuse_encrypted(&img->layer[0]->head, why);
+	if (r) {
+		qc_close(img);
+		return r;
+	}
+	if (!img->peeked)
+		warn_of_encrypted(img);
+	*out = img;
+	return 0;
+}
+
+void qc_close(struct qc_image *img)
+{
+	for (unsigned int i = 0; i < img->depth; i++)
+		qc_shelf_give_back(img->layer[i]);
+	if (!img->peeked)
+		qc_context_images(img->ctx, -1);
+	free(img);
+}
+
+/* ---- facts ---------------------------------------------------------------- */
+
+uint64_t qc_size(const struct qc_image *img)
+{
+	return img->layer[0]->size;
+}
+
+unsigned int qc_depth(const struct qc_image *img)
+{
+	return img->depth;
+}
+
+uint32_t qc_cluster_size(const struct qc_image *img)
+{
+	return (uint32_t)geom_cluster(&img->layer[0]->head.geom);
+}
+
+static uint64_t fnv(uint64_t hash, const struct qc_file_facts *f)
+{
+	uint64_t v[] = { f->dev, f->ino, f->size, (uint64_t)f->mtime_ns, (uint64_t)f->ctime_ns };
+	const uint8_t *p = (const uint8_t *)v;
+
+	for (size_t i = 0; i < sizeof(v); i++)
+		hash = (hash ^ p[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+void qc_stamp(const struct qc_image *img, struct qc_stamp *out)
+{
+	*out = (struct qc_stamp){ UINT64_C(0xcbf29ce484222325), true };
+	for (unsigned int i = 0; i < img->depth; i++) {
+		const struct qc_layer *l = img->layer[i];
+
+		out->hash = fnv(fnv(out->hash, &l->facts), &l->data_facts);
+		out->settled = out->settled && l->settled;
+	}
+}
+
+/* ---- the way down --------------------------------------------------------- */
+
+qc_err qc_walk_step(struct qc_walk *w, struct qc_step *out)
+{
+	while (w->depth > 0 && w->end[w->depth] <= w->at)
+		w->depth--;
+	for (;;) {
+		struct qc_layer *l = w->img->layer[w->depth];
+		uint64_t max = range_clamp(w->at, w->end[w->depth] - w->at, l->size);
+		qc_err r;
+
+		out->layer = l;
+		out->x = (struct qc_map_extent){ QC_ZERO, w->end[w->depth] - w->at, { 0 }, 0 };
+		if (!max) /* a layer ends: zeros, whatever is below */
+			break;
+		if (atomic_load_explicit(&l->stale, memory_order_relaxed))
+			return -ESTALE;
+		r = qc_map_lookup(l, (struct goff){ w->at }, max, &out->x);
+		if (r)
+			return r;
+		if (out->x.kind != QC_ABSENT)
+			break;
+		out->x.kind = QC_ZERO;
+		if (w->depth + 1 == w->img->depth)
+			break;
+		w->end[++w->depth] = w->at + out->x.len;
+	}
+	w->at += out->x.len;
+	return 0;
+}

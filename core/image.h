@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * image.h - an open image: its chain of layers, and the way down through it.
+ */
+#ifndef QC_IMAGE_H
+#define QC_IMAGE_H
+
+#include "context.h"
+#include "map.h"
+
+struct qc_image {
+	struct qc_context *ctx;
+	bool peeked;
+	unsigned int depth;
+	struct qc_layer *layer[CHAIN_MAX]; /* [0] is the image itself */
+};
+
+/*
+ * A walk over a stretch of the disk.  At each offset it asks layer after layer,
+ * and stays in the lower one for as long as those above it have nothing to say;
+ * so a long hole in an overlay costs its lookups once, and no stack.
+ */
+struct qc_walk {
+	struct qc_image *img;
+	uint64_t at;
+	unsigned int depth;
+	uint64_t end[CHAIN_MAX]; /* layers above i are absent up to end[i] */
+};
+
+struct qc_step {
+	struct qc_layer *layer;
+	struct qc_map_extent x; /* never QC_ABSENT */
+};
+
+static inline void qc_walk_begin(struct qc_walk *w, struct qc_image *img, uint64_t off,
+				 uint64_t end)
+{
+	w->img = img;
+	w->at = off;
+	w->depth = 0;
+	w->end[0] = end;
+}
+
+/* The run at w->at, and moves behind it.  w->at < end of the walk. */
+qc_err qc_walk_step(struct qc_walk *w, struct qc_step *out);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+#include "io.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fail.h"
+#include "range.h"
+
+struct fd_file {
+	struct qc_file file;
+	int fd;
+	bool block; /* a block device, of which fstat tells no size */
+};
+
+static struct fd_file *of(struct qc_file *f)
+{
+	return (struct fd_file *)f;
+}
+
+static qc_err fd_read(struct qc_file *f, uint64_t off, void *buf, size_t len, size_t *got)
+{
+	size_t done = 0;
+
+	if (FAIL_POINT("io.read"))
+		return -EIO;
+	len = (size_t)range_clamp(off, len, INT64_MAX);
+	while (done < len) {
+		ssize_t n = pread(of(f)->fd, (uint8_t *)buf + done, len - done,
+				  (off_t)(off + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	*got = done;
+	return 0;
+}
+
+static int64_t nanoseconds(struct timespec t)
+{
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static qc_err fd_facts(struct qc_file *f, struct qc_file_facts *out)
+{
+	struct stat st;
+
+	if (fstat(of(f)->fd, &st))
+		return -errno;
+	*out = (struct qc_file_facts){
+		.dev = st.st_dev,
+		.ino = st.st_ino,
+		.size = (uint64_t)st.st_size,
+		.mtime_ns = nanoseconds(st.st_mtim),
+		.ctime_ns = nanoseconds(st.st_ctim),
+	};
+	if (of(f)->block) {
+		off_t end = lseek(of(f)->fd, 0, SEEK_END);
+
+		if (end < 0)
+			return -errno;
+		out->size = (uint64_t)end;
+	}
+	return 0;
+}
+
+/* Where the file system cannot tell, all is data. */
+static qc_err fd_extent(struct qc_file *f, uint64_t off, struct qc_extent *out)
+{
+	off_t at = (off_t)off, next = lseek(of(f)->fd, at, SEEK_DATA);
+
+	out->data = next == at;
+	if (next < 0 && errno == ENXIO) {
+		next = lseek(of(f)->fd, 0, SEEK_END);
+		out->data = false;
+	} else if (next < 0 || out->data) {
+		out->data = true;
+		next = lseek(of(f)->fd, at, SEEK_HOLE);
+		if (next < 0)
+			next = lseek(of(f)->fd, 0, SEEK_END);
+	}
+	if (next < 0)
+		return -errno;
+	if (next <= at) /* it was cut off meanwhile */
+		return -EIO;
+	out->len = (uint64_t)(next - at);
+	return 0;
+}
+
+static void fd_close(struct qc_file *f)
+{
+	close(of(f)->fd);
+	free(f);
+}
+
+static const struct qc_file_ops fd_ops = {
+	.read = fd_read,
+	.facts = fd_facts,
+	.extent = fd_extent,
+	.close = fd_close,
+};
+
+qc_err qc_file_of_fd(int fd, struct qc_file **out)
+{
+	struct fd_file *f;
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return -ENOMEM;
+	f->file.ops = &fd_ops;
+	f->fd = fd;
+	f->block = S_ISBLK(st.st_mode);
+	*out = &f->file;
+	return 0;
+}
+
+int qc_file_fd(const struct qc_file *f)
+{
+	return f->ops == &fd_ops ? ((const struct fd_file *)f)->fd : -1;
+}
+
+qc_err qc_file_read(struct qc_file *f, uint64_t off, void *buf, size_t len, size_t *got)
+{
+	qc_err r = f->ops->read(f, off, buf, len, got);
+
+	if (!r && *got < len)
+		memset((uint8_t *)buf + *got, 0, len - *got);
+	return r;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * io.h - a file: the only place where system calls on image files are made.
+ *
+ * A table of functions stands between, so that tests can use memory, or fail.
+ * Positions are arguments; a file has no cursor and any thread may use it.
+ */
+#ifndef QC_IO_H
+#define QC_IO_H
+
+#include "base.h"
+
+struct qc_file;
+
+/* What tells one state of a file from another. */
+struct qc_file_facts {
+	uint64_t dev, ino, size;
+	int64_t mtime_ns, ctime_ns;
+};
+
+struct qc_file_ops {
+	/* Reads up to len bytes; less only where the file ends. */
+	qc_err (*read)(struct qc_file *f, uint64_t off, void *buf, size_t len, size_t *got);
+	qc_err (*facts)(struct qc_file *f, struct qc_file_facts *out);
+	/* The run at off (before the end) that is data, or a hole. */
+	qc_err (*extent)(struct qc_file *f, uint64_t off, struct qc_extent *out);
+	void (*close)(struct qc_file *f);
+};
+
+struct qc_file {
+	const struct qc_file_ops *ops;
+};
+
+/* A file of the system.  The descriptor is the file's from now on. */
+qc_err qc_file_of_fd(int fd, struct qc_file **out);
+int qc_file_fd(const struct qc_file *f); /* -1 if it has none */
+
+/* Fills all of buf; what lies past the end of the file is zeros, and *got says
+ * how much came from the file. */
+qc_err qc_file_read(struct qc_file *f, uint64_t off, void *buf, size_t len, size_t *got);
+
+static inline qc_err qc_file_facts(struct qc_file *f, struct qc_file_facts *out)
+{
+	return f->ops->facts(f, out);
+}
+
+static inline qc_err qc_file_extent(struct qc_file *f, uint64_t off, struct qc_extent *out)
+{
+	return f->ops->extent(f, off, out);
+}
+
+static inline void qc_file_close(struct qc_file *f)
+{
+	if (f)
+		f->ops->close(f);
+}
+
+#endif

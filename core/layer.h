@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * layer.h - one open file of a chain: an image, or the raw file at its bottom.
+ *
+ * A layer knows its own header and tables and nothing of the layers below it.
+ * All images that name the same file share its layer; it is opened once.
+ */
+#ifndef QC_LAYER_H
+#define QC_LAYER_H
+
+#include "cache.h"
+#include "gate.h"
+#include "header.h"
+#include "log.h"
+#include "refer.h"
+
+struct qc_context;
+
+enum qc_format { QC_FORMAT_RAW, QC_FORMAT_QCOW };
+
+struct qc_layer {
+	/* Set at open, never changed. */
+	struct qc_context *ctx;
+	char *path; /* for messages */
+	enum qc_format format;
+	struct qc_header head; /* of a raw file: zeros */
+	uint64_t size;	       /* of the disk */
+	struct qc_file *file;
+	struct qc_file *data; /* where guest data is: `file`, or the data file */
+	struct qc_file_facts facts, data_facts; /* as they were at open */
+	bool settled; /* the files had not been changed just before */
+	uint32_t slice_bytes;
+	struct qc_cache *tables; /* NULL: raw, or only peeked at */
+
+	struct qc_gate gate; /* requests on images of which it is the top */
+	atomic_bool stale;   /* somebody changed the file under us */
+	atomic_uint complaints;
+
+	/* The shelf's, and under its lock. */
+	struct qc_layer *next;
+	unsigned int users;
+	bool shelved;
+};
+
+/* Opens the file at `place`, whose descriptor is the layer's from now on.
+ * may_refer: an external data file may be opened.  flags: enum qc_open_flag. */
+qc_err qc_layer_open(struct qc_context *ctx, struct qc_place *place, enum qc_format format,
+		     bool may_refer, unsigned int flags, struct qc_layer **out,
+		     struct qc_reason *why);
+void qc_layer_close(struct qc_layer *l);
+
+/* Whether the files of the layer are now other than at open. */
+enum qc_change { QC_UNCHANGED, QC_TOUCHED /* name or mode */, QC_CHANGED };
+enum qc_change qc_layer_change(const struct qc_layer *l);
+
+/* The one door for damage: logs where it is and returns -EIO.  Of each layer
+ * only the first few are logged. */
+qc_err qc_layer_damaged(struct qc_layer *l, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+#endif

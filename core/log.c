@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#include "log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void qc_text_clean(char *text)
+{
+	for (unsigned char *p = (unsigned char *)text; *p; p++)
+		if (*p < 0x20 || *p == 0x7f)
+			*p = '?';
+}
+
+void qc_log(const struct qc_log *log, enum qc_level level, const char *fmt, ...)
+{
+	char msg[800];
+	va_list ap;
+
+	if (!log->fn || level > log->max)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	qc_text_clean(msg);
+	log->fn(log->arg, level, msg);
+}
+
+qc_err qc_refuse(struct qc_reason *why, qc_err err, const char *fmt, ...)
+{
+	va_list ap;
+
+	why->cause = QC_CAUSE_IMAGE;
+	va_start(ap, fmt);
+	vsnprintf(why->text, sizeof(why->text), fmt, ap);
+	va_end(ap);
+	qc_text_clean(why->text);
+	return err;
+}
+
+void qc_reason_prefix(struct qc_reason *why, const char *what)
+{
+	char rest[sizeof(why->text)];
+
+	memcpy(rest, why->text, sizeof(rest));
+	if (snprintf(why->text, sizeof(why->text), "%s: %s", what, rest) < 0)
+		memcpy(why->text, rest, sizeof(rest));
+	qc_text_clean(why->text);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * log.h - one line for people, said once, by the function that knows.
+ *
+ * While an image is being opened the line goes to the caller as a reason;
+ * afterwards it goes to the log.  Names and texts that come out of an image
+ * are hostile: control bytes are replaced here, for all messages.
+ */
+#ifndef QC_LOG_H
+#define QC_LOG_H
+
+#include "base.h"
+
+struct qc_log {
+	qc_log_fn *fn;
+	void *arg;
+	enum qc_level max;
+};
+
+void qc_log(const struct qc_log *log, enum qc_level level, const char *fmt, ...)
+	PRINTF_LIKE(3, 4);
+
+/* Fills *why and returns err, so that a refusal is one statement. */
+qc_err qc_refuse(struct qc_reason *why, qc_err err, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* Puts "what: " before the reason. */
+void qc_reason_prefix(struct qc_reason *why, const char *what);
+
+/* Replaces what a terminal or a log could stumble over. */
+void qc_text_clean(char *text);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * qcow.h - open QCOW images and read them as flat disks.
+ *
+ * This is the only header that a user of core/ includes.  Every call may be
+ * made from any thread, on the same object, at the same time; qc_close() and
+ * qc_context_free() are the exceptions: each is the last call on its object.
+ *
+ * A function of type qc_err returns 0 or a negative errno.  It never returns a
+ * short count, and on failure fills nothing that the caller may rely upon.
+ * All offsets and lengths are in bytes.
+ */
+#ifndef QCOW_H
+#define QCOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef int qc_err;
+
+/* ---- log ------------------------------------------------------------- */
+
+enum qc_level { QC_LOG_ERROR, QC_LOG_WARN, QC_LOG_INFO, QC_LOG_TRACE };
+
+/* Takes one message, without a newline; may be called from any thread. */
+typedef void qc_log_fn(void *arg, enum qc_level level, const char *msg);
+
+/* ---- context: what all images of one program share -------------------- */
+
+/* Which files an image may make us open on its behalf. */
+enum qc_refs {
+	QC_REFS_SAMEDIR, /* those in the folder of the image, or below it */
+	QC_REFS_ANY,	 /* any regular file */
+	QC_REFS_NONE,
+};
+
+/* What to do with the byte-range locks by which QEMU's programs keep off
+ * each other's images. */
+enum qc_locking {
+	QC_LOCKING_ON,	  /* take them, and refuse an image that is in use */
+	QC_LOCKING_SHARE, /* read an image that somebody writes */
+	QC_LOCKING_OFF,
+};
+
+/* Backing names that begin with the path `old` are looked up below `new`. */
+struct qc_remap {
+	const char *old_prefix;
+	const char *new_prefix; /* absolute */
+};
+
+struct qc_config {
+	qc_log_fn *log; /* NULL: silent */
+	void *log_arg;
+	enum qc_level log_max;
+	enum qc_refs refs;
+	enum qc_locking locking;
+	const struct qc_remap *remaps; /* copied */
+	size_t nremaps;
+	size_t cache_bytes; /* mapping tables of one image; 0: 32 MiB */
+};
+
+struct qc_context;
+
+qc_err qc_context_new(const struct qc_config *config, struct qc_context **out);
+void qc_context_free(struct qc_context *ctx);
+
+struct qc_counters {
+	uint64_t layers_open;	/* image files open now */
+	uint64_t layers_opened; /* since the start */
+	uint64_t table_loads;	/* table slices read from image files */
+	uint64_t table_bytes;	/* memory that table caches hold now */
+	uint64_t unpacked;	/* compressed clusters decoded */
+};
+void qc_counters(struct qc_context *ctx, struct qc_counters *out);
+
+/* ---- images ----------------------------------------------------------- */
+
+enum qc_cause {
+	QC_CAUSE_IMAGE,	 /* it cannot be read, is damaged, or not supported */
+	QC_CAUSE_LOCKED, /* another program uses it */
+	QC_CAUSE_KEY,	 /* it is encrypted, and no key fits */
+};
+
+/* Why an image was refused: one line for people, and a class for programs. */
+struct qc_reason {
+	enum qc_cause cause;
+	char text[600];
+};
+
+/* Where an image is.  `fd` is open for reading, and is the file `name` in the
+ * folder `dir` (an absolute path), of which `dirfd` is a descriptor. */
+struct qc_source {
+	int fd;
+	int dirfd;
+	const char *dir;
+	const char *name;
+};
+
+/* As openat(2) without O_CREAT, but EXDEV where the path, or a symbolic link in
+ * it, leads out of the folder.  O_CLOEXEC is set. */
+int qc_open_beneath(int dirfd, const char *path, int flags);
+
+/* Whether the file begins as QCOW images of any version do. */
+bool qc_is_image(int fd);
+
+struct qc_image;
+
+enum qc_open_flag {
+	/* Look at the headers of the chain only: no lock is taken, nothing may
+	 * be read.  For listings. */
+	QC_OPEN_PEEK = 1 << 0,
+};
+
+/* Opens the image and its chain.  `src` and its descriptors stay the caller's.
+ * On failure says why in *why: -EBUSY locked, -EACCES encrypted or forbidden,
+ * -ELOOP chain without an end, -EMEDIUMTYPE not an image, -ENOTSUP a feature
+ * that is not known, -EINVAL an impossible header, else what the file system
+ * said. */
+qc_err qc_open(struct qc_context *ctx, const struct qc_source *src, unsigned int flags,
+	       struct qc_image **out, struct qc_reason *why);
+void qc_close(struct qc_image *img);
+
+/* The size of the disk, which never changes while the image is open. */
+uint64_t qc_size(const struct qc_image *img);
+unsigned int qc_depth(const struct qc_image *img); /* layers in its chain */
+uint32_t qc_cluster_size(const struct qc_image *img);
+
+/* A fingerprint of every file of the chain as it was when it was opened.  Two
+ * equal ones mean equal bytes, if `settled` (none of the files had been
+ * changed just before). */
+struct qc_stamp {
+	uint64_t hash;
+	bool settled;
+};
+void qc_stamp(const struct qc_image *img, struct qc_stamp *out);
+
+/* Fills all of buf from the disk at off.  -EINVAL if that leaves the disk,
+ * -EIO damaged image or failing file, -EACCES an encrypted layer, -ESTALE
+ * somebody changed an image file while it was open here. */
+qc_err qc_read(struct qc_image *img, uint64_t off, void *buf, size_t len);
+
+/* The longest run from off on (off < size) that is all data or all hole, with
+ * regard to every layer.  A hole reads as zeros. */
+struct qc_extent {
+	uint64_t len;
+	bool data;
+};
+qc_err qc_extent(struct qc_image *img, uint64_t off, struct qc_extent *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

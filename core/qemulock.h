@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * qemulock.h - the locks by which QEMU's programs keep off each other's images.
+ *
+ * One byte of the file per permission: 100 + p is share-locked by who uses it,
+ * 200 + p by who does not let others use it.  Each side first locks and then
+ * tests, so two that come at once see each other.  The locks live as long as
+ * the open file does.
+ */
+#ifndef QC_QEMULOCK_H
+#define QC_QEMULOCK_H
+
+#include "base.h"
+
+/* Locks the file of this descriptor for reading.  -EBUSY if somebody writes
+ * it, and then *why names who. */
+qc_err qc_qemulock_read(int fd, enum qc_locking how, struct qc_reason *why);
+
+#endif

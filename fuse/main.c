@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c - the story: options, background, SOURCE, mount, ready, loop, unmount.
+ *
+ * Whatever makes threads or takes locks happens after the fork.  A failure
+ * before the daemon is ready is one line on stderr, and its status is that of
+ * the command.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "background.h"
+#include "ops.h"
+#include "options.h"
+#include "report.h"
+#include "watch.h"
+
+#include "version.h"
+
+struct daemon {
+	struct options o;
+	struct background background;
+	struct qc_context *ctx;
+	struct source source;
+	bool in_folder; /* the mountpoint is one */
+	char *mountpoint;
+	struct server server;
+	struct qc_image *first; /* open until the mount stands */
+	struct fuse_session *session;
+	bool mounted, signals;
+	struct watch watch;
+};
+
+static void print_version(void)
+{
+	printf("qcowfs %s\nFUSE library version %s\n", QCOWFS_VERSION, fuse_pkgversion());
+}
+
+static enum exitcode check_operands(struct daemon *d)
+{
+	const struct options *o = &d->o;
+	struct stat src, mnt;
+
+	if (stat(o->source, &src)) {
+		report(QC_LOG_ERROR, "%s: %s", o->source, strerror(errno));
+		return EXIT_IMAGE;
+	}
+	d->mountpoint = realpath(o->mountpoint, NULL);
+	if (!d->mountpoint || stat(d->mountpoint, &mnt)) {
+		report(QC_LOG_ERROR, "mountpoint %s: %s", o->mountpoint, strerror(errno));
+		return EXIT_MOUNT;
+	}
+	d->in_folder = S_ISDIR(mnt.st_mode);
+	if (!d->in_folder && S_ISDIR(src.st_mode)) {
+		report(QC_LOG_ERROR, "mountpoint %s: the folder %s can only be mounted on a folder",
+		       o->mountpoint, o->source);
+		return EXIT_USAGE;
+	}
+	if (!d->in_folder && !S_ISREG(mnt.st_mode)) {
+		report(QC_LOG_ERROR, "mountpoint %s: neither a folder nor a regular file",
+		       o->mountpoint);
+		return EXIT_USAGE;
+	}
+	return EXIT_OK;
+}
+
+/* Every open image takes descriptors, and every layer of its chain. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit l;
+
+	if (!getrlimit(RLIMIT_NOFILE, &l)) {
+		l.rlim_cur = l.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &l);
+	}
+}
+
+static enum exitcode open_source(struct daemon *d)
+{
+	const struct options *o = &d->o;
+	struct qc_config config = {
+		.log = report_line,
+		.log_max = QC_LOG_TRACE,
+		.refs = o->refs,
+		.locking = o->locking,
+		.remaps = o->remaps,
+		.nremaps = o->nremaps,
+		.cache_bytes = o->cache_bytes,
+	};
+	struct tree_look look = {
+		.set_uid = o->set_uid,
+		.set_gid = o->set_gid,
+		.uid = o->uid,
+		.gid = o->gid,
+		.mask = o->umask,
+	};
+	int r = source_open(&d->source, o->source, d->mountpoint, o->refs == QC_REFS_ANY);
+
+	if (!r)
+		r = qc_context_new(&config, &d->ctx);
+	if (!r)
+		r = tree_new(d->ctx, &d->source, &look, d->in_folder, &d->server.tree);
+	if (!r)
+		return EXIT_OK;
+	report(QC_LOG_ERROR, "%s: %s", o->source, strerror(-r));
+	return EXIT_IMAGE;
+}
+
+static enum exitcode exit_for(enum qc_cause cause)
+{
+	switch (cause) {
+	case QC_CAUSE_LOCKED:
+		return EXIT_LOCKED;
+	case QC_CAUSE_KEY:
+		return EXIT_KEY;
+	case QC_CAUSE_IMAGE:
+		break;
+	}
+	return EXIT_IMAGE;
+}
+
+/* The only image must open, and its first sector must be readable. */
+static enum exitcode open_first(struct daemon *d)
+{
+	struct qc_reason why = { 0 };
+	uint8_t sector[512];
+	uint64_t size;
+	int r;
+
+	if (!d->source.only)
+		return EXIT_OK;
+	r = tree_open_first(d->server.tree, tree_only(d->server.tree), &d->first, &why);
+	if (r) {
+		report(QC_LOG_ERROR, "%s: %s", d->o.source, *why.text ? why.text : strerror(-r));
+		return exit_for(why.cause);
+	}
+	size = qc_size(d->first);
+	r = qc_read(d->first, 0, sector, size < sizeof(sector) ? size : sizeof(sector));
+	if (r) {
+		report(QC_LOG_ERROR, "%s: its first sector cannot be read: %s", d->o.source,
+		       strerror(-r));
+		return EXIT_IMAGE;
+	}
+	return EXIT_OK;
+}
+
+static int mount_options(struct options *o, const struct source *src)
+{
+	char max_read[32];
+	int r = 0;
+
+	if (!o->set_fsname) {
+		char *full = realpath(o->source, NULL);
+
+		r = options_pass_on(o, "fsname", full ? full : src->dir);
+		free(full);
+	}
+	if (!r && !o->set_subtype)
+		r = options_pass_on(o, "subtype", "qcowfs");
+	if (!r && (o->allow_other || o->default_permissions))
+		r = options_pass_on(o, "default_permissions", NULL);
+	snprintf(max_read, sizeof(max_read), "%d", MAX_IO);
+	return r ? r : options_pass_on(o, "max_read", max_read);
+}
+
+static enum exitcode mount_it(struct daemon *d)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	int r = mount_options(&d->o, &d->source);
+
+	if (!r && (fuse_opt_add_arg(&args, "qcowfs") || fuse_opt_add_arg(&args, "-o") ||
+		   fuse_opt_add_arg(&args, d->o.mount_options)))
+		r = -ENOMEM;
+	if (!r)
+		d->session = fuse_session_new(&args, &server_ops, sizeof(server_ops), &d->server);
+	fuse_opt_free_args(&args);
+	if (d->session) {
+		d->signals = !fuse_set_signal_handlers(d->session);
+		d->mounted = d->signals && !fuse_session_mount(d->session, d->mountpoint);
+	}
+	if (d->mounted)
+		return EXIT_OK;
+	report(QC_LOG_ERROR, "mountpoint %s: the mount failed", d->o.mountpoint);
+	return EXIT_MOUNT;
+}
+
+static unsigned int default_threads(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return cpus < 2 ? 4 : cpus > 8 ? 16 : (unsigned int)cpus * 2;
+}
+
+static int loop(struct daemon *d)
+{
+	unsigned int threads = d->o.threads ? d->o.threads : default_threads();
+	struct fuse_loop_config *config;
+	int r;
+
+	if (d->o.single_thread)
+		return fuse_session_loop(d->session);
+	config = fuse_loop_cfg_create();
+	if (!config)
+		return -ENOMEM;
+	fuse_loop_cfg_set_clone_fd(config, 1);
+	fuse_loop_cfg_set_max_threads(config, threads);
+	fuse_loop_cfg_set_idle_threads(config, threads);
+	r = fuse_session_loop_mt(d->session, config);
+	fuse_loop_cfg_destroy(config);
+	return r;
+}
+
+static enum exitcode serve(struct daemon *d)
+{
+	int r;
+
+	if (!d->o.ro)
+		report(QC_LOG_WARN, "%s: mounted read-only (this version does not write)",
+		       d->o.source);
+	background_ready(&d->background);
+	if (!d->o.foreground)
+		report_to_syslog();
+	if (d->first)
+		qc_close(d->first); /* from now on it is open when somebody opens it */
+	d->first = NULL;
+	d->watch = (struct watch){ .ctx = d->ctx, .server = &d->server, .timeout = d->o.timeout };
+	r = watch_start(&d->watch);
+	if (!r)
+		r = loop(d);
+	watch_stop(&d->watch);
+	if (r >= 0)
+		return EXIT_OK; /* unmounted, or a signal */
+	report(QC_LOG_ERROR, "%s: %s", d->o.source, strerror(-r));
+	return EXIT_RUNNING;
+}
+
+static enum exitcode run(struct daemon *d)
+{
+	enum exitcode e = check_operands(d);
+
+	if (!e && !d->o.foreground && background_start(&d->background))
+		e = EXIT_RUNNING;
+	if (e)
+		return e;
+	raise_descriptor_limit();
+	e = open_source(d);
+	if (!e)
+		e = open_first(d);
+	if (!e)
+		e = mount_it(d);
+	if (!e)
+		e = serve(d);
+	return e;
+}
+
+static void tidy_up(struct daemon *d)
+{
+	if (d->mounted)
+		fuse_session_unmount(d->session);
+	if (d->signals)
+		fuse_remove_signal_handlers(d->session);
+	if (d->session)
+		fuse_session_destroy(d->session);
+	if (d->first)
+		qc_close(d->first);
+	if (d->server.tree)
+		tree_free(d->server.tree);
+	if (d->ctx)
+		qc_context_free(d->ctx);
+	source_close(&d->source);
+	free(d->mountpoint);
+	options_free(&d->o);
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon d = {
+		.background = { .ready = -1 },
+		.source = { .dirfd = -1, .pinned = -1 },
+	};
+	enum exitcode e = options_parse(&d.o, argc, argv);
+
+	if (!e && d.o.action == ACTION_HELP) {
+		options_help();
+	} else if (!e && d.o.action == ACTION_VERSION) {
+		print_version();
+	} else if (!e) {
+		if (d.o.verbose)
+			report_set_level(d.o.verbose > 1 ? QC_LOG_TRACE : QC_LOG_INFO);
+		e = run(&d);
+	}
+	tidy_up(&d);
+	return e;
+}

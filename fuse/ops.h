@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ops.h - what the kernel asks, and where the answer comes from.
+ */
+#ifndef OPS_H
+#define OPS_H
+
+#define FUSE_USE_VERSION 314
+#include <fuse_lowlevel.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "tree.h"
+
+enum { MAX_IO = 1 << 20 };
+
+/* The argument of the session. */
+struct server {
+	struct tree *tree;
+	bool direct_io;
+	_Atomic uint64_t reads, bytes; /* counted when a file is closed */
+	atomic_uint opens;	       /* files and folders open now */
+	_Atomic int64_t idle_since;    /* CLOCK_MONOTONIC seconds, while opens is 0 */
+};
+
+extern const struct fuse_lowlevel_ops server_ops;
+
+#endif

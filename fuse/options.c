@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * options.c - one table says which -o options there are, and what each does.
+ *
+ * --help prints it, and the manual page is compared with that.  An option that
+ * is for libfuse or the kernel is passed on, one that mount(8) leaves over is
+ * ignored, and any other is an error that names it.
+ */
+#include "options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "report.h"
+
+struct option_spec {
+	const char *name;
+	const char *arg; /* NULL: takes none */
+	const char *help; /* NULL: not shown */
+	int (*set)(struct options *o, const char *value); /* NULL: ignored */
+	bool pass_on; /* to libfuse, too */
+};
+
+/* ---- values --------------------------------------------------------------- */
+
+/* A whole number, perhaps with a K, M or G behind it. */
+static int parse_number(const char *text, unsigned long long max, bool suffix,
+			unsigned long long *out)
+{
+	unsigned int shift = 0;
+	char *end;
+
+	if (!isdigit((unsigned char)*text))
+		return -EINVAL;
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	if (suffix && *end) {
+		const char *unit = strchr("KMG", toupper((unsigned char)*end));
+
+		if (!unit)
+			return -EINVAL;
+		shift = 10 * (unsigned int)(unit - "KMG" + 1);
+		end++;
+	}
+	if (errno || *end || *out > max >> shift)
+		return -EINVAL;
+	*out <<= shift;
+	return 0;
+}
+
+static int parse_word(const char *text, const char *const *words, size_t n, size_t *out)
+{
+	for (*out = 0; *out < n; ++*out)
+		if (!strcmp(text, words[*out]))
+			return 0;
+	return -EINVAL;
+}
+
+static int set_ro(struct options *o, const char *value)
+{
+	(void)value;
+	o->ro = true;
+	o->rw = false;
+	return 0;
+}
+
+static int set_rw(struct options *o, const char *value)
+{
+	(void)value;
+	o->rw = true;
+	o->ro = false;
+	return 0;
+}
+
+static int set_direct_io(struct options *o, const char *value)
+{
+	(void)value;
+	o->direct_io = true;
+	return 0;
+}
+
+static int set_allow_other(struct options *o, const char *value)
+{
+	(void)value;
+	o->allow_other = true;
+	return 0;
+}
+
+static int set_default_permissions(struct options *o, const char *value)
+{
+	(void)value;
+	o->default_permissions = true;
+	return 0;
+}
+
+static int set_backing(struct options *o, const char *value)
+{
+	static const char *const words[] = { "samedir", "any", "none" };
+	size_t i;
+	int r = parse_word(value, words, 3, &i);
+
+	if (!r)
+		o->refs = (enum qc_refs)i;
+	return r;
+}
+
+static int set_locking(struct options *o, const char *value)
+{
+	static const char *const words[] = { "on", "share", "off" };
+	size_t i;
+	int r = parse_word(value, words, 3, &i);
+
+	if (!r)
+		o->locking = (enum qc_locking)i;
+	return r;
+}
+
+static char *absolute(const char *path)
+{
+	char *cwd, *out;
+
+	if (*path == '/')
+		return strdup(path);
+	cwd = getcwd(NULL, 0);
+	if (!cwd || asprintf(&out, "%s/%s", cwd, path) < 0)
+		out = NULL;
+	free(cwd);
+	return out;
+}
+
+static int add_remap(struct options *o, const char *value)
+{
+	const char *colon = strchr(value, ':');
+	struct qc_remap *more, *map;
+
+	if (!colon || colon == value || !colon[1])
+		return -EINVAL;
+	more = realloc(o->remaps, (o->nremaps + 1) * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	o->remaps = more;
+	map = &o->remaps[o->nremaps++];
+	map->old_prefix = strndup(value, (size_t)(colon - value));
+	map->new_prefix = absolute(colon + 1);
+	return map->old_prefix && map->new_prefix ? 0 : -ENOMEM;
+}
+
+static int set_cache_size(struct options *o, const char *value)
+{
+	unsigned long long n;
+	int r = parse_number(value, SIZE_MAX / 4, true, &n);
+
+	if (!r)
+		o->cache_bytes = n > 64 * 1024 ? (size_t)n : 64 * 1024;
+	return r;
+}
+
+static int set_threads(struct options *o, const char *value)
+{
+	unsigned long long n;
+	int r = parse_number(value, 1024, false, &n);
+
+	if (!r && !n)
+		r = -EINVAL;
+	if (!r)
+		o->threads = (unsigned int)n;
+	return r;
+}
+
+static int set_timeout(struct options *o, const char *value)
+{
+	unsigned long long n;
+	int r = parse_number(value, INT_MAX, false, &n);
+
+	if (!r)
+		o->timeout = (unsigned int)n;
+	return r;
+}
+
+static int set_uid(struct options *o, const char *value)
+{
+	unsigned long long n;
+	int r = parse_number(value, UINT_MAX - 1, false, &n);
+
+	o->set_uid = !r;
+	o->uid = r ? 0 : (uid_t)n;
+	return r;
+}
+
+static int set_gid(struct options *o, const char *value)
+{
+	unsigned long long n;
+	int r = parse_number(value, UINT_MAX - 1, false, &n);
+
+	o->set_gid = !r;
+	o->gid = r ? 0 : (gid_t)n;
+	return r;
+}
+
+static int set_umask(struct options *o, const char *value)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 8);
+
+	if (!*value || *end || n > 0777)
+		return -EINVAL;
+	o->set_umask = true;
+	o->umask = (mode_t)n;
+	return 0;
+}
+
+static int set_fsname(struct options *o, const char *value)
+{
+	o->set_fsname = true;
+	return options_pass_on(o, "fsname", value);
+}
+
+static int set_subtype(struct options *o, const char *value)
+{
+	o->set_subtype = true;
+	return options_pass_on(o, "subtype", value);
+}
+
+/* ---- the table ------------------------------------------------------------ */
+
+static const struct option_spec specs[] = {
+	{ "ro", NULL, "open every file for reading only", set_ro, true },
+	{ "rw", NULL, "allow writing (this version only reads)", set_rw, false },
+	{ "backing", "samedir|any|none",
+	  "which backing and data files an image may name (samedir)", set_backing, false },
+	{ "backing-map", "OLD:NEW", "look for backing files below NEW instead of OLD", add_remap,
+	  false },
+	{ "locking", "on|off|share",
+	  "keep off images that QEMU uses; share: read a live one (on)", set_locking, false },
+	{ "cache-size", "SIZE", "memory for the tables of one image (32M)", set_cache_size,
+	  false },
+	{ "threads", "N", "most worker threads (from the machine)", set_threads, false },
+	{ "direct_io", NULL, "by-pass the page cache of the kernel", set_direct_io, false },
+	{ "timeout", "SECONDS", "leave when nothing was open for so long", set_timeout, false },
+	{ "allow_other", NULL, "let other users in, as the files' modes say", set_allow_other,
+	  true },
+	{ "allow_root", NULL, "let root in", NULL, true },
+	{ "auto_unmount", NULL, "unmount even if the daemon is killed", NULL, true },
+	{ "default_permissions", NULL, "have the kernel check the modes",
+	  set_default_permissions, false },
+	{ "uid", "N", "show all files as owned by this user", set_uid, false },
+	{ "gid", "N", "show all files as owned by this group", set_gid, false },
+	{ "umask", "OCTAL", "take these bits off all modes", set_umask, false },
+	{ "fsname", "NAME", "name in the list of mounts (SOURCE)", set_fsname, false },
+	{ "subtype", "NAME", "type in the list of mounts (qcowfs)", set_subtype, false },
+	/* What mount(8) passes along: for the kernel, or for nobody. */
+	{ "nosuid", NULL, NULL, NULL, true },
+	{ "nodev", NULL, NULL, NULL, true },
+	{ "noexec", NULL, NULL, NULL, true },
+	{ "noatime", NULL, NULL, NULL, true },
+	{ "suid", NULL, NULL, NULL, false },
+	{ "dev", NULL, NULL, NULL, false },
+	{ "exec", NULL, NULL, NULL, false },
+	{ "atime", NULL, NULL, NULL, false },
+	{ "diratime", NULL, NULL, NULL, false },
+	{ "nodiratime", NULL, NULL, NULL, false },
+	{ "relatime", NULL, NULL, NULL, false },
+	{ "norelatime", NULL, NULL, NULL, false },
+	{ "strictatime", NULL, NULL, NULL, false },
+	{ "nostrictatime", NULL, NULL, NULL, false },
+	{ "lazytime", NULL, NULL, NULL, false },
+	{ "nolazytime", NULL, NULL, NULL, false },
+	{ "sync", NULL, NULL, NULL, false },
+	{ "async", NULL, NULL, NULL, false },
+	{ "dirsync", NULL, NULL, NULL, false },
+	{ "silent", NULL, NULL, NULL, false },
+	{ "loud", NULL, NULL, NULL, false },
+	{ "defaults", NULL, NULL, NULL, false },
+	{ "auto", NULL, NULL, NULL, false },
+	{ "noauto", NULL, NULL, NULL, false },
+	{ "nofail", NULL, NULL, NULL, false },
+	{ "_netdev", NULL, NULL, NULL, false },
+	{ "user", NULL, NULL, NULL, false },
+	{ "users", NULL, NULL, NULL, false },
+	{ "nouser", NULL, NULL, NULL, false },
+	{ "owner", NULL, NULL, NULL, false },
+	{ "group", NULL, NULL, NULL, false },
+};
+
+static bool is_ignored_prefix(const char *name)
+{
+	return !strncmp(name, "x-", 2) || !strncmp(name, "X-", 2) ||
+	       !strncmp(name, "comment=", 8) || !strncmp(name, "user=", 5) ||
+	       !strncmp(name, "context=", 8);
+}
+
+static const struct option_spec *find_spec(const char *name)
+{
+	for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++)
+		if (!strcmp(specs[i].name, name))
+			return &specs[i];
+	return NULL;
+}
+
+int options_pass_on(struct options *o, const char *name, const char *value)
+{
+	size_t have = o->mount_options ? strlen(o->mount_options) : 0;
+	char *more = realloc(o->mount_options,
+			     have + strlen(name) + 2 * (value ? strlen(value) : 0) + 3);
+	char *p;
+
+	if (!more)
+		return -ENOMEM;
+	o->mount_options = more;
+	p = more + have;
+	p += sprintf(p, "%s%s%s", have ? "," : "", name, value ? "=" : "");
+	for (; value && *value; value++) {
+		if (*value == ',' || *value == '\\')
+			*p++ = '\\';
+		*p++ = *value;
+	}
+	*p = 0;
+	return 0;
+}
+
+/* One option, "name" or "name=value", cut in place. */
+static int apply(struct options *o, char *text)
+{
+	const struct option_spec *spec;
+	char *value;
+	int r = 0;
+
+	if (!*text || is_ignored_prefix(text))
+		return 0;
+	value = strchr(text, '=');
+	if (value)
+		*value++ = 0;
+	spec = find_spec(text);
+	if (!spec) {
+		report(QC_LOG_ERROR, "unknown option '%s' (qcowfs --help lists those there are)",
+		       text);
+		return -EINVAL;
+	}
+	if (!spec->arg != !value) {
+		report(QC_LOG_ERROR, "option '%s' %s", text,
+		       spec->arg ? "needs a value" : "takes no value");
+		return -EINVAL;
+	}
+	if (spec->set)
+		r = spec->set(o, value);
+	if (!r && spec->pass_on)
+		r = options_pass_on(o, spec->name, value);
+	if (r == -EINVAL)
+		report(QC_LOG_ERROR, "option '%s': '%s' is not %s", text, value, spec->arg);
+	else if (r)
+		report(QC_LOG_ERROR, "out of memory");
+	return r;
+}
+
+/* "a,b=c\,d": a comma after a backslash belongs to the value. */
+static int apply_list(struct options *o, const char *list)
+{
+	char *copy = strdup(list), *to = copy, *start = copy;
+	int r = copy ? 0 : -ENOMEM;
+
+	for (const char *p = list; !r; p++) {
+		if (*p == '\\' && p[1]) {
+			*to++ = *++p;
+			continue;
+		}
+		if (*p != ',' && *p) {
+			*to++ = *p;
+			continue;
+		}
+		*to++ = 0;
+		r = apply(o, start);
+		start = to;
+		if (!*p)
+			break;
+	}
+	free(copy);
+	return r;
+}
+
+/* ---- the command line ----------------------------------------------------- */
+
+static int operands(struct options *o, int n, char **arg)
+{
+	if (n != 2) {
+		report(QC_LOG_ERROR, "%s (usage: qcowfs [options] SOURCE MOUNTPOINT)",
+		       n == 0 ? "no SOURCE" : n == 1 ? "no MOUNTPOINT" : "too many operands");
+		return -EINVAL;
+	}
+	o->source = strdup(arg[0]);
+	o->mountpoint = strdup(arg[1]);
+	return o->source && o->mountpoint ? 0 : -ENOMEM;
+}
+
+static int letter(struct options *o, int c)
+{
+	switch (c) {
+	case 'h':
+		o->action = ACTION_HELP;
+		return 0;
+	case 'V':
+		o->action = ACTION_VERSION;
+		return 0;
+	case 'v':
+		o->verbose++;
+		return 0;
+	case 'd':
+		o->debug = true;
+		o->foreground = true;
+		return options_pass_on(o, "debug", NULL);
+	case 'f':
+		o->foreground = true;
+		return 0;
+	case 's':
+		o->single_thread = true;
+		return 0;
+	case 'r':
+		return apply_list(o, "ro");
+	case 'o':
+		return apply_list(o, optarg);
+	default:
+		return -EINVAL;
+	}
+}
+
+enum exitcode options_parse(struct options *o, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	static char name[] = "qcowfs";
+	int c, r = 0;
+
+	memset(o, 0, sizeof(*o));
+	argv[0] = name; /* as getopt is to call us */
+	while (!r && (c = getopt_long(argc, argv, "hVvfdsro:", longs, NULL)) != -1)
+		r = letter(o, c);
+	if (!r && o->action == ACTION_MOUNT)
+		r = operands(o, argc - optind, argv + optind);
+	return r ? EXIT_USAGE : EXIT_OK;
+}
+
+void options_free(struct options *o)
+{
+	for (size_t i = 0; i < o->nremaps; i++) {
+		free((char *)o->remaps[i].old_prefix);
+		free((char *)o->remaps[i].new_prefix);
+	}
+	free(o->remaps);
+	free(o->source);
+	free(o->mountpoint);
+	free(o->mount_options);
+}
+
+void options_help(void)
+{
+	printf("usage: qcowfs [options] SOURCE MOUNTPOINT\n"
+	       "\n"
+	       "Shows the QCOW image SOURCE, or all those in the folder SOURCE, as raw files.\n"
+	       "MOUNTPOINT is a folder; for one image, a file will do, which then is the disk.\n"
+	       "\n"
+	       "    -h, --help              print this\n"
+	       "    -V, --version           print the versions\n"
+	       "    -v                      log more\n"
+	       "    -f                      stay in the foreground\n"
+	       "    -d                      log every request (implies -f)\n"
+	       "    -s                      serve with one thread\n"
+	       "    -r                      the same as -o ro\n"
+	       "    -o OPTION[,OPTION...]   as below; may be given again\n"
+	       "\n");
+	for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
+		char left[64];
+
+		if (!specs[i].help)
+			continue;
+		snprintf(left, sizeof(left), "%s%s%s", specs[i].name, specs[i].arg ? "=" : "",
+			 specs[i].arg ? specs[i].arg : "");
+		printf("    -o %-26s %s\n", left, specs[i].help);
+	}
+	printf("\nunmount with: umount MOUNTPOINT, or fusermount3 -u MOUNTPOINT\n");
+}

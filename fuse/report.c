@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#include "report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <syslog.h>
+
+static enum qc_level report_max = QC_LOG_WARN;
+static bool to_syslog;
+
+void report_set_level(enum qc_level max)
+{
+	report_max = max;
+}
+
+void report_to_syslog(void)
+{
+	openlog("qcowfs", LOG_PID, LOG_DAEMON);
+	to_syslog = true;
+}
+
+void report_line(void *unused, enum qc_level level, const char *msg)
+{
+	static const int priority[] = {
+		[QC_LOG_ERROR] = LOG_ERR,
+		[QC_LOG_WARN] = LOG_WARNING,
+		[QC_LOG_INFO] = LOG_INFO,
+		[QC_LOG_TRACE] = LOG_DEBUG,
+	};
+
+	(void)unused;
+	if (level > report_max)
+		return;
+	if (to_syslog)
+		syslog(priority[level], "%s", msg);
+	else
+		fprintf(stderr, "qcowfs: %s\n", msg);
+}
+
+void report(enum qc_level level, const char *fmt, ...)
+{
+	char msg[1200];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	report_line(NULL, level, msg);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * report.h - where messages go: stderr, and from the background the system log.
+ */
+#ifndef REPORT_H
+#define REPORT_H
+
+#include "qcow.h"
+
+/* A qc_log_fn: one line, "qcowfs: MESSAGE". */
+void report_line(void *unused, enum qc_level level, const char *msg);
+
+void report(enum qc_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The most that is reported; warnings at first. */
+void report_set_level(enum qc_level max);
+
+/* From now on to the system log. */
+void report_to_syslog(void);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tree.h - the names in the mount, and what each stands for in SOURCE.
+ *
+ * Folders mirror those of SOURCE; files are images.  A folder is read when
+ * somebody looks into it, and an image is opened when somebody opens it.  A
+ * node keeps its name and its inode number for the life of the mount; a file
+ * that takes the place of another one gets a node of its own.
+ */
+#ifndef TREE_H
+#define TREE_H
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "source.h"
+
+struct tree;
+struct node;
+
+/* What is shown other than as it is. */
+struct tree_look {
+	bool set_uid, set_gid;
+	uid_t uid;
+	gid_t gid;
+	mode_t mask; /* taken off all modes */
+};
+
+/* Whether the mountpoint is a folder: then an image is a file in it, else the
+ * root of the mount is the image.  -ENOMEM. */
+int tree_new(struct qc_context *ctx, const struct source *src, const struct tree_look *look,
+	     bool in_folder, struct tree **out);
+void tree_free(struct tree *t);
+
+struct node *tree_root(struct tree *t);
+struct node *tree_only(struct tree *t); /* the image, where SOURCE is one */
+bool node_is_folder(const struct node *n);
+
+/* All that return an int return 0 or -errno. */
+
+/* The node of that name in a folder, with one reference. */
+int tree_lookup(struct tree *t, struct node *folder, const char *name, struct node **out);
+void tree_forget(struct tree *t, struct node *n, uint64_t references);
+
+/* All that is in a folder now, each with one reference. */
+struct listing {
+	struct node **node;
+	size_t n;
+};
+int tree_list(struct tree *t, struct node *folder, struct listing *out);
+void tree_list_free(struct tree *t, struct listing *l);
+const char *node_name(const struct node *n);
+struct node *node_parent(const struct node *n); /* the root is its own */
+void node_hold(struct node *n); /* one more reference */
+uint64_t node_ino(const struct node *n);
+
+int tree_stat(struct tree *t, struct node *n, struct stat *st);
+int tree_statfs(struct tree *t, struct statvfs *st); /* of what holds the images */
+
+/* Opens the image.  -ESTALE if another file has taken its place: look it up
+ * again.  *keep says whether what the kernel cached of it is still true. */
+int tree_open(struct tree *t, struct node *n, struct qc_image **out, bool *keep);
+
+void tree_close(struct node *n, struct qc_image *img);
+
+/* Opens it before anything is mounted, for the caller to print the reason; to
+ * be closed with qc_close(). */
+int tree_open_first(struct tree *t, struct node *n, struct qc_image **out,
+		    struct qc_reason *why);
+
+#endif
