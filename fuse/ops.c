@@ -341,6 +341,19 @@ static void *own_buffer(void)
 	return buf;
 }
 
+static void count_read(struct server *s, size_t bytes)
+{
+	static atomic_uint workers;
+	static _Thread_local unsigned int mine; /* 0: not known yet */
+	struct server_count *c;
+
+	if (!mine)
+		mine = atomic_fetch_add(&workers, 1) + 1;
+	c = &s->count[mine % (sizeof(s->count) / sizeof(s->count[0]))];
+	atomic_fetch_add_explicit(&c->reads, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->bytes, bytes, memory_order_relaxed);
+}
+
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
 		    struct fuse_file_info *fi)
 {
@@ -358,6 +371,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
 	else if (len > h->size - (uint64_t)off)
 		len = (size_t)(h->size - (uint64_t)off);
 	r = len ? qc_read(h->img, (uint64_t)off, buf, len) : 0;
+	count_read(server_of(req), len);
 	if (r)
 		reply_err(req, r);
 	else

@@ -20,7 +20,9 @@ enum { MAX_IO = 1 << 20 };
 struct server {
 	struct tree *tree;
 	bool direct_io;
-	_Atomic uint64_t reads, bytes; /* counted when a file is closed */
+	struct server_count {
+		_Alignas(64) _Atomic uint64_t reads, bytes;
+	} count[16]; /* of some worker threads each, so that none waits for another */
 	atomic_uint opens;	       /* files and folders open now */
 	_Atomic int64_t idle_since;    /* CLOCK_MONOTONIC seconds, while opens is 0 */
 };

@@ -11,14 +11,19 @@
 
 static void log_counters(const struct watch *w)
 {
+	uint64_t reads = 0, bytes = 0;
 	struct qc_counters c;
 
+	for (size_t i = 0; i < sizeof(w->server->count) / sizeof(w->server->count[0]); i++) {
+		reads += w->server->count[i].reads;
+		bytes += w->server->count[i].bytes;
+	}
 	qc_counters(w->ctx, &c);
 	report(QC_LOG_ERROR,
 	       "counters: %u open, %" PRIu64 " reads, %" PRIu64 " bytes, %" PRIu64
 	       " image files open, %" PRIu64 " opened, %" PRIu64 " table reads, %" PRIu64
 	       " bytes of tables, %" PRIu64 " clusters unpacked",
-	       w->server->opens, w->server->reads, w->server->bytes, c.layers_open,
+	       w->server->opens, reads, bytes, c.layers_open,
 	       c.layers_opened, c.table_loads, c.table_bytes, c.unpacked);
 }
 
