@@ -173,12 +173,14 @@ static enum exitcode mount_it(struct daemon *d)
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 	int r = mount_options(&d->o, &d->source);
 
+	d->server.direct_io = d->o.direct_io;
 	if (!r && (fuse_opt_add_arg(&args, "qcowfs") || fuse_opt_add_arg(&args, "-o") ||
 		   fuse_opt_add_arg(&args, d->o.mount_options)))
 		r = -ENOMEM;
 	if (!r)
 		d->session = fuse_session_new(&args, &server_ops, sizeof(server_ops), &d->server);
 	fuse_opt_free_args(&args);
+	d->server.session = d->session;
 	if (d->session) {
 		d->signals = !fuse_set_signal_handlers(d->session);
 		d->mounted = d->signals && !fuse_session_mount(d->session, d->mountpoint);

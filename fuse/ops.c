@@ -298,6 +298,10 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		reply_err(req, r);
 		return;
 	}
+	/* The size may be another one, too.  (This is about attributes only, else it
+	 * could not be said from here.) */
+	if (!keep)
+		fuse_lowlevel_notify_inval_inode(s->session, ino, -1, 0);
 	h->size = qc_size(h->img);
 	note_open(s);
 	fi->fh = (uintptr_t)h;

@@ -19,6 +19,7 @@ enum { MAX_IO = 1 << 20 };
 /* The argument of the session. */
 struct server {
 	struct tree *tree;
+	struct fuse_session *session;
 	bool direct_io;
 	struct server_count {
 		_Alignas(64) _Atomic uint64_t reads, bytes;
