@@ -270,6 +270,7 @@ static void tidy_up(struct daemon *d)
 		fuse_session_destroy(d->session);
 	if (d->first)
 		qc_close(d->first);
+	server_close_all(&d->server);
 	if (d->server.tree)
 		tree_free(d->server.tree);
 	if (d->ctx)
@@ -284,6 +285,7 @@ int main(int argc, char **argv)
 	struct daemon d = {
 		.background = { .ready = -1 },
 		.source = { .dirfd = -1, .pinned = -1 },
+		.server = { .handles_lock = PTHREAD_MUTEX_INITIALIZER },
 	};
 	enum exitcode e = options_parse(&d.o, argc, argv);
 

@@ -271,9 +271,39 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 /* ---- files ---------------------------------------------------------------- */
 
 struct handle {
+	struct node *node;
 	struct qc_image *img;
 	uint64_t size;
+	struct handle *next, **prev; /* among the server's */
 };
+
+static void add_handle(struct server *s, struct handle *h)
+{
+	pthread_mutex_lock(&s->handles_lock);
+	h->next = s->handles;
+	h->prev = &s->handles;
+	if (h->next)
+		h->next->prev = &h->next;
+	s->handles = h;
+	pthread_mutex_unlock(&s->handles_lock);
+}
+
+static void close_handle(struct server *s, struct handle *h)
+{
+	pthread_mutex_lock(&s->handles_lock);
+	*h->prev = h->next;
+	if (h->next)
+		h->next->prev = h->prev;
+	pthread_mutex_unlock(&s->handles_lock);
+	tree_close(h->node, h->img);
+	free(h);
+}
+
+void server_close_all(struct server *s)
+{
+	while (s->handles)
+		close_handle(s, s->handles);
+}
 
 static struct handle *handle_of(const struct fuse_file_info *fi)
 {
@@ -302,7 +332,9 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	 * could not be said from here.) */
 	if (!keep)
 		fuse_lowlevel_notify_inval_inode(s->session, ino, -1, 0);
+	h->node = node_of(req, ino);
 	h->size = qc_size(h->img);
+	add_handle(s, h);
 	note_open(s);
 	fi->fh = (uintptr_t)h;
 	fi->keep_cache = keep;
@@ -312,10 +344,8 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct handle *h = handle_of(fi);
-
-	tree_close(node_of(req, ino), h->img);
-	free(h);
+	(void)ino;
+	close_handle(server_of(req), handle_of(fi));
 	note_close(server_of(req));
 	fuse_reply_err(req, 0);
 }

@@ -24,10 +24,16 @@ struct server {
 	struct server_count {
 		_Alignas(64) _Atomic uint64_t reads, bytes;
 	} count[16]; /* of some worker threads each, so that none waits for another */
+	pthread_mutex_t handles_lock;
+	struct handle *handles; /* handles_lock; open files */
 	atomic_uint opens;	       /* files and folders open now */
 	_Atomic int64_t idle_since;    /* CLOCK_MONOTONIC seconds, while opens is 0 */
 };
 
 extern const struct fuse_lowlevel_ops server_ops;
+
+/* Closes what is still open when the loop has ended: the kernel does not tell
+ * of files that were open when the mount went, or were closed just before. */
+void server_close_all(struct server *s);
 
 #endif
