@@ -147,12 +147,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 		fuse_reply_statfs(req, &st);
 }
 
-/* ---- folders -------------------------------------------------------------- */
-
-static void note_open(struct server *s)
-{
-	s->opens++;
-}
+/* ---- what is open ------------------------------------------------------- */
 
 static void note_close(struct server *s)
 {
@@ -163,29 +158,78 @@ static void note_close(struct server *s)
 	s->opens--;
 }
 
+struct handle {
+	struct node *node;
+	struct qc_image *img;  /* of a file */
+	uint64_t size;
+	struct listing *listing; /* of a folder */
+	struct handle *next, **prev; /* among the server's */
+};
+
+static void add_handle(struct server *s, struct handle *h)
+{
+	pthread_mutex_lock(&s->handles_lock);
+	h->next = s->handles;
+	h->prev = &s->handles;
+	if (h->next)
+		h->next->prev = &h->next;
+	s->handles = h;
+	s->opens++;
+	pthread_mutex_unlock(&s->handles_lock);
+}
+
+static void close_handle(struct server *s, struct handle *h)
+{
+	pthread_mutex_lock(&s->handles_lock);
+	*h->prev = h->next;
+	if (h->next)
+		h->next->prev = h->prev;
+	pthread_mutex_unlock(&s->handles_lock);
+	if (h->listing)
+		tree_list_free(s->tree, h->listing);
+	else
+		tree_close(h->node, h->img);
+	free(h->listing);
+	free(h);
+	note_close(s);
+}
+
+void server_close_all(struct server *s)
+{
+	while (s->handles)
+		close_handle(s, s->handles);
+}
+
+static struct handle *handle_of(const struct fuse_file_info *fi)
+{
+	return (struct handle *)(uintptr_t)fi->fh;
+}
+
+/* ---- folders -------------------------------------------------------------- */
+
 static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct server *s = server_of(req);
+	struct handle *h = calloc(1, sizeof(*h));
 	struct listing *l = calloc(1, sizeof(*l));
-	int r = l ? tree_list(server_of(req)->tree, node_of(req, ino), l) : -ENOMEM;
+	int r = h && l ? tree_list(s->tree, node_of(req, ino), l) : -ENOMEM;
 
 	if (r) {
 		free(l);
+		free(h);
 		reply_err(req, r);
 		return;
 	}
-	note_open(server_of(req));
-	fi->fh = (uintptr_t)l;
+	h->listing = l;
+	add_handle(s, h);
+	fi->fh = (uintptr_t)h;
 	fuse_reply_open(req, fi);
 }
 
 static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct listing *l = (struct listing *)(uintptr_t)fi->fh;
-
 	(void)ino;
-	tree_list_free(server_of(req)->tree, l);
-	free(l);
-	note_close(server_of(req));
+	close_handle(server_of(req), handle_of(fi));
 	fuse_reply_err(req, 0);
 }
 
@@ -233,7 +277,7 @@ static size_t add_plus(fuse_req_t req, char *buf, size_t room, const char *name,
 static void read_folder(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 			struct fuse_file_info *fi, bool plus)
 {
-	const struct listing *l = (const struct listing *)(uintptr_t)fi->fh;
+	const struct listing *l = handle_of(fi)->listing;
 	struct node *folder = node_of(req, ino);
 	char *buf = malloc(size);
 	size_t used = 0;
@@ -270,46 +314,6 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 
 /* ---- files ---------------------------------------------------------------- */
 
-struct handle {
-	struct node *node;
-	struct qc_image *img;
-	uint64_t size;
-	struct handle *next, **prev; /* among the server's */
-};
-
-static void add_handle(struct server *s, struct handle *h)
-{
-	pthread_mutex_lock(&s->handles_lock);
-	h->next = s->handles;
-	h->prev = &s->handles;
-	if (h->next)
-		h->next->prev = &h->next;
-	s->handles = h;
-	pthread_mutex_unlock(&s->handles_lock);
-}
-
-static void close_handle(struct server *s, struct handle *h)
-{
-	pthread_mutex_lock(&s->handles_lock);
-	*h->prev = h->next;
-	if (h->next)
-		h->next->prev = h->prev;
-	pthread_mutex_unlock(&s->handles_lock);
-	tree_close(h->node, h->img);
-	free(h);
-}
-
-void server_close_all(struct server *s)
-{
-	while (s->handles)
-		close_handle(s, s->handles);
-}
-
-static struct handle *handle_of(const struct fuse_file_info *fi)
-{
-	return (struct handle *)(uintptr_t)fi->fh;
-}
-
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct server *s = server_of(req);
@@ -335,7 +339,6 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	h->node = node_of(req, ino);
 	h->size = qc_size(h->img);
 	add_handle(s, h);
-	note_open(s);
 	fi->fh = (uintptr_t)h;
 	fi->keep_cache = keep;
 	fi->direct_io = s->direct_io;
@@ -346,7 +349,6 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 {
 	(void)ino;
 	close_handle(server_of(req), handle_of(fi));
-	note_close(server_of(req));
 	fuse_reply_err(req, 0);
 }
 
