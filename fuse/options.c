@@ -8,16 +8,16 @@
  */
 #include "options.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "report.h"
+#include "values.h"
 
 struct option_spec {
 	const char *name;
@@ -25,34 +25,10 @@ struct option_spec {
 	const char *help; /* NULL: not shown */
 	int (*set)(struct options *o, const char *value); /* NULL: ignored */
 	bool pass_on; /* to libfuse, too */
+	size_t flag;  /* a bool of struct options that it sets; 0: none */
 };
 
 /* ---- values --------------------------------------------------------------- */
-
-/* A whole number, perhaps with a K, M or G behind it. */
-static int parse_number(const char *text, unsigned long long max, bool suffix,
-			unsigned long long *out)
-{
-	unsigned int shift = 0;
-	char *end;
-
-	if (!isdigit((unsigned char)*text))
-		return -EINVAL;
-	errno = 0;
-	*out = strtoull(text, &end, 10);
-	if (suffix && *end) {
-		const char *unit = strchr("KMG", toupper((unsigned char)*end));
-
-		if (!unit)
-			return -EINVAL;
-		shift = 10 * (unsigned int)(unit - "KMG" + 1);
-		end++;
-	}
-	if (errno || *end || *out > max >> shift)
-		return -EINVAL;
-	*out <<= shift;
-	return 0;
-}
 
 static int parse_word(const char *text, const char *const *words, size_t n, size_t *out)
 {
@@ -78,27 +54,6 @@ static int set_rw(struct options *o, const char *value)
 	return 0;
 }
 
-static int set_direct_io(struct options *o, const char *value)
-{
-	(void)value;
-	o->direct_io = true;
-	return 0;
-}
-
-static int set_allow_other(struct options *o, const char *value)
-{
-	(void)value;
-	o->allow_other = true;
-	return 0;
-}
-
-static int set_default_permissions(struct options *o, const char *value)
-{
-	(void)value;
-	o->default_permissions = true;
-	return 0;
-}
-
 static int set_backing(struct options *o, const char *value)
 {
 	static const char *const words[] = { "samedir", "any", "none" };
@@ -121,19 +76,6 @@ static int set_locking(struct options *o, const char *value)
 	return r;
 }
 
-static char *absolute(const char *path)
-{
-	char *cwd, *out;
-
-	if (*path == '/')
-		return strdup(path);
-	cwd = getcwd(NULL, 0);
-	if (!cwd || asprintf(&out, "%s/%s", cwd, path) < 0)
-		out = NULL;
-	free(cwd);
-	return out;
-}
-
 static int add_remap(struct options *o, const char *value)
 {
 	const char *colon = strchr(value, ':');
@@ -147,14 +89,14 @@ static int add_remap(struct options *o, const char *value)
 	o->remaps = more;
 	map = &o->remaps[o->nremaps++];
 	map->old_prefix = strndup(value, (size_t)(colon - value));
-	map->new_prefix = absolute(colon + 1);
+	map->new_prefix = value_absolute(colon + 1);
 	return map->old_prefix && map->new_prefix ? 0 : -ENOMEM;
 }
 
 static int set_cache_size(struct options *o, const char *value)
 {
 	unsigned long long n;
-	int r = parse_number(value, SIZE_MAX / 4, true, &n);
+	int r = value_number(value, SIZE_MAX / 4, true, &n);
 
 	if (!r)
 		o->cache_bytes = n > 64 * 1024 ? (size_t)n : 64 * 1024;
@@ -164,7 +106,7 @@ static int set_cache_size(struct options *o, const char *value)
 static int set_threads(struct options *o, const char *value)
 {
 	unsigned long long n;
-	int r = parse_number(value, 1024, false, &n);
+	int r = value_number(value, 1024, false, &n);
 
 	if (!r && !n)
 		r = -EINVAL;
@@ -176,7 +118,7 @@ static int set_threads(struct options *o, const char *value)
 static int set_timeout(struct options *o, const char *value)
 {
 	unsigned long long n;
-	int r = parse_number(value, INT_MAX, false, &n);
+	int r = value_number(value, INT_MAX, false, &n);
 
 	if (!r)
 		o->timeout = (unsigned int)n;
@@ -186,7 +128,7 @@ static int set_timeout(struct options *o, const char *value)
 static int set_uid(struct options *o, const char *value)
 {
 	unsigned long long n;
-	int r = parse_number(value, UINT_MAX - 1, false, &n);
+	int r = value_number(value, UINT_MAX - 1, false, &n);
 
 	o->set_uid = !r;
 	o->uid = r ? 0 : (uid_t)n;
@@ -196,7 +138,7 @@ static int set_uid(struct options *o, const char *value)
 static int set_gid(struct options *o, const char *value)
 {
 	unsigned long long n;
-	int r = parse_number(value, UINT_MAX - 1, false, &n);
+	int r = value_number(value, UINT_MAX - 1, false, &n);
 
 	o->set_gid = !r;
 	o->gid = r ? 0 : (gid_t)n;
@@ -230,66 +172,52 @@ static int set_subtype(struct options *o, const char *value)
 /* ---- the table ------------------------------------------------------------ */
 
 static const struct option_spec specs[] = {
-	{ "ro", NULL, "open every file for reading only", set_ro, true },
-	{ "rw", NULL, "allow writing (this version only reads)", set_rw, false },
+	{ "ro", NULL, "open every file for reading only", set_ro, true, 0 },
+	{ "rw", NULL, "allow writing (this version only reads)", set_rw, false, 0 },
 	{ "backing", "samedir|any|none",
-	  "which backing and data files an image may name (samedir)", set_backing, false },
+	  "which backing and data files an image may name (samedir)", set_backing, false, 0 },
 	{ "backing-map", "OLD:NEW", "look for backing files below NEW instead of OLD", add_remap,
-	  false },
+	  false, 0 },
 	{ "locking", "on|off|share",
-	  "keep off images that QEMU uses; share: read a live one (on)", set_locking, false },
+	  "keep off images that QEMU uses; share: read a live one (on)", set_locking, false, 0 },
 	{ "cache-size", "SIZE", "memory for the tables of one image (32M)", set_cache_size,
-	  false },
-	{ "threads", "N", "most worker threads (from the machine)", set_threads, false },
-	{ "direct_io", NULL, "by-pass the page cache of the kernel", set_direct_io, false },
-	{ "timeout", "SECONDS", "leave when nothing was open for so long", set_timeout, false },
-	{ "allow_other", NULL, "let other users in, as the files' modes say", set_allow_other,
-	  true },
-	{ "allow_root", NULL, "let root in", NULL, true },
-	{ "auto_unmount", NULL, "unmount even if the daemon is killed", NULL, true },
-	{ "default_permissions", NULL, "have the kernel check the modes",
-	  set_default_permissions, false },
-	{ "uid", "N", "show all files as owned by this user", set_uid, false },
-	{ "gid", "N", "show all files as owned by this group", set_gid, false },
-	{ "umask", "OCTAL", "take these bits off all modes", set_umask, false },
-	{ "fsname", "NAME", "name in the list of mounts (SOURCE)", set_fsname, false },
-	{ "subtype", "NAME", "type in the list of mounts (qcowfs)", set_subtype, false },
-	/* What mount(8) passes along: for the kernel, or for nobody. */
-	{ "nosuid", NULL, NULL, NULL, true },
-	{ "nodev", NULL, NULL, NULL, true },
-	{ "noexec", NULL, NULL, NULL, true },
-	{ "noatime", NULL, NULL, NULL, true },
-	{ "suid", NULL, NULL, NULL, false },
-	{ "dev", NULL, NULL, NULL, false },
-	{ "exec", NULL, NULL, NULL, false },
-	{ "atime", NULL, NULL, NULL, false },
-	{ "diratime", NULL, NULL, NULL, false },
-	{ "nodiratime", NULL, NULL, NULL, false },
-	{ "relatime", NULL, NULL, NULL, false },
-	{ "norelatime", NULL, NULL, NULL, false },
-	{ "strictatime", NULL, NULL, NULL, false },
-	{ "nostrictatime", NULL, NULL, NULL, false },
-	{ "lazytime", NULL, NULL, NULL, false },
-	{ "nolazytime", NULL, NULL, NULL, false },
-	{ "sync", NULL, NULL, NULL, false },
-	{ "async", NULL, NULL, NULL, false },
-	{ "dirsync", NULL, NULL, NULL, false },
-	{ "silent", NULL, NULL, NULL, false },
-	{ "loud", NULL, NULL, NULL, false },
-	{ "defaults", NULL, NULL, NULL, false },
-	{ "auto", NULL, NULL, NULL, false },
-	{ "noauto", NULL, NULL, NULL, false },
-	{ "nofail", NULL, NULL, NULL, false },
-	{ "_netdev", NULL, NULL, NULL, false },
-	{ "user", NULL, NULL, NULL, false },
-	{ "users", NULL, NULL, NULL, false },
-	{ "nouser", NULL, NULL, NULL, false },
-	{ "owner", NULL, NULL, NULL, false },
-	{ "group", NULL, NULL, NULL, false },
+	  false, 0 },
+	{ "threads", "N", "most worker threads (from the machine)", set_threads, false, 0 },
+	{ "direct_io", NULL, "by-pass the page cache of the kernel", NULL, false,
+	  offsetof(struct options, direct_io) },
+	{ "timeout", "SECONDS", "leave when nothing was open for so long", set_timeout, false, 0 },
+	{ "allow_other", NULL, "let other users in, as the files' modes say", NULL, true,
+	  offsetof(struct options, allow_other) },
+	{ "allow_root", NULL, "let root in", NULL, true, 0 },
+	{ "auto_unmount", NULL, "unmount even if the daemon is killed", NULL, true, 0 },
+	{ "default_permissions", NULL, "have the kernel check the modes", NULL, false,
+	  offsetof(struct options, default_permissions) },
+	{ "uid", "N", "show all files as owned by this user", set_uid, false, 0 },
+	{ "gid", "N", "show all files as owned by this group", set_gid, false, 0 },
+	{ "umask", "OCTAL", "take these bits off all modes", set_umask, false, 0 },
+	{ "fsname", "NAME", "name in the list of mounts (SOURCE)", set_fsname, false, 0 },
+	{ "subtype", "NAME", "type in the list of mounts (qcowfs)", set_subtype, false, 0 },
+	/* What mount(8) passes along to the kernel. */
+	{ "nosuid", NULL, NULL, NULL, true, 0 },
+	{ "nodev", NULL, NULL, NULL, true, 0 },
+	{ "noexec", NULL, NULL, NULL, true, 0 },
+	{ "noatime", NULL, NULL, NULL, true, 0 },
 };
 
-static bool is_ignored_prefix(const char *name)
+/* What mount(8) passes along, and is not for us. */
+static const char *const ignored[] = {
+	"suid", "dev", "exec", "atime", "diratime", "nodiratime",
+	"relatime", "norelatime", "strictatime", "nostrictatime", "lazytime", "nolazytime",
+	"sync", "async", "dirsync", "silent", "loud", "defaults",
+	"auto", "noauto", "nofail", "_netdev", "user", "users",
+	"nouser", "owner", "group",
+};
+
+static bool is_ignored(const char *name)
 {
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		if (!strcmp(name, ignored[i]))
+			return true;
 	return !strncmp(name, "x-", 2) || !strncmp(name, "X-", 2) ||
 	       !strncmp(name, "comment=", 8) || !strncmp(name, "user=", 5) ||
 	       !strncmp(name, "context=", 8);
@@ -331,7 +259,7 @@ static int apply(struct options *o, char *text)
 	char *value;
 	int r = 0;
 
-	if (!*text || is_ignored_prefix(text))
+	if (!*text || is_ignored(text))
 		return 0;
 	value = strchr(text, '=');
 	if (value)
@@ -349,6 +277,8 @@ static int apply(struct options *o, char *text)
 	}
 	if (spec->set)
 		r = spec->set(o, value);
+	if (spec->flag)
+		*(bool *)((char *)o + spec->flag) = true;
 	if (!r && spec->pass_on)
 		r = options_pass_on(o, spec->name, value);
 	if (r == -EINVAL)

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * disk.c - what a node's image is: its attributes, and the image itself.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "node.h"
+#include "report.h"
+
+/* ---- opening -------------------------------------------------------------- */
+
+static void log_reason(struct node *n, const struct qc_reason *why)
+{
+	char *path = node_path(n);
+	bool news;
+
+	pthread_mutex_lock(&n->facts);
+	news = strcmp(n->said, why->text);
+	memcpy(n->said, why->text, sizeof(n->said));
+	pthread_mutex_unlock(&n->facts);
+	if (news)
+		report(QC_LOG_ERROR, "%s: %s", path ? path : n->file, why->text);
+	free(path);
+}
+
+/* Opens the image of an open file.  Its folder is where its references start. */
+static int open_fd(struct tree *t, const char *path, int fd, unsigned int flags,
+		   struct qc_image **out, struct qc_reason *why)
+{
+	const char *slash = strrchr(path, '/');
+	char *sub = strndup(path, slash ? (size_t)(slash - path) : 0), *dir = NULL;
+	struct qc_source src = { .fd = fd, .dirfd = -1, .name = slash ? slash + 1 : path };
+	int r = -ENOMEM;
+
+	if (sub && asprintf(&dir, "%s%s%s", t->src->dir, *sub ? "/" : "", sub) >= 0)
+		r = src.dirfd = source_open_path(t->src, sub, O_PATH | O_DIRECTORY);
+	if (r < 0)
+		snprintf(why->text, sizeof(why->text), "%s", strerror(-r));
+	src.dir = dir;
+	if (r >= 0)
+		r = qc_open(t->ctx, &src, flags, out, why);
+	if (src.dirfd >= 0)
+		close(src.dirfd);
+	free(sub);
+	free(dir);
+	return r;
+}
+
+/* Whether the kernel's pages of it, from before, are still good; and notes
+ * what the next ones are of. */
+static bool note_stamp(struct node *n, const struct qc_image *img)
+{
+	struct qc_stamp now;
+	bool keep;
+
+	qc_stamp(img, &now);
+	pthread_mutex_lock(&n->facts);
+	keep = n->stamped && n->stamp.settled && n->stamp.hash == now.hash;
+	n->opens++;
+	n->stamped = true;
+	n->stamp = now;
+	n->probed = false;
+	n->said[0] = 0;
+	pthread_mutex_unlock(&n->facts);
+	return keep;
+}
+
+/* What open(2) says: that there is no key, that somebody else has it, or that
+ * it cannot be read; the log knows more. */
+static int public_error(int r, const struct qc_reason *why)
+{
+	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
+		return r;
+	switch (why->cause) {
+	case QC_CAUSE_LOCKED:
+		return -EBUSY;
+	case QC_CAUSE_KEY:
+		return -EACCES;
+	case QC_CAUSE_IMAGE:
+		break;
+	}
+	return -EIO;
+}
+
+/* The node's file, if it still is that; a descriptor, or -errno. */
+static int open_file(struct tree *t, struct node *n, const char *path, struct qc_reason *why)
+{
+	int fd = source_open_image(t->src, path);
+	struct identity id;
+	struct stat st;
+
+	if (fd < 0) {
+		snprintf(why->text, sizeof(why->text), "%s",
+			 fd == -EMEDIUMTYPE ? "not a regular file" : strerror(-fd));
+		return fd;
+	}
+	if (t->src->only || fstat(fd, &st))
+		return fd;
+	id = identity_of(&st);
+	if (same_file(&id, &n->checked))
+		return fd;
+	close(fd);
+	return -ESTALE;
+}
+
+int tree_open_first(struct tree *t, struct node *n, struct qc_image **out,
+		    struct qc_reason *why)
+{
+	char *path = node_path(n);
+	int fd, r = -ENOMEM;
+
+	*why = (struct qc_reason){ 0 };
+	fd = path ? open_file(t, n, path, why) : -ENOMEM;
+	if (fd >= 0) {
+		r = open_fd(t, path, fd, 0, out, why);
+		if (r)
+			r = public_error(r, why);
+		close(fd);
+	} else {
+		r = fd;
+	}
+	free(path);
+	return r;
+}
+
+int tree_open(struct tree *t, struct node *n, struct qc_image **out, bool *keep)
+{
+	struct qc_reason why;
+	int r;
+
+	if (n->folder)
+		return -EISDIR;
+	r = tree_open_first(t, n, out, &why);
+	if (!r) {
+		*keep = note_stamp(n, *out);
+		return 0;
+	}
+	if (r != -ESTALE)
+		log_reason(n, &why);
+	pthread_mutex_lock(&n->facts);
+	n->probed = false; /* so that its size tells, too */
+	pthread_mutex_unlock(&n->facts);
+	return r;
+}
+
+void tree_close(struct node *n, struct qc_image *img)
+{
+	qc_close(img);
+	pthread_mutex_lock(&n->facts);
+	n->opens--;
+	pthread_mutex_unlock(&n->facts);
+}
+
+/* ---- attributes ----------------------------------------------------------- */
+
+/* Looks into the headers of the chain. */
+static void probe(struct tree *t, struct node *n, const char *path,
+		  const struct identity *id)
+{
+	struct qc_image *img = NULL;
+	struct qc_reason why;
+	int fd = source_open_image(t->src, path);
+	int r = fd < 0 ? fd : open_fd(t, path, fd, QC_OPEN_PEEK, &img, &why);
+
+	if (fd >= 0)
+		close(fd);
+	pthread_mutex_lock(&n->facts);
+	n->probed = true;
+	n->probed_at = *id;
+	n->error = r;
+	n->size = r ? 0 : qc_size(img);
+	n->cluster = r ? 0 : qc_cluster_size(img);
+	pthread_mutex_unlock(&n->facts);
+	if (!r)
+		qc_close(img);
+}
+
+static void image_facts(struct tree *t, struct node *n, const char *path, struct stat *st)
+{
+	struct identity id = identity_of(st);
+	bool known;
+
+	pthread_mutex_lock(&n->facts);
+	known = n->probed && !n->error && same_content(&n->probed_at, &id);
+	pthread_mutex_unlock(&n->facts);
+	if (!known)
+		probe(t, n, path, &id);
+	pthread_mutex_lock(&n->facts);
+	st->st_size = (off_t)n->size;
+	if (n->cluster)
+		st->st_blksize = (blksize_t)(n->cluster < 4096 ? 4096 : n->cluster);
+	pthread_mutex_unlock(&n->facts);
+	st->st_mode = S_IFREG | (st->st_mode & 0777 & ~0222u);
+	st->st_nlink = 1;
+}
+
+/* Of a file that is gone, or has been replaced, but is open: as it was. */
+static int last_facts(struct node *n, struct stat *st)
+{
+	int r;
+
+	pthread_mutex_lock(&n->facts);
+	r = n->opens && n->last.st_ino ? 0 : -ESTALE;
+	*st = n->last;
+	pthread_mutex_unlock(&n->facts);
+	return r;
+}
+
+static int stat_file(struct tree *t, struct node *n, const char *path, struct stat *st)
+{
+	int fd = source_open_path(t->src, path, O_PATH), r;
+	struct identity id;
+
+	if (fd < 0)
+		return fd;
+	r = fstat(fd, st) ? -errno : 0;
+	close(fd);
+	id = identity_of(st);
+	if (!r && !n->folder && !t->src->only && !same_file(&id, &n->checked))
+		r = -ESTALE;
+	return r;
+}
+
+static void adorn(const struct tree *t, const struct node *n, struct stat *st)
+{
+	st->st_ino = n->ino;
+	st->st_mode &= ~t->look.mask;
+	if (t->look.set_uid)
+		st->st_uid = t->look.uid;
+	if (t->look.set_gid)
+		st->st_gid = t->look.gid;
+}
+
+int tree_stat(struct tree *t, struct node *n, struct stat *st)
+{
+	char *path = node_path(n);
+	int r = path ? stat_file(t, n, path, st) : -ENOMEM;
+
+	if (!r && n->folder)
+		st->st_mode = S_IFDIR | (st->st_mode & 0777 & ~0222u);
+	else if (!r)
+		image_facts(t, n, path, st);
+	free(path);
+	if (!r) {
+		adorn(t, n, st);
+		pthread_mutex_lock(&n->facts);
+		n->last = *st;
+		pthread_mutex_unlock(&n->facts);
+	} else if (!n->folder && r != -ENOMEM) {
+		r = last_facts(n, st);
+	}
+	return r;
+}

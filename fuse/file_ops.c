@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * file_ops.c - opening and reading an image.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "handle.h"
+
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct server *s = server_of(req);
+	struct handle *h;
+	bool keep = false;
+	int r;
+
+	if ((fi->flags & O_ACCMODE) != O_RDONLY) {
+		reply_err(req, -EROFS);
+		return;
+	}
+	h = calloc(1, sizeof(*h));
+	r = h ? tree_open(s->tree, node_of(req, ino), &h->img, &keep) : -ENOMEM;
+	if (r) {
+		free(h);
+		reply_err(req, r);
+		return;
+	}
+	/* The size may be another one, too.  (This is about attributes only, else it
+	 * could not be said from here.) */
+	if (!keep)
+		fuse_lowlevel_notify_inval_inode(s->session, ino, -1, 0);
+	h->node = node_of(req, ino);
+	h->size = qc_size(h->img);
+	handle_add(s, h, fi);
+	fi->keep_cache = keep;
+	fi->direct_io = s->direct_io;
+	fuse_reply_open(req, fi);
+}
+
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	handle_close(server_of(req), handle_of(fi));
+	fuse_reply_err(req, 0);
+}
+
+/* One buffer per worker, for the largest request. */
+static pthread_key_t buffer_key;
+static pthread_once_t buffer_once = PTHREAD_ONCE_INIT;
+
+static void make_buffer_key(void)
+{
+	if (pthread_key_create(&buffer_key, free))
+		abort();
+}
+
+static void *own_buffer(void)
+{
+	void *buf;
+
+	pthread_once(&buffer_once, make_buffer_key);
+	buf = pthread_getspecific(buffer_key);
+	if (buf || posix_memalign(&buf, 4096, MAX_IO))
+		return buf;
+	if (pthread_setspecific(buffer_key, buf)) {
+		free(buf);
+		return NULL;
+	}
+	return buf;
+}
+
+static void count_read(struct server *s, size_t bytes)
+{
+	static atomic_uint workers;
+	static _Thread_local unsigned int mine; /* 0: not known yet */
+	struct server_count *c;
+
+	if (!mine)
+		mine = atomic_fetch_add(&workers, 1) + 1;
+	c = &s->count[mine % (sizeof(s->count) / sizeof(s->count[0]))];
+	atomic_fetch_add_explicit(&c->reads, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->bytes, bytes, memory_order_relaxed);
+}
+
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
+		    struct fuse_file_info *fi)
+{
+	struct handle *h = handle_of(fi);
+	void *buf = own_buffer();
+	int r;
+
+	(void)ino;
+	if (!buf || len > MAX_IO) {
+		reply_err(req, buf ? -EINVAL : -ENOMEM);
+		return;
+	}
+	if ((uint64_t)off >= h->size)
+		len = 0;
+	else if (len > h->size - (uint64_t)off)
+		len = (size_t)(h->size - (uint64_t)off);
+	r = len ? qc_read(h->img, (uint64_t)off, buf, len) : 0;
+	count_read(server_of(req), len);
+	if (r)
+		reply_err(req, r);
+	else
+		fuse_reply_buf(req, buf, len);
+}
+
+static int seek(const struct handle *h, uint64_t off, bool data, uint64_t *found)
+{
+	while (off < h->size) {
+		struct qc_extent e;
+		int r = qc_extent(h->img, off, &e);
+
+		if (r)
+			return r;
+		if (e.data == data)
+			break;
+		off += e.len;
+	}
+	if (off >= h->size && data)
+		return -ENXIO;
+	*found = off;
+	return 0;
+}
+
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
+		     struct fuse_file_info *fi)
+{
+	const struct handle *h = handle_of(fi);
+	uint64_t found = 0;
+	int r = -EINVAL;
+
+	(void)ino;
+	if (off < 0 || (uint64_t)off >= h->size)
+		r = -ENXIO;
+	else if (whence == SEEK_DATA || whence == SEEK_HOLE)
+		r = seek(h, (uint64_t)off, whence == SEEK_DATA, &found);
+	if (r)
+		reply_err(req, r);
+	else
+		fuse_reply_lseek(req, (off_t)found);
+}
+
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	(void)ino, (void)datasync, (void)fi;
+	fuse_reply_err(req, 0); /* nothing was written */
+}
+
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino, (void)fi;
+	fuse_reply_err(req, 0);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * handle.h - what is open, and what all callbacks need.
+ *
+ * A node's number, for the kernel, is its address; a file's handle is its open
+ * image.  So a read goes from the request straight to the core: it finds no
+ * name, and takes no lock.
+ */
+#ifndef HANDLE_H
+#define HANDLE_H
+
+#include "ops.h"
+
+struct handle {
+	struct node *node;
+	struct qc_image *img; /* of a file */
+	uint64_t size;
+	struct listing *listing;     /* of a folder */
+	struct handle *next, **prev; /* among the server's */
+};
+
+/* Sets the request's handle; its parts are the handle's from now on. */
+void handle_add(struct server *s, struct handle *h, struct fuse_file_info *fi);
+void handle_close(struct server *s, struct handle *h);
+
+static inline struct handle *handle_of(const struct fuse_file_info *fi)
+{
+	return (struct handle *)(uintptr_t)fi->fh;
+}
+
+static inline struct server *server_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+static inline struct node *node_of(fuse_req_t req, fuse_ino_t ino)
+{
+	return ino == FUSE_ROOT_ID ? tree_root(server_of(req)->tree) : (struct node *)ino;
+}
+
+static inline fuse_ino_t ino_of(fuse_req_t req, struct node *n)
+{
+	return n == tree_root(server_of(req)->tree) ? FUSE_ROOT_ID : (fuse_ino_t)n;
+}
+
+static inline void reply_err(fuse_req_t req, int r)
+{
+	fuse_reply_err(req, -r);
+}
+
+/* Fills *e for a node that the caller has a reference of. */
+int entry_of(fuse_req_t req, struct node *n, struct fuse_entry_param *e);
+
+/* folder_ops.c */
+void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		struct fuse_file_info *fi);
+void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		    struct fuse_file_info *fi);
+void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
+/* file_ops.c */
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
+	     struct fuse_file_info *fi);
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
+	      struct fuse_file_info *fi);
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
+#endif

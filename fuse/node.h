@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * node.h - one name in the mount: a folder, or an image.
+ *
+ * A folder's children change only under its lock, which is also held while it
+ * is scanned.  A child is found by the name it is shown under, and by that of
+ * its file.  When its file goes it stays, `gone`, since its name may not be
+ * given to another; when another file takes that place, a new node takes over
+ * the name, and the old one lives on for as long as somebody refers to it.
+ *
+ * Locks: a folder's `lock`, then a node's `facts`; never two of a kind.
+ */
+#ifndef NODE_H
+#define NODE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "tree.h"
+
+/* By this we see that a file is no longer the one that we looked into. */
+struct identity {
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	struct timespec mtime, ctime;
+};
+
+struct node {
+	uint64_t ino;
+	bool folder;
+	struct node *parent;
+	char *file;  /* name in SOURCE */
+	char *shown; /* name in the mount */
+	_Atomic uint64_t references;
+
+	/* The parent's lock. */
+	bool gone;
+	bool was_replaced; /* freed with its last reference */
+	struct node *next; /* among the replaced */
+	unsigned int seen; /* in this scan */
+	struct identity checked; /* when it was last known to be an image */
+
+	/* Of a folder. */
+	pthread_mutex_t lock;
+	void *by_shown, *by_file; /* lock; trees of tsearch(3) */
+	unsigned int scans;	  /* lock */
+	struct node *replaced;	  /* lock; children that lost their place */
+
+	/* Of an image. */
+	pthread_mutex_t facts; /* for all below */
+	bool probed;
+	struct identity probed_at;
+	int error;   /* 0: usable, when it was probed */
+	uint64_t size;
+	uint32_t cluster;
+	unsigned int opens;
+	struct stat last; /* what was last said of it */
+	bool stamped;
+	struct qc_stamp stamp; /* at the last open */
+	char said[sizeof(((struct qc_reason *)0)->text)]; /* the last reason we logged */
+};
+
+struct tree {
+	struct qc_context *ctx;
+	const struct source *src;
+	struct tree_look look;
+	struct node *root;
+	struct node *only; /* the image, where SOURCE is one */
+	_Atomic uint64_t last_ino;
+};
+
+struct identity identity_of(const struct stat *st);
+bool same_file(const struct identity *a, const struct identity *b);
+bool same_content(const struct identity *a, const struct identity *b);
+
+/* Takes `shown`, even if it fails: then NULL. */
+struct node *node_new(struct tree *t, struct node *parent, const char *file, char *shown,
+		      bool folder);
+void node_free(void *n); /* and all below it */
+
+struct node *node_find_shown(struct node *folder, const char *name);
+struct node *node_find_file(struct node *folder, const char *name);
+
+/* The path in SOURCE, to be freed; "" for the root of a folder. */
+char *node_path(const struct node *n);
+
+/* A new child, under a name that nobody in the folder has had.  -ENOMEM. */
+int node_add(struct tree *t, struct node *folder, const char *file, bool is_folder,
+	     const struct identity *checked);
+
+/* Another file has come into the place of the node's.  -ENOMEM. */
+int node_replace(struct tree *t, struct node *old, const struct identity *checked);
+
+/* Frees a node that lost its place, unless somebody refers to it. */
+void node_drop_if_unused(struct node *n);
+
+#endif
