@@ -52,6 +52,7 @@ struct qc_cache {
 	struct qc_file *file;
 	struct qc_budget *budget;
 	uint32_t slice_bytes;
+	uint64_t cluster;
 	unsigned int shift; /* of the hash, to the index of a set */
 	struct set *sets;
 	uint64_t nsets;
@@ -67,7 +68,7 @@ static uint64_t set_index(const struct qc_cache *c, uint64_t key)
 	return c->shift == 64 ? 0 : h >> c->shift;
 }
 
-qc_err qc_cache_new(struct qc_file *f, uint32_t slice_bytes, uint64_t most,
+qc_err qc_cache_new(struct qc_file *f, uint32_t slice_bytes, uint64_t cluster, uint64_t most,
 		    struct qc_budget *budget, struct qc_cache **out)
 {
 	uint64_t want = min_u64(most, atomic_load(&budget->limit) / slice_bytes) / WAYS;
@@ -79,6 +80,7 @@ qc_err qc_cache_new(struct qc_file *f, uint32_t slice_bytes, uint64_t most,
 	c->file = f;
 	c->budget = budget;
 	c->slice_bytes = slice_bytes;
+	c->cluster = cluster;
 	c->shift = 64;
 	for (c->nsets = 1; c->nsets <= want; c->nsets *= 2)
 		c->shift--;
@@ -191,6 +193,17 @@ static struct slot *choose(struct qc_cache *c, struct set *s, bool *wait)
 	return NULL;
 }
 
+/* Tables do not lie beyond the end of the file, but for its last cluster. */
+static qc_err check_beyond(struct qc_cache *c, uint64_t key)
+{
+	struct qc_file_facts now;
+	qc_err r = qc_file_facts(c->file, &now);
+
+	if (!r && key >= round_up(now.size, c->cluster))
+		r = -EIO;
+	return r;
+}
+
 static qc_err load(struct qc_cache *c, uint64_t key, struct be64 *words)
 {
 	uint8_t bytes[QC_SLICE_MAX];
@@ -204,7 +217,9 @@ static qc_err load(struct qc_cache *c, uint64_t key, struct be64 *words)
 	if (r)
 		return r;
 	if (!got)
-		return -EIO; /* tables do not lie beyond the end of the file */
+		r = check_beyond(c, key);
+	if (r)
+		return r;
 	for (size_t i = 0; i < c->slice_bytes / 8; i++)
 		be64_copy(&words[i], bytes + 8 * i);
 	return 0;

@@ -23,9 +23,9 @@ struct qc_budget {
 	_Atomic uint64_t loads;	      /* slices read, for the counters */
 };
 
-/* `most`: the slices that the image can have, so that small images get small
- * caches. */
-qc_err qc_cache_new(struct qc_file *f, uint32_t slice_bytes, uint64_t most,
+/* `cluster`: the file need not fill its last one.  `most`: the slices that the
+ * image can have, so that small images get small caches. */
+qc_err qc_cache_new(struct qc_file *f, uint32_t slice_bytes, uint64_t cluster, uint64_t most,
 		    struct qc_budget *budget, struct qc_cache **out);
 void qc_cache_free(struct qc_cache *c);
 
@@ -37,7 +37,7 @@ struct qc_view {
 
 /* The slice of the file at offset `key`, which is not 0.  The bytes of a table
  * may end before the slice does, and the file, too: -EIO only if it ends
- * before the slice begins.  A thread looks through one view at a time. */
+ * before the cluster begins in which the slice does.  A thread looks through one view at a time. */
 qc_err qc_cache_view(struct qc_cache *c, uint64_t key, struct qc_view *out);
 
 /* Whether all words that were read through the view were those of its slice.

@@ -118,32 +118,53 @@ static void unshelve(struct qc_context *ctx, struct qc_layer *l)
 	l->shelved = false;
 }
 
-/* An open layer of this file; one that the file has changed under is taken off
- * the shelf.  Who still reads it would mix old tables with new data, so it
- * fails from now on, unless the user wants to read files that change. */
+/* The layer of this file that is on the shelf, for one user more. */
 static struct qc_layer *find(struct qc_context *ctx, uint64_t dev, uint64_t ino,
 			     enum qc_format format) NEEDS(&ctx->shelf_lock);
 static struct qc_layer *find(struct qc_context *ctx, uint64_t dev, uint64_t ino,
 			     enum qc_format format)
 {
 	struct qc_layer *l = *bucket(ctx, dev, ino);
-	enum qc_change change;
 
 	while (l && (l->facts.dev != dev || l->facts.ino != ino || l->format != format))
 		l = l->next;
-	if (!l)
-		return NULL;
-	change = qc_layer_change(l);
-	if (change == QC_UNCHANGED) {
+	if (l)
 		l->users++;
+	return l;
+}
+
+/* The file has changed under it.  Who still reads it would mix old tables with
+ * new data, so it fails from now on, unless the user wants to read files that
+ * change. */
+static void retire(struct qc_context *ctx, struct qc_layer *l)
+{
+	bool first;
+
+	qc_lock(&ctx->shelf_lock);
+	first = l->shelved;
+	if (first)
+		unshelve(ctx, l);
+	qc_unlock(&ctx->shelf_lock);
+	if (!first || ctx->locking == QC_LOCKING_SHARE)
+		return;
+	atomic_store(&l->stale, true);
+	qc_log(&ctx->log, QC_LOG_WARN, "%s: another program changed it while it was in use here",
+	       l->path);
+}
+
+/* An open layer of this file, if it is still good. */
+static struct qc_layer *find_fresh(struct qc_context *ctx, const struct stat *st,
+				   enum qc_format format)
+{
+	struct qc_layer *l;
+
+	qc_lock(&ctx->shelf_lock);
+	l = find(ctx, st->st_dev, st->st_ino, format);
+	qc_unlock(&ctx->shelf_lock);
+	if (!l || !qc_layer_changed(l))
 		return l;
-	}
-	unshelve(ctx, l);
-	if (change == QC_CHANGED && ctx->locking != QC_LOCKING_SHARE) {
-		atomic_store(&l->stale, true);
-		qc_log(&ctx->log, QC_LOG_WARN,
-		       "%s: another program changed it while it was in use here", l->path);
-	}
+	retire(ctx, l);
+	qc_shelf_give_back(l);
 	return NULL;
 }
 
@@ -194,11 +215,8 @@ qc_err qc_shelf_take(struct qc_context *ctx, struct qc_place *place, enum qc_exp
 
 	if (fstat(place->fd, &st))
 		return qc_refuse(why, -errno, "%s", strerror(errno));
-	if (!peek) {
-		qc_lock(&ctx->shelf_lock);
-		l = find(ctx, st.st_dev, st.st_ino, format);
-		qc_unlock(&ctx->shelf_lock);
-	}
+	if (!peek)
+		l = find_fresh(ctx, &st, format);
 	if (!l) {
 		r = qc_layer_open(ctx, place, format, may_refer, flags, &l, why);
 		if (r)

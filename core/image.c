@@ -128,19 +128,21 @@ static qc_err open_chain(struct qc_image *img, struct qc_place *place, struct qc
 {
 	enum qc_expect expect = QC_EXPECT_QCOW;
 
-	for (;;) {
+	for (unsigned int i = 0;; i++) {
 		bool guessed = expect == QC_EXPECT_NOTHING;
 		qc_err r = push(img, place, expect, why);
 
-		if (!r && !*img->layer[img->depth - 1]->head.backing)
+		if (!r && !*img->layer[i]->head.backing) {
+			qc_log(&img->ctx->log, QC_LOG_INFO, "%s: open, with %u files",
+			       img->layer[0]->path, img->depth);
 			return 0;
+		}
 		if (!r)
 			r = follow(img, place, guessed, &expect, why);
-		if (!r)
-			continue;
-		if (img->depth > 1 || (img->depth == 1 && expect != QC_EXPECT_QCOW))
+		if (r && i > 0)
 			blame(place, why);
-		return r;
+		if (r)
+			return r;
 	}
 }
 
@@ -218,23 +220,30 @@ uint32_t qc_cluster_size(const struct qc_image *img)
 	return (uint32_t)geom_cluster(&img->layer[0]->head.geom);
 }
 
-static uint64_t fnv(uint64_t hash, const struct qc_file_facts *f)
+static uint64_t fnv(uint64_t hash, uint64_t v)
 {
-	uint64_t v[] = { f->dev, f->ino, f->size, (uint64_t)f->mtime_ns, (uint64_t)f->ctime_ns };
-	const uint8_t *p = (const uint8_t *)v;
-
-	for (size_t i = 0; i < sizeof(v); i++)
-		hash = (hash ^ p[i]) * UINT64_C(0x100000001b3);
+	for (unsigned int i = 0; i < sizeof(v); i++, v >>= 8)
+		hash = (hash ^ (v & 0xff)) * UINT64_C(0x100000001b3);
 	return hash;
+}
+
+static void stamp_file(struct qc_stamp *s, const struct qc_file_facts *f)
+{
+	uint64_t v[] = { f->dev, f->ino, f->size, (uint64_t)f->mtime_ns };
+
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++)
+		s->content = fnv(s->content, v[i]);
+	s->exact = fnv(fnv(s->exact, s->content), (uint64_t)f->ctime_ns);
 }
 
 void qc_stamp(const struct qc_image *img, struct qc_stamp *out)
 {
-	*out = (struct qc_stamp){ UINT64_C(0xcbf29ce484222325), true };
+	*out = (struct qc_stamp){ UINT64_C(0xcbf29ce484222325), 0, true };
 	for (unsigned int i = 0; i < img->depth; i++) {
 		const struct qc_layer *l = img->layer[i];
 
-		out->hash = fnv(fnv(out->hash, &l->facts), &l->data_facts);
+		stamp_file(out, &l->facts);
+		stamp_file(out, &l->data_facts);
 		out->settled = out->settled && l->settled;
 	}
 }

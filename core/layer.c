@@ -46,12 +46,17 @@ static bool is_settled(const struct qc_file_facts *f)
 static qc_err lock_and_note(struct qc_layer *l, struct qc_file *f, unsigned int flags,
 			    struct qc_file_facts *facts, struct qc_reason *why)
 {
+	bool live = false;
 	qc_err r = 0;
 
 	if (!(flags & QC_OPEN_PEEK) && qc_file_fd(f) >= 0)
-		r = qc_qemulock_read(qc_file_fd(f), l->ctx->locking, why);
+		r = qc_qemulock_read(qc_file_fd(f), l->ctx->locking, &live, why);
 	if (r)
 		return r;
+	if (live)
+		qc_log(&l->ctx->log, QC_LOG_WARN,
+		       "%s: another program writes to it: what is read may be half old, half new",
+		       l->path);
 	r = qc_file_facts(f, facts);
 	if (r)
 		return qc_refuse(why, r, "%s", strerror(-r));
@@ -94,7 +99,8 @@ static qc_err open_tables(struct qc_layer *l, unsigned int flags, struct qc_reas
 		return 0;
 	per_table = geom_l2_bytes(g) / l->slice_bytes;
 	most = geom_l1_need(g, l->size) * per_table + div_up(g->l1_entries * UINT64_C(8), l->slice_bytes);
-	r = qc_cache_new(l->file, l->slice_bytes, most, &l->ctx->budget, &l->tables);
+	r = qc_cache_new(l->file, l->slice_bytes, geom_cluster(g), most, &l->ctx->budget,
+			 &l->tables);
 	return r ? qc_refuse(why, r, "out of memory") : 0;
 }
 
@@ -162,20 +168,16 @@ void qc_layer_close(struct qc_layer *l)
 	free(l);
 }
 
-static enum qc_change compare(struct qc_file *f, const struct qc_file_facts *then)
+static bool changed(struct qc_file *f, const struct qc_file_facts *then)
 {
 	struct qc_file_facts now;
 
-	if (qc_file_facts(f, &now) || now.size != then->size || now.mtime_ns != then->mtime_ns)
-		return QC_CHANGED;
-	return now.ctime_ns != then->ctime_ns ? QC_TOUCHED : QC_UNCHANGED;
+	return qc_file_facts(f, &now) || now.size != then->size ||
+	       now.mtime_ns != then->mtime_ns;
 }
 
-enum qc_change qc_layer_change(const struct qc_layer *l)
+bool qc_layer_changed(const struct qc_layer *l)
 {
-	enum qc_change file = compare(l->file, &l->facts), data = QC_UNCHANGED;
-
-	if (l->data != l->file)
-		data = compare(l->data, &l->data_facts);
-	return file > data ? file : data;
+	return changed(l->file, &l->facts) ||
+	       (l->data != l->file && changed(l->data, &l->data_facts));
 }

@@ -49,9 +49,9 @@ qc_err qc_layer_open(struct qc_context *ctx, struct qc_place *place, enum qc_for
 		     struct qc_reason *why);
 void qc_layer_close(struct qc_layer *l);
 
-/* Whether the files of the layer are now other than at open. */
-enum qc_change { QC_UNCHANGED, QC_TOUCHED /* name or mode */, QC_CHANGED };
-enum qc_change qc_layer_change(const struct qc_layer *l);
+/* Whether somebody has written to the files of the layer since they were
+ * opened.  (A new name or mode is no change.) */
+bool qc_layer_changed(const struct qc_layer *l);
 
 /* The one door for damage: logs where it is and returns -EIO.  Of each layer
  * only the first few are logged. */

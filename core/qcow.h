@@ -130,11 +130,12 @@ uint64_t qc_size(const struct qc_image *img);
 unsigned int qc_depth(const struct qc_image *img); /* layers in its chain */
 uint32_t qc_cluster_size(const struct qc_image *img);
 
-/* A fingerprint of every file of the chain as it was when it was opened.  Two
- * equal ones mean equal bytes, if `settled` (none of the files had been
- * changed just before). */
+/* Fingerprints of all files of the chain, as they were when they were opened.
+ * Where `content` differs, they are other files, or have been written to.  Where
+ * `exact` is equal too, and `settled` (none had been changed just before), all
+ * bytes are the same. */
 struct qc_stamp {
-	uint64_t hash;
+	uint64_t content, exact;
 	bool settled;
 };
 void qc_stamp(const struct qc_image *img, struct qc_stamp *out);

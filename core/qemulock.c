@@ -135,15 +135,18 @@ static qc_err take(int fd, const off_t *bytes, size_t n, struct qc_reason *why)
 	return 0;
 }
 
-qc_err qc_qemulock_read(int fd, enum qc_locking how, struct qc_reason *why)
+qc_err qc_qemulock_read(int fd, enum qc_locking how, bool *live, struct qc_reason *why)
 {
 	static const off_t alone[] = { USED + CONSISTENT_READ, DENIED + WRITE, DENIED + RESIZE };
 	static const off_t against[] = { DENIED + CONSISTENT_READ, USED + WRITE, USED + RESIZE };
 	qc_err r;
 
+	*live = false;
 	if (how == QC_LOCKING_OFF)
 		return 0;
 	r = take(fd, alone, how == QC_LOCKING_SHARE ? 1 : 3, why);
+	if (!r && how == QC_LOCKING_SHARE)
+		*live = is_held(fd, USED + WRITE);
 	if (r || how == QC_LOCKING_SHARE)
 		return r;
 	for (size_t i = 0; i < 3; i++) {

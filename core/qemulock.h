@@ -13,7 +13,7 @@
 #include "base.h"
 
 /* Locks the file of this descriptor for reading.  -EBUSY if somebody writes
- * it, and then *why names who. */
-qc_err qc_qemulock_read(int fd, enum qc_locking how, struct qc_reason *why);
+ * it, and then *why names who; when sharing that is no failure, but *live. */
+qc_err qc_qemulock_read(int fd, enum qc_locking how, bool *live, struct qc_reason *why);
 
 #endif

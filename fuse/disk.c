@@ -53,14 +53,16 @@ static int open_fd(struct tree *t, const char *path, int fd, unsigned int flags,
 
 /* Whether the kernel's pages of it, from before, are still good; and notes
  * what the next ones are of. */
-static bool note_stamp(struct node *n, const struct qc_image *img)
+static bool note_stamp(struct tree *t, struct node *n, const struct qc_image *img)
 {
 	struct qc_stamp now;
 	bool keep;
 
 	qc_stamp(img, &now);
 	pthread_mutex_lock(&n->facts);
-	keep = n->stamped && n->stamp.settled && n->stamp.hash == now.hash;
+	keep = n->stamped && n->stamp.settled && n->stamp.exact == now.exact;
+	if (n->stamped && n->stamp.content != now.content && !t->look.changing)
+		atomic_fetch_add(&n->generation, 1);
 	n->opens++;
 	n->stamped = true;
 	n->stamp = now;
@@ -68,6 +70,11 @@ static bool note_stamp(struct node *n, const struct qc_image *img)
 	n->said[0] = 0;
 	pthread_mutex_unlock(&n->facts);
 	return keep;
+}
+
+unsigned int node_generation(const struct node *n)
+{
+	return atomic_load_explicit(&n->generation, memory_order_relaxed);
 }
 
 /* What open(2) says: that there is no key, that somebody else has it, or that
@@ -137,7 +144,7 @@ int tree_open(struct tree *t, struct node *n, struct qc_image **out, bool *keep)
 		return -EISDIR;
 	r = tree_open_first(t, n, out, &why);
 	if (!r) {
-		*keep = note_stamp(n, *out);
+		*keep = note_stamp(t, n, *out);
 		return 0;
 	}
 	if (r != -ESTALE)

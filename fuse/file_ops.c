@@ -33,6 +33,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (!keep)
 		fuse_lowlevel_notify_inval_inode(s->session, ino, -1, 0);
 	h->node = node_of(req, ino);
+	h->generation = node_generation(h->node);
 	h->size = qc_size(h->img);
 	handle_add(s, h, fi);
 	fi->keep_cache = keep;
@@ -95,6 +96,10 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
 	(void)ino;
 	if (!buf || len > MAX_IO) {
 		reply_err(req, buf ? -EINVAL : -ENOMEM);
+		return;
+	}
+	if (h->generation != node_generation(h->node)) {
+		reply_err(req, -ESTALE);
 		return;
 	}
 	if ((uint64_t)off >= h->size)

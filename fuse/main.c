@@ -98,6 +98,7 @@ static enum exitcode open_source(struct daemon *d)
 		.uid = o->uid,
 		.gid = o->gid,
 		.mask = o->umask,
+		.changing = o->locking == QC_LOCKING_SHARE,
 	};
 	int r = source_open(&d->source, o->source, d->mountpoint, o->refs == QC_REFS_ANY);
 

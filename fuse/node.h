@@ -55,6 +55,7 @@ struct node {
 	uint64_t size;
 	uint32_t cluster;
 	unsigned int opens;
+	atomic_uint generation; /* of its content; read without a lock, too */
 	struct stat last; /* what was last said of it */
 	bool stamped;
 	struct qc_stamp stamp; /* at the last open */

@@ -210,7 +210,8 @@ static const char *const ignored[] = {
 	"relatime", "norelatime", "strictatime", "nostrictatime", "lazytime", "nolazytime",
 	"sync", "async", "dirsync", "silent", "loud", "defaults",
 	"auto", "noauto", "nofail", "_netdev", "user", "users",
-	"nouser", "owner", "group",
+	"nouser", "owner", "group", "mand", "nomand", "iversion",
+	"noiversion", "nosymfollow",
 };
 
 static bool is_ignored(const char *name)

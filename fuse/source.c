@@ -80,6 +80,25 @@ static int reopen(int fd, int flags)
 	return open(self, flags | O_CLOEXEC);
 }
 
+/* A link with an absolute path may lead back into the folder, too. */
+static int open_resolved(const struct source *s, const char *path, int flags)
+{
+	size_t n = strlen(s->dir);
+	char *full, *real = NULL;
+	int fd = -1;
+
+	if (asprintf(&full, "%s/%s", s->dir, path) >= 0) {
+		real = realpath(full, NULL);
+		free(full);
+	}
+	if (real && !strncmp(real, s->dir, n) && real[n] == '/')
+		fd = qc_open_beneath(s->dirfd, real + n + 1, flags);
+	else
+		errno = real ? EXDEV : errno;
+	free(real);
+	return fd;
+}
+
 int source_open_path(const struct source *s, const char *path, int flags)
 {
 	int fd;
@@ -93,6 +112,8 @@ int source_open_path(const struct source *s, const char *path, int flags)
 		fd = openat(s->dirfd, path, flags | O_CLOEXEC);
 	else
 		fd = qc_open_beneath(s->dirfd, path, flags);
+	if (fd < 0 && errno == EXDEV && !(flags & O_NOFOLLOW))
+		fd = open_resolved(s, path, flags);
 	return fd < 0 ? -errno : fd;
 }
 

@@ -24,6 +24,7 @@ struct tree_look {
 	uid_t uid;
 	gid_t gid;
 	mode_t mask; /* taken off all modes */
+	bool changing; /* images may change while they are read (locking=share) */
 };
 
 /* Whether the mountpoint is a folder: then an image is a file in it, else the
@@ -62,6 +63,10 @@ int tree_statfs(struct tree *t, struct statvfs *st); /* of what holds the images
 int tree_open(struct tree *t, struct node *n, struct qc_image **out, bool *keep);
 
 void tree_close(struct node *n, struct qc_image *img);
+
+/* Changes when an open finds other content than the one before.  Who opened it
+ * earlier must stop then: the kernel caches the bytes for both. */
+unsigned int node_generation(const struct node *n);
 
 /* Opens it before anything is mounted, for the caller to print the reason; to
  * be closed with qc_close(). */
