@@ -145,8 +145,9 @@ void qc_stamp(const struct qc_image *img, struct qc_stamp *out);
  * somebody changed an image file while it was open here. */
 qc_err qc_read(struct qc_image *img, uint64_t off, void *buf, size_t len);
 
-/* The longest run from off on (off < size) that is all data or all hole, with
- * regard to every layer.  A hole reads as zeros. */
+/* A run from off on (off < size) that is all data or all hole, with regard to
+ * every layer.  A hole reads as zeros.  The next call may go on with the same:
+ * a call does not take long, however large the disk and odd its tables are. */
 struct qc_extent {
 	uint64_t len;
 	bool data;

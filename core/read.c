@@ -14,6 +14,8 @@
 #include "image.h"
 #include "range.h"
 
+enum { EXTENT_STEPS = 1 << 14 };
+
 /* Bytes behind the end of a file are zeros inside its last cluster, which it
  * need not fill; a whole cluster there is one that the file has lost. */
 static qc_err check_short(struct qc_layer *l, const struct qc_map_extent *x, struct goff at)
@@ -164,12 +166,13 @@ static qc_err step_extent(const struct qc_step *s, struct goff at, struct qc_ext
 
 static qc_err extent_inside(struct qc_image *img, uint64_t off, struct qc_extent *out)
 {
+	unsigned int steps = 0;
 	struct qc_walk w;
 	qc_err r = 0;
 
 	*out = (struct qc_extent){ 0, false };
 	qc_walk_begin(&w, img, off, qc_size(img));
-	while (off + out->len < qc_size(img)) {
+	while (off + out->len < qc_size(img) && steps++ < EXTENT_STEPS) {
 		struct goff at = { w.at };
 		struct qc_extent e;
 		struct qc_step s;

@@ -114,7 +114,9 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
 		fuse_reply_buf(req, buf, len);
 }
 
-static int seek(const struct handle *h, uint64_t off, bool data, uint64_t *found)
+/* A disk of very many runs may take long; who asked can give up meanwhile. */
+static int seek(fuse_req_t req, const struct handle *h, uint64_t off, bool data,
+		uint64_t *found)
 {
 	while (off < h->size) {
 		struct qc_extent e;
@@ -124,6 +126,8 @@ static int seek(const struct handle *h, uint64_t off, bool data, uint64_t *found
 			return r;
 		if (e.data == data)
 			break;
+		if (fuse_req_interrupted(req))
+			return -EINTR;
 		off += e.len;
 	}
 	if (off >= h->size && data)
@@ -143,7 +147,7 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 	if (off < 0 || (uint64_t)off >= h->size)
 		r = -ENXIO;
 	else if (whence == SEEK_DATA || whence == SEEK_HOLE)
-		r = seek(h, (uint64_t)off, whence == SEEK_DATA, &found);
+		r = seek(req, h, (uint64_t)off, whence == SEEK_DATA, &found);
 	if (r)
 		reply_err(req, r);
 	else

@@ -180,7 +180,7 @@ int node_add(struct tree *t, struct node *folder, const char *file, bool is_fold
 	     const struct identity *checked)
 {
 	char *shown = is_folder ? strdup(file) : free_name(folder, file);
-	struct node *n;
+	struct node *n, **place;
 
 	if (is_folder && node_find_shown(folder, file)) {
 		free(shown);
@@ -193,11 +193,17 @@ int node_add(struct tree *t, struct node *folder, const char *file, bool is_fold
 	n->seen = folder->scans;
 	if (checked)
 		n->checked = *checked;
-	if (!tsearch(n, &folder->by_shown, by_shown) || !tsearch(n, &folder->by_file, by_file)) {
+	if (!tsearch(n, &folder->by_shown, by_shown)) {
+		node_free(n);
+		return -ENOMEM;
+	}
+	place = tsearch(n, &folder->by_file, by_file);
+	if (!place) {
 		tdelete(n, &folder->by_shown, by_shown);
 		node_free(n);
 		return -ENOMEM;
 	}
+	*place = n; /* a folder in place of an image, or the reverse, perhaps */
 	return 0;
 }
 

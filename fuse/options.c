@@ -8,6 +8,7 @@
  */
 #include "options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -150,7 +151,7 @@ static int set_umask(struct options *o, const char *value)
 	char *end;
 	unsigned long n = strtoul(value, &end, 8);
 
-	if (!*value || *end || n > 0777)
+	if (!isdigit((unsigned char)*value) || *end || n > 0777)
 		return -EINVAL;
 	o->set_umask = true;
 	o->umask = (mode_t)n;
@@ -267,12 +268,12 @@ static int apply(struct options *o, char *text)
 		*value++ = 0;
 	spec = find_spec(text);
 	if (!spec) {
-		report(QC_LOG_ERROR, "unknown option '%s' (qcowfs --help lists those there are)",
+		report(QC_LOG_ERROR, "%s: unknown option (qcowfs --help lists those there are)",
 		       text);
 		return -EINVAL;
 	}
 	if (!spec->arg != !value) {
-		report(QC_LOG_ERROR, "option '%s' %s", text,
+		report(QC_LOG_ERROR, "%s: the option %s", text,
 		       spec->arg ? "needs a value" : "takes no value");
 		return -EINVAL;
 	}
@@ -283,9 +284,9 @@ static int apply(struct options *o, char *text)
 	if (!r && spec->pass_on)
 		r = options_pass_on(o, spec->name, value);
 	if (r == -EINVAL)
-		report(QC_LOG_ERROR, "option '%s': '%s' is not %s", text, value, spec->arg);
+		report(QC_LOG_ERROR, "%s: '%s' is not %s", text, value, spec->arg);
 	else if (r)
-		report(QC_LOG_ERROR, "out of memory");
+		report(QC_LOG_ERROR, "%s: out of memory", text);
 	return r;
 }
 
@@ -320,12 +321,27 @@ static int operands(struct options *o, int n, char **arg)
 {
 	if (n != 2) {
 		report(QC_LOG_ERROR, "%s (usage: qcowfs [options] SOURCE MOUNTPOINT)",
-		       n == 0 ? "no SOURCE" : n == 1 ? "no MOUNTPOINT" : "too many operands");
+		       n == 0 ? "SOURCE: missing" :
+		       n == 1 ? "MOUNTPOINT: missing" :
+				"operands: more than two");
 		return -EINVAL;
 	}
 	o->source = strdup(arg[0]);
 	o->mountpoint = strdup(arg[1]);
 	return o->source && o->mountpoint ? 0 : -ENOMEM;
+}
+
+/* A letter is in optopt; of a long one getopt tells no more than that it has just
+ * passed it by. */
+static int unknown(char **argv)
+{
+	if (optopt)
+		report(QC_LOG_ERROR, "-%c: unknown option (qcowfs --help lists those there are)",
+		       optopt);
+	else
+		report(QC_LOG_ERROR, "%s: unknown option (qcowfs --help lists those there are)",
+		       argv[optind - 1]);
+	return -EINVAL;
 }
 
 static int letter(struct options *o, int c)
@@ -354,6 +370,9 @@ static int letter(struct options *o, int c)
 		return apply_list(o, "ro");
 	case 'o':
 		return apply_list(o, optarg);
+	case ':':
+		report(QC_LOG_ERROR, "-%c: the option needs a value", optopt);
+		return -EINVAL;
 	default:
 		return -EINVAL;
 	}
@@ -366,13 +385,15 @@ enum exitcode options_parse(struct options *o, int argc, char **argv)
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
-	static char name[] = "qcowfs";
 	int c, r = 0;
 
 	memset(o, 0, sizeof(*o));
-	argv[0] = name; /* as getopt is to call us */
-	while (!r && (c = getopt_long(argc, argv, "hVvfdsro:", longs, NULL)) != -1)
-		r = letter(o, c);
+	while (!r && (c = getopt_long(argc, argv, ":hVvfdsro:", longs, NULL)) != -1) {
+		if (c == '?')
+			r = unknown(argv);
+		else
+			r = letter(o, c);
+	}
 	if (!r && o->action == ACTION_MOUNT)
 		r = operands(o, argc - optind, argv + optind);
 	return r ? EXIT_USAGE : EXIT_OK;

@@ -63,12 +63,19 @@ static bool looks_like_image(struct scan *s, const char *file)
 	return yes;
 }
 
+static struct node *find_kind(const struct scan *s, const char *file, bool folder)
+{
+	struct node *n = node_find_file(s->folder, file);
+
+	return n && n->folder == folder ? n : NULL;
+}
+
 static int scan_file(struct scan *s, const char *file, const struct stat *st)
 {
 	struct identity id = identity_of(st);
-	struct node *n = node_find_file(s->folder, file);
+	struct node *n = find_kind(s, file, false);
 
-	if (n && !n->folder && !n->gone && same_content(&n->checked, &id)) {
+	if (n && !n->gone && same_content(&n->checked, &id)) {
 		n->seen = s->folder->scans;
 		return 0;
 	}
@@ -76,7 +83,7 @@ static int scan_file(struct scan *s, const char *file, const struct stat *st)
 		return 0;
 	if (!n)
 		return remember(s, file, false, &id);
-	if (n->folder || !same_file(&n->checked, &id))
+	if (!same_file(&n->checked, &id))
 		return node_replace(s->t, n, &id);
 	n->checked = id;
 	n->seen = s->folder->scans;
@@ -86,12 +93,10 @@ static int scan_file(struct scan *s, const char *file, const struct stat *st)
 static int scan_folder(struct scan *s, const char *file, const struct stat *st)
 {
 	struct identity id = identity_of(st);
-	struct node *n = node_find_file(s->folder, file);
+	struct node *n = find_kind(s, file, true);
 
 	if (!n)
 		return remember(s, file, true, &id);
-	if (!n->folder)
-		return 0; /* it had been an image: rare enough to ask for a remount */
 	n->seen = s->folder->scans;
 	return 0;
 }

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: MIT
+"""What the Python tests share: images, mounts, and what to say when it fails."""
+import atexit
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+
+LIB = Path(__file__).resolve().parent
+QCOWFS = os.environ.get('QCOWFS', str(LIB.parent.parent / 'build' / 'qcowfs'))
+SANITIZER = os.environ.get('TEST_SANITIZER', '')
+K, M, G, T = 1 << 10, 1 << 20, 1 << 30, 1 << 40
+
+if 'TEST_TMP' not in os.environ:  # started by hand
+    _own = tempfile.TemporaryDirectory()
+    os.environ['TEST_TMP'] = _own.name
+    atexit.register(os.chdir, '/')
+os.chdir(os.environ['TEST_TMP'])
+
+SEED = int(os.environ.get('SEED', random.SystemRandom().randrange(1 << 31)))
+rng = random.Random(SEED)
+print(f'# SEED={SEED}', flush=True)
+
+
+def fail(text):
+    print(f'# not so: {text}', flush=True)
+    sys.exit(1)
+
+
+def check(so, text):
+    if not so:
+        fail(text)
+
+
+def skip(why):
+    print(why, flush=True)
+    sys.exit(77)
+
+
+def requires_root():
+    if os.geteuid():
+        skip('needs root')
+
+
+def run(*argv, ok=True, **kwargs):
+    """Runs it; its output, both streams."""
+    r = subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL, text=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kwargs)
+    if ok and r.returncode:
+        fail(f'{argv} succeeds: status {r.returncode}: {r.stdout}')
+    return r.stdout
+
+
+def until(seconds, condition, text):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            fail(f'in {seconds} s: {text}')
+        time.sleep(0.02)
+
+
+# ---- images -------------------------------------------------------------------
+
+def noise(size, r=rng):
+    """Text, noise and zeros."""
+    out = bytearray()
+    while len(out) < size:
+        n = min(r.randrange(1, 60000), size - len(out))
+        kind = r.randrange(3)
+        if kind == 0:
+            out += bytes(n)
+        elif kind == 1:
+            out += r.randbytes(n)
+        else:
+            text = b'%d all work and no play ' % r.getrandbits(30)
+            out += (text * (n // len(text) + 1))[:n]
+    return bytes(out)
+
+
+def create(name, size=None, fmt='qcow2', options='', backing=None, backing_format=None,
+           unsafe=False):
+    argv = ['qemu-img', 'create', '-q', '-f', fmt]
+    if unsafe:
+        argv.append('-u')
+    if options:
+        argv += ['-o', options]
+    if backing is not None:
+        argv += ['-b', backing]
+        if backing_format:
+            argv += ['-F', backing_format]
+    run(*argv, name, *([size] if size is not None else []))
+    return name
+
+
+def convert(source, target, source_format='raw', fmt='qcow2', options='', extra=()):
+    argv = ['qemu-img', 'convert', '-f', source_format, '-O', fmt, *extra]
+    if options:
+        argv += ['-o', options]
+    packed_v1 = fmt == 'qcow' and '-c' in extra
+    run(*argv, source, target, ok=not packed_v1)
+    if packed_v1:  # done well, and yet with status 1
+        run('qemu-img', 'compare', '-q', '-f', source_format, '-F', fmt, source, target)
+    return target
+
+
+def qio(name, *commands, fmt='qcow2', ok=True):
+    argv = ['qemu-io', '-f', fmt]
+    for c in commands:
+        argv += ['-c', c]
+    return run(*argv, name, ok=ok)
+
+
+def raw_of(name, fmt='qcow2'):
+    """Its content, as QEMU sees it."""
+    with tempfile.NamedTemporaryFile(dir='.') as f:
+        convert(name, f.name, fmt, 'raw')
+        return Path(f.name).read_bytes()
+
+
+def poke(name, at, data):
+    with open(name, 'r+b') as f:
+        f.seek(at)
+        f.write(data)
+
+
+def peek(name, at, n):
+    with open(name, 'rb') as f:
+        f.seek(at)
+        return f.read(n)
+
+
+def qemu_map(name, fmt='qcow2'):
+    return json.loads(run('qemu-img', 'map', '-f', fmt, '--output=json', name))
+
+
+# ---- the daemon -----------------------------------------------------------------
+
+def is_mounted(where):
+    """Whether the newest mount there is one of ours."""
+    where = os.path.abspath(where)
+    types = [fields[2] for fields in map(str.split, Path('/proc/mounts').read_text().splitlines())
+             if fields[1] == where]
+    return bool(types) and types[-1].startswith('fuse')
+
+
+class Mount:
+    """with Mount('x.qcow2') as m: ... m.path('x.raw') ... m.log()"""
+    _count = 0
+
+    def __init__(self, source, *options, where=None, ro=True):
+        Mount._count += 1
+        self.where = os.path.abspath(where or f'mnt{Mount._count}')
+        if not os.path.exists(self.where):
+            os.mkdir(self.where)
+        self.logfile = os.path.abspath(f'log{Mount._count}')
+        argv = [QCOWFS, '-f', *(['-o', 'ro'] if ro else []), *options, str(source), self.where]
+        with open(self.logfile, 'wb') as log:
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=log)
+        atexit.register(self.stop)
+        self.wait_mounted(argv)
+
+    def wait_mounted(self, argv):
+        deadline = time.monotonic() + 30
+        while not is_mounted(self.where):
+            if self.process.poll() is not None:
+                fail(f'{argv} mounts: status {self.process.returncode}: {self.log()}')
+            if time.monotonic() > deadline:
+                fail(f'{argv} mounts in time')
+            time.sleep(0.01)
+
+    def path(self, name=''):
+        return os.path.join(self.where, name) if name else self.where
+
+    def log(self):
+        return Path(self.logfile).read_text()
+
+    def rss(self):
+        """The most memory that it ever had, in bytes."""
+        for line in Path(f'/proc/{self.process.pid}/status').read_text().splitlines():
+            if line.startswith('VmHWM:'):
+                return int(line.split()[1]) * 1024
+        return 0
+
+    def unmount(self):
+        """In order; its exit status."""
+        for _ in range(50):
+            r = subprocess.run(['fusermount3', '-u', self.where], capture_output=True)
+            if not r.returncode or not is_mounted(self.where):
+                break
+            time.sleep(0.05)
+        try:
+            return self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            fail('it ends when it is unmounted')
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        if is_mounted(self.where):
+            subprocess.run(['fusermount3', '-u', '-z', self.where], capture_output=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind:
+            print('# log: ' + self.log().replace('\n', '\n# log: '), flush=True)
+            self.stop()
+            return
+        status = self.unmount()
+        check(status == 0, f'it ends with status 0, not {status}: {self.log()}')
+
+
+def data_map(fd, size):
+    """[(start, end)] of data, as SEEK_DATA and SEEK_HOLE say."""
+    out, at = [], 0
+    while at < size:
+        try:
+            start = os.lseek(fd, at, os.SEEK_DATA)
+        except OSError:
+            break
+        at = os.lseek(fd, start, os.SEEK_HOLE)
+        check(at > start, f'a hole after {start} lies behind it, not at {at}')
+        out.append((start, at))
+    return out
+
+
+def errno_of(call, *args, **kwargs):
+    """The errno that it fails with, or 0."""
+    try:
+        result = call(*args, **kwargs)
+    except OSError as e:
+        return e.errno
+    if isinstance(result, int) and call is os.open:
+        os.close(result)
+    return 0

@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+# A folder of ten thousand images mounts at once, and ls -l of it takes little memory.
+# sanitize: none
+# alone
+import time
+from qcowtest import *
+
+N = 10000
+create('model.qcow2', '1M', options='cluster_size=512')
+qio('model.qcow2', 'write -P 1 0 512')
+model = Path('model.qcow2').read_bytes()
+os.mkdir('src')
+for i in range(N):
+    Path(f'src/disk{i:05}.qcow2').write_bytes(model)
+began = time.monotonic()
+with Mount('src') as m:
+    took = time.monotonic() - began
+    check(took < 2, f'it mounts in {took:.2f} s')
+    began = time.monotonic()
+    lines = run('ls', '-l', m.where).splitlines()
+    took = time.monotonic() - began
+    print(f'# ls -l: {took:.2f} s')
+    check(len(lines) == N + 1 and all(' 1048576 ' in line for line in lines[1:]), 'all are listed')
+    check(took < 30, f'ls -l takes {took:.2f} s')
+    check(m.rss() < 64 * M, f'{m.rss() / M:.0f} MiB are less than 64')
+    fds = len(os.listdir(f'/proc/{m.process.pid}/fd'))
+    check(fds < 100, f'none is kept open: {fds} descriptors')
+    for i in 0, N // 2, N - 1:
+        check(Path(m.path(f'disk{i:05}.raw')).read_bytes()[:513] == b'\1' * 512 + b'\0', 'and read')

@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+# On a read-only mount all that would change something fails with EROFS, or EPERM; setting the
+# times does nothing.  The image stays bit for bit as it was.
+import errno
+import hashlib
+from qcowtest import *
+
+os.makedirs('src/lab')
+create('src/disk.qcow2', '1M')
+qio('src/disk.qcow2', 'write -P 1 0 1M')
+create('src/other.qcow2', '1M')
+
+
+def facts(name):
+    st = os.stat(name)
+    return (hashlib.sha256(Path(name).read_bytes()).hexdigest(), st.st_size, st.st_mtime_ns,
+            st.st_mode, st.st_nlink)
+
+
+def attempts(d):
+    p = os.path.join(d, 'disk.raw')
+    return {
+        'open for writing': (os.open, p, os.O_WRONLY),
+        'open for both': (os.open, p, os.O_RDWR),
+        'open to append': (os.open, p, os.O_WRONLY | os.O_APPEND),
+        'open to truncate': (os.open, p, os.O_WRONLY | os.O_TRUNC),
+        'create': (os.open, os.path.join(d, 'new'), os.O_CREAT | os.O_WRONLY),
+        'truncate': (os.truncate, p, 100),
+        'truncate to more': (os.truncate, p, 2 * M),
+        'truncate to the same': (os.truncate, p, M),
+        'mkdir': (os.mkdir, os.path.join(d, 'new')),
+        'mkdir below': (os.mkdir, os.path.join(d, 'lab', 'new')),
+        'rmdir': (os.rmdir, os.path.join(d, 'lab')),
+        'unlink': (os.unlink, p),
+        'rename': (os.rename, p, os.path.join(d, 'new')),
+        'rename over': (os.rename, p, os.path.join(d, 'other.raw')),
+        'link': (os.link, p, os.path.join(d, 'new')),
+        'symlink': (os.symlink, 'x', os.path.join(d, 'new')),
+        'mknod': (os.mknod, os.path.join(d, 'new')),
+        'mkfifo': (os.mkfifo, os.path.join(d, 'new')),
+        'chmod': (os.chmod, p, 0o777),
+        'chown': (os.chown, p, 1, 1),
+    }
+
+
+before = facts('src/disk.qcow2')
+for options in ['-o', 'ro'], []:  # this version does not write, whatever is asked for
+    with Mount('src', *options, ro=False) as m:
+        for what, call in attempts(m.where).items():
+            e = errno_of(*call)
+            check(e in (errno.EROFS, errno.EPERM), f'{what} {options}: EROFS, not {e}')
+        if not options:
+            for how in {}, {'ns': (1, 2)}:
+                check(errno_of(os.utime, m.path('disk.raw'), **how) == 0, f'utime {how}')
+        fd = os.open(m.path('disk.raw'), os.O_RDONLY)
+        check(errno_of(os.posix_fallocate, fd, 0, 100) == errno.EBADF, 'no fallocate')
+        check(errno_of(os.pwrite, fd, b'x', 0) == errno.EBADF, 'no write')
+        os.fsync(fd)
+        os.fdatasync(fd)
+        os.close(fd)
+        check(sorted(os.listdir(m.where)) == ['disk.raw', 'lab', 'other.raw'], 'all is there')
+check(facts('src/disk.qcow2') == before, 'the image is as it was')
