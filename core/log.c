@@ -7,9 +7,14 @@
 
 void qc_text_clean(char *text)
 {
-	for (unsigned char *p = (unsigned char *)text; *p; p++)
-		if (*p < 0x20 || *p == 0x7f)
+	for (unsigned char *p = (unsigned char *)text; *p; p++) {
+		bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0; /* in UTF-8 */
+
+		if (*p < 0x20 || *p == 0x7f || c1)
 			*p = '?';
+		if (c1)
+			*++p = '?';
+	}
 }
 
 void qc_log(const struct qc_log *log, enum qc_level level, const char *fmt, ...)

@@ -32,6 +32,18 @@ static qc_err l1_read(struct qc_layer *l, const struct qc_view *v, uint64_t inde
 	return 0;
 }
 
+/* Whether an L2 table there would share bytes with what is something else. */
+static bool overlaps_metadata(const struct qc_layer *l, uint64_t table)
+{
+	const struct qc_header *h = &l->head;
+	const struct geom *g = &h->geom;
+	uint64_t n = geom_l2_bytes(g);
+
+	return table < HEAD1_BYTES ||
+	       range_overlap(table, n, g->l1_offset, (uint64_t)g->l1_entries * 8) ||
+	       range_overlap(table, n, h->reftable_offset, h->reftable_clusters * geom_cluster(g));
+}
+
 static qc_err l1_lookup(struct qc_layer *l, struct goff at, uint64_t max,
 			struct hoff *table, uint64_t *hole)
 {
@@ -50,7 +62,7 @@ static qc_err l1_lookup(struct qc_layer *l, struct goff at, uint64_t max,
 						" (guest offset 0x%" PRIx64 ")", key, at.v);
 		bad = l1_read(l, &v, index, at, max, table, hole);
 	} while (!qc_view_valid(&v));
-	if (bad || (table->v && table->v < HEAD1_BYTES))
+	if (bad || (table->v && overlaps_metadata(l, table->v)))
 		return qc_layer_damaged(l, "L1 entry %" PRIu64 " (guest offset 0x%" PRIx64
 					") is damaged", index, at.v);
 	return 0;
@@ -67,7 +79,7 @@ static qc_err l2_entry(const struct geom *g, const struct qc_view *v, uint64_t i
 	const struct be64 *words = v->words + (extended ? 2 * index : index);
 	qc_err r = entry_decode(g, be64_get(words), extended ? be64_get(words + 1) : 0, e);
 
-	if (!r && g->external && e->host.v &&
+	if (!r && g->external && (e->host.v || e->kind == QC_DATA || e->alloc) &&
 	    e->host.v != at.v - geom_in_cluster(g, at))
 		return -EIO;
 	return r;

@@ -142,12 +142,7 @@ static enum exitcode open_first(struct daemon *d)
 	}
 	size = qc_size(d->first);
 	r = qc_read(d->first, 0, sector, size < sizeof(sector) ? size : sizeof(sector));
-	if (r) {
-		report(QC_LOG_ERROR, "%s: its first sector cannot be read: %s", d->o.source,
-		       strerror(-r));
-		return EXIT_IMAGE;
-	}
-	return EXIT_OK;
+	return r ? EXIT_IMAGE : EXIT_OK; /* what is wrong was said where it was found */
 }
 
 static int mount_options(struct options *o, const struct source *src)

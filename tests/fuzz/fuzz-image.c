@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fuzz-image.c - the input is an image file; it is opened and read.
+ *
+ * What can be read must read the same however it is cut into requests, and a
+ * hole must read as zeros.  Nothing outside may be opened.
+ */
+#include "fuzz.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "image.h"
+
+enum {
+	READS = 24,
+	READ_MAX = 128 << 10,
+	STEPS = 4000,
+	CLUSTERS_MAX = 1 << 15, /* for calls that look at all of the disk */
+};
+
+static uint8_t whole[READ_MAX], part[READ_MAX];
+
+static void plain_log(void *arg, enum qc_level level, const char *msg)
+{
+	(void)arg, (void)level;
+	must_be_plain(msg, strlen(msg) + 1);
+}
+
+static struct qc_context *context(void)
+{
+	static const struct qc_config config = {
+		.log = plain_log,
+		.log_max = QC_LOG_TRACE,
+		.refs = QC_REFS_NONE,
+		.locking = QC_LOCKING_OFF,
+		.cache_bytes = 64 << 10, /* so that slices are evicted */
+	};
+	static struct qc_context *ctx;
+
+	if (!ctx)
+		MUST(!qc_context_new(&config, &ctx));
+	return ctx;
+}
+
+static int file_of(const uint8_t *data, size_t size)
+{
+	int fd = memfd_create("image", MFD_CLOEXEC);
+
+	MUST(fd >= 0);
+	MUST(pwrite(fd, data, size, 0) == (ssize_t)size);
+	return fd;
+}
+
+static qc_err open_image(int fd, int dirfd, unsigned int flags, struct qc_image **out)
+{
+	struct qc_source src = { .fd = fd, .dirfd = dirfd, .dir = "/", .name = "image" };
+	struct qc_reason why = { 0 };
+	qc_err r = qc_open(context(), &src, flags, out, &why);
+
+	MUST(r <= 0 && (!r || *why.text));
+	must_be_plain(why.text, sizeof(why.text));
+	return r;
+}
+
+static bool is_zero(const uint8_t *p, size_t n)
+{
+	return !n || (!*p && !memcmp(p, p + 1, n - 1));
+}
+
+/* One request, and the same in two. */
+static void read_twice(struct qc_image *img, uint64_t off, size_t len, size_t cut)
+{
+	qc_err all = qc_read(img, off, whole, len), head, tail;
+
+	memset(part, 0xa5, len);
+	head = qc_read(img, off, part, cut);
+	tail = qc_read(img, off + cut, part + cut, len - cut);
+	MUST(!all == (!head && !tail));
+	if (!all)
+		MUST(!memcmp(whole, part, len));
+}
+
+static void read_about(struct qc_image *img, uint64_t *random)
+{
+	uint64_t size = qc_size(img);
+
+	for (int i = 0; size && i < READS; i++) {
+		/* Near the beginning, near the end, anywhere. */
+		uint64_t r = next_random(random);
+		uint64_t near = min_u64(size, 1 << (9 + r % 12));
+		uint64_t off = next_random(random) % (i % 3 ? near : size);
+		size_t len;
+
+		if (i % 3 == 2)
+			off += size - near;
+		len = (size_t)min_u64(size - off, 1 + next_random(random) % (r & 8 ? READ_MAX : 2000));
+		read_twice(img, off, len, (size_t)(next_random(random) % (len + 1)));
+	}
+	MUST(qc_read(img, size, whole, 1) == -EINVAL);
+	MUST(qc_read(img, UINT64_MAX, whole, 2) == -EINVAL);
+	MUST(size == INT64_MAX || qc_read(img, size / 2, whole, SIZE_MAX - 5) == -EINVAL);
+}
+
+static void walk(struct qc_image *img, uint64_t from)
+{
+	uint64_t size = qc_size(img);
+	struct qc_walk w;
+
+	qc_walk_begin(&w, img, from, size);
+	for (int i = 0; w.at < size && i < STEPS; i++) {
+		uint64_t at = w.at;
+		struct qc_step s;
+
+		if (qc_walk_step(&w, &s))
+			break;
+		MUST(s.x.len && w.at == at + s.x.len && w.at <= size);
+		MUST(s.x.kind != QC_ABSENT);
+		if (s.x.kind == QC_DATA)
+			MUST(range_inside(s.x.host.v, s.x.len, INT64_MAX));
+	}
+}
+
+static void extents(struct qc_image *img)
+{
+	uint64_t off = 0, size = qc_size(img);
+
+	for (int i = 0; off < size && i < STEPS; i++) {
+		struct qc_extent e;
+		size_t n;
+
+		if (qc_extent(img, off, &e)) {
+			off += qc_cluster_size(img);
+			continue;
+		}
+		MUST(e.len && e.len <= size - off);
+		n = (size_t)min_u64(e.len, 4096);
+		if (!e.data) {
+			MUST(!qc_read(img, off, whole, n));
+			MUST(is_zero(whole, n));
+		}
+		off += e.len;
+	}
+}
+
+static void use(struct qc_image *img, const uint8_t *data, size_t size)
+{
+	uint64_t random = feed_seed(data, size);
+
+	walk(img, 0);
+	if (qc_size(img))
+		walk(img, next_random(&random) % qc_size(img));
+	read_about(img, &random);
+	if (qc_size(img) / qc_cluster_size(img) < CLUSTERS_MAX)
+		extents(img);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	int fd = file_of(data, size), dirfd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct qc_image *img, *peeked;
+	struct qc_counters count;
+
+	MUST(dirfd >= 0);
+	if (!open_image(fd, dirfd, 0, &img)) {
+		MUST(qc_depth(img) == 1);
+		MUST(!open_image(fd, dirfd, QC_OPEN_PEEK, &peeked));
+		MUST(qc_size(peeked) == qc_size(img));
+		qc_close(peeked);
+		use(img, data, size);
+		qc_close(img);
+	}
+	close(dirfd);
+	close(fd);
+	qc_counters(context(), &count);
+	MUST(!count.layers_open && !count.table_bytes);
+	return 0;
+}
