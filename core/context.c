@@ -118,15 +118,34 @@ static void unshelve(struct qc_context *ctx, struct qc_layer *l)
 	l->shelved = false;
 }
 
-/* The layer of this file that is on the shelf, for one user more. */
-static struct qc_layer *find(struct qc_context *ctx, uint64_t dev, uint64_t ino,
-			     enum qc_format format) NEEDS(&ctx->shelf_lock);
-static struct qc_layer *find(struct qc_context *ctx, uint64_t dev, uint64_t ino,
-			     enum qc_format format)
-{
-	struct qc_layer *l = *bucket(ctx, dev, ino);
+/* What a layer is found by. */
+struct sought {
+	uint64_t dev, ino;
+	enum qc_format format;
+	const char *dir, *name;
+};
 
-	while (l && (l->facts.dev != dev || l->facts.ino != ino || l->format != format))
+/* A data file is found from the folder of its image, so one image that is in two
+ * folders may be two. */
+static bool fits(const struct qc_layer *l, const struct sought *s)
+{
+	size_t n = strlen(s->dir);
+
+	if (l->facts.dev != s->dev || l->facts.ino != s->ino || l->format != s->format)
+		return false;
+	return !l->head.geom.external ||
+	       (!strncmp(l->path, s->dir, n) && l->path[n] == '/' &&
+		!strcmp(l->path + n + 1, s->name));
+}
+
+/* The layer that is on the shelf, for one user more. */
+static struct qc_layer *find(struct qc_context *ctx, const struct sought *s)
+	NEEDS(&ctx->shelf_lock);
+static struct qc_layer *find(struct qc_context *ctx, const struct sought *s)
+{
+	struct qc_layer *l = *bucket(ctx, s->dev, s->ino);
+
+	while (l && !fits(l, s))
 		l = l->next;
 	if (l)
 		l->users++;
@@ -152,41 +171,39 @@ static void retire(struct qc_context *ctx, struct qc_layer *l)
 	       l->path);
 }
 
-/* An open layer of this file, if it is still good. */
-static struct qc_layer *find_fresh(struct qc_context *ctx, const struct stat *st,
-				   enum qc_format format)
+static void shelve(struct qc_context *ctx, struct qc_layer *l) NEEDS(&ctx->shelf_lock);
+static void shelve(struct qc_context *ctx, struct qc_layer *l)
 {
-	struct qc_layer *l;
+	struct qc_layer **head = bucket(ctx, l->facts.dev, l->facts.ino);
 
-	qc_lock(&ctx->shelf_lock);
-	l = find(ctx, st->st_dev, st->st_ino, format);
-	qc_unlock(&ctx->shelf_lock);
-	if (!l || !qc_layer_changed(l))
-		return l;
-	retire(ctx, l);
-	qc_shelf_give_back(l);
-	return NULL;
+	l->users = 1;
+	l->shelved = true;
+	l->next = *head;
+	*head = l;
+	ctx->layers++;
+	ctx->layers_opened++;
 }
 
-static struct qc_layer *put_on_shelf(struct qc_context *ctx, struct qc_layer *mine)
+/* An open layer of this file, if it is still good; else `mine`, which is put on
+ * the shelf, or NULL. */
+static struct qc_layer *find_or_put(struct qc_context *ctx, const struct sought *s,
+				    struct qc_layer *mine)
 {
-	struct qc_layer **head = bucket(ctx, mine->facts.dev, mine->facts.ino);
-	struct qc_layer *theirs;
+	for (;;) {
+		struct qc_layer *l;
 
-	qc_lock(&ctx->shelf_lock);
-	theirs = find(ctx, mine->facts.dev, mine->facts.ino, mine->format);
-	if (!theirs) {
-		mine->users = 1;
-		mine->shelved = true;
-		mine->next = *head;
-		*head = mine;
-		ctx->layers++;
-		ctx->layers_opened++;
+		qc_lock(&ctx->shelf_lock);
+		l = find(ctx, s);
+		if (!l && mine)
+			shelve(ctx, mine);
+		qc_unlock(&ctx->shelf_lock);
+		if (!l)
+			return mine;
+		if (!qc_layer_changed(l))
+			return l;
+		retire(ctx, l);
+		qc_shelf_give_back(l);
 	}
-	qc_unlock(&ctx->shelf_lock);
-	if (theirs)
-		qc_layer_close(mine);
-	return theirs ? theirs : mine;
 }
 
 static qc_err check_format(const struct qc_layer *l, enum qc_expect expect,
@@ -209,22 +226,27 @@ qc_err qc_shelf_take(struct qc_context *ctx, struct qc_place *place, enum qc_exp
 	enum qc_format format = qcow ? QC_FORMAT_QCOW : QC_FORMAT_RAW;
 	bool may_refer = !guess || ctx->policy.refs == QC_REFS_ANY;
 	bool peek = flags & QC_OPEN_PEEK;
-	struct qc_layer *l = NULL;
+	struct qc_layer *l = NULL, *mine = NULL;
+	struct sought sought;
 	struct stat st;
 	qc_err r;
 
 	if (fstat(place->fd, &st))
 		return qc_refuse(why, -errno, "%s", strerror(errno));
+	sought = (struct sought){ st.st_dev, st.st_ino, format, place->dir, place->name };
 	if (!peek)
-		l = find_fresh(ctx, &st, format);
+		l = find_or_put(ctx, &sought, NULL);
 	if (!l) {
-		r = qc_layer_open(ctx, place, format, may_refer, flags, &l, why);
+		r = qc_layer_open(ctx, place, format, may_refer, flags, &mine, why);
 		if (r)
 			return r;
-		if (!peek)
-			l = put_on_shelf(ctx, l);
+		l = peek ? mine : find_or_put(ctx, &sought, mine);
+		if (l != mine) /* somebody else was faster */
+			qc_layer_close(mine);
 	}
-	r = check_format(l, expect, why);
+	r = qc_layer_check_guessed(l, may_refer, why);
+	if (!r)
+		r = check_format(l, expect, why);
 	if (r)
 		qc_shelf_give_back(l);
 	else
@@ -237,7 +259,7 @@ void qc_shelf_give_back(struct qc_layer *l)
 	struct qc_context *ctx = l->ctx;
 	bool last = true;
 
-	if (l->users) { /* else it was only peeked at */
+	if (!l->peeked) {
 		qc_lock(&ctx->shelf_lock);
 		last = --l->users == 0;
 		if (last && l->shelved)

@@ -64,16 +64,24 @@ static qc_err lock_and_note(struct qc_layer *l, struct qc_file *f, unsigned int 
 	return 0;
 }
 
+qc_err qc_layer_check_guessed(const struct qc_layer *l, bool may_refer, struct qc_reason *why)
+{
+	if (may_refer || !l->head.geom.external)
+		return 0;
+	return qc_refuse(why, -EACCES,
+			 "its data file '%s' is not opened, as the format of this image "
+			 "was not declared (backing=any allows it)", l->head.data_file);
+}
+
 static qc_err open_data_file(struct qc_layer *l, const struct qc_place *place,
 			     bool may_refer, unsigned int flags, struct qc_reason *why)
 {
 	struct qc_place data;
 	qc_err r;
 
-	if (!may_refer)
-		return qc_refuse(why, -EACCES,
-				 "its data file '%s' is not opened, as the format of this image "
-				 "was not declared (backing=any allows it)", l->head.data_file);
+	r = qc_layer_check_guessed(l, may_refer, why);
+	if (r)
+		return r;
 	r = qc_refer(&l->ctx->policy, "data file", place, l->head.data_file, &data, why);
 	if (r)
 		return r;
@@ -135,6 +143,7 @@ qc_err qc_layer_open(struct qc_context *ctx, struct qc_place *place, enum qc_for
 	l->ctx = ctx;
 	l->format = format;
 	l->settled = true;
+	l->peeked = flags & QC_OPEN_PEEK;
 	if (asprintf(&l->path, "%s/%s", place->dir, place->name) < 0)
 		l->path = NULL;
 	r = l->path ? qc_file_of_fd(place->fd, &l->file) : -ENOMEM;

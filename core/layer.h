@@ -29,6 +29,7 @@ struct qc_layer {
 	struct qc_file *data; /* where guest data is: `file`, or the data file */
 	struct qc_file_facts facts, data_facts; /* as they were at open */
 	bool settled; /* the files had not been changed just before */
+	bool peeked;  /* its headers only, by one user */
 	uint32_t slice_bytes;
 	struct qc_cache *tables; /* NULL: raw, or only peeked at */
 
@@ -48,6 +49,10 @@ qc_err qc_layer_open(struct qc_context *ctx, struct qc_place *place, enum qc_for
 		     bool may_refer, unsigned int flags, struct qc_layer **out,
 		     struct qc_reason *why);
 void qc_layer_close(struct qc_layer *l);
+
+/* -EACCES if it has a data file, but its format was only guessed. */
+qc_err qc_layer_check_guessed(const struct qc_layer *l, bool may_refer,
+			      struct qc_reason *why);
 
 /* Whether somebody has written to the files of the layer since they were
  * opened.  (A new name or mode is no change.) */

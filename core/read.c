@@ -29,7 +29,7 @@ static qc_err check_short(struct qc_layer *l, const struct qc_map_extent *x, str
 	if (!r && x->host.v + x->len - 1 - inside < now.size)
 		return 0;
 	return qc_layer_damaged(l, "guest offset 0x%" PRIx64 " is beyond the end of the file",
-				last.v);
+				r || x->host.v >= now.size ? at.v : at.v + (now.size - x->host.v));
 }
 
 static qc_err read_data(struct qc_layer *l, const struct qc_map_extent *x, struct goff at,

@@ -50,7 +50,7 @@ static int open_target(const struct target *t, const char *rest, int flags)
 /* If path is `dir` or lies below it, by its letters: the rest. */
 static const char *below(const char *path, const char *dir)
 {
-	size_t n = strlen(dir);
+	size_t n = strcmp(dir, "/") ? strlen(dir) : 0;
 
 	if (strncmp(path, dir, n) || (path[n] && path[n] != '/'))
 		return NULL;

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "fail.h"
+#include "memfile.h"
+#include "random.h"
+#include "tap.h"
+#include "threads.h"
+
+enum { SLICE = 4096, SLICES = 512 };
+
+static uint8_t bytes[(SLICES + 1) * SLICE];
+static struct memfile file;
+
+/* Every word of the file tells where it stands. */
+static void fill(void)
+{
+	for (size_t i = 0; i < sizeof(bytes); i += 8)
+		for (size_t k = 0; k < 8; k++)
+			bytes[i + k] = (uint8_t)((uint64_t)i >> 8 * (7 - k));
+	memfile_init(&file, bytes, sizeof(bytes));
+}
+
+static struct qc_budget budget_of(uint64_t slices)
+{
+	return (struct qc_budget){ .limit = slices * SLICE };
+}
+
+static struct qc_cache *cache_of(struct qc_budget *b)
+{
+	struct qc_cache *c = NULL;
+
+	CHECK(!qc_cache_new(&file.file, SLICE, SLICE, SLICES, b, &c));
+	return c;
+}
+
+/* Looks at three words of the slice; 0, an error, or 1 if they are others. */
+static int look(struct qc_cache *c, uint64_t key, uint64_t seed)
+{
+	struct qc_view v;
+	bool good;
+
+	do {
+		qc_err r = qc_cache_view(c, key, &v);
+
+		if (r)
+			return r;
+		good = be64_get(&v.words[0]) == key;
+		good &= be64_get(&v.words[511]) == key + 511 * 8;
+		good &= be64_get(&v.words[seed % 512]) == key + seed % 512 * 8;
+	} while (!qc_view_valid(&v));
+	return !good;
+}
+
+static uint64_t key_of(uint64_t i)
+{
+	return (i % SLICES + 1) * SLICE;
+}
+
+/* ---- one thread ------------------------------------------------------------- */
+
+static void found_again_without_reading(void)
+{
+	struct qc_budget b = budget_of(SLICES);
+	struct qc_cache *c = cache_of(&b);
+
+	file.reads = 0;
+	for (int turn = 0; turn < 10; turn++)
+		for (uint64_t i = 0; i < 5; i++)
+			CHECK(!look(c, key_of(i), 7));
+	CHECK(file.reads == 5 && b.loads == 5);
+	CHECK(b.used == 5 * SLICE);
+	qc_cache_free(c);
+	CHECK(b.used == 0);
+}
+
+static void all_slices_fit_a_large_budget(void)
+{
+	struct qc_budget b = budget_of(16 * SLICES);
+	struct qc_cache *c;
+
+	file.reads = 0;
+	CHECK(!qc_cache_new(&file.file, SLICE, SLICE, 8 * SLICES, &b, &c));
+	for (int turn = 0; turn < 3; turn++)
+		for (uint64_t i = 0; i < SLICES; i++)
+			CHECK(!look(c, key_of(i), i));
+	CHECK(file.reads == SLICES);
+	qc_cache_free(c);
+}
+
+static void keys_need_not_be_aligned(void)
+{
+	struct qc_budget b = budget_of(SLICES);
+	struct qc_cache *c = cache_of(&b);
+
+	CHECK(!look(c, 48, 3));
+	CHECK(!look(c, 48 + SLICE, 3));
+	CHECK(!look(c, SLICE, 3));
+	CHECK(!look(c, 48, 3));
+	qc_cache_free(c);
+}
+
+static void small_slices(void)
+{
+	struct qc_budget b = budget_of(1);
+	struct qc_cache *c;
+	struct qc_view v;
+
+	CHECK(!qc_cache_new(&file.file, 512, 512, SLICES, &b, &c));
+	file.reads = 0;
+	for (uint64_t key = 512; key < 9 * 512; key += 512) {
+		CHECK(!qc_cache_view(c, key, &v));
+		CHECK(be64_get(&v.words[0]) == key && be64_get(&v.words[63]) == key + 504);
+		CHECK(qc_view_valid(&v));
+	}
+	CHECK(file.reads == 8 && b.used <= 8 * 512);
+	qc_cache_free(c);
+}
+
+static void few_slots_go_round(void)
+{
+	struct qc_budget b = budget_of(8);
+	struct qc_cache *c = cache_of(&b);
+
+	for (uint64_t i = 0; i < 4 * SLICES; i++)
+		CHECK(!look(c, key_of(i * 17), i));
+	/* Each set may have one slot beyond the budget. */
+	CHECK(b.used <= 8 * SLICE + 16 * SLICE);
+	CHECK(b.loads > SLICES);
+	qc_cache_free(c);
+	CHECK(b.used == 0);
+}
+
+/* What is looked at all the time is not thrown out by what passes by. */
+static void used_slices_stay(void)
+{
+	struct qc_budget b = budget_of(64);
+	struct qc_cache *c = cache_of(&b);
+	unsigned int before, missed = 0;
+
+	CHECK(!look(c, key_of(0), 1));
+	for (uint64_t i = 1; i < 5 * SLICES; i++) {
+		CHECK(!look(c, key_of(i), 1));
+		before = file.reads;
+		CHECK(!look(c, key_of(0), 1));
+		missed += file.reads - before;
+	}
+	printf("# missed %u times\n", missed);
+	CHECK(missed < 6);
+	qc_cache_free(c);
+}
+
+static void a_view_tells_that_its_slot_was_reused(void)
+{
+	struct qc_budget b = budget_of(1);
+	struct qc_cache *c;
+	struct qc_view v;
+
+	CHECK(!qc_cache_new(&file.file, SLICE, SLICE, 1, &b, &c)); /* one set of 8 slots */
+	CHECK(!qc_cache_view(c, SLICE, &v));
+	CHECK(qc_view_valid(&v));
+	for (uint64_t i = 1; i < 30; i++)
+		CHECK(!look(c, key_of(i), 1));
+	CHECK(!qc_view_valid(&v));
+	qc_cache_free(c);
+}
+
+static void two_caches_share_a_budget(void)
+{
+	struct qc_budget b = budget_of(64);
+	struct qc_cache *one = cache_of(&b), *two = cache_of(&b);
+
+	for (uint64_t i = 0; i < 4 * SLICES; i++) {
+		CHECK(!look(one, key_of(i), i));
+		CHECK(!look(two, key_of(i * 5), i));
+	}
+	CHECK(b.used > 0 && b.used <= (64 + 2 * 16) * SLICE);
+	qc_cache_free(one);
+	CHECK(b.used <= 64 * SLICE);
+	for (uint64_t i = 0; i < SLICES; i++)
+		CHECK(!look(two, key_of(i), i));
+	qc_cache_free(two);
+	CHECK(b.used == 0);
+}
+
+/* Beyond even the second limit, slices are read anew each time. */
+static void without_memory_it_is_only_slow(void)
+{
+	struct qc_budget b = budget_of(1);
+	struct qc_cache *c = cache_of(&b);
+	uint64_t was;
+
+	b.used = UINT64_C(1) << 40;
+	was = b.used;
+	file.reads = 0;
+	for (int turn = 0; turn < 4; turn++)
+		for (uint64_t i = 0; i < 10; i++)
+			CHECK(!look(c, key_of(i), i));
+	CHECK(file.reads == 40 && b.loads == 40);
+	CHECK(b.used == was);
+	file.fail = 1;
+	CHECK(look(c, key_of(1), 1) == -EIO);
+	CHECK(!look(c, key_of(1), 1));
+	qc_cache_free(c);
+	CHECK(b.used == was);
+}
+
+/* ---- the end of the file, and errors ---------------------------------------- */
+
+static void a_slice_may_run_over_the_end(void)
+{
+	struct qc_budget b = budget_of(64);
+	struct qc_cache *c = cache_of(&b);
+	struct qc_view v;
+
+	file.size = 3 * SLICE + 16;
+	CHECK(!qc_cache_view(c, 3 * SLICE, &v));
+	CHECK(be64_get(&v.words[1]) == 3 * SLICE + 8);
+	CHECK(be64_get(&v.words[2]) == 0 && be64_get(&v.words[511]) == 0);
+	CHECK(qc_cache_view(c, 4 * SLICE, &v) == -EIO);
+	CHECK(qc_cache_view(c, UINT64_C(1) << 62, &v) == -EIO);
+	file.size = sizeof(bytes);
+	CHECK(!look(c, 4 * SLICE, 1)); /* a failure is not kept */
+	qc_cache_free(c);
+}
+
+static void the_last_cluster_need_not_be_whole(void)
+{
+	struct qc_budget b = budget_of(64);
+	struct qc_cache *c;
+	struct qc_view v;
+
+	CHECK(!qc_cache_new(&file.file, SLICE, 4 * SLICE, SLICES, &b, &c));
+	file.size = 4 * SLICE + 8;
+	CHECK(!qc_cache_view(c, 7 * SLICE, &v) && be64_get(&v.words[0]) == 0);
+	CHECK(qc_cache_view(c, 8 * SLICE, &v) == -EIO);
+	file.size = 4 * SLICE;
+	CHECK(qc_cache_view(c, 5 * SLICE, &v) == -EIO);
+	file.size = sizeof(bytes);
+	qc_cache_free(c);
+}
+
+static void a_failed_read_is_tried_again(void)
+{
+	struct qc_budget b = budget_of(64);
+	struct qc_cache *c = cache_of(&b);
+
+	file.fail = 2;
+	CHECK(look(c, SLICE, 1) == -EIO);
+	CHECK(look(c, SLICE, 1) == -EIO);
+	CHECK(!look(c, SLICE, 1));
+	CHECK(!look(c, SLICE, 1));
+	CHECK(b.loads == 3);
+	qc_cache_free(c);
+}
+
+/* ---- many threads ----------------------------------------------------------- */
+
+enum { THREADS = 8 };
+
+static struct qc_cache *shared[2];
+static atomic_uint wrong, failed;
+static unsigned int rounds;
+
+static void *look_around(void *arg)
+{
+	uint64_t seed = (uintptr_t)arg;
+
+	for (unsigned int i = 0; i < rounds; i++) {
+		struct qc_cache *c = shared[random_below(&seed, 2)];
+		/* Mostly a few slices, sometimes any. */
+		uint64_t n = random_below(&seed, 4) ? 40 : SLICES;
+		int r = look(c, key_of(random_below(&seed, n)), random_u64(&seed));
+
+		if (r > 0)
+			atomic_fetch_add(&wrong, 1);
+		if (r < 0)
+			atomic_fetch_add(&failed, 1);
+	}
+	return NULL;
+}
+
+static void crowd(uint64_t *seed, uint64_t slices, unsigned int n)
+{
+	struct qc_budget b = budget_of(slices);
+	pthread_t t[THREADS];
+
+	shared[0] = cache_of(&b);
+	shared[1] = cache_of(&b);
+	wrong = failed = 0;
+	rounds = n;
+	for (int i = 0; i < THREADS; i++)
+		t[i] = start(look_around, (void *)(uintptr_t)random_u64(seed));
+	for (int i = 0; i < THREADS; i++)
+		end(t[i]);
+	CHECK(!wrong);
+	qc_cache_free(shared[0]);
+	qc_cache_free(shared[1]);
+	CHECK(b.used == 0);
+}
+
+static void nobody_sees_a_wrong_slice(void)
+{
+	uint64_t seed = random_seed();
+	static const uint64_t slices[] = { 1, 16, 64, 2 * SLICES };
+
+	for (int i = 0; i < 4; i++) {
+		crowd(&seed, slices[i], 3000);
+		CHECK(!failed);
+	}
+}
+
+static void nor_while_reads_fail(void)
+{
+	uint64_t seed = random_seed();
+
+	file.fail = 200;
+	crowd(&seed, 16, 3000);
+	CHECK(failed > 0 && failed <= 200);
+	file.fail = 0;
+}
+
+#ifdef QC_FAILPOINTS
+
+static void *look_once(void *arg)
+{
+	CHECK(!look(shared[0], *(uint64_t *)arg, 1));
+	return NULL;
+}
+
+static void one_load_for_all_who_wait(void)
+{
+	struct qc_budget b = budget_of(64);
+	uint64_t key = key_of(3), other = key_of(4);
+	pthread_t t[4];
+
+	shared[0] = cache_of(&b);
+	qc_fail_park("cache.load");
+	t[0] = start(look_once, &key);
+	qc_fail_await("cache.load");
+	for (int i = 1; i < 4; i++)
+		t[i] = start(look_once, &key);
+	CHECK(!look(shared[0], other, 1)); /* others are not held up */
+	CHECK(b.loads == 2);
+	qc_fail_resume("cache.load");
+	for (int i = 0; i < 4; i++)
+		end(t[i]);
+	CHECK(b.loads == 2);
+	qc_cache_free(shared[0]);
+}
+
+static void all_slots_loading(void)
+{
+	struct qc_budget b = budget_of(1);
+	uint64_t key = key_of(3), other = key_of(4);
+	pthread_t t[3];
+
+	CHECK(!qc_cache_new(&file.file, SLICE, SLICE, 1, &b, &shared[0]));
+	b.limit = 0; /* one set, one slot */
+	qc_fail_park("cache.load");
+	t[0] = start(look_once, &key);
+	qc_fail_await("cache.load");
+	t[1] = start(look_once, &other);
+	t[2] = start(look_once, &key);
+	qc_fail_resume("cache.load");
+	for (int i = 0; i < 3; i++)
+		end(t[i]);
+	CHECK(b.used == SLICE);
+	qc_cache_free(shared[0]);
+}
+
+static atomic_int outcome[2];
+
+static void *look_and_tell(void *arg)
+{
+	atomic_int *to = arg;
+
+	*to = look(shared[0], key_of(9), 1);
+	return NULL;
+}
+
+/* Only who met the failure gets it; who waited for the slice tries again. */
+static void who_waits_for_a_load_that_fails_tries_again(void)
+{
+	struct qc_budget b = budget_of(64);
+	pthread_t t[2];
+
+	shared[0] = cache_of(&b);
+	qc_fail_park("cache.load");
+	t[0] = start(look_and_tell, &outcome[0]);
+	qc_fail_await("cache.load");
+	t[1] = start(look_and_tell, &outcome[1]);
+	file.fail = 1;
+	qc_fail_resume("cache.load");
+	end(t[0]);
+	end(t[1]);
+	CHECK((outcome[0] == -EIO) + (outcome[1] == -EIO) == 1);
+	CHECK((outcome[0] == 0) + (outcome[1] == 0) == 1);
+	CHECK(!look(shared[0], key_of(9), 1));
+	qc_cache_free(shared[0]);
+}
+
+#endif
+
+int main(void)
+{
+	fill();
+	RUN(found_again_without_reading);
+	RUN(all_slices_fit_a_large_budget);
+	RUN(keys_need_not_be_aligned);
+	RUN(small_slices);
+	RUN(few_slots_go_round);
+	RUN(used_slices_stay);
+	RUN(a_view_tells_that_its_slot_was_reused);
+	RUN(two_caches_share_a_budget);
+	RUN(without_memory_it_is_only_slow);
+	RUN(a_slice_may_run_over_the_end);
+	RUN(the_last_cluster_need_not_be_whole);
+	RUN(a_failed_read_is_tried_again);
+	RUN(nobody_sees_a_wrong_slice);
+	RUN(nor_while_reads_fail);
+#ifdef QC_FAILPOINTS
+	RUN(one_load_for_all_who_wait);
+	RUN(all_slots_loading);
+	RUN(who_waits_for_a_load_that_fails_tries_again);
+#endif
+	return DONE();
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include "io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fail.h"
+#include "memfile.h"
+#include "tap.h"
+
+static struct qc_file *file;
+static int fd;
+
+static void open_file(void)
+{
+	fd = memfd_create("test", MFD_CLOEXEC);
+	CHECK(fd >= 0 && pwrite(fd, "0123456789", 10, 0) == 10);
+	CHECK(!qc_file_of_fd(fd, &file));
+	CHECK(qc_file_fd(file) == fd);
+}
+
+static bool reads(uint64_t off, size_t len, const char *want, size_t want_got)
+{
+	char buf[32];
+	size_t got = 99;
+
+	memset(buf, 'x', sizeof(buf));
+	return !qc_file_read(file, off, buf, len, &got) && got == want_got &&
+	       !memcmp(buf, want, len) && buf[len] == 'x';
+}
+
+static void past_the_end_there_are_zeros(void)
+{
+	open_file();
+	CHECK(reads(0, 10, "0123456789", 10));
+	CHECK(reads(3, 4, "3456", 4));
+	CHECK(reads(8, 6, "89\0\0\0\0", 2));
+	CHECK(reads(10, 4, "\0\0\0\0", 0));
+	CHECK(reads(1000000, 4, "\0\0\0\0", 0));
+	CHECK(reads(5, 0, "", 0));
+	qc_file_close(file);
+}
+
+static void offsets_that_no_file_has(void)
+{
+	open_file();
+	CHECK(reads(INT64_MAX - 1, 4, "\0\0\0\0", 0));
+	CHECK(reads(INT64_MAX, 4, "\0\0\0\0", 0));
+	CHECK(reads((uint64_t)INT64_MAX + 1, 4, "\0\0\0\0", 0));
+	CHECK(reads(UINT64_MAX - 1, 4, "\0\0\0\0", 0));
+	CHECK(reads(UINT64_MAX, 1, "\0", 0));
+	qc_file_close(file);
+}
+
+static void facts(void)
+{
+	struct qc_file_facts f;
+	struct timespec t[2] = { { 5, 6 }, { 7, 8 } };
+	struct stat st;
+
+	open_file();
+	CHECK(!futimens(fd, t) && !fstat(fd, &st));
+	CHECK(!qc_file_facts(file, &f));
+	CHECK(f.size == 10 && f.ino == st.st_ino && f.dev == st.st_dev);
+	CHECK(f.mtime_ns == INT64_C(7000000008));
+	CHECK(f.ctime_ns == (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec);
+	CHECK(!ftruncate(fd, 4096) && !qc_file_facts(file, &f) && f.size == 4096);
+	qc_file_close(file);
+}
+
+static void extents(void)
+{
+	struct qc_extent e;
+
+	open_file(); /* memory files tell holes apart by the page */
+	CHECK(!ftruncate(fd, 4 << 20) && pwrite(fd, "x", 1, 2 << 20) == 1);
+	CHECK(!qc_file_extent(file, 0, &e) && e.data);
+	CHECK(e.len >= 10 && e.len <= 2 << 20);
+	CHECK(!qc_file_extent(file, 1 << 20, &e));
+	CHECK(e.data || e.len == 1 << 20);
+	CHECK(!qc_file_extent(file, 2 << 20, &e) && e.data);
+	CHECK(!qc_file_extent(file, 3 << 20, &e));
+	CHECK(e.len == 1 << 20); /* a hole up to the end */
+	CHECK(!qc_file_extent(file, (4 << 20) - 1, &e) && e.len == 1);
+	CHECK(!ftruncate(fd, 1 << 20));
+	CHECK(qc_file_extent(file, 2 << 20, &e) == -EIO); /* cut off meanwhile */
+	qc_file_close(file);
+}
+
+static void errors(void)
+{
+	int dir = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char c;
+	size_t got;
+
+	CHECK(qc_file_of_fd(-1, &file) == -EBADF);
+	CHECK(!qc_file_of_fd(dir, &file));
+	CHECK(qc_file_read(file, 0, &c, 1, &got) == -EISDIR);
+	qc_file_close(file);
+	qc_file_close(NULL);
+}
+
+static void other_files_have_no_descriptor(void)
+{
+	struct memfile m;
+	char c[4] = "xxx";
+	size_t got;
+
+	memfile_init(&m, "ab", 2);
+	CHECK(qc_file_fd(&m.file) == -1);
+	CHECK(!qc_file_read(&m.file, 1, c, 3, &got) && got == 1 && !memcmp(c, "b\0\0", 3));
+}
+
+#ifdef QC_FAILPOINTS
+static void fail_points(void)
+{
+	char c;
+	size_t got;
+
+	open_file();
+	qc_fail_once("io.read");
+	CHECK(qc_file_read(file, 0, &c, 1, &got) == -EIO);
+	CHECK(!qc_file_read(file, 0, &c, 1, &got) && c == '0');
+	qc_file_close(file);
+}
+#endif
+
+int main(void)
+{
+	RUN(past_the_end_there_are_zeros);
+	RUN(offsets_that_no_file_has);
+	RUN(facts);
+	RUN(extents);
+	RUN(errors);
+	RUN(other_files_have_no_descriptor);
+#ifdef QC_FAILPOINTS
+	RUN(fail_points);
+#endif
+	return DONE();
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+#include "unpack.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "fail.h"
+#include "random.h"
+#include "tap.h"
+#include "threads.h"
+
+static struct qc_unpack *unpack;
+static int owner[4];
+
+/* What stands in for a decoder. */
+struct job {
+	uint64_t key;
+	uint32_t cluster;
+	qc_err err;
+	atomic_uint made;
+};
+
+static uint8_t byte_at(uint64_t key, uint32_t at)
+{
+	return (uint8_t)(key * 31 + at + (at >> 8) * 7);
+}
+
+static qc_err make(void *arg, void *out)
+{
+	struct job *j = arg;
+	uint8_t *p = out;
+
+	atomic_fetch_add(&j->made, 1);
+	if (j->err)
+		return j->err;
+	for (uint32_t i = 0; i < j->cluster; i++)
+		p[i] = byte_at(j->key, i);
+	return 0;
+}
+
+static bool right(const struct job *j, uint32_t skip, const uint8_t *buf, size_t len)
+{
+	for (uint32_t i = 0; i < len; i++)
+		if (buf[i] != byte_at(j->key, skip + i))
+			return false;
+	return true;
+}
+
+static qc_err read_part(struct job *j, const void *who, uint32_t skip, uint32_t len)
+{
+	uint8_t *buf = malloc(len);
+	qc_err r = qc_unpack_read(unpack, who, j->key, j->cluster, skip, buf, len, make, j);
+
+	if (!r)
+		CHECK(right(j, skip, buf, len));
+	free(buf);
+	return r;
+}
+
+/* How often the cluster had to be made for this read. */
+static unsigned int made_for(uint64_t key, uint32_t cluster, const void *who)
+{
+	struct job j = { .key = key, .cluster = cluster };
+
+	CHECK(!read_part(&j, who, 1, cluster / 2));
+	return j.made;
+}
+
+static void begin(void)
+{
+	CHECK(!qc_unpack_new(&unpack));
+}
+
+static void finish(void)
+{
+	qc_unpack_free(unpack);
+}
+
+/* ---- one thread ------------------------------------------------------------- */
+
+static void made_once(void)
+{
+	struct job j = { .key = 5, .cluster = 65536 };
+
+	begin();
+	for (uint32_t at = 0; at < 65536; at += 4096)
+		CHECK(!read_part(&j, owner, at, 4096));
+	CHECK(!read_part(&j, owner, 65535, 1));
+	CHECK(!read_part(&j, owner, 0, 65536));
+	CHECK(j.made == 1);
+	finish();
+}
+
+static void owners_are_apart(void)
+{
+	begin();
+	CHECK(made_for(5, 512, &owner[0]) == 1);
+	CHECK(made_for(5, 512, &owner[1]) == 1);
+	CHECK(made_for(5, 512, &owner[0]) == 0);
+	CHECK(made_for(0, 512, &owner[0]) == 1); /* a key like any other */
+	qc_unpack_drop(unpack, &owner[0]);
+	CHECK(made_for(5, 512, &owner[1]) == 0);
+	CHECK(made_for(5, 512, &owner[0]) == 1);
+	finish();
+}
+
+static void the_one_used_last_stays(void)
+{
+	begin();
+	for (uint64_t key = 0; key < 100; key++) {
+		CHECK(made_for(key, 4096, owner) == 1);
+		if (key > 0)
+			CHECK(made_for(0, 4096, owner) == 0);
+	}
+	CHECK(made_for(1, 4096, owner) == 1);
+	CHECK(made_for(99, 4096, owner) == 0);
+	CHECK(made_for(90, 4096, owner) == 0); /* more than a few are kept */
+	finish();
+}
+
+static void large_clusters_are_bounded_in_memory(void)
+{
+	begin();
+	for (uint64_t key = 0; key < 4; key++)
+		CHECK(made_for(key, 2 << 20, owner) == 1);
+	CHECK(made_for(3, 2 << 20, owner) == 0);
+	for (uint64_t key = 10; key < 20; key++)
+		CHECK(made_for(key, 2 << 20, owner) == 1);
+	CHECK(made_for(3, 2 << 20, owner) == 1);
+	finish();
+}
+
+static void all_sizes_in_one_cache(void)
+{
+	uint64_t seed = random_seed();
+
+	begin();
+	for (int i = 0; i < 300; i++) {
+		uint32_t cluster = 512u << random_below(&seed, 13);
+		struct job j = { .key = random_below(&seed, 40) * 13 + cluster,
+				 .cluster = cluster };
+		uint32_t skip = (uint32_t)random_below(&seed, cluster);
+		uint32_t most = cluster - skip < 5000 ? cluster - skip : 5000;
+
+		CHECK(!read_part(&j, owner, skip, 1 + (uint32_t)random_below(&seed, most)));
+		CHECK(j.made <= 1);
+	}
+	finish();
+}
+
+static void a_failure_is_not_kept(void)
+{
+	struct job bad = { .key = 7, .cluster = 4096, .err = -ENOMEM };
+
+	begin();
+	CHECK(read_part(&bad, owner, 0, 10) == -ENOMEM);
+	bad.err = -EIO;
+	CHECK(read_part(&bad, owner, 0, 10) == -EIO);
+	CHECK(bad.made == 2);
+	CHECK(made_for(7, 4096, owner) == 1);
+	CHECK(made_for(7, 4096, owner) == 0);
+	finish();
+}
+
+static void peek(void)
+{
+	struct job j = { .key = 7, .cluster = 4096 };
+	uint8_t buf[4096];
+
+	begin();
+	CHECK(!qc_unpack_peek(unpack, owner, 7, buf, 4096));
+	CHECK(!read_part(&j, owner, 0, 1));
+	CHECK(qc_unpack_peek(unpack, owner, 7, buf, 4096) && right(&j, 0, buf, 4096));
+	CHECK(!qc_unpack_peek(unpack, owner, 8, buf, 4096));
+	CHECK(!qc_unpack_peek(unpack, &owner[1], 7, buf, 4096));
+	qc_unpack_drop(unpack, owner);
+	CHECK(!qc_unpack_peek(unpack, owner, 7, buf, 4096));
+	finish();
+}
+
+/* ---- many threads ----------------------------------------------------------- */
+
+static atomic_uint trouble;
+
+static void *read_around(void *arg)
+{
+	uint64_t seed = (uintptr_t)arg;
+	uint8_t *buf = malloc(4096);
+
+	for (int i = 0; i < 1500; i++) {
+		uint32_t cluster = 4096u << random_below(&seed, 2);
+		struct job j = { .key = random_below(&seed, 24) * 2 + (cluster == 4096),
+				 .cluster = cluster };
+		uint32_t skip = (uint32_t)random_below(&seed, 1024);
+
+		if (!random_below(&seed, 20)) {
+			j.err = -EIO;
+			(void)qc_unpack_read(unpack, owner, j.key, cluster, skip, buf, 100,
+					     make, &j);
+		} else if (!random_below(&seed, 5) && cluster == 4096) {
+			if (qc_unpack_peek(unpack, owner, j.key, buf, cluster) &&
+			    !right(&j, 0, buf, cluster))
+				atomic_fetch_add(&trouble, 1);
+		} else if (qc_unpack_read(unpack, owner, j.key, cluster, skip, buf, 3000, make,
+					  &j) ||
+			   !right(&j, skip, buf, 3000)) {
+			atomic_fetch_add(&trouble, 1);
+		}
+	}
+	free(buf);
+	return NULL;
+}
+
+static void a_crowd(void)
+{
+	uint64_t seed = random_seed();
+	pthread_t t[8];
+
+	begin();
+	for (int i = 0; i < 8; i++)
+		t[i] = start(read_around, (void *)(uintptr_t)random_u64(&seed));
+	for (int i = 0; i < 8; i++)
+		end(t[i]);
+	CHECK(!trouble);
+	finish();
+}
+
+#ifdef QC_FAILPOINTS
+
+struct reader {
+	struct job job;
+	qc_err result;
+};
+
+static void *read_once(void *arg)
+{
+	struct reader *r = arg;
+
+	r->result = read_part(&r->job, owner, 3, 100);
+	return NULL;
+}
+
+/* All who are given are behind one who is parked in making the cluster. */
+static void behind_one(struct reader *r, int n, void (*meanwhile)(void))
+{
+	pthread_t t[20];
+
+	qc_fail_park("unpack.fill");
+	t[0] = start(read_once, &r[0]);
+	qc_fail_await("unpack.fill");
+	for (int i = 1; i < n; i++)
+		t[i] = start(read_once, &r[i]);
+	if (meanwhile)
+		meanwhile();
+	qc_fail_resume("unpack.fill");
+	for (int i = 0; i < n; i++)
+		end(t[i]);
+}
+
+static void others_go_on(void)
+{
+	uint8_t buf[4096];
+
+	for (uint64_t key = 100; key < 200; key++)
+		CHECK(made_for(key, 4096, owner) == 1);
+	/* It is not there yet, and not thrown out either. */
+	CHECK(!qc_unpack_peek(unpack, owner, 7, buf, 4096));
+}
+
+static void made_once_for_all_who_come_at_once(void)
+{
+	struct reader r[4];
+	unsigned int made = 0;
+
+	begin();
+	for (int i = 0; i < 4; i++)
+		r[i] = (struct reader){ .job = { .key = 7, .cluster = 4096 }, .result = 1 };
+	behind_one(r, 4, others_go_on);
+	for (int i = 0; i < 4; i++) {
+		CHECK(!r[i].result);
+		made += r[i].job.made;
+	}
+	CHECK(made == 1 && r[0].job.made == 1);
+	finish();
+}
+
+/* Who waited for one that failed finds out for itself. */
+static void waiters_see_errors_of_their_own(void)
+{
+	struct reader r[3];
+
+	begin();
+	for (int i = 0; i < 3; i++)
+		r[i] = (struct reader){ .job = { .key = 7, .cluster = 4096, .err = -EIO } };
+	r[2].job.err = 0;
+	behind_one(r, 3, NULL);
+	CHECK(r[0].result == -EIO && r[0].job.made == 1);
+	CHECK(r[1].result == -EIO || (!r[1].result && !r[1].job.made));
+	CHECK(!r[2].result);
+	finish();
+}
+
+static void a_filler_that_fails(void)
+{
+	struct job j = { .key = 7, .cluster = 4096 };
+
+	begin();
+	qc_fail_once("unpack.fill");
+	CHECK(read_part(&j, owner, 0, 10) == -EIO && !j.made);
+	CHECK(!read_part(&j, owner, 0, 10) && j.made == 1);
+	finish();
+}
+
+/* ---- all slots in use ------------------------------------------------------- */
+
+enum { MANY = 16 };
+
+static pthread_mutex_t door = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t moved = PTHREAD_COND_INITIALIZER;
+static int inside;
+static bool open_door;
+
+static qc_err make_slowly(void *arg, void *out)
+{
+	pthread_mutex_lock(&door);
+	inside++;
+	pthread_cond_broadcast(&moved);
+	while (!open_door)
+		pthread_cond_wait(&moved, &door);
+	pthread_mutex_unlock(&door);
+	return make(arg, out);
+}
+
+static void *read_slowly(void *arg)
+{
+	struct job *j = arg;
+	uint8_t buf[100];
+
+	CHECK(!qc_unpack_read(unpack, owner, j->key, j->cluster, 9, buf, 100, make_slowly, j));
+	CHECK(right(j, 9, buf, 100));
+	return NULL;
+}
+
+static void when_all_are_busy_everyone_for_himself(void)
+{
+	static struct job j[MANY];
+	pthread_t t[MANY];
+
+	begin();
+	for (int i = 0; i < MANY; i++) {
+		j[i] = (struct job){ .key = 1000 + (uint64_t)i, .cluster = 4096 };
+		t[i] = start(read_slowly, &j[i]);
+	}
+	pthread_mutex_lock(&door);
+	while (inside < MANY)
+		pthread_cond_wait(&moved, &door);
+	pthread_mutex_unlock(&door);
+	CHECK(made_for(5, 4096, owner) == 1);
+	CHECK(made_for(5, 4096, owner) == 1); /* there is no room to keep it */
+	pthread_mutex_lock(&door);
+	open_door = true;
+	pthread_cond_broadcast(&moved);
+	pthread_mutex_unlock(&door);
+	for (int i = 0; i < MANY; i++)
+		end(t[i]);
+	CHECK(made_for(5, 4096, owner) == 1);
+	CHECK(made_for(5, 4096, owner) == 0);
+	finish();
+}
+
+#endif
+
+int main(void)
+{
+	RUN(made_once);
+	RUN(owners_are_apart);
+	RUN(the_one_used_last_stays);
+	RUN(large_clusters_are_bounded_in_memory);
+	RUN(all_sizes_in_one_cache);
+	RUN(a_failure_is_not_kept);
+	RUN(peek);
+	RUN(a_crowd);
+#ifdef QC_FAILPOINTS
+	RUN(made_once_for_all_who_come_at_once);
+	RUN(waiters_see_errors_of_their_own);
+	RUN(a_filler_that_fails);
+	RUN(when_all_are_busy_everyone_for_himself);
+#endif
+	return DONE();
+}
