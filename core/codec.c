@@ -25,6 +25,9 @@
 
 #include "lock.h"
 
+/* Input buffers for clusters of up to 128 KiB wait with their decoder. */
+enum { KEEP_ROOM = 256 * 1024 };
+
 struct qc_codec {
 	struct qc_mutex lock;
 	struct qc_decoder *idle; /* lock */
@@ -93,6 +96,11 @@ struct qc_decoder *qc_decoder_get(struct qc_codec *pool, size_t len)
 
 void qc_decoder_put(struct qc_codec *pool, struct qc_decoder *d)
 {
+	if (d->in_room > KEEP_ROOM) {
+		free(d->in);
+		d->in = NULL;
+		d->in_room = 0;
+	}
 	qc_lock(&pool->lock);
 	d->next = pool->idle;
 	pool->idle = d;

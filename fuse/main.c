@@ -7,6 +7,7 @@
  * the command.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +79,16 @@ static void raise_descriptor_limit(void)
 		l.rlim_cur = l.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &l);
 	}
+}
+
+/* Large buffers go back to the system when they are freed, and threads share their
+ * heaps: memory stays in proportion to what is in use. */
+static void bound_heap(void)
+{
+#ifdef __GLIBC__
+	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+	mallopt(M_ARENA_MAX, 2);
+#endif
 }
 
 static enum exitcode open_source(struct daemon *d)
@@ -245,6 +256,7 @@ static enum exitcode run(struct daemon *d)
 		e = EXIT_RUNNING;
 	if (e)
 		return e;
+	bound_heap();
 	raise_descriptor_limit();
 	e = open_source(d);
 	if (!e)

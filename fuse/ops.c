@@ -5,6 +5,8 @@
  *
  * Nothing can be changed through the mount; whatever would is EROFS.
  */
+#include "ops.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
