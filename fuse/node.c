@@ -176,6 +176,22 @@ static char *free_name(struct node *folder, const char *file)
 	return name;
 }
 
+struct node *node_find_former(struct node *folder, const char *file)
+{
+	char *names[] = { name_short(file), name_long(file) };
+	struct node *found = NULL;
+
+	for (int i = 0; i < 2 && names[i] && !found; i++) {
+		struct node *n = node_find_shown(folder, names[i]);
+
+		if (n && !n->folder && !strcmp(n->file, file))
+			found = n;
+	}
+	free(names[0]);
+	free(names[1]);
+	return found;
+}
+
 int node_add(struct tree *t, struct node *folder, const char *file, bool is_folder,
 	     const struct identity *checked)
 {

@@ -90,6 +90,9 @@ char *node_path(const struct node *n);
 int node_add(struct tree *t, struct node *folder, const char *file, bool is_folder,
 	     const struct identity *checked);
 
+/* The image that a file of this name was before a folder took its place. */
+struct node *node_find_former(struct node *folder, const char *file);
+
 /* Another file has come into the place of the node's.  -ENOMEM. */
 int node_replace(struct tree *t, struct node *old, const struct identity *checked);
 

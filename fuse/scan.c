@@ -143,6 +143,15 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct found *)a)->file, ((const struct found *)b)->file);
 }
 
+static int add_one(struct scan *s, const struct found *f)
+{
+	struct node *former = f->folder ? NULL : node_find_former(s->folder, f->file);
+
+	if (former)
+		return node_replace(s->t, former, &f->id);
+	return node_add(s->t, s->folder, f->file, f->folder, &f->id);
+}
+
 static int add_new(struct scan *s)
 {
 	int r = 0;
@@ -153,8 +162,7 @@ static int add_new(struct scan *s)
 	for (int folders = 1; folders >= 0; folders--)
 		for (size_t i = 0; !r && i < s->n; i++)
 			if (s->new[i].folder == folders)
-				r = node_add(s->t, s->folder, s->new[i].file, folders,
-					      &s->new[i].id);
+				r = add_one(s, &s->new[i]);
 	return r;
 }
 

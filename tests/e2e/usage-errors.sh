@@ -5,8 +5,8 @@
 
 image disk.qcow2 1M
 mkdir mnt src
-refuses 1 "'bogus'" -o bogus disk.qcow2 mnt
-refuses 1 "'bogus'" -o ro,bogus=1,nofail disk.qcow2 mnt
+refuses 1 'bogus: unknown option' -o bogus disk.qcow2 mnt
+refuses 1 'bogus: unknown option' -o ro,bogus=1,nofail disk.qcow2 mnt
 refuses 1 'threads.*many' -o threads=many disk.qcow2 mnt
 refuses 1 'threads' -o threads=0 disk.qcow2 mnt
 refuses 1 'threads' -o threads disk.qcow2 mnt
