@@ -70,8 +70,8 @@ static inline void qc_unlock(struct qc_mutex *m) THREAD_ATTR(release_capability(
 	THREAD_ATTR(no_thread_safety_analysis);
 static inline void qc_unlock(struct qc_mutex *m)
 {
+	qc_rank_leave(m->rank); /* first: it sees who never had it */
 	pthread_mutex_unlock(&m->m);
-	qc_rank_leave(m->rank);
 }
 
 /* Gives the lock up until the event is signalled, and takes it again. */
