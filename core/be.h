@@ -48,6 +48,32 @@ static inline uint64_t be64_get(const struct be64 *v)
 	return be64toh(atomic_load_explicit(&v->raw, memory_order_acquire));
 }
 
+/* As be64_copy. */
+static inline void be64_put(struct be64 *to, uint64_t v)
+{
+	atomic_store_explicit(&to->raw, htobe64(v), memory_order_release);
+}
+
+/* Back to the bytes of the file. */
+static inline void be64_bytes(const struct be64 *from, uint8_t *to)
+{
+	uint64_t raw = atomic_load_explicit(&from->raw, memory_order_relaxed);
+
+	memcpy(to, &raw, sizeof(raw));
+}
+
+static inline void be32_to(uint8_t *p, uint32_t v)
+{
+	v = htobe32(v);
+	memcpy(p, &v, sizeof(v));
+}
+
+static inline void be64_to(uint8_t *p, uint64_t v)
+{
+	v = htobe64(v);
+	memcpy(p, &v, sizeof(v));
+}
+
 /* Nothing that was written before it can be seen after it. */
 static inline void be64_copy(struct be64 *to, const uint8_t *from)
 {

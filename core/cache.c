@@ -21,10 +21,13 @@
  * images share.  When that is spent, a set makes do with the slots it has, but
  * may still have one, up to a second limit; beyond that its slices are read
  * anew each time, into memory of the thread.  So a chain of many large images
- * becomes slow, never large.
+ * becomes slow, never large.  A slice that is to be changed gets its slot in any
+ * case.
  *
- * Dirty slices will be a fourth state, DIRTY: even, words changed one at a
- * time under the lock of the set, not evicted before they are written back.
+ * Whoever changes words does that under the lock of the set, with an odd seq.
+ * A READY slot whose words were changed is `dirty`; while a copy of them is on
+ * its way to the file it is `writing`.  Neither is evicted, so the file is
+ * never read for a slice that is newer in memory.
  */
 #include "cache.h"
 
@@ -35,10 +38,12 @@
 #include "range.h"
 
 enum { WAYS = 8, LOCKS = 16, BEYOND_LIMIT = 32 << 20 };
+#define WITHOUT_LIMIT (UINT64_MAX / 2)
 
 struct slot {
 	atomic_uint seq;
 	atomic_bool recent;   /* found since the hand last passed by */
+	bool dirty, writing;  /* the set's lock */
 	struct be64 *words;   /* set once, before the first key */
 };
 
@@ -56,6 +61,7 @@ struct qc_cache {
 	unsigned int shift; /* of the hash, to the index of a set */
 	struct set *sets;
 	uint64_t nsets;
+	_Atomic uint64_t dirty; /* slots */
 	struct qc_mutex lock[LOCKS];	/* set i has lock i % LOCKS */
 	pthread_cond_t loaded[LOCKS];
 };
@@ -147,10 +153,10 @@ static bool is_loading(struct set *s, uint64_t key)
 	return false;
 }
 
-static bool give_memory(struct qc_cache *c, struct slot *slot, bool is_first)
+static bool give_memory(struct qc_cache *c, struct slot *slot, uint64_t beyond)
 {
 	uint64_t bytes = c->slice_bytes;
-	uint64_t limit = atomic_load(&c->budget->limit) + (is_first ? BEYOND_LIMIT : 0);
+	uint64_t limit = atomic_load(&c->budget->limit) + beyond;
 
 	if (atomic_fetch_add(&c->budget->used, bytes) + bytes > limit) {
 		atomic_fetch_sub(&c->budget->used, bytes);
@@ -164,18 +170,19 @@ static bool give_memory(struct qc_cache *c, struct slot *slot, bool is_first)
 
 /* A slot to load into: a new one where the budget allows, else the next that
  * nobody has used of late.  NULL if the set may have none, or if all of its
- * slots are loading, which *wait tells apart. */
-static struct slot *choose(struct qc_cache *c, struct set *s, bool *wait)
+ * slots are dirty or loading; *wait if one of them will be free by itself. */
+static struct slot *choose(struct qc_cache *c, struct set *s, uint64_t beyond, bool *wait)
 {
-	bool any = false;
+	bool any = false, soon = false;
 
 	*wait = false;
 	for (int w = 0; w < WAYS; w++) {
 		if (s->slot[w].words) {
 			any = true;
+			soon = soon || s->slot[w].seq & 1 || s->slot[w].writing;
 			continue;
 		}
-		if (give_memory(c, &s->slot[w], !any))
+		if (give_memory(c, &s->slot[w], any ? 0 : beyond))
 			return &s->slot[w];
 		break;
 	}
@@ -184,12 +191,12 @@ static struct slot *choose(struct qc_cache *c, struct set *s, bool *wait)
 	for (int turn = 0; turn < 2 * WAYS; turn++) {
 		struct slot *slot = &s->slot[s->hand++ % WAYS];
 
-		if (!slot->words || slot->seq & 1)
+		if (!slot->words || slot->seq & 1 || slot->dirty || slot->writing)
 			continue;
 		if (!atomic_exchange(&slot->recent, false) || turn >= WAYS)
 			return slot;
 	}
-	*wait = true;
+	*wait = soon;
 	return NULL;
 }
 
@@ -227,11 +234,11 @@ static qc_err load(struct qc_cache *c, uint64_t key, struct be64 *words)
 
 /* -ENOBUFS if there is no memory for it. */
 static qc_err find_or_load(struct qc_cache *c, struct set *s, uint64_t key, size_t l,
-			   struct qc_view *out) NEEDS(&c->lock[l])
+			   uint64_t beyond, struct qc_view *out) NEEDS(&c->lock[l])
 {
 	while (!find(s, key, out)) {
 		bool wait = is_loading(s, key);
-		struct slot *slot = wait ? NULL : choose(c, s, &wait);
+		struct slot *slot = wait ? NULL : choose(c, s, beyond, &wait);
 		qc_err r;
 
 		if (wait) {
@@ -273,7 +280,150 @@ qc_err qc_cache_view(struct qc_cache *c, uint64_t key, struct qc_view *out)
 	if (find(&c->sets[i], key, out))
 		return 0;
 	qc_lock(&c->lock[l]);
-	r = find_or_load(c, &c->sets[i], key, l, out);
+	r = find_or_load(c, &c->sets[i], key, l, BEYOND_LIMIT, out);
 	qc_unlock(&c->lock[l]);
 	return r == -ENOBUFS ? view_uncached(c, key, out) : r;
+}
+
+/* ---- changing slices ------------------------------------------------------ */
+
+static struct slot *slot_of(struct set *s, uint64_t key)
+{
+	for (int w = 0; w < WAYS; w++)
+		if (s->key[w] == key)
+			return &s->slot[w];
+	return NULL;
+}
+
+static void set_dirty(struct qc_cache *c, struct slot *slot, bool dirty)
+{
+	if (slot->dirty == dirty)
+		return;
+	slot->dirty = dirty;
+	if (dirty)
+		c->dirty++;
+	else
+		c->dirty--;
+}
+
+qc_err qc_cache_change(struct qc_cache *c, uint64_t key, qc_change_fn *fn, void *arg)
+{
+	uint64_t i = set_index(c, key);
+	struct set *s = &c->sets[i];
+	size_t l = i % LOCKS;
+	struct qc_view v;
+	qc_err r;
+
+	qc_lock(&c->lock[l]);
+	r = find_or_load(c, s, key, l, WITHOUT_LIMIT, &v);
+	if (!r) {
+		struct slot *slot = slot_of(s, key);
+
+		slot->seq++;
+		fn(arg, slot->words);
+		slot->seq++;
+		set_dirty(c, slot, true);
+	}
+	qc_unlock(&c->lock[l]);
+	return r;
+}
+
+bool qc_cache_is_dirty(struct qc_cache *c)
+{
+	return c->dirty;
+}
+
+static qc_err copy_slot(struct qc_cache *c, uint64_t key, struct slot *slot,
+			struct qc_changes *out)
+{
+	struct qc_changed *one;
+
+	if (out->n == out->room) {
+		size_t room = out->room ? 2 * out->room : 16;
+		struct qc_changed *more = realloc(out->slice, room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		out->slice = more;
+		out->room = room;
+	}
+	one = &out->slice[out->n];
+	*one = (struct qc_changed){ key, malloc(c->slice_bytes) };
+	if (!one->bytes)
+		return -ENOMEM;
+	out->n++;
+	for (size_t i = 0; i < c->slice_bytes / 8; i++)
+		be64_bytes(&slot->words[i], one->bytes + 8 * i);
+	set_dirty(c, slot, false);
+	slot->writing = true;
+	return 0;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	uint64_t x = ((const struct qc_changed *)a)->key, y = ((const struct qc_changed *)b)->key;
+
+	return x < y ? -1 : x > y;
+}
+
+qc_err qc_cache_collect(struct qc_cache *c, struct qc_changes *out)
+{
+	qc_err r = 0;
+
+	*out = (struct qc_changes){ 0 };
+	for (uint64_t i = 0; !r && i < c->nsets && c->dirty; i++) {
+		struct set *s = &c->sets[i];
+
+		qc_lock(&c->lock[i % LOCKS]);
+		for (int w = 0; !r && w < WAYS; w++)
+			if (s->slot[w].dirty)
+				r = copy_slot(c, s->key[w], &s->slot[w], out);
+		qc_unlock(&c->lock[i % LOCKS]);
+	}
+	if (r)
+		qc_cache_settle(c, out, false);
+	else if (out->n)
+		qsort(out->slice, out->n, sizeof(*out->slice), by_key);
+	return r;
+}
+
+void qc_cache_settle(struct qc_cache *c, struct qc_changes *changes, bool written)
+{
+	for (size_t k = 0; k < changes->n; k++) {
+		uint64_t i = set_index(c, changes->slice[k].key);
+		struct slot *slot;
+
+		qc_lock(&c->lock[i % LOCKS]);
+		slot = slot_of(&c->sets[i], changes->slice[k].key);
+		if (slot && slot->writing) { /* else it was forgotten */
+			slot->writing = false;
+			if (!written)
+				set_dirty(c, slot, true);
+		}
+		pthread_cond_broadcast(&c->loaded[i % LOCKS]);
+		qc_unlock(&c->lock[i % LOCKS]);
+		free(changes->slice[k].bytes);
+	}
+	free(changes->slice);
+	*changes = (struct qc_changes){ 0 };
+}
+
+void qc_cache_forget(struct qc_cache *c, uint64_t key, uint64_t len)
+{
+	for (uint64_t end = key + len; key < end; key += c->slice_bytes) {
+		uint64_t i = set_index(c, key);
+		struct slot *slot;
+
+		qc_lock(&c->lock[i % LOCKS]);
+		/* A load that is on its way would come back with what was. */
+		while ((slot = slot_of(&c->sets[i], key)) && slot->seq & 1)
+			qc_wait(&c->loaded[i % LOCKS], &c->lock[i % LOCKS]);
+		if (slot) {
+			slot->seq += 2;
+			c->sets[i].key[slot - c->sets[i].slot] = 0;
+			set_dirty(c, slot, false);
+			slot->writing = false;
+		}
+		qc_unlock(&c->lock[i % LOCKS]);
+	}
 }

@@ -40,6 +40,35 @@ struct qc_view {
  * before the cluster begins in which the slice does.  A thread looks through one view at a time. */
 qc_err qc_cache_view(struct qc_cache *c, uint64_t key, struct qc_view *out);
 
+/* ---- changing slices ------------------------------------------------------ */
+
+/* Changes words of the slice at `key`; readers see all of it, or nothing.  The
+ * slice stays in memory until it was written back.  -ENOBUFS if the memory is
+ * full of changed slices: write them back, and come again. */
+typedef void qc_change_fn(void *arg, struct be64 *words);
+qc_err qc_cache_change(struct qc_cache *c, uint64_t key, qc_change_fn *fn, void *arg);
+
+/* Copies of the slices that were changed, for one to write them back without a
+ * lock.  One thread at a time: collect, write, settle. */
+struct qc_changed {
+	uint64_t key;
+	uint8_t *bytes; /* a slice */
+};
+struct qc_changes {
+	struct qc_changed *slice;
+	size_t n, room;
+};
+qc_err qc_cache_collect(struct qc_cache *c, struct qc_changes *out);
+/* They were written, or not: then they count as changed again.  Frees them. */
+void qc_cache_settle(struct qc_cache *c, struct qc_changes *changes, bool written);
+bool qc_cache_is_dirty(struct qc_cache *c);
+
+/* Forgets slices of [key, key + len), changed or not: they are no table any
+ * more. */
+void qc_cache_forget(struct qc_cache *c, uint64_t key, uint64_t len);
+
+/* --------------------------------------------------------------------------- */
+
 /* Whether all words that were read through the view were those of its slice.
  * If not, look again. */
 static inline bool qc_view_valid(const struct qc_view *v)

@@ -14,9 +14,11 @@ void qc_gate_init(struct qc_gate *g)
 {
 	atomic_init(&g->side, 0);
 	atomic_init(&g->waiting, 0);
+	atomic_init(&g->closed, 0);
 	qc_mutex_init(&g->waiters, QC_RANK_GATE);
 	pthread_mutex_init(&g->lock, NULL);
 	pthread_cond_init(&g->left, NULL);
+	pthread_cond_init(&g->opened, NULL);
 	for (int i = 0; i < QC_GATE_SHARDS; i++) {
 		atomic_init(&g->shard[i].inside[0], 0);
 		atomic_init(&g->shard[i].inside[1], 0);
@@ -35,6 +37,7 @@ static unsigned int inside(struct qc_gate *g, unsigned int side)
 void qc_gate_destroy(struct qc_gate *g)
 {
 	assert(inside(g, 0) == 0 && inside(g, 1) == 0);
+	pthread_cond_destroy(&g->opened);
 	pthread_cond_destroy(&g->left);
 	pthread_mutex_destroy(&g->lock);
 	qc_mutex_destroy(&g->waiters);
@@ -55,6 +58,15 @@ struct qc_gate_pass qc_gate_enter(struct qc_gate *g)
 	struct qc_gate_pass pass = { own_shard(), atomic_load(&g->side) };
 
 	atomic_fetch_add(&g->shard[pass.shard].inside[pass.side], 1);
+	while (atomic_load(&g->closed)) {
+		qc_gate_leave(g, pass);
+		pthread_mutex_lock(&g->lock);
+		while (atomic_load(&g->closed))
+			pthread_cond_wait(&g->opened, &g->lock);
+		pthread_mutex_unlock(&g->lock);
+		pass.side = atomic_load(&g->side);
+		atomic_fetch_add(&g->shard[pass.shard].inside[pass.side], 1);
+	}
 	return pass;
 }
 
@@ -87,4 +99,19 @@ void qc_gate_wait(struct qc_gate *g)
 	empty_side(g);
 	atomic_store(&g->waiting, 0);
 	qc_unlock(&g->waiters);
+}
+
+void qc_gate_close(struct qc_gate *g)
+{
+	assert(!atomic_load(&g->closed));
+	atomic_store(&g->closed, 1);
+	qc_gate_wait(g);
+}
+
+void qc_gate_open(struct qc_gate *g)
+{
+	pthread_mutex_lock(&g->lock);
+	atomic_store(&g->closed, 0);
+	pthread_cond_broadcast(&g->opened);
+	pthread_mutex_unlock(&g->lock);
 }

@@ -6,6 +6,8 @@
  * data, so what it looked up stays true for as long: a host cluster that is
  * unlinked meanwhile is not punched or given away before gate_wait() has seen
  * the request leave.  Requests never wait for a gate_wait() that is going on.
+ * They wait outside of a closed gate, while something is changed that takes
+ * away their right to write in place, or moves tables.
  *
  * Requests are counted per thread group (a shard, on a cache line of its own),
  * since a counter that all threads share would be the slowest part of a read.
@@ -22,9 +24,10 @@ enum { QC_GATE_SHARDS = 8 };
 struct qc_gate {
 	atomic_uint side; /* newcomers count on this one */
 	atomic_uint waiting;
+	atomic_uint closed;
 	struct qc_mutex waiters; /* one gate_wait at a time */
 	pthread_mutex_t lock;	 /* with `left` only */
-	pthread_cond_t left;
+	pthread_cond_t left, opened;
 	struct qc_gate_shard {
 		_Alignas(64) atomic_uint inside[2];
 	} shard[QC_GATE_SHARDS];
@@ -43,5 +46,10 @@ void qc_gate_leave(struct qc_gate *g, struct qc_gate_pass pass);
 /* Returns when all who were inside at the call have left.  Never to be called
  * from inside. */
 void qc_gate_wait(struct qc_gate *g);
+
+/* Returns when nobody is inside, and lets nobody in before it is opened.  One
+ * closes it at a time. */
+void qc_gate_close(struct qc_gate *g);
+void qc_gate_open(struct qc_gate *g);
 
 #endif

@@ -12,12 +12,21 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "be.h"
 #include "log.h"
 #include "range.h"
 
 enum { FIRST_READ = 4096 };
+
+bool qc_is_image(int fd)
+{
+	uint8_t magic[4];
+
+	return pread(fd, magic, sizeof(magic), 0) == sizeof(magic) &&
+	       be32_at(magic) == QCOW_MAGIC;
+}
 
 /* ---- version 1 --------------------------------------------------------- */
 
@@ -173,6 +182,9 @@ static qc_err parse_extension(uint32_t magic, const uint8_t *data, uint32_t len,
 	case EXT_BITMAPS:
 		if (len != EXT_BITMAPS_BYTES)
 			return qc_refuse(why, -EINVAL, "a bitmaps extension of %u bytes", len);
+		h->bitmaps = be32_at(data);
+		h->bitmaps_bytes = be64_at(data + 8);
+		h->bitmaps_offset = be64_at(data + 16);
 		return 0;
 	default:
 		return 0; /* unknown ones are ignored */

@@ -29,6 +29,8 @@ struct qc_header {
 	char backing_format[FORMAT_NAME_MAX + 1]; /* "": not declared */
 	char data_file[NAME_MAX_LEN + 1];
 	bool luks; /* has a LUKS header */
+	uint32_t bitmaps;	 /* how many, or 0 */
+	uint64_t bitmaps_bytes, bitmaps_offset; /* of their directory */
 	char unknown[200]; /* names of incompatible features that we do not know */
 };
 

@@ -8,16 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "be.h"
 #include "range.h"
-
-bool qc_is_image(int fd)
-{
-	uint8_t magic[4];
-
-	return pread(fd, magic, sizeof(magic), 0) == sizeof(magic) &&
-	       be32_at(magic) == QCOW_MAGIC;
-}
 
 /* ---- the chain ------------------------------------------------------------ */
 
@@ -82,10 +73,12 @@ static qc_err push(struct qc_image *img, struct qc_place *place, enum qc_expect 
 	if (img->depth == CHAIN_MAX)
 		return qc_refuse(why, -ELOOP, "the chain is longer than %d files", CHAIN_MAX);
 	r = qc_shelf_take(img->ctx, place, expect, flags, &l, why);
+	if (!r && img->depth && !img->peeked)
+		r = qc_shelf_note_overlay(l, why);
 	if (r)
 		return r;
 	if (is_in_chain(img, l)) {
-		qc_shelf_give_back(l);
+		qc_shelf_give_back(l, img->depth > 0);
 		return qc_refuse(why, -ELOOP, "the chain is a loop: this file is in it already");
 	}
 	img->layer[img->depth++] = l;
@@ -190,14 +183,21 @@ qc_err qc_open(struct qc_context *ctx, const struct qc_source *src, unsigned int
 	}
 	if (!img->peeked)
 		warn_of_encrypted(img);
-	*out = img;
-	return 0;
+	if (flags & QC_OPEN_WRITE) {
+		r = qc_shelf_make_writable(img->layer[0], why);
+		img->writable = !r;
+	}
+	if (r)
+		qc_close(img);
+	else
+		*out = img;
+	return r;
 }
 
 void qc_close(struct qc_image *img)
 {
 	for (unsigned int i = 0; i < img->depth; i++)
-		qc_shelf_give_back(img->layer[i]);
+		qc_shelf_give_back(img->layer[i], i > 0);
 	if (!img->peeked)
 		qc_context_images(img->ctx, -1);
 	free(img);
@@ -260,7 +260,8 @@ qc_err qc_walk_step(struct qc_walk *w, struct qc_step *out)
 		qc_err r;
 
 		out->layer = l;
-		out->x = (struct qc_map_extent){ QC_ZERO, w->end[w->depth] - w->at, { 0 }, 0 };
+		out->x = (struct qc_map_extent){ .kind = QC_ZERO,
+						    .len = w->end[w->depth] - w->at };
 		if (!max) /* a layer ends: zeros, whatever is below */
 			break;
 		if (atomic_load_explicit(&l->stale, memory_order_relaxed))

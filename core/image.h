@@ -5,12 +5,12 @@
 #ifndef QC_IMAGE_H
 #define QC_IMAGE_H
 
-#include "context.h"
 #include "map.h"
+#include "shelf.h"
 
 struct qc_image {
 	struct qc_context *ctx;
-	bool peeked;
+	bool peeked, writable;
 	unsigned int depth;
 	struct qc_layer *layer[CHAIN_MAX]; /* [0] is the image itself */
 };

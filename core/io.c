@@ -2,6 +2,7 @@
 #include "io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -94,6 +95,45 @@ static qc_err fd_extent(struct qc_file *f, uint64_t off, struct qc_extent *out)
 	return 0;
 }
 
+static qc_err fd_write(struct qc_file *f, uint64_t off, const void *buf, size_t len)
+{
+	size_t done = 0;
+
+	if (FAIL_POINT("io.write"))
+		return -EIO;
+	if (!range_inside(off, len, INT64_MAX))
+		return -EFBIG;
+	while (done < len) {
+		ssize_t n = pwrite(of(f)->fd, (const uint8_t *)buf + done, len - done,
+				   (off_t)(off + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static qc_err fd_sync(struct qc_file *f)
+{
+	if (FAIL_POINT("io.sync"))
+		return -EIO;
+	return fdatasync(of(f)->fd) ? -errno : 0;
+}
+
+static qc_err fd_resize(struct qc_file *f, uint64_t size)
+{
+	return ftruncate(of(f)->fd, (off_t)size) ? -errno : 0;
+}
+
+static qc_err fd_punch(struct qc_file *f, uint64_t off, uint64_t len)
+{
+	return fallocate(of(f)->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off,
+			 (off_t)len) ? -errno : 0;
+}
+
 static void fd_close(struct qc_file *f)
 {
 	close(of(f)->fd);
@@ -104,8 +144,26 @@ static const struct qc_file_ops fd_ops = {
 	.read = fd_read,
 	.facts = fd_facts,
 	.extent = fd_extent,
+	.write = fd_write,
+	.sync = fd_sync,
+	.resize = fd_resize,
+	.punch = fd_punch,
 	.close = fd_close,
 };
+
+#ifdef QC_FAILPOINTS
+const struct qc_file_ops *(*qc_file_interpose)(const struct qc_file_ops *real);
+
+static const struct qc_file_ops *ops_of_new(void)
+{
+	return qc_file_interpose ? qc_file_interpose(&fd_ops) : &fd_ops;
+}
+#else
+static const struct qc_file_ops *ops_of_new(void)
+{
+	return &fd_ops;
+}
+#endif
 
 qc_err qc_file_of_fd(int fd, struct qc_file **out)
 {
@@ -117,7 +175,7 @@ qc_err qc_file_of_fd(int fd, struct qc_file **out)
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return -ENOMEM;
-	f->file.ops = &fd_ops;
+	f->file.ops = ops_of_new();
 	f->fd = fd;
 	f->block = S_ISBLK(st.st_mode);
 	*out = &f->file;
@@ -126,7 +184,7 @@ qc_err qc_file_of_fd(int fd, struct qc_file **out)
 
 int qc_file_fd(const struct qc_file *f)
 {
-	return f->ops == &fd_ops ? ((const struct fd_file *)f)->fd : -1;
+	return f->ops->close == fd_close ? ((const struct fd_file *)f)->fd : -1;
 }
 
 qc_err qc_file_read(struct qc_file *f, uint64_t off, void *buf, size_t len, size_t *got)
@@ -135,5 +193,15 @@ qc_err qc_file_read(struct qc_file *f, uint64_t off, void *buf, size_t len, size
 
 	if (!r && *got < len)
 		memset((uint8_t *)buf + *got, 0, len - *got);
+	return r;
+}
+
+qc_err qc_file_zero(struct qc_file *f, uint64_t off, uint64_t len)
+{
+	static const uint8_t zeros[64 * 1024];
+	qc_err r = 0;
+
+	for (; !r && len; len -= min_u64(len, sizeof(zeros)), off += sizeof(zeros))
+		r = qc_file_write(f, off, zeros, (size_t)min_u64(len, sizeof(zeros)));
 	return r;
 }

@@ -24,6 +24,13 @@ struct qc_file_ops {
 	qc_err (*facts)(struct qc_file *f, struct qc_file_facts *out);
 	/* The run at off (before the end) that is data, or a hole. */
 	qc_err (*extent)(struct qc_file *f, uint64_t off, struct qc_extent *out);
+	/* Writes all, or fails; the file grows as needed. */
+	qc_err (*write)(struct qc_file *f, uint64_t off, const void *buf, size_t len);
+	/* What was written before is on stable storage. */
+	qc_err (*sync)(struct qc_file *f);
+	qc_err (*resize)(struct qc_file *f, uint64_t size);
+	/* Reads as zeros from now on, and takes no space.  -EOPNOTSUPP. */
+	qc_err (*punch)(struct qc_file *f, uint64_t off, uint64_t len);
 	void (*close)(struct qc_file *f);
 };
 
@@ -34,6 +41,15 @@ struct qc_file {
 /* A file of the system.  The descriptor is the file's from now on. */
 qc_err qc_file_of_fd(int fd, struct qc_file **out);
 int qc_file_fd(const struct qc_file *f); /* -1 if it has none */
+
+#ifdef QC_FAILPOINTS
+/* A test may put functions of its own before those of each file of the system
+ * that is opened: a copy of the real ones, all but `close` replaced at will. */
+extern const struct qc_file_ops *(*qc_file_interpose)(const struct qc_file_ops *real);
+#endif
+
+/* Writes zeros. */
+qc_err qc_file_zero(struct qc_file *f, uint64_t off, uint64_t len);
 
 /* Fills all of buf; what lies past the end of the file is zeros, and *got says
  * how much came from the file. */
@@ -47,6 +63,26 @@ static inline qc_err qc_file_facts(struct qc_file *f, struct qc_file_facts *out)
 static inline qc_err qc_file_extent(struct qc_file *f, uint64_t off, struct qc_extent *out)
 {
 	return f->ops->extent(f, off, out);
+}
+
+static inline qc_err qc_file_write(struct qc_file *f, uint64_t off, const void *buf, size_t len)
+{
+	return f->ops->write(f, off, buf, len);
+}
+
+static inline qc_err qc_file_sync(struct qc_file *f)
+{
+	return f->ops->sync(f);
+}
+
+static inline qc_err qc_file_resize(struct qc_file *f, uint64_t size)
+{
+	return f->ops->resize(f, size);
+}
+
+static inline qc_err qc_file_punch(struct qc_file *f, uint64_t off, uint64_t len)
+{
+	return f->ops->punch(f, off, len);
 }
 
 static inline void qc_file_close(struct qc_file *f)

@@ -15,6 +15,7 @@
 #include "refer.h"
 
 struct qc_context;
+struct qc_writer;
 
 enum qc_format { QC_FORMAT_RAW, QC_FORMAT_QCOW };
 
@@ -24,7 +25,7 @@ struct qc_layer {
 	char *path; /* for messages */
 	enum qc_format format;
 	struct qc_header head; /* of a raw file: zeros */
-	uint64_t size;	       /* of the disk */
+	_Atomic uint64_t size; /* of the disk; changed by a resize only */
 	struct qc_file *file;
 	struct qc_file *data; /* where guest data is: `file`, or the data file */
 	struct qc_file_facts facts, data_facts; /* as they were at open */
@@ -34,12 +35,15 @@ struct qc_layer {
 	struct qc_cache *tables; /* NULL: raw, or only peeked at */
 
 	struct qc_gate gate; /* requests on images of which it is the top */
+	struct qc_writer *_Atomic writer; /* NULL: nobody writes; set once */
 	atomic_bool stale;   /* somebody changed the file under us */
 	atomic_uint complaints;
 
 	/* The shelf's, and under its lock. */
 	struct qc_layer *next;
 	unsigned int users;
+	unsigned int overlays; /* users to whom it is a backing file */
+	bool written; /* it has a writer, or is about to */
 	bool shelved;
 };
 

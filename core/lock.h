@@ -4,8 +4,8 @@
  *
  * A thread takes locks in ascending rank and never two of one rank.  With
  * -Daudit=true the first inversion aborts; clang checks NEEDS() always.
- * No lock is held across the I/O of guest data, and none of these across any
- * I/O at all.
+ * No lock is held across the I/O of guest data, and none across any I/O at all
+ * where it does not say so here.
  */
 #ifndef QC_LOCK_H
 #define QC_LOCK_H
@@ -21,8 +21,14 @@
 #define NEEDS(lock) THREAD_ATTR(requires_capability(lock))
 
 enum qc_rank {
-	QC_RANK_SHELF = 1, /* context: which layers are open */
+	QC_RANK_OPEN = 1,  /* context: making layers writable; held across I/O */
+	QC_RANK_RESIZE,	   /* writer: one resize at a time; held across I/O */
+	QC_RANK_SHELF,	   /* context: which layers are open */
+	QC_RANK_FLUSH,	   /* writer: one checkpoint at a time; held across I/O */
 	QC_RANK_GATE,	   /* gate: who waits for a grace period */
+	QC_RANK_CLAIM,	   /* claim: which clusters are being remapped */
+	QC_RANK_TABLE,	   /* writer: making L2 tables; held across their I/O */
+	QC_RANK_ALLOC,	   /* alloc: counts; held across the I/O of blocks */
 	QC_RANK_SLOT,	   /* cache: which slice is in which slot */
 	QC_RANK_UNPACKED,  /* unpack: which clusters are unpacked */
 	QC_RANK_POOL,	   /* codec: idle contexts */

@@ -11,6 +11,7 @@
 struct qc_map_extent {
 	enum qc_kind kind;
 	uint64_t len;
+	bool owned;	     /* may be written in place */
 	struct hoff host;    /* data: of the first byte; packed: of the cluster */
 	uint32_t packed_len; /* packed: most bytes that it takes */
 };
@@ -21,5 +22,31 @@ struct qc_map_extent {
  * which is logged.  Takes no lock unless a table must be read. */
 qc_err qc_map_lookup(struct qc_layer *l, struct goff at, uint64_t max,
 		     struct qc_map_extent *x);
+
+/* The same, but a run is all owned, or all not. */
+qc_err qc_map_lookup_owned(struct qc_layer *l, struct goff at, uint64_t max,
+			   struct qc_map_extent *x);
+
+/* ---- for those who change it ---------------------------------------------- */
+
+/* Whether an L2 table there would share bytes with what is something else. */
+bool qc_map_overlaps_metadata(const struct qc_layer *l, uint64_t table);
+
+/* The L1 entry for `at`, as it is in the table; and a new one. */
+qc_err qc_map_l1_get(struct qc_layer *l, struct goff at, uint64_t *raw);
+qc_err qc_map_l1_set(struct qc_layer *l, struct goff at, uint64_t raw);
+
+/* How many clusters from `at` on have their entries in one slice. */
+uint64_t qc_map_slice_clusters(const struct qc_layer *l, struct goff at);
+
+/* Entries of an L2 table, n of one slice, as they are there (the second word is
+ * 0 but in extended entries). */
+struct qc_words {
+	uint64_t word, bits;
+};
+qc_err qc_map_l2_get(struct qc_layer *l, struct hoff table, struct goff at, uint64_t n,
+		     struct qc_words *out);
+qc_err qc_map_l2_set(struct qc_layer *l, struct hoff table, struct goff at, uint64_t n,
+		     const struct qc_words *words);
 
 #endif

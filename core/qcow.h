@@ -61,6 +61,8 @@ struct qc_config {
 	enum qc_locking locking;
 	const struct qc_remap *remaps; /* copied */
 	size_t nremaps;
+	bool keep_discarded; /* what is discarded keeps its place */
+	const char *data_file; /* the data file that may be written; NULL */
 	size_t cache_bytes; /* mapping tables of one image; 0: 32 MiB */
 };
 
@@ -84,6 +86,7 @@ enum qc_cause {
 	QC_CAUSE_IMAGE,	 /* it cannot be read, is damaged, or not supported */
 	QC_CAUSE_LOCKED, /* another program uses it */
 	QC_CAUSE_KEY,	 /* it is encrypted, and no key fits */
+	QC_CAUSE_READONLY, /* it can be read, but not be written */
 };
 
 /* Why an image was refused: one line for people, and a class for programs. */
@@ -114,6 +117,8 @@ enum qc_open_flag {
 	/* Look at the headers of the chain only: no lock is taken, nothing may
 	 * be read.  For listings. */
 	QC_OPEN_PEEK = 1 << 0,
+	/* To be written to, too. */
+	QC_OPEN_WRITE = 1 << 1,
 };
 
 /* Opens the image and its chain.  `src` and its descriptors stay the caller's.
@@ -125,7 +130,7 @@ qc_err qc_open(struct qc_context *ctx, const struct qc_source *src, unsigned int
 	       struct qc_image **out, struct qc_reason *why);
 void qc_close(struct qc_image *img);
 
-/* The size of the disk, which never changes while the image is open. */
+/* The size of the disk. */
 uint64_t qc_size(const struct qc_image *img);
 unsigned int qc_depth(const struct qc_image *img); /* layers in its chain */
 uint32_t qc_cluster_size(const struct qc_image *img);
@@ -144,6 +149,27 @@ void qc_stamp(const struct qc_image *img, struct qc_stamp *out);
  * -EIO damaged image or failing file, -EACCES an encrypted layer, -ESTALE
  * somebody changed an image file while it was open here. */
 qc_err qc_read(struct qc_image *img, uint64_t off, void *buf, size_t len);
+
+/* Changes all of the bytes, or fails and may have changed some.  -EROFS if it was
+ * not opened for writing, -ENOSPC a full disk, else as qc_read. */
+qc_err qc_write(struct qc_image *img, uint64_t off, const void *buf, size_t len);
+
+/* The bytes read as zeros from now on; discard also gives their space back. */
+qc_err qc_zero(struct qc_image *img, uint64_t off, uint64_t len);
+qc_err qc_discard(struct qc_image *img, uint64_t off, uint64_t len);
+
+/* What has no place in the file gets one; it reads as before. */
+qc_err qc_allocate(struct qc_image *img, uint64_t off, uint64_t len);
+
+/* What had been changed before the call is on stable storage.  An error stays:
+ * what was lost cannot be told from what was not. */
+qc_err qc_flush(struct qc_image *img);
+
+/* Brings tables that were changed to the file: for when a file is closed. */
+qc_err qc_settle(struct qc_image *img);
+
+/* Another size, in whole sectors.  -EOPNOTSUPP where the format forbids it. */
+qc_err qc_resize(struct qc_image *img, uint64_t size);
 
 /* A run from off on (off < size) that is all data or all hole, with regard to
  * every layer.  A hole reads as zeros.  The next call may go on with the same:

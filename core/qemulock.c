@@ -109,24 +109,24 @@ static void name_holder(int fd, char *out, size_t size)
 
 /* ------------------------------------------------------------------------- */
 
-static qc_err refuse(int fd, struct qc_reason *why)
+static qc_err refuse(int fd, const char *hint, struct qc_reason *why)
 {
 	char holder[400];
 
 	name_holder(fd, holder, sizeof(holder));
-	qc_refuse(why, -EBUSY, "locked: %s has it open for writing (locking=share reads it all "
-			       "the same)", holder);
+	qc_refuse(why, -EBUSY, "locked: %s has it open%s", holder, hint);
 	why->cause = QC_CAUSE_LOCKED;
 	return -EBUSY;
 }
 
-static qc_err take(int fd, const off_t *bytes, size_t n, struct qc_reason *why)
+static qc_err take(int fd, const off_t *bytes, size_t n, const char *rules_hint,
+		   struct qc_reason *why)
 {
 	for (size_t i = 0; i < n; i++) {
 		qc_err r = set_lock(fd, F_RDLCK, bytes[i]);
 
 		if (r == -EAGAIN || r == -EACCES)
-			return refuse(fd, why);
+			return refuse(fd, rules_hint, why);
 		if (r)
 			return qc_refuse(why, r,
 					 "cannot lock it (locking=off does without): %s",
@@ -135,26 +135,79 @@ static qc_err take(int fd, const off_t *bytes, size_t n, struct qc_reason *why)
 	return 0;
 }
 
+struct rules {
+	off_t take[5], test[5]; /* 0 ends them */
+	const char *hint;
+};
+
+/* Locks first and tests then; if somebody is in the way, unlocks again. */
+static qc_err take_and_test(int fd, const struct rules *rules, struct qc_reason *why)
+{
+	size_t n = 0;
+	qc_err r;
+
+	while (n < 5 && rules->take[n])
+		n++;
+	r = take(fd, rules->take, n, rules->hint, why);
+	for (size_t i = 0; !r && i < 5 && rules->test[i]; i++)
+		if (is_held(fd, rules->test[i]))
+			r = refuse(fd, rules->hint, why);
+	for (size_t k = 0; r && k < n; k++)
+		set_lock(fd, F_UNLCK, rules->take[k]);
+	return r;
+}
+
+static const struct rules reading = {
+	.take = { USED + CONSISTENT_READ, DENIED + WRITE, DENIED + RESIZE },
+	.test = { DENIED + CONSISTENT_READ, USED + WRITE, USED + RESIZE },
+	.hint = " for writing (locking=share reads it all the same)",
+};
+
 qc_err qc_qemulock_read(int fd, enum qc_locking how, bool *live, struct qc_reason *why)
 {
-	static const off_t alone[] = { USED + CONSISTENT_READ, DENIED + WRITE, DENIED + RESIZE };
-	static const off_t against[] = { DENIED + CONSISTENT_READ, USED + WRITE, USED + RESIZE };
+	static const off_t sharing[] = { USED + CONSISTENT_READ };
 	qc_err r;
 
 	*live = false;
+	switch (how) {
+	case QC_LOCKING_OFF:
+		return 0;
+	case QC_LOCKING_SHARE:
+		r = take(fd, sharing, 1, "", why);
+		*live = !r && is_held(fd, USED + WRITE);
+		return r;
+	case QC_LOCKING_ON:
+		break;
+	}
+	return take_and_test(fd, &reading, why);
+}
+
+qc_err qc_qemulock_write(int read_fd, int write_fd, enum qc_locking how,
+			 struct qc_reason *why)
+{
+	static const struct rules writing = {
+		.take = { USED + CONSISTENT_READ, USED + WRITE, USED + RESIZE, DENIED + WRITE,
+			  DENIED + RESIZE },
+		.test = { DENIED + CONSISTENT_READ, DENIED + WRITE, DENIED + RESIZE, USED + WRITE,
+			  USED + RESIZE },
+		.hint = "",
+	};
+	struct qc_reason ignored;
+	qc_err r;
+
 	if (how == QC_LOCKING_OFF)
 		return 0;
-	r = take(fd, alone, how == QC_LOCKING_SHARE ? 1 : 3, why);
-	if (!r && how == QC_LOCKING_SHARE)
-		*live = is_held(fd, USED + WRITE);
-	if (r || how == QC_LOCKING_SHARE)
-		return r;
-	for (size_t i = 0; i < 3; i++) {
-		if (!is_held(fd, against[i]))
-			continue;
-		for (size_t k = 0; k < 3; k++)
-			set_lock(fd, F_UNLCK, alone[k]);
-		return refuse(fd, why);
+	if (how == QC_LOCKING_SHARE)
+	{
+		qc_refuse(why, -EROFS, "locking=share is for reading");
+		why->cause = QC_CAUSE_READONLY;
+		return -EROFS;
 	}
-	return 0;
+	/* Our own locks would be in the way. */
+	set_lock(read_fd, F_UNLCK, DENIED + WRITE);
+	set_lock(read_fd, F_UNLCK, DENIED + RESIZE);
+	r = take_and_test(write_fd, &writing, why);
+	if (r)
+		take_and_test(read_fd, &reading, &ignored);
+	return r;
 }

@@ -16,4 +16,9 @@
  * it, and then *why names who; when sharing that is no failure, but *live. */
 qc_err qc_qemulock_read(int fd, enum qc_locking how, bool *live, struct qc_reason *why);
 
+/* Locks it for writing through `write_fd`, in place of the locks for reading that
+ * `read_fd` holds.  On failure those stay. */
+qc_err qc_qemulock_write(int read_fd, int write_fd, enum qc_locking how,
+			 struct qc_reason *why);
+
 #endif

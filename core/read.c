@@ -13,6 +13,7 @@
 
 #include "image.h"
 #include "range.h"
+#include "request.h"
 
 enum { EXTENT_STEPS = 1 << 14 };
 
@@ -118,7 +119,7 @@ static qc_err act(const struct qc_step *s, struct goff at, uint8_t *buf)
 	return -EIO;
 }
 
-static qc_err read_inside(struct qc_image *img, uint64_t off, uint8_t *buf, size_t len)
+qc_err qc_read_inside(struct qc_image *img, uint64_t off, uint8_t *buf, size_t len)
 {
 	struct qc_walk w;
 
@@ -144,7 +145,7 @@ qc_err qc_read(struct qc_image *img, uint64_t off, void *buf, size_t len)
 	if (img->peeked || !range_inside(off, len, qc_size(img)))
 		return -EINVAL;
 	pass = qc_gate_enter(&img->layer[0]->gate);
-	r = read_inside(img, off, buf, len);
+	r = qc_read_inside(img, off, buf, len);
 	qc_gate_leave(&img->layer[0]->gate, pass);
 	return r;
 }

@@ -88,6 +88,8 @@ static int public_error(int r, const struct qc_reason *why)
 		return -EBUSY;
 	case QC_CAUSE_KEY:
 		return -EACCES;
+	case QC_CAUSE_READONLY:
+		return r;
 	case QC_CAUSE_IMAGE:
 		break;
 	}
@@ -115,8 +117,8 @@ static int open_file(struct tree *t, struct node *n, const char *path, struct qc
 	return -ESTALE;
 }
 
-int tree_open_first(struct tree *t, struct node *n, struct qc_image **out,
-		    struct qc_reason *why)
+static int open_node(struct tree *t, struct node *n, unsigned int flags,
+		     struct qc_image **out, struct qc_reason *why)
 {
 	char *path = node_path(n);
 	int fd, r = -ENOMEM;
@@ -124,7 +126,7 @@ int tree_open_first(struct tree *t, struct node *n, struct qc_image **out,
 	*why = (struct qc_reason){ 0 };
 	fd = path ? open_file(t, n, path, why) : -ENOMEM;
 	if (fd >= 0) {
-		r = open_fd(t, path, fd, 0, out, why);
+		r = open_fd(t, path, fd, flags, out, why);
 		if (r)
 			r = public_error(r, why);
 		close(fd);
@@ -135,14 +137,20 @@ int tree_open_first(struct tree *t, struct node *n, struct qc_image **out,
 	return r;
 }
 
-int tree_open(struct tree *t, struct node *n, struct qc_image **out, bool *keep)
+int tree_open_first(struct tree *t, struct node *n, struct qc_image **out,
+		    struct qc_reason *why)
+{
+	return open_node(t, n, 0, out, why);
+}
+
+int tree_open(struct tree *t, struct node *n, bool write, struct qc_image **out, bool *keep)
 {
 	struct qc_reason why;
 	int r;
 
 	if (n->folder)
 		return -EISDIR;
-	r = tree_open_first(t, n, out, &why);
+	r = open_node(t, n, write ? QC_OPEN_WRITE : 0, out, &why);
 	if (!r) {
 		*keep = note_stamp(t, n, *out);
 		return 0;
@@ -202,7 +210,7 @@ static void image_facts(struct tree *t, struct node *n, const char *path, struct
 	if (n->cluster)
 		st->st_blksize = (blksize_t)(n->cluster < 4096 ? 4096 : n->cluster);
 	pthread_mutex_unlock(&n->facts);
-	st->st_mode = S_IFREG | (st->st_mode & 0777 & ~0222u);
+	st->st_mode = S_IFREG | (st->st_mode & 0777 & (t->look.ro ? ~0222u : ~0u));
 	st->st_nlink = 1;
 }
 
@@ -249,7 +257,7 @@ int tree_stat(struct tree *t, struct node *n, struct stat *st)
 	int r = path ? stat_file(t, n, path, st) : -ENOMEM;
 
 	if (!r && n->folder)
-		st->st_mode = S_IFDIR | (st->st_mode & 0777 & ~0222u);
+		st->st_mode = S_IFDIR | (st->st_mode & 0777 & (t->look.ro ? ~0222u : ~0u));
 	else if (!r)
 		image_facts(t, n, path, st);
 	free(path);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * file_ops.c - opening and reading an image.
+ * file_ops.c - opening, reading and writing an image.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,17 +14,17 @@ enum { SEEK_CALLS = 1 << 9 }; /* less than a second */
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	bool keep = false, write = (fi->flags & O_ACCMODE) != O_RDONLY;
 	struct server *s = server_of(req);
 	struct handle *h;
-	bool keep = false;
 	int r;
 
-	if ((fi->flags & O_ACCMODE) != O_RDONLY) {
+	if (write && s->ro) {
 		reply_err(req, -EROFS);
 		return;
 	}
 	h = calloc(1, sizeof(*h));
-	r = h ? tree_open(s->tree, node_of(req, ino), &h->img, &keep) : -ENOMEM;
+	r = h ? tree_open(s->tree, node_of(req, ino), write, &h->img, &keep) : -ENOMEM;
 	if (r) {
 		free(h);
 		reply_err(req, r);
@@ -36,7 +36,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_lowlevel_notify_inval_inode(s->session, ino, -1, 0);
 	h->node = node_of(req, ino);
 	h->generation = node_generation(h->node);
-	h->size = qc_size(h->img);
+	h->writable = write;
 	handle_add(s, h, fi);
 	fi->keep_cache = keep;
 	fi->direct_io = s->direct_io;
@@ -104,10 +104,10 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
 		reply_err(req, -ESTALE);
 		return;
 	}
-	if ((uint64_t)off >= h->size)
+	if ((uint64_t)off >= qc_size(h->img))
 		len = 0;
-	else if (len > h->size - (uint64_t)off)
-		len = (size_t)(h->size - (uint64_t)off);
+	else if (len > qc_size(h->img) - (uint64_t)off)
+		len = (size_t)(qc_size(h->img) - (uint64_t)off);
 	r = len ? qc_read(h->img, (uint64_t)off, buf, len) : 0;
 	count_read(server_of(req), len);
 	if (r)
@@ -120,7 +120,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
  * be called data, and that there are no more holes. */
 static int seek(const struct handle *h, uint64_t off, bool data, uint64_t *found)
 {
-	for (int calls = 0; off < h->size; calls++) {
+	for (int calls = 0; off < qc_size(h->img); calls++) {
 		struct qc_extent e;
 		int r = qc_extent(h->img, off, &e);
 
@@ -129,12 +129,12 @@ static int seek(const struct handle *h, uint64_t off, bool data, uint64_t *found
 		if (e.data == data)
 			break;
 		if (calls == SEEK_CALLS) {
-			off = data ? off : h->size;
+			off = data ? off : qc_size(h->img);
 			break;
 		}
 		off += e.len;
 	}
-	if (off >= h->size && data)
+	if (off >= qc_size(h->img) && data)
 		return -ENXIO;
 	*found = off;
 	return 0;
@@ -148,7 +148,7 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 	int r = -EINVAL;
 
 	(void)ino;
-	if (off < 0 || (uint64_t)off >= h->size)
+	if (off < 0 || (uint64_t)off >= qc_size(h->img))
 		r = -ENXIO;
 	else if (whence == SEEK_DATA || whence == SEEK_HOLE)
 		r = seek(h, (uint64_t)off, whence == SEEK_DATA, &found);
@@ -158,14 +158,89 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 		fuse_reply_lseek(req, (off_t)found);
 }
 
-void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+/* ---- writing -------------------------------------------------------------- */
+
+/* A disk does not grow by being written. */
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t off,
+	      struct fuse_file_info *fi)
 {
-	(void)ino, (void)datasync, (void)fi;
-	fuse_reply_err(req, 0); /* nothing was written */
+	struct handle *h = handle_of(fi);
+	uint64_t size = qc_size(h->img);
+	int r;
+
+	(void)ino;
+	if (h->generation != node_generation(h->node)) {
+		reply_err(req, -ESTALE);
+		return;
+	}
+	if ((uint64_t)off >= size && len) {
+		reply_err(req, -ENOSPC);
+		return;
+	}
+	if (len > size - (uint64_t)off)
+		len = (size_t)(size - (uint64_t)off);
+	r = qc_write(h->img, (uint64_t)off, buf, len);
+	if (!r && fi->flags & (O_SYNC | O_DSYNC))
+		r = qc_flush(h->img);
+	if (r)
+		reply_err(req, r);
+	else
+		fuse_reply_write(req, len);
 }
 
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
+		  struct fuse_file_info *fi)
+{
+	struct handle *h = handle_of(fi);
+	uint64_t size = qc_size(h->img), end = (uint64_t)off + (uint64_t)len;
+	int kind = mode & ~FALLOC_FL_KEEP_SIZE, r;
+
+	(void)ino;
+	if (!h->writable || (end > size && !(mode & FALLOC_FL_KEEP_SIZE))) {
+		reply_err(req, h->writable ? -ENOSPC : -EBADF);
+		return;
+	}
+	end = end < size ? end : size;
+	len = (uint64_t)off < end ? (off_t)(end - (uint64_t)off) : 0;
+	if (!len)
+		r = 0;
+	else if (kind == FALLOC_FL_PUNCH_HOLE || kind == FALLOC_FL_ZERO_RANGE)
+		r = qc_discard(h->img, (uint64_t)off, (uint64_t)len);
+	else
+		r = kind ? -EOPNOTSUPP : qc_allocate(h->img, (uint64_t)off, (uint64_t)len);
+	reply_err(req, r);
+}
+
+int resize(fuse_req_t req, fuse_ino_t ino, off_t size, struct fuse_file_info *fi)
+{
+	struct tree *t = server_of(req)->tree;
+	struct node *n = node_of(req, ino);
+	struct qc_image *img;
+	bool keep;
+	int r;
+
+	if (server_of(req)->ro)
+		return -EROFS;
+	if (fi)
+		return qc_resize(handle_of(fi)->img, (uint64_t)size);
+	r = tree_open(t, n, true, &img, &keep);
+	if (r)
+		return r;
+	r = qc_resize(img, (uint64_t)size);
+	tree_close(n, img);
+	return r;
+}
+
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	(void)ino, (void)datasync;
+	reply_err(req, qc_flush(handle_of(fi)->img));
+}
+
+/* At each close(2), and before it returns: the release comes later, and after an
+ * unmount perhaps never. */
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	(void)ino, (void)fi;
-	fuse_reply_err(req, 0);
+	(void)ino;
+	reply_err(req, qc_settle(handle_of(fi)->img));
 }

@@ -14,7 +14,7 @@
 struct handle {
 	struct node *node;
 	struct qc_image *img; /* of a file */
-	uint64_t size;
+	bool writable;
 	unsigned int generation; /* of the node, when it was opened */
 	struct listing *listing;     /* of a folder */
 	struct handle *next, **prev; /* among the server's */
@@ -52,6 +52,9 @@ static inline void reply_err(fuse_req_t req, int r)
 /* Fills *e for a node that the caller has a reference of. */
 int entry_of(fuse_req_t req, struct node *n, struct fuse_entry_param *e);
 
+/* Another size for the disk, through an open file or without one.  -errno. */
+int resize(fuse_req_t req, fuse_ino_t ino, off_t size, struct fuse_file_info *fi);
+
 /* folder_ops.c */
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
@@ -65,6 +68,10 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
 	     struct fuse_file_info *fi);
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t off,
+	      struct fuse_file_info *fi);
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
+		  struct fuse_file_info *fi);
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 	      struct fuse_file_info *fi);
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);

@@ -102,6 +102,8 @@ static enum exitcode open_source(struct daemon *d)
 		.remaps = o->remaps,
 		.nremaps = o->nremaps,
 		.cache_bytes = o->cache_bytes,
+		.keep_discarded = o->keep_discarded,
+		.data_file = o->data_file,
 	};
 	struct tree_look look = {
 		.set_uid = o->set_uid,
@@ -109,6 +111,7 @@ static enum exitcode open_source(struct daemon *d)
 		.uid = o->uid,
 		.gid = o->gid,
 		.mask = o->umask,
+		.ro = o->ro,
 		.changing = o->locking == QC_LOCKING_SHARE,
 	};
 	int r = source_open(&d->source, o->source, d->mountpoint, o->refs == QC_REFS_ANY);
@@ -130,6 +133,7 @@ static enum exitcode exit_for(enum qc_cause cause)
 		return EXIT_LOCKED;
 	case QC_CAUSE_KEY:
 		return EXIT_KEY;
+	case QC_CAUSE_READONLY:
 	case QC_CAUSE_IMAGE:
 		break;
 	}
@@ -151,6 +155,12 @@ static enum exitcode open_first(struct daemon *d)
 		report(QC_LOG_ERROR, "%s: %s", d->o.source, *why.text ? why.text : strerror(-r));
 		return exit_for(why.cause);
 	}
+	if (!d->o.ro && source_is_readonly(&d->source)) {
+		report(QC_LOG_WARN, "%s: mounted read-only: it cannot be written: %s", d->o.source,
+		       strerror(errno));
+		tree_set_readonly(d->server.tree);
+		d->o.ro = true;
+	}
 	size = qc_size(d->first);
 	r = qc_read(d->first, 0, sector, size < sizeof(sector) ? size : sizeof(sector));
 	return r ? EXIT_IMAGE : EXIT_OK; /* what is wrong was said where it was found */
@@ -169,6 +179,8 @@ static int mount_options(struct options *o, const struct source *src)
 	}
 	if (!r && !o->set_subtype)
 		r = options_pass_on(o, "subtype", "qcowfs");
+	if (!r && o->ro)
+		r = options_pass_on(o, "ro", NULL);
 	if (!r && (o->allow_other || o->default_permissions))
 		r = options_pass_on(o, "default_permissions", NULL);
 	snprintf(max_read, sizeof(max_read), "%d", MAX_IO);
@@ -181,6 +193,7 @@ static enum exitcode mount_it(struct daemon *d)
 	int r = mount_options(&d->o, &d->source);
 
 	d->server.direct_io = d->o.direct_io;
+	d->server.ro = d->o.ro;
 	if (!r && (fuse_opt_add_arg(&args, "qcowfs") || fuse_opt_add_arg(&args, "-o") ||
 		   fuse_opt_add_arg(&args, d->o.mount_options)))
 		r = -ENOMEM;
@@ -228,9 +241,6 @@ static enum exitcode serve(struct daemon *d)
 {
 	int r;
 
-	if (!d->o.ro)
-		report(QC_LOG_WARN, "%s: mounted read-only (this version does not write)",
-		       d->o.source);
 	background_ready(&d->background);
 	if (!d->o.foreground)
 		report_to_syslog();

@@ -3,7 +3,7 @@
  * ops.c - the callbacks of libfuse's low-level interface: names, attributes,
  * and what is refused.
  *
- * Nothing can be changed through the mount; whatever would is EROFS.
+ * Files come and go with those of SOURCE; they are not made or named here.
  */
 #include "ops.h"
 
@@ -98,9 +98,14 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int whic
 	const int times = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_CTIME |
 			  FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW;
 
-	(void)st;
-	if (which & ~times)
-		reply_err(req, -EROFS);
+	int r = 0;
+
+	if (which & ~(times | FUSE_SET_ATTR_SIZE))
+		r = server_of(req)->ro ? -EROFS : -EPERM;
+	else if (which & FUSE_SET_ATTR_SIZE)
+		r = resize(req, ino, st->st_size, fi);
+	if (r)
+		reply_err(req, r);
 	else
 		op_getattr(req, ino, fi);
 }
@@ -181,6 +186,8 @@ const struct fuse_lowlevel_ops server_ops = {
 	.open = op_open,
 	.release = op_release,
 	.read = op_read,
+	.write = op_write,
+	.fallocate = op_fallocate,
 	.lseek = op_lseek,
 	.fsync = op_fsync,
 	.flush = op_flush,

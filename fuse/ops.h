@@ -20,7 +20,7 @@ enum { MAX_IO = 1 << 20 };
 struct server {
 	struct tree *tree;
 	struct fuse_session *session;
-	bool direct_io;
+	bool direct_io, ro;
 	struct server_count {
 		_Alignas(64) _Atomic uint64_t reads, bytes;
 	} count[16]; /* of some worker threads each, so that none waits for another */

@@ -94,6 +94,23 @@ static int add_remap(struct options *o, const char *value)
 	return map->old_prefix && map->new_prefix ? 0 : -ENOMEM;
 }
 
+static int set_discard(struct options *o, const char *value)
+{
+	static const char *const words[] = { "unmap", "ignore" };
+	size_t i;
+	int r = parse_word(value, words, 2, &i);
+
+	o->keep_discarded = !r && i == 1;
+	return r;
+}
+
+static int set_data_file(struct options *o, const char *value)
+{
+	free(o->data_file);
+	o->data_file = strdup(value);
+	return o->data_file ? 0 : -ENOMEM;
+}
+
 static int set_cache_size(struct options *o, const char *value)
 {
 	unsigned long long n;
@@ -173,12 +190,16 @@ static int set_subtype(struct options *o, const char *value)
 /* ---- the table ------------------------------------------------------------ */
 
 static const struct option_spec specs[] = {
-	{ "ro", NULL, "open every file for reading only", set_ro, true, 0 },
-	{ "rw", NULL, "allow writing (this version only reads)", set_rw, false, 0 },
+	{ "ro", NULL, "open every file for reading only", set_ro, false, 0 },
+	{ "rw", NULL, "open files for writing where that is asked for (the default)", set_rw, false, 0 },
 	{ "backing", "samedir|any|none",
 	  "which backing and data files an image may name (samedir)", set_backing, false, 0 },
 	{ "backing-map", "OLD:NEW", "look for backing files below NEW instead of OLD", add_remap,
 	  false, 0 },
+	{ "data-file", "NAME", "the external data file that an image may write to", set_data_file,
+	  false, 0 },
+	{ "discard", "unmap|ignore", "what becomes of the space of punched holes (unmap)",
+	  set_discard, false, 0 },
 	{ "locking", "on|off|share",
 	  "keep off images that QEMU uses; share: read a live one (on)", set_locking, false, 0 },
 	{ "cache-size", "SIZE", "memory for the tables of one image (32M)", set_cache_size,
@@ -231,27 +252,6 @@ static const struct option_spec *find_spec(const char *name)
 		if (!strcmp(specs[i].name, name))
 			return &specs[i];
 	return NULL;
-}
-
-int options_pass_on(struct options *o, const char *name, const char *value)
-{
-	size_t have = o->mount_options ? strlen(o->mount_options) : 0;
-	char *more = realloc(o->mount_options,
-			     have + strlen(name) + 2 * (value ? strlen(value) : 0) + 3);
-	char *p;
-
-	if (!more)
-		return -ENOMEM;
-	o->mount_options = more;
-	p = more + have;
-	p += sprintf(p, "%s%s%s", have ? "," : "", name, value ? "=" : "");
-	for (; value && *value; value++) {
-		if (*value == ',' || *value == '\\')
-			*p++ = '\\';
-		*p++ = *value;
-	}
-	*p = 0;
-	return 0;
 }
 
 /* One option, "name" or "name=value", cut in place. */
@@ -397,18 +397,6 @@ enum exitcode options_parse(struct options *o, int argc, char **argv)
 	if (!r && o->action == ACTION_MOUNT)
 		r = operands(o, argc - optind, argv + optind);
 	return r ? EXIT_USAGE : EXIT_OK;
-}
-
-void options_free(struct options *o)
-{
-	for (size_t i = 0; i < o->nremaps; i++) {
-		free((char *)o->remaps[i].old_prefix);
-		free((char *)o->remaps[i].new_prefix);
-	}
-	free(o->remaps);
-	free(o->source);
-	free(o->mountpoint);
-	free(o->mount_options);
 }
 
 void options_help(void)

@@ -28,6 +28,8 @@ struct options {
 	enum qc_locking locking;
 	struct qc_remap *remaps;
 	size_t nremaps;
+	bool keep_discarded;
+	char *data_file;
 	size_t cache_bytes;
 	unsigned int threads;
 	unsigned int timeout; /* seconds; 0: never */

@@ -138,3 +138,8 @@ int source_open_image(const struct source *s, const char *path)
 	close(at);
 	return fd;
 }
+
+bool source_is_readonly(const struct source *s)
+{
+	return faccessat(s->dirfd, s->only, W_OK, AT_EACCESS);
+}

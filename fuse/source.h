@@ -31,6 +31,9 @@ void source_close(struct source *s);
 /* Opens a path in the folder ("" is the folder).  -errno. */
 int source_open_path(const struct source *s, const char *path, int flags);
 
+/* Whether the one image may not be written, with errno why. */
+bool source_is_readonly(const struct source *s);
+
 /* Opens the image at path in a way that cannot block, and only if it is what
  * an image can be.  -EMEDIUMTYPE if not. */
 int source_open_image(const struct source *s, const char *path);

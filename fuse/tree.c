@@ -164,3 +164,8 @@ void tree_free(struct tree *t)
 		node_free(t->root);
 	free(t);
 }
+
+void tree_set_readonly(struct tree *t)
+{
+	t->look.ro = true;
+}

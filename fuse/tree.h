@@ -24,6 +24,7 @@ struct tree_look {
 	uid_t uid;
 	gid_t gid;
 	mode_t mask; /* taken off all modes */
+	bool ro;     /* and the bits for writing */
 	bool changing; /* images may change while they are read (locking=share) */
 };
 
@@ -32,6 +33,7 @@ struct tree_look {
 int tree_new(struct qc_context *ctx, const struct source *src, const struct tree_look *look,
 	     bool in_folder, struct tree **out);
 void tree_free(struct tree *t);
+void tree_set_readonly(struct tree *t); /* before it is used */
 
 struct node *tree_root(struct tree *t);
 struct node *tree_only(struct tree *t); /* the image, where SOURCE is one */
@@ -60,7 +62,7 @@ int tree_statfs(struct tree *t, struct statvfs *st); /* of what holds the images
 
 /* Opens the image.  -ESTALE if another file has taken its place: look it up
  * again.  *keep says whether what the kernel cached of it is still true. */
-int tree_open(struct tree *t, struct node *n, struct qc_image **out, bool *keep);
+int tree_open(struct tree *t, struct node *n, bool write, struct qc_image **out, bool *keep);
 
 void tree_close(struct node *n, struct qc_image *img);
 

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * shelf.c - a table of open layers by device and inode.
+ *
+ * A layer is opened without the lock of the shelf, since that reads the file;
+ * if two threads open the same one at once, the second to finish throws its
+ * own away.
+ */
+#include "shelf.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "flusher.h"
+#include "qemulock.h"
+#include "repair.h"
+#include "writer.h"
+
+static struct qc_layer **bucket(struct qc_context *ctx, uint64_t dev, uint64_t ino)
+{
+	return &ctx->shelf[(ino ^ dev * 31) % SHELF_BUCKETS];
+}
+
+static void unshelve(struct qc_context *ctx, struct qc_layer *l) NEEDS(&ctx->shelf_lock);
+static void unshelve(struct qc_context *ctx, struct qc_layer *l)
+{
+	struct qc_layer **p = bucket(ctx, l->facts.dev, l->facts.ino);
+
+	while (*p != l)
+		p = &(*p)->next;
+	*p = l->next;
+	l->shelved = false;
+}
+
+/* What a layer is found by. */
+struct sought {
+	uint64_t dev, ino;
+	enum qc_format format;
+	const char *dir, *name;
+};
+
+/* A data file is found from the folder of its image, so one image that is in two
+ * folders may be two. */
+static bool fits(const struct qc_layer *l, const struct sought *s)
+{
+	size_t n = strlen(s->dir);
+
+	if (l->facts.dev != s->dev || l->facts.ino != s->ino || l->format != s->format)
+		return false;
+	return !l->head.geom.external ||
+	       (!strncmp(l->path, s->dir, n) && l->path[n] == '/' &&
+		!strcmp(l->path + n + 1, s->name));
+}
+
+/* The layer that is on the shelf, for one user more. */
+static struct qc_layer *find(struct qc_context *ctx, const struct sought *s)
+	NEEDS(&ctx->shelf_lock);
+static struct qc_layer *find(struct qc_context *ctx, const struct sought *s)
+{
+	struct qc_layer *l = *bucket(ctx, s->dev, s->ino);
+
+	while (l && !fits(l, s))
+		l = l->next;
+	if (l)
+		l->users++;
+	return l;
+}
+
+/* The file has changed under it.  Who still reads it would mix old tables with
+ * new data, so it fails from now on, unless the user wants to read files that
+ * change. */
+static void retire(struct qc_context *ctx, struct qc_layer *l)
+{
+	bool first;
+
+	qc_lock(&ctx->shelf_lock);
+	first = l->shelved;
+	if (first)
+		unshelve(ctx, l);
+	qc_unlock(&ctx->shelf_lock);
+	if (!first || ctx->locking == QC_LOCKING_SHARE)
+		return;
+	atomic_store(&l->stale, true);
+	qc_log(&ctx->log, QC_LOG_WARN, "%s: another program changed it while it was in use here",
+	       l->path);
+}
+
+static void shelve(struct qc_context *ctx, struct qc_layer *l) NEEDS(&ctx->shelf_lock);
+static void shelve(struct qc_context *ctx, struct qc_layer *l)
+{
+	struct qc_layer **head = bucket(ctx, l->facts.dev, l->facts.ino);
+
+	l->users = 1;
+	l->shelved = true;
+	l->next = *head;
+	*head = l;
+	ctx->layers++;
+	ctx->layers_opened++;
+}
+
+/* A layer that is being closed still writes its tables back, and has its locks:
+ * who wants the file again waits for that. */
+struct qc_closing {
+	uint64_t dev, ino;
+	struct qc_closing *next;
+};
+
+static bool is_closing(const struct qc_context *ctx, const struct sought *s)
+{
+	const struct qc_closing *i = ctx->closing;
+
+	while (i && (i->dev != s->dev || i->ino != s->ino))
+		i = i->next;
+	return i;
+}
+
+static void close_layer(struct qc_context *ctx, struct qc_layer *l, struct qc_closing *mine)
+{
+	struct qc_closing **p = &ctx->closing;
+
+	if (l->writer && qc_writer_close(l->writer))
+		qc_log(&ctx->log, QC_LOG_ERROR, "%s: what was written last may be lost", l->path);
+	qc_layer_close(l);
+	qc_lock(&ctx->shelf_lock);
+	while (*p != mine)
+		p = &(*p)->next;
+	*p = mine->next;
+	pthread_cond_broadcast(&ctx->closed);
+	qc_unlock(&ctx->shelf_lock);
+}
+
+/* An open layer of this file, if it is still good; else `mine`, which is put on
+ * the shelf, or NULL. */
+static struct qc_layer *find_or_put(struct qc_context *ctx, const struct sought *s,
+				    struct qc_layer *mine)
+{
+	for (;;) {
+		struct qc_layer *l;
+
+		qc_lock(&ctx->shelf_lock);
+		while (is_closing(ctx, s))
+			qc_wait(&ctx->closed, &ctx->shelf_lock);
+		l = find(ctx, s);
+		if (!l && mine)
+			shelve(ctx, mine);
+		qc_unlock(&ctx->shelf_lock);
+		if (!l)
+			return mine;
+		if (l->writer || !qc_layer_changed(l)) /* if so, it is we who change it */
+			return l;
+		retire(ctx, l);
+		qc_shelf_give_back(l, false);
+	}
+}
+
+static qc_err check_format(const struct qc_layer *l, enum qc_expect expect,
+			   struct qc_reason *why)
+{
+	uint32_t version = l->head.version;
+
+	if ((expect == QC_EXPECT_QCOW1 && version != 1) ||
+	    (expect == QC_EXPECT_QCOW2 && version == 1))
+		return qc_refuse(why, -EINVAL, "it is declared as %s, but is version %u",
+				 expect == QC_EXPECT_QCOW1 ? "qcow" : "qcow2", version);
+	return 0;
+}
+
+qc_err qc_shelf_take(struct qc_context *ctx, struct qc_place *place, enum qc_expect expect,
+		     unsigned int flags, struct qc_layer **out, struct qc_reason *why)
+{
+	bool guess = expect == QC_EXPECT_NOTHING;
+	bool qcow = guess ? qc_is_image(place->fd) : expect != QC_EXPECT_RAW;
+	enum qc_format format = qcow ? QC_FORMAT_QCOW : QC_FORMAT_RAW;
+	bool may_refer = !guess || ctx->policy.refs == QC_REFS_ANY;
+	bool peek = flags & QC_OPEN_PEEK;
+	struct qc_layer *l = NULL, *mine = NULL;
+	struct sought sought;
+	struct stat st;
+	qc_err r;
+
+	if (fstat(place->fd, &st))
+		return qc_refuse(why, -errno, "%s", strerror(errno));
+	sought = (struct sought){ st.st_dev, st.st_ino, format, place->dir, place->name };
+	if (!peek)
+		l = find_or_put(ctx, &sought, NULL);
+	if (!l) {
+		r = qc_layer_open(ctx, place, format, may_refer, flags, &mine, why);
+		if (r)
+			return r;
+		l = peek ? mine : find_or_put(ctx, &sought, mine);
+		if (l != mine) /* somebody else was faster */
+			qc_layer_close(mine);
+	}
+	r = qc_layer_check_guessed(l, may_refer, why);
+	if (!r)
+		r = check_format(l, expect, why);
+	if (r)
+		qc_shelf_give_back(l, false);
+	else
+		*out = l;
+	return r;
+}
+
+qc_err qc_shelf_note_overlay(struct qc_layer *l, struct qc_reason *why)
+{
+	bool busy;
+
+	qc_lock(&l->ctx->shelf_lock);
+	busy = l->written;
+	if (!busy)
+		l->overlays++;
+	qc_unlock(&l->ctx->shelf_lock);
+	if (!busy)
+		return 0;
+	qc_shelf_give_back(l, false);
+	qc_refuse(why, -EBUSY, "it is open for writing here");
+	why->cause = QC_CAUSE_LOCKED;
+	return -EBUSY;
+}
+
+struct qc_layer *qc_shelf_next_dirty(struct qc_context *ctx, size_t bucket,
+				     const struct qc_layer *after)
+{
+	struct qc_layer *l;
+
+	qc_lock(&ctx->shelf_lock);
+	l = ctx->shelf[bucket];
+	if (after && after->shelved)
+		l = after->next;
+	while (l && !(l->writer && qc_writer_is_dirty(l->writer)))
+		l = l->next;
+	if (l)
+		l->users++;
+	qc_unlock(&ctx->shelf_lock);
+	return l;
+}
+
+/* An image is written, or the backing file of others, never both. */
+static bool reserve_writing(struct qc_layer *l)
+{
+	bool ok;
+
+	qc_lock(&l->ctx->shelf_lock);
+	ok = !l->overlays;
+	if (ok)
+		l->written = true;
+	qc_unlock(&l->ctx->shelf_lock);
+	return ok;
+}
+
+/* Again: what it had for that was given up for writing, which failed. */
+static void lock_for_reading(struct qc_layer *l)
+{
+	struct qc_reason ignored;
+	bool live;
+
+	qc_qemulock_read(qc_file_fd(l->file), l->ctx->locking, &live, &ignored);
+	if (l->data != l->file)
+		qc_qemulock_read(qc_file_fd(l->data), l->ctx->locking, &live, &ignored);
+}
+
+static qc_err open_writer(struct qc_layer *l, struct qc_reason *why)
+{
+	struct qc_writer *w;
+	qc_err r = qc_writer_open(l, &w, why);
+
+	if (r) {
+		lock_for_reading(l);
+		return r;
+	}
+	if (l->head.incompatible & INCOMPAT_DIRTY)
+		r = qc_repair(w, why);
+	if (r) {
+		qc_writer_abandon(w);
+		lock_for_reading(l);
+	} else {
+		atomic_store(&l->writer, w);
+	}
+	return r;
+}
+
+qc_err qc_shelf_make_writable(struct qc_layer *l, struct qc_reason *why)
+{
+	qc_err r = 0;
+
+	if (!reserve_writing(l)) {
+		qc_refuse(why, -EBUSY, "it is the backing file of an image that is open");
+		why->cause = QC_CAUSE_LOCKED;
+		return -EBUSY;
+	}
+	qc_lock(&l->ctx->open_lock);
+	if (!l->ctx->flusher && qc_flusher_start(l->ctx, &l->ctx->flusher))
+		qc_log(&l->ctx->log, QC_LOG_WARN, "no thread to flush with: only fsync does");
+	if (!l->writer)
+		r = open_writer(l, why);
+	qc_unlock(&l->ctx->open_lock);
+	if (r) {
+		qc_lock(&l->ctx->shelf_lock);
+		l->written = l->writer;
+		qc_unlock(&l->ctx->shelf_lock);
+	}
+	return r;
+}
+
+void qc_shelf_give_back(struct qc_layer *l, bool as_overlay)
+{
+	struct qc_context *ctx = l->ctx;
+	struct qc_closing closing = { l->facts.dev, l->facts.ino, NULL };
+	bool last;
+
+	if (l->peeked) {
+		qc_layer_close(l);
+		return;
+	}
+	qc_lock(&ctx->shelf_lock);
+	l->overlays -= as_overlay;
+	last = --l->users == 0;
+	if (last && l->shelved)
+		unshelve(ctx, l);
+	if (last) {
+		ctx->layers--;
+		closing.next = ctx->closing;
+		ctx->closing = &closing;
+	}
+	qc_unlock(&ctx->shelf_lock);
+	if (last)
+		close_layer(ctx, l, &closing);
+}
+
+void qc_context_images(struct qc_context *ctx, int by)
+{
+	uint64_t n = atomic_fetch_add(&ctx->images, (uint64_t)by) + (uint64_t)by;
+
+	atomic_store(&ctx->budget.limit, ctx->cache_bytes * max_u64(n, 1));
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * shelf.h - the layers that are open: each file once, however many images it is
+ * part of; and which of them are written.
+ */
+#ifndef QC_SHELF_H
+#define QC_SHELF_H
+
+#include "context.h"
+#include "layer.h"
+
+/* What the one who names a file says of its format. */
+enum qc_expect {
+	QC_EXPECT_QCOW, /* any version */
+	QC_EXPECT_QCOW1,
+	QC_EXPECT_QCOW2, /* version 2 or 3 */
+	QC_EXPECT_RAW,
+	QC_EXPECT_NOTHING, /* look at the magic */
+};
+
+/* The layer of the file at `place`: the one that is open already, if the file
+ * has not changed since, else a new one.  Takes place->fd. */
+qc_err qc_shelf_take(struct qc_context *ctx, struct qc_place *place, enum qc_expect expect,
+		     unsigned int flags, struct qc_layer **out, struct qc_reason *why);
+void qc_shelf_give_back(struct qc_layer *l, bool as_overlay);
+
+/* The layer is the backing file of one more image.  -EBUSY, and it is given
+ * back, if somebody writes to it. */
+qc_err qc_shelf_note_overlay(struct qc_layer *l, struct qc_reason *why);
+
+/* The next layer of the bucket, after `after`, that waits for a checkpoint; it is
+ * one user's more. */
+struct qc_layer *qc_shelf_next_dirty(struct qc_context *ctx, size_t bucket,
+				     const struct qc_layer *after);
+
+/* As qc_writer_open; one at a time. */
+qc_err qc_shelf_make_writable(struct qc_layer *l, struct qc_reason *why);
+
+/* An image was opened (+1) or closed (-1): adapts the budget. */
+void qc_context_images(struct qc_context *ctx, int by);
+
+#endif
