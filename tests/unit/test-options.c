@@ -116,7 +116,7 @@ static void letters(void)
 	options_free(&o);
 	CHECK(!PARSE("-vv", "-v", "src", "mnt") && o.verbose == 3);
 	options_free(&o);
-	CHECK(!PARSE("-r", "src", "mnt") && o.ro && !strcmp(o.mount_options, "ro"));
+	CHECK(!PARSE("-r", "src", "mnt") && o.ro && !o.mount_options);
 	options_free(&o);
 	CHECK(!PARSE("-h") && o.action == ACTION_HELP);
 	options_free(&o);

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Each call that the core makes to its files fails in turn.  Whoever wrote is
+ * told, and the image is sound: as it is, and as a crash may leave it.
+ *
+ * $FAULT_RUNS: how many faults of each kind in each scenario.
+ */
+#include "crash.h"
+
+static bool room_comes; /* the disk is full for a while only */
+
+static void room_again(void)
+{
+	pthread_mutex_lock(&rec.lock);
+	rec.fault.err = 0;
+	pthread_mutex_unlock(&rec.lock);
+}
+
+/* A full disk gets room after some requests have failed. */
+static void step(qc_err r)
+{
+	static unsigned int failed;
+
+	failed = rec.failures ? failed + !!r : 0;
+	if (r && room_comes && failed >= 3)
+		room_again();
+}
+
+/* The last flush; once more, if it was for want of room that one failed. */
+static void finish(void)
+{
+	step(g_flush());
+	if (!room_comes || !rec.failures)
+		return;
+	room_again();
+	g_flush();
+}
+
+static void requests(void)
+{
+	uint64_t size = qc_size(rig.img), seed = 1;
+
+	for (uint64_t i = 0; i < 24; i++) {
+		uint64_t off = random_below(&seed, size / 512 - 100) * 512;
+
+		step(g_write(off, (1 + random_below(&seed, 60)) * 512));
+		step(g_discard(off / 3 / 4096 * 4096, 24 * K));
+		if (i % 3 == 0)
+			step(g_zero(off / 2, 9 * K));
+		if (i % 4 == 3)
+			step(g_flush());
+		if (i == 12)
+			step(g_settle());
+	}
+	finish();
+}
+
+static void filling(void)
+{
+	uint64_t size = qc_size(rig.img);
+
+	for (uint64_t off = 0; off < size; off += size / 16) {
+		step(g_write(off, size / 16));
+		if (off / (size / 16) % 5 == 4)
+			step(g_flush());
+	}
+	finish();
+}
+
+static void resizing(void)
+{
+	uint64_t size = qc_size(rig.img);
+
+	step(g_write(0, 20 * K));
+	step(g_resize(size + 100 * K));
+	step(g_write(qc_size(rig.img) - 20 * K, 20 * K));
+	step(g_resize(2 * size));
+	step(g_write(qc_size(rig.img) - 20 * K, 20 * K));
+	step(g_flush());
+	step(g_resize(size / 2));
+	step(g_write(0, 40 * K));
+	step(g_flush());
+	step(g_resize(size));
+	step(g_write(size / 2, 4 * K));
+	finish();
+}
+
+static const struct scenario scenarios[] = {
+	{ SCENARIO("first", "qcow2", make_empty, requests, "cluster_size=4k", M) },
+	{ SCENARIO("table", "qcow2", make_empty, filling, "cluster_size=512,refcount_bits=64", M) },
+	{ SCENARIO("snapshot", "qcow2", make_snapshot, requests, "cluster_size=4k", M),
+	  .snapshot = true },
+	{ SCENARIO("backed", "qcow2", make_backed, requests, "compat=0.10,cluster_size=512", M) },
+	{ SCENARIO("packed", "qcow2", make_packed, requests, "cluster_size=4k", M) },
+	{ SCENARIO("extended", "qcow2", make_backed, requests,
+		   "cluster_size=16k,extended_l2=on", M) },
+	{ SCENARIO("data-file", "qcow2", make_filled, requests, "cluster_size=4k,data_file=d.data",
+		   M), .data_file = true },
+	{ SCENARIO("resize", "qcow2", make_filled, resizing, "cluster_size=512", M) },
+	{ SCENARIO("resize-snapshot", "qcow2", make_snapshot, resizing, "cluster_size=4k", M),
+	  .snapshot = true },
+	{ SCENARIO("v1", "qcow", make_filled, requests, NULL, M) },
+	{ SCENARIO("resize-v1", "qcow", make_filled, resizing, NULL, M) },
+};
+
+static const struct {
+	const char *name;
+	struct rec_fault fault;
+	bool room;
+} kinds[] = {
+	{ "read", { REC_READ, 0, 1, -EIO, false }, false },
+	{ "write", { REC_WRITE, 0, 1, -EIO, false }, false },
+	{ "half a write", { REC_WRITE, 0, 1, -EIO, true }, false },
+	{ "write, no room", { REC_WRITE, 0, UINT64_MAX, -ENOSPC, false }, false },
+	{ "write, no room for a while", { REC_WRITE, 0, UINT64_MAX, -ENOSPC, true }, true },
+	{ "sync", { REC_SYNC, 0, 1, -EIO, false }, false },
+	{ "all syncs", { REC_SYNC, 0, UINT64_MAX, -EIO, false }, false },
+	{ "punch", { REC_PUNCH, 0, 1, -EIO, false }, false },
+	{ "resize", { REC_RESIZE, 0, 1, -EIO, false }, false },
+};
+
+static bool is_marked_corrupt(void)
+{
+	return peek64("w/img", 4) >> 32 == 3 && (peek64("w/img", 72) & 2);
+}
+
+static void one_fault(size_t kind, uint64_t nth)
+{
+	struct rec_fault fault = kinds[kind].fault;
+	unsigned int before = rig.bad;
+	qc_err r;
+
+	fault.nth = nth;
+	room_comes = kinds[kind].room;
+	rig_again();
+	r = rig_run(fault);
+	if (!rec.failures)
+		return;
+	if (fault.kind != REC_PUNCH && fault.kind != REC_READ && !r && !rig.errors &&
+	    fault.nth < rec.calls[fault.kind])
+		complain("an error was swallowed");
+	if (is_marked_corrupt())
+		complain("it is marked as corrupt");
+	if (room_comes && !r) {
+		if (!rig.flushes || rig.flush[rig.flushes - 1].changes != rig.changes)
+			complain("it does not go on when there is room again");
+		if (strcmp(rig.s->format, "qcow") &&
+		    try_sh("cd w && qemu-img check -q -f qcow2 img >../out 2>&1")) {
+			complain("it is not clean after there was room again");
+			if (rig.bad <= 5)
+				try_sh("head -3 out | sed 's/^/# /'");
+		}
+	}
+	rig_crash(0, 3);
+	if (rig.bad != before && before < 5)
+		printf("# fault: %s %" PRIu64 " of %" PRIu64 ", open %d, %u errors\n",
+		       kinds[kind].name, nth, rec.calls[fault.kind], r, rig.errors);
+}
+
+static void fault_scenario(const struct scenario *s)
+{
+	unsigned int runs = env_number("FAULT_RUNS", 8);
+	int before = tap_failed;
+	uint64_t calls[REC_KINDS];
+
+	if (getenv("CRASH_ONLY") && !strstr(s->name, getenv("CRASH_ONLY")))
+		return;
+	rig_begin(s);
+	CHECK(!rig_run((struct rec_fault){ 0 }));
+	CHECK(!rig.errors);
+	check_clean();
+	memcpy(calls, rec.calls, sizeof(calls));
+	for (size_t k = 0; k < COUNT(kinds); k++) {
+		uint64_t n = calls[kinds[k].fault.kind], was = rig.bad;
+
+		for (uint64_t i = 0; n && i < min_u64(runs, n); i++)
+			one_fault(k, n <= runs ? i + 1 : 1 + random_below(&rig.seed, n));
+		if (rig.bad != was)
+			printf("# %s: %s: %" PRIu64 " bad\n", s->name, kinds[k].name, rig.bad - was);
+	}
+	printf("%s - %s: %u images, %u bad\n", tap_failed == before ? "ok" : "not ok", s->name,
+	       rig.images, rig.bad);
+	fflush(stdout);
+	rig_end();
+}
+
+int main(void)
+{
+	begin();
+	rig.seed = random_seed();
+	for (size_t i = 0; i < COUNT(scenarios); i++)
+		fault_scenario(&scenarios[i]);
+	return DONE();
+}

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# writing.sh - what the shell tests of writing share.
+# shellcheck source=functions.sh
+. "${TEST_LIB:-$(dirname "$0")}/functions.sh"
+
+# mount_rw LOG [OPTION...] SOURCE MOUNTPOINT: with -f; its process is $DAEMON.
+mount_rw() {
+	local log=$1 mnt=${!#}
+	shift
+	[ -e "$mnt" ] || mkdir -p "$mnt"
+	mnt=$(realpath "$mnt")
+	"$QCOWFS" -f -o rw "$@" 2>"$log" &
+	DAEMON=$!
+	PROCESSES+=("$DAEMON")
+	MOUNTS+=("$mnt")
+	until_true 20 is_mounted "$mnt" || {
+		cat "$log"
+		return 1
+	}
+}
+
+# unmount_rw MOUNTPOINT: and the daemon ends in order.
+unmount_rw() {
+	unmount "$1"
+	wait "$DAEMON" || fail "the daemon's status is $?"
+}
+
+# sound IMAGE: no corruption, and no leak.
+sound() {
+	qemu-img check -f qcow2 "$1" >check.out 2>&1 || {
+		cat check.out
+		fail "qemu-img check $1"
+	}
+}
+
+# attach [OPTION...] FILE: to $LOOP.
+attach() {
+	LOOP=$(losetup -f --show "$@")
+	LOOPS=("$LOOP")
+}
+
+detach() {
+	losetup -d "$LOOP"
+	LOOPS=()
+	until_true 10 is_detached "$LOOP"
+}
+
+is_detached() {
+	! losetup "$1" 2>/dev/null
+}
+
+sums() {
+	(cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum)
+}
+
+# space IMAGE: what it takes of the host's disk, in KiB.
+space() {
+	du -k "$1" | cut -f 1
+}
