@@ -35,10 +35,8 @@ for round in $(seq "$ROUNDS"); do
 	kill -9 "$DAEMON"
 	wait "$writer" "$DAEMON" 2>/dev/null || true
 	umount -l real || true
-	losetup -d "$LOOP"
-	LOOPS=()
 	umount -l mnt || true
-	until_true 10 is_detached "$LOOP"
+	detach
 	status=0
 	qemu-img check -f qcow2 disk.qcow2 >check.out 2>&1 || status=$?
 	[ $status = 0 ] || [ $status = 3 ] || { cat check.out; fail "no corruption in round $round"; }

@@ -28,12 +28,18 @@ tree() { # a tar of many small files, and some large
 	rm -r tree
 }
 
-fsck_of() {
+check_fs() {
 	case $1 in
 	ext4) e2fsck -fn "$LOOP" ;;
 	xfs) xfs_repair -n "$LOOP" ;;
 	btrfs) btrfs check --readonly "$LOOP" ;;
-	esac >fsck.out 2>&1 || {
+	esac >fsck.out 2>&1
+}
+
+fsck_of() {
+	# The kernel may be at the device for a moment after the unmount.
+	check_fs "$1" || ! grep -q busy fsck.out || until_true 10 check_fs "$1"
+	check_fs "$1" || {
 		cat fsck.out
 		fail "$1 is sound"
 	}
