@@ -49,7 +49,7 @@ qc_err qc_context_new(const struct qc_config *config, struct qc_context **out)
 	ctx->cache_bytes = config->cache_bytes ? config->cache_bytes : CACHE_BYTES_DEFAULT;
 	ctx->budget.limit = ctx->cache_bytes;
 	qc_mutex_init(&ctx->shelf_lock, QC_RANK_SHELF);
-	pthread_cond_init(&ctx->closed, NULL);
+	pthread_cond_init(&ctx->idle, NULL);
 	qc_mutex_init(&ctx->open_lock, QC_RANK_OPEN);
 	r = copy_remaps(&ctx->policy, config->remaps, config->nremaps);
 	if (!r)
@@ -75,7 +75,7 @@ void qc_context_free(struct qc_context *ctx)
 	qc_unpack_free(ctx->unpack);
 	qc_codec_free(ctx->codec);
 	qc_mutex_destroy(&ctx->open_lock);
-	pthread_cond_destroy(&ctx->closed);
+	pthread_cond_destroy(&ctx->idle);
 	qc_mutex_destroy(&ctx->shelf_lock);
 	free(ctx->data_file);
 	free(ctx);

@@ -18,7 +18,7 @@ enum { SHELF_BUCKETS = 256 };
 
 struct qc_flusher;
 struct qc_layer;
-struct qc_closing;
+struct qc_busy;
 
 struct qc_context {
 	struct qc_log log;
@@ -36,8 +36,8 @@ struct qc_context {
 	struct qc_flusher *flusher; /* open_lock; once somebody has written */
 	struct qc_mutex shelf_lock;
 	struct qc_layer *shelf[SHELF_BUCKETS]; /* shelf_lock; by device and inode */
-	struct qc_closing *closing;	       /* shelf_lock; files on their way out */
-	pthread_cond_t closed;
+	struct qc_busy *busy; /* shelf_lock; files being opened or closed */
+	pthread_cond_t idle;  /* one of them is that no more */
 };
 
 #endif

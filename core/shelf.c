@@ -2,9 +2,8 @@
 /*
  * shelf.c - a table of open layers by device and inode.
  *
- * A layer is opened without the lock of the shelf, since that reads the file;
- * if two threads open the same one at once, the second to finish throws its
- * own away.
+ * A layer is opened and closed without the lock of the shelf, since that reads
+ * and writes its file; others who want that file wait meanwhile.
  */
 #include "shelf.h"
 
@@ -86,6 +85,74 @@ static void retire(struct qc_context *ctx, struct qc_layer *l)
 	       l->path);
 }
 
+/* A file that is being opened or closed.  Its locks, and the tables that are
+ * still written back, would be in the way: who wants it, too, waits for that. */
+struct qc_busy {
+	uint64_t dev, ino;
+	struct qc_busy *next;
+};
+
+static bool is_busy(const struct qc_context *ctx, uint64_t dev, uint64_t ino)
+{
+	const struct qc_busy *i = ctx->busy;
+
+	while (i && (i->dev != dev || i->ino != ino))
+		i = i->next;
+	return i;
+}
+
+static void busy_begin(struct qc_context *ctx, struct qc_busy *mine) NEEDS(&ctx->shelf_lock);
+static void busy_begin(struct qc_context *ctx, struct qc_busy *mine)
+{
+	mine->next = ctx->busy;
+	ctx->busy = mine;
+}
+
+static void busy_end(struct qc_context *ctx, struct qc_busy *mine) NEEDS(&ctx->shelf_lock);
+static void busy_end(struct qc_context *ctx, struct qc_busy *mine)
+{
+	struct qc_busy **p = &ctx->busy;
+
+	while (*p != mine)
+		p = &(*p)->next;
+	*p = mine->next;
+	pthread_cond_broadcast(&ctx->idle);
+}
+
+static void close_layer(struct qc_context *ctx, struct qc_layer *l, struct qc_busy *mine)
+{
+	if (l->writer && qc_writer_close(l->writer))
+		qc_log(&ctx->log, QC_LOG_ERROR, "%s: what was written last may be lost", l->path);
+	qc_layer_close(l);
+	qc_lock(&ctx->shelf_lock);
+	busy_end(ctx, mine);
+	qc_unlock(&ctx->shelf_lock);
+}
+
+/* An open layer of this file, if it is still good.  Else NULL, and the file is
+ * busy: the caller opens it. */
+static struct qc_layer *find_or_begin(struct qc_context *ctx, const struct sought *s,
+				      struct qc_busy *mine)
+{
+	for (;;) {
+		struct qc_layer *l;
+
+		qc_lock(&ctx->shelf_lock);
+		while (is_busy(ctx, s->dev, s->ino))
+			qc_wait(&ctx->idle, &ctx->shelf_lock);
+		l = find(ctx, s);
+		if (!l)
+			busy_begin(ctx, mine);
+		qc_unlock(&ctx->shelf_lock);
+		if (!l)
+			return NULL;
+		if (l->writer || !qc_layer_changed(l)) /* if so, it is we who change it */
+			return l;
+		retire(ctx, l);
+		qc_shelf_give_back(l, false);
+	}
+}
+
 static void shelve(struct qc_context *ctx, struct qc_layer *l) NEEDS(&ctx->shelf_lock);
 static void shelve(struct qc_context *ctx, struct qc_layer *l)
 {
@@ -97,61 +164,6 @@ static void shelve(struct qc_context *ctx, struct qc_layer *l)
 	*head = l;
 	ctx->layers++;
 	ctx->layers_opened++;
-}
-
-/* A layer that is being closed still writes its tables back, and has its locks:
- * who wants the file again waits for that. */
-struct qc_closing {
-	uint64_t dev, ino;
-	struct qc_closing *next;
-};
-
-static bool is_closing(const struct qc_context *ctx, const struct sought *s)
-{
-	const struct qc_closing *i = ctx->closing;
-
-	while (i && (i->dev != s->dev || i->ino != s->ino))
-		i = i->next;
-	return i;
-}
-
-static void close_layer(struct qc_context *ctx, struct qc_layer *l, struct qc_closing *mine)
-{
-	struct qc_closing **p = &ctx->closing;
-
-	if (l->writer && qc_writer_close(l->writer))
-		qc_log(&ctx->log, QC_LOG_ERROR, "%s: what was written last may be lost", l->path);
-	qc_layer_close(l);
-	qc_lock(&ctx->shelf_lock);
-	while (*p != mine)
-		p = &(*p)->next;
-	*p = mine->next;
-	pthread_cond_broadcast(&ctx->closed);
-	qc_unlock(&ctx->shelf_lock);
-}
-
-/* An open layer of this file, if it is still good; else `mine`, which is put on
- * the shelf, or NULL. */
-static struct qc_layer *find_or_put(struct qc_context *ctx, const struct sought *s,
-				    struct qc_layer *mine)
-{
-	for (;;) {
-		struct qc_layer *l;
-
-		qc_lock(&ctx->shelf_lock);
-		while (is_closing(ctx, s))
-			qc_wait(&ctx->closed, &ctx->shelf_lock);
-		l = find(ctx, s);
-		if (!l && mine)
-			shelve(ctx, mine);
-		qc_unlock(&ctx->shelf_lock);
-		if (!l)
-			return mine;
-		if (l->writer || !qc_layer_changed(l)) /* if so, it is we who change it */
-			return l;
-		retire(ctx, l);
-		qc_shelf_give_back(l, false);
-	}
 }
 
 static qc_err check_format(const struct qc_layer *l, enum qc_expect expect,
@@ -166,6 +178,16 @@ static qc_err check_format(const struct qc_layer *l, enum qc_expect expect,
 	return 0;
 }
 
+/* The layer, if there is one, goes on the shelf. */
+static void finish_opening(struct qc_context *ctx, struct qc_layer *l, struct qc_busy *mine)
+{
+	qc_lock(&ctx->shelf_lock);
+	if (l)
+		shelve(ctx, l);
+	busy_end(ctx, mine);
+	qc_unlock(&ctx->shelf_lock);
+}
+
 qc_err qc_shelf_take(struct qc_context *ctx, struct qc_place *place, enum qc_expect expect,
 		     unsigned int flags, struct qc_layer **out, struct qc_reason *why)
 {
@@ -174,24 +196,25 @@ qc_err qc_shelf_take(struct qc_context *ctx, struct qc_place *place, enum qc_exp
 	enum qc_format format = qcow ? QC_FORMAT_QCOW : QC_FORMAT_RAW;
 	bool may_refer = !guess || ctx->policy.refs == QC_REFS_ANY;
 	bool peek = flags & QC_OPEN_PEEK;
-	struct qc_layer *l = NULL, *mine = NULL;
+	struct qc_layer *l = NULL;
 	struct sought sought;
+	struct qc_busy busy;
 	struct stat st;
-	qc_err r;
+	qc_err r = 0;
 
 	if (fstat(place->fd, &st))
 		return qc_refuse(why, -errno, "%s", strerror(errno));
 	sought = (struct sought){ st.st_dev, st.st_ino, format, place->dir, place->name };
+	busy = (struct qc_busy){ st.st_dev, st.st_ino, NULL };
 	if (!peek)
-		l = find_or_put(ctx, &sought, NULL);
+		l = find_or_begin(ctx, &sought, &busy);
 	if (!l) {
-		r = qc_layer_open(ctx, place, format, may_refer, flags, &mine, why);
-		if (r)
-			return r;
-		l = peek ? mine : find_or_put(ctx, &sought, mine);
-		if (l != mine) /* somebody else was faster */
-			qc_layer_close(mine);
+		r = qc_layer_open(ctx, place, format, may_refer, flags, &l, why);
+		if (!peek)
+			finish_opening(ctx, r ? NULL : l, &busy);
 	}
+	if (r)
+		return r;
 	r = qc_layer_check_guessed(l, may_refer, why);
 	if (!r)
 		r = check_format(l, expect, why);
@@ -306,7 +329,7 @@ qc_err qc_shelf_make_writable(struct qc_layer *l, struct qc_reason *why)
 void qc_shelf_give_back(struct qc_layer *l, bool as_overlay)
 {
 	struct qc_context *ctx = l->ctx;
-	struct qc_closing closing = { l->facts.dev, l->facts.ino, NULL };
+	struct qc_busy closing = { l->facts.dev, l->facts.ino, NULL };
 	bool last;
 
 	if (l->peeked) {
@@ -320,8 +343,7 @@ void qc_shelf_give_back(struct qc_layer *l, bool as_overlay)
 		unshelve(ctx, l);
 	if (last) {
 		ctx->layers--;
-		closing.next = ctx->closing;
-		ctx->closing = &closing;
+		busy_begin(ctx, &closing);
 	}
 	qc_unlock(&ctx->shelf_lock);
 	if (last)
