@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * spec.h - which -o options there are.
+ */
+#ifndef SPEC_H
+#define SPEC_H
+
+#include "options.h"
+
+struct option_spec {
+	const char *name;
+	const char *arg; /* NULL: takes none */
+	const char *help; /* NULL: not shown */
+	int (*set)(struct options *o, const char *value); /* NULL: ignored */
+	bool pass_on; /* to libfuse, too */
+	size_t flag;  /* a bool of struct options that it sets; 0: none */
+};
+
+/* NULL: there is no such option. */
+const struct option_spec *spec_find(const char *name);
+
+/* One that mount(8) leaves over, and that is not for us: "name" or "name=value". */
+bool spec_is_ignored(const char *option);
+
+#endif
