@@ -82,6 +82,7 @@ static qc_err push(struct qc_image *img, struct qc_place *place, enum qc_expect 
 		return qc_refuse(why, -ELOOP, "the chain is a loop: this file is in it already");
 	}
 	img->layer[img->depth++] = l;
+	img->bottom = img->depth;
 	return 0;
 }
 
@@ -207,7 +208,7 @@ void qc_close(struct qc_image *img)
 
 uint64_t qc_size(const struct qc_image *img)
 {
-	return img->layer[0]->size;
+	return img->of_snapshot ? img->size : img->layer[img->top]->size;
 }
 
 unsigned int qc_depth(const struct qc_image *img)
@@ -250,31 +251,44 @@ void qc_stamp(const struct qc_image *img, struct qc_stamp *out)
 
 /* ---- the way down --------------------------------------------------------- */
 
+/* What the layer at w->depth says; where it ends, zeros, whatever is below. */
+static qc_err look(struct qc_walk *w, struct qc_step *out)
+{
+	struct qc_image *img = w->img;
+	struct qc_layer *l = img->layer[w->depth];
+	bool of_snapshot = img->of_snapshot && !w->depth;
+	uint64_t left = w->end[w->depth] - w->at;
+	uint64_t max = range_clamp(w->at, left, of_snapshot ? img->size : l->size);
+
+	out->layer = l;
+	out->at.v = w->at;
+	out->x = (struct qc_map_extent){ .kind = QC_ZERO, .len = left };
+	if (!max)
+		return 0;
+	if (atomic_load_explicit(&l->stale, memory_order_relaxed))
+		return -ESTALE;
+	if (!of_snapshot)
+		return qc_map_lookup(l, out->at, max, &out->x);
+	out->at.v += img->base;
+	return qc_map_lookup_in(l, &img->root, out->at, max, &out->x);
+}
+
 qc_err qc_walk_step(struct qc_walk *w, struct qc_step *out)
 {
-	while (w->depth > 0 && w->end[w->depth] <= w->at)
+	while (w->depth > w->img->top && w->end[w->depth] <= w->at)
 		w->depth--;
 	for (;;) {
-		struct qc_layer *l = w->img->layer[w->depth];
-		uint64_t max = range_clamp(w->at, w->end[w->depth] - w->at, l->size);
-		qc_err r;
+		qc_err r = look(w, out);
 
-		out->layer = l;
-		out->x = (struct qc_map_extent){ .kind = QC_ZERO,
-						    .len = w->end[w->depth] - w->at };
-		if (!max) /* a layer ends: zeros, whatever is below */
-			break;
-		if (atomic_load_explicit(&l->stale, memory_order_relaxed))
-			return -ESTALE;
-		r = qc_map_lookup(l, (struct goff){ w->at }, max, &out->x);
 		if (r)
 			return r;
 		if (out->x.kind != QC_ABSENT)
 			break;
 		out->x.kind = QC_ZERO;
-		if (w->depth + 1 == w->img->depth)
+		if (w->depth + 1 == w->img->bottom)
 			break;
-		w->end[++w->depth] = w->at + out->x.len;
+		w->depth++;
+		w->end[w->depth] = w->at + out->x.len;
 	}
 	w->at += out->x.len;
 	return 0;

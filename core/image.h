@@ -13,6 +13,14 @@ struct qc_image {
 	bool peeked, writable;
 	unsigned int depth;
 	struct qc_layer *layer[CHAIN_MAX]; /* [0] is the image itself */
+
+	/* What is read of them: all, from the first down; or another disk of the
+	 * same files (view.c). */
+	unsigned int top, bottom; /* layers [top, bottom) */
+	bool of_snapshot; /* layer[0] is read through `root`, from `base` on */
+	struct qc_root root;
+	uint64_t base, size;
+	struct qc_image *next; /* among the layer's that are of a snapshot; shelf_lock */
 };
 
 /*
@@ -29,6 +37,7 @@ struct qc_walk {
 
 struct qc_step {
 	struct qc_layer *layer;
+	struct goff at; /* where it is in the layer */
 	struct qc_map_extent x; /* never QC_ABSENT */
 };
 
@@ -37,8 +46,8 @@ static inline void qc_walk_begin(struct qc_walk *w, struct qc_image *img, uint64
 {
 	w->img = img;
 	w->at = off;
-	w->depth = 0;
-	w->end[0] = end;
+	w->depth = img->top;
+	w->end[img->top] = end;
 }
 
 /* The run at w->at, and moves behind it.  w->at < end of the walk. */

@@ -15,12 +15,13 @@
 /* ---- L1 ------------------------------------------------------------------- */
 
 /* The L2 table for `at`, or 0 and how far the L1 table names none. */
-static qc_err l1_read(struct qc_layer *l, const struct qc_view *v, uint64_t index,
-		      struct goff at, uint64_t max, struct hoff *table, uint64_t *hole)
+static qc_err l1_read(struct qc_layer *l, const struct qc_root *root, const struct qc_view *v,
+		      uint64_t index, struct goff at, uint64_t max, struct hoff *table,
+		      uint64_t *hole)
 {
 	const struct geom *g = &l->head.geom;
 	uint64_t per_slice = l->slice_bytes / 8;
-	uint64_t end = min_u64(g->l1_entries, index - index % per_slice + per_slice);
+	uint64_t end = min_u64(root->l1_entries, index - index % per_slice + per_slice);
 	uint64_t span = geom_l1_span(g);
 	qc_err r = l1_decode(g, be64_get(&v->words[index % per_slice]), table);
 
@@ -33,9 +34,9 @@ static qc_err l1_read(struct qc_layer *l, const struct qc_view *v, uint64_t inde
 }
 
 /* The slice that has the L1 entry. */
-static uint64_t l1_key(const struct qc_layer *l, uint64_t index)
+static uint64_t l1_key(const struct qc_layer *l, const struct qc_root *root, uint64_t index)
 {
-	return l->head.geom.l1_offset + index * 8 / l->slice_bytes * l->slice_bytes;
+	return root->l1_offset + index * 8 / l->slice_bytes * l->slice_bytes;
 }
 
 /* ... an L2 entry, and which one it is there. */
@@ -61,23 +62,22 @@ bool qc_map_overlaps_metadata(const struct qc_layer *l, uint64_t table)
 		range_overlap(table, n, h->reftable_offset, h->reftable_clusters * geom_cluster(g)));
 }
 
-static qc_err l1_lookup(struct qc_layer *l, struct goff at, uint64_t max,
-			struct hoff *table, uint64_t *hole)
+static qc_err l1_lookup(struct qc_layer *l, const struct qc_root *root, struct goff at,
+			uint64_t max, struct hoff *table, uint64_t *hole)
 {
-	const struct geom *g = &l->head.geom;
-	uint64_t index = geom_l1_index(g, at);
-	uint64_t key = l1_key(l, index);
+	uint64_t index = geom_l1_index(&l->head.geom, at);
+	uint64_t key = l1_key(l, root, index);
 	struct qc_view v;
 	qc_err r, bad;
 
-	if (index >= g->l1_entries)
+	if (index >= root->l1_entries)
 		return qc_layer_damaged(l, "no L1 entry for guest offset 0x%" PRIx64, at.v);
 	do {
 		r = qc_cache_view(l->tables, key, &v);
 		if (r)
 			return qc_layer_damaged(l, "cannot read the L1 table at 0x%" PRIx64
 						" (guest offset 0x%" PRIx64 ")", key, at.v);
-		bad = l1_read(l, &v, index, at, max, table, hole);
+		bad = l1_read(l, root, &v, index, at, max, table, hole);
 	} while (!qc_view_valid(&v));
 	if (bad || (table->v && qc_map_overlaps_metadata(l, table->v)))
 		return qc_layer_damaged(l, "L1 entry %" PRIu64 " (guest offset 0x%" PRIx64
@@ -194,8 +194,8 @@ static qc_err l2_lookup(struct qc_layer *l, struct hoff table, struct goff at, u
 
 /* --------------------------------------------------------------------------- */
 
-static qc_err lookup(struct qc_layer *l, struct goff at, uint64_t max,
-		     struct qc_map_extent *x, bool owned)
+static qc_err lookup(struct qc_layer *l, const struct qc_root *root, struct goff at,
+		     uint64_t max, struct qc_map_extent *x, bool owned)
 {
 	struct hoff table = { 0 };
 	uint64_t hole = 0;
@@ -205,7 +205,7 @@ static qc_err lookup(struct qc_layer *l, struct goff at, uint64_t max,
 		*x = (struct qc_map_extent){ .kind = QC_DATA, .len = max, .host = { at.v } };
 		return 0;
 	}
-	r = l1_lookup(l, at, max, &table, &hole);
+	r = l1_lookup(l, root, at, max, &table, &hole);
 	if (r)
 		return r;
 	*x = (struct qc_map_extent){ .kind = QC_ABSENT, .len = hole };
@@ -218,7 +218,15 @@ static qc_err lookup(struct qc_layer *l, struct goff at, uint64_t max,
 qc_err qc_map_lookup(struct qc_layer *l, struct goff at, uint64_t max,
 		     struct qc_map_extent *x)
 {
-	return lookup(l, at, max, x, false);
+	struct qc_root live = qc_root_live(l);
+
+	return lookup(l, &live, at, max, x, false);
+}
+
+qc_err qc_map_lookup_in(struct qc_layer *l, const struct qc_root *root, struct goff at,
+			uint64_t max, struct qc_map_extent *x)
+{
+	return lookup(l, root, at, max, x, false);
 }
 
 static bool l1_is_owned(const struct geom *g, uint64_t raw)
@@ -230,6 +238,7 @@ qc_err qc_map_lookup_owned(struct qc_layer *l, struct goff at, uint64_t max,
 			   struct qc_map_extent *x)
 {
 	uint64_t raw, span = geom_l1_span(&l->head.geom);
+	struct qc_root live = qc_root_live(l);
 	qc_err r;
 
 	/* What is in a table that is shared is shared, too. */
@@ -238,7 +247,7 @@ qc_err qc_map_lookup_owned(struct qc_layer *l, struct goff at, uint64_t max,
 	if (r)
 		return qc_layer_damaged(l, "cannot read the L1 table (guest offset 0x%" PRIx64 ")",
 					at.v);
-	r = lookup(l, at, max, x, true);
+	r = lookup(l, &live, at, max, x, true);
 	x->owned = !r && x->owned && l1_is_owned(&l->head.geom, raw);
 	return r;
 }
@@ -248,11 +257,12 @@ qc_err qc_map_lookup_owned(struct qc_layer *l, struct goff at, uint64_t max,
 qc_err qc_map_l1_get(struct qc_layer *l, struct goff at, uint64_t *raw)
 {
 	uint64_t index = geom_l1_index(&l->head.geom, at);
+	struct qc_root live = qc_root_live(l);
 	struct qc_view v;
 	qc_err r;
 
 	do {
-		r = qc_cache_view(l->tables, l1_key(l, index), &v);
+		r = qc_cache_view(l->tables, l1_key(l, &live, index), &v);
 		if (r)
 			return r;
 		*raw = be64_get(&v.words[index % (l->slice_bytes / 8)]);
@@ -284,8 +294,9 @@ qc_err qc_map_l1_set(struct qc_layer *l, struct goff at, uint64_t raw)
 	uint64_t index = geom_l1_index(&l->head.geom, at);
 	struct qc_words words = { raw, 0 };
 	struct change c = { index % (l->slice_bytes / 8), 1, false, &words };
+	struct qc_root live = qc_root_live(l);
 
-	return qc_cache_change(l->tables, l1_key(l, index), change, &c);
+	return qc_cache_change(l->tables, l1_key(l, &live, index), change, &c);
 }
 
 uint64_t qc_map_slice_clusters(const struct qc_layer *l, struct goff at)

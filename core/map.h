@@ -16,6 +16,17 @@ struct qc_map_extent {
 	uint32_t packed_len; /* packed: most bytes that it takes */
 };
 
+/* An L1 table: that of the disk as it is now, or a snapshot's. */
+struct qc_root {
+	uint64_t l1_offset;
+	uint32_t l1_entries;
+};
+
+static inline struct qc_root qc_root_live(const struct qc_layer *l)
+{
+	return (struct qc_root){ l->head.geom.l1_offset, l->head.geom.l1_entries };
+}
+
 /* The longest run at `at`, at most `max` bytes, of one kind, and for data in
  * one piece of the file.  It need not be maximal: the next call may go on with
  * the same.  at < the layer's size, max > 0.  -EIO if the tables are damaged,
@@ -23,7 +34,11 @@ struct qc_map_extent {
 qc_err qc_map_lookup(struct qc_layer *l, struct goff at, uint64_t max,
 		     struct qc_map_extent *x);
 
-/* The same, but a run is all owned, or all not. */
+/* The same through the table of a snapshot, whose flags mean nothing. */
+qc_err qc_map_lookup_in(struct qc_layer *l, const struct qc_root *root, struct goff at,
+			uint64_t max, struct qc_map_extent *x);
+
+/* As qc_map_lookup, but a run is all owned, or all not. */
 qc_err qc_map_lookup_owned(struct qc_layer *l, struct goff at, uint64_t max,
 			   struct qc_map_extent *x);
 

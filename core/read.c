@@ -104,13 +104,13 @@ static qc_err read_packed(struct qc_layer *l, const struct qc_map_extent *x, str
 
 /* --------------------------------------------------------------------------- */
 
-static qc_err act(const struct qc_step *s, struct goff at, uint8_t *buf)
+static qc_err act(const struct qc_step *s, uint8_t *buf)
 {
 	switch (s->x.kind) {
 	case QC_DATA:
-		return read_data(s->layer, &s->x, at, buf);
+		return read_data(s->layer, &s->x, s->at, buf);
 	case QC_PACKED:
-		return read_packed(s->layer, &s->x, at, buf);
+		return read_packed(s->layer, &s->x, s->at, buf);
 	case QC_ZERO:
 	case QC_ABSENT:
 		memset(buf, 0, s->x.len);
@@ -125,12 +125,12 @@ qc_err qc_read_inside(struct qc_image *img, uint64_t off, uint8_t *buf, size_t l
 
 	qc_walk_begin(&w, img, off, off + len);
 	while (w.at < off + len) {
-		struct goff at = { w.at };
+		uint8_t *to = buf + (w.at - off);
 		struct qc_step s;
 		qc_err r = qc_walk_step(&w, &s);
 
 		if (!r)
-			r = act(&s, at, buf + (at.v - off));
+			r = act(&s, to);
 		if (r)
 			return r;
 	}
@@ -153,14 +153,14 @@ qc_err qc_read(struct qc_image *img, uint64_t off, void *buf, size_t len)
 /* ---- extents -------------------------------------------------------------- */
 
 /* Is it data, and for how long?  A raw file may have holes of its own. */
-static qc_err step_extent(const struct qc_step *s, struct goff at, struct qc_extent *e)
+static qc_err step_extent(const struct qc_step *s, struct qc_extent *e)
 {
 	qc_err r;
 
 	*e = (struct qc_extent){ s->x.len, s->x.kind == QC_DATA || s->x.kind == QC_PACKED };
 	if (s->layer->format != QC_FORMAT_RAW || s->x.kind != QC_DATA)
 		return 0;
-	r = qc_file_extent(s->layer->file, at.v, e);
+	r = qc_file_extent(s->layer->file, s->at.v, e);
 	e->len = min_u64(e->len, s->x.len);
 	return r;
 }
@@ -174,18 +174,18 @@ static qc_err extent_inside(struct qc_image *img, uint64_t off, struct qc_extent
 	*out = (struct qc_extent){ 0, false };
 	qc_walk_begin(&w, img, off, qc_size(img));
 	while (off + out->len < qc_size(img) && steps++ < EXTENT_STEPS) {
-		struct goff at = { w.at };
+		uint64_t at = w.at;
 		struct qc_extent e;
 		struct qc_step s;
 
 		r = qc_walk_step(&w, &s);
 		if (!r)
-			r = step_extent(&s, at, &e);
+			r = step_extent(&s, &e);
 		if (r || (out->len && e.data != out->data))
 			break;
 		out->data = e.data;
 		out->len += e.len;
-		w.at = at.v + e.len;
+		w.at = at + e.len;
 	}
 	return out->len ? 0 : r;
 }
