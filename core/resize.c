@@ -110,15 +110,25 @@ static qc_err move_l1(struct qc_writer *w, uint64_t entries)
 
 /* ---- what lies behind the end --------------------------------------------- */
 
-/* Clusters of one slice name nothing any more. */
+static bool is_empty(const struct qc_words *words, uint64_t n)
+{
+	for (uint64_t k = 0; k < n; k++)
+		if (words[k].word || words[k].bits)
+			return false;
+	return true;
+}
+
+/* Clusters of one slice name nothing any more.  A slice that did not before is
+ * left alone, so that who comes again for want of memory gets further. */
 static qc_err drop_slice(struct qc_writer *w, struct hoff table, struct goff at, uint64_t n)
 {
 	const struct geom *g = &w->layer->head.geom;
 	struct qc_words old[DROP_CLUSTERS], none[DROP_CLUSTERS] = { { 0 } };
 	qc_err r = qc_map_l2_get(w->layer, table, at, n, old);
 
-	if (!r)
-		r = qc_map_l2_set(w->layer, table, at, n, none);
+	if (r || is_empty(old, n))
+		return r;
+	r = qc_map_l2_set(w->layer, table, at, n, none);
 	for (uint64_t k = 0; !r && k < n; k++) {
 		struct entry e;
 
