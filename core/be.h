@@ -62,6 +62,12 @@ static inline void be64_bytes(const struct be64 *from, uint8_t *to)
 	memcpy(to, &raw, sizeof(raw));
 }
 
+static inline void be16_to(uint8_t *p, uint16_t v)
+{
+	v = htobe16(v);
+	memcpy(p, &v, sizeof(v));
+}
+
 static inline void be32_to(uint8_t *p, uint32_t v)
 {
 	v = htobe32(v);

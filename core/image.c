@@ -197,6 +197,8 @@ qc_err qc_open(struct qc_context *ctx, const struct qc_source *src, unsigned int
 
 void qc_close(struct qc_image *img)
 {
+	if (img->of_snapshot)
+		qc_shelf_unpin(img->layer[0], &img->pin);
 	for (unsigned int i = 0; i < img->depth; i++)
 		qc_shelf_give_back(img->layer[i], i > 0);
 	if (!img->peeked)

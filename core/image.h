@@ -20,7 +20,7 @@ struct qc_image {
 	bool of_snapshot; /* layer[0] is read through `root`, from `base` on */
 	struct qc_root root;
 	uint64_t base, size;
-	struct qc_image *next; /* among the layer's that are of a snapshot; shelf_lock */
+	struct qc_pin pin;
 };
 
 /*

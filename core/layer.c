@@ -107,6 +107,7 @@ static qc_err open_tables(struct qc_layer *l, unsigned int flags, struct qc_reas
 		return 0;
 	per_table = geom_l2_bytes(g) / l->slice_bytes;
 	most = geom_l1_need(g, l->size) * per_table + div_up(g->l1_entries * UINT64_C(8), l->slice_bytes);
+	most *= 1 + l->head.snapshots; /* each may have tables of its own */
 	r = qc_cache_new(l->file, l->slice_bytes, geom_cluster(g), most, &l->ctx->budget,
 			 &l->tables);
 	return r ? qc_refuse(why, r, "out of memory") : 0;

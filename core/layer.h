@@ -19,6 +19,12 @@ struct qc_writer;
 
 enum qc_format { QC_FORMAT_RAW, QC_FORMAT_QCOW };
 
+/* A snapshot that somebody reads; it is not deleted meanwhile. */
+struct qc_pin {
+	uint64_t l1_offset;
+	struct qc_pin *next;
+};
+
 struct qc_layer {
 	/* Set at open, never changed. */
 	struct qc_context *ctx;
@@ -45,6 +51,7 @@ struct qc_layer {
 	unsigned int overlays; /* users to whom it is a backing file */
 	bool written; /* it has a writer, or is about to */
 	bool shelved;
+	struct qc_pin *pins;
 };
 
 /* Opens the file at `place`, whose descriptor is the layer's from now on.

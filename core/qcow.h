@@ -180,6 +180,48 @@ struct qc_extent {
 };
 qc_err qc_extent(struct qc_image *img, uint64_t off, struct qc_extent *out);
 
+/* ---- snapshots, and other views of an open image ------------------------- */
+
+/* An internal snapshot, as the image's table has it.  Names are any bytes, even
+ * NUL; one more NUL stands behind each. */
+struct qc_snapshot {
+	const char *id, *name;
+	size_t id_len, name_len;
+	uint64_t size;		/* of its disk */
+	uint64_t vmstate_bytes; /* 0: none */
+	int64_t date_s;		/* since 1970 */
+	uint32_t date_ns;
+	uint64_t vm_clock_ns;
+	uint64_t icount; /* UINT64_MAX: none */
+	uint64_t place;	 /* of its L1 table, by which it is known, too */
+	uint32_t l1_entries;
+};
+
+struct qc_snapshots {
+	size_t n;
+	struct qc_snapshot *at;
+	char *text; /* that the names are in */
+};
+
+/* Those of the image, oldest first; version 1 has none.  -EINVAL, -EIO a
+ * damaged table. */
+qc_err qc_snapshots(struct qc_image *img, struct qc_snapshots *out);
+void qc_snapshots_free(struct qc_snapshots *s);
+
+enum qc_part { QC_PART_DISK, QC_PART_VMSTATE };
+
+/* A snapshot's disk, or its VM state, as an image to be read and closed like any
+ * other, also when `img` is closed by then.  It cannot be deleted meanwhile.
+ * -ENOENT: the table has it no more, or it is another one. */
+qc_err qc_snapshot_open(struct qc_image *img, const struct qc_snapshot *s, enum qc_part part,
+			struct qc_image **out, struct qc_reason *why);
+
+/* The disk as seen from layer n of the chain (0: the image itself) down, to be read.
+ * Layer 0 follows what is written to the image. */
+qc_err qc_open_from(struct qc_image *img, unsigned int n, struct qc_image **out,
+		    struct qc_reason *why);
+const char *qc_layer_path(const struct qc_image *img, unsigned int n); /* absolute */
+
 #ifdef __cplusplus
 }
 #endif

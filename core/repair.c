@@ -9,8 +9,7 @@
 #include "context.h"
 #include "entry.h"
 #include "range.h"
-
-enum { SNAPSHOT_FIXED = 40, SNAPSHOT_EXTRA_MAX = 1024 };
+#include "snaptable.h"
 
 struct names {
 	struct qc_writer *w;
@@ -89,29 +88,22 @@ static qc_err mark_disk(struct names *m, uint64_t l1_offset, uint64_t entries)
 static qc_err mark_snapshots(struct names *m)
 {
 	const struct qc_header *h = &m->w->layer->head;
-	uint64_t at = h->snapshots_offset;
-	qc_err r = 0;
+	struct qc_snaptable t;
+	qc_err r = qc_snaptable_read(m->w->file, h->snapshots_offset, h->snapshots, h->size, &t);
 
-	for (uint32_t i = 0; !r && i < h->snapshots; i++) {
-		uint8_t fixed[SNAPSHOT_FIXED];
-		uint64_t offset;
-		uint32_t entries, extra;
-		size_t got;
+	if (r)
+		return r;
+	for (uint32_t i = 0; !r && i < t.n; i++) {
+		const struct qc_snapshot *s = &t.row[i].s;
 
-		r = qc_file_read(m->w->file, at, fixed, sizeof(fixed), &got);
-		offset = be64_at(fixed);
-		entries = be32_at(fixed + 8);
-		extra = be32_at(fixed + 36);
-		if (!r && (got < sizeof(fixed) || entries > L1_ENTRIES_MAX ||
-			   extra > SNAPSHOT_EXTRA_MAX || offset % geom_cluster(m->g)))
+		if (s->l1_entries > L1_ENTRIES_MAX || s->place & (geom_cluster(m->g) - 1))
 			r = -EIO;
-		if (!r)
-			r = mark_disk(m, offset, entries);
-		at = round_up(at + SNAPSHOT_FIXED + extra + be16_at(fixed + 12) +
-				      be16_at(fixed + 14), 8);
+		else
+			r = mark_disk(m, s->place, s->l1_entries);
 	}
-	if (!r && h->snapshots)
-		r = mark(m, h->snapshots_offset, at - h->snapshots_offset);
+	if (!r && t.n)
+		r = mark(m, h->snapshots_offset, t.bytes);
+	qc_snaptable_free(&t);
 	return r;
 }
 

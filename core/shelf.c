@@ -242,6 +242,45 @@ qc_err qc_shelf_note_overlay(struct qc_layer *l, struct qc_reason *why)
 	return -EBUSY;
 }
 
+void qc_shelf_hold(struct qc_layer *l, bool as_overlay)
+{
+	qc_lock(&l->ctx->shelf_lock);
+	l->users++;
+	l->overlays += as_overlay;
+	qc_unlock(&l->ctx->shelf_lock);
+}
+
+void qc_shelf_pin(struct qc_layer *l, struct qc_pin *pin)
+{
+	qc_lock(&l->ctx->shelf_lock);
+	pin->next = l->pins;
+	l->pins = pin;
+	qc_unlock(&l->ctx->shelf_lock);
+}
+
+void qc_shelf_unpin(struct qc_layer *l, struct qc_pin *pin)
+{
+	struct qc_pin **p = &l->pins;
+
+	qc_lock(&l->ctx->shelf_lock);
+	while (*p != pin)
+		p = &(*p)->next;
+	*p = pin->next;
+	qc_unlock(&l->ctx->shelf_lock);
+}
+
+bool qc_shelf_is_pinned(struct qc_layer *l, uint64_t l1_offset)
+{
+	const struct qc_pin *p;
+
+	qc_lock(&l->ctx->shelf_lock);
+	p = l->pins;
+	while (p && p->l1_offset != l1_offset)
+		p = p->next;
+	qc_unlock(&l->ctx->shelf_lock);
+	return p;
+}
+
 struct qc_layer *qc_shelf_next_dirty(struct qc_context *ctx, size_t bucket,
 				     const struct qc_layer *after)
 {

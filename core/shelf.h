@@ -24,6 +24,14 @@ qc_err qc_shelf_take(struct qc_context *ctx, struct qc_place *place, enum qc_exp
 		     unsigned int flags, struct qc_layer **out, struct qc_reason *why);
 void qc_shelf_give_back(struct qc_layer *l, bool as_overlay);
 
+/* One user more for a layer that the caller is a user of. */
+void qc_shelf_hold(struct qc_layer *l, bool as_overlay);
+
+/* Notes that a snapshot of the layer is open; and whether one with its L1 table there is. */
+void qc_shelf_pin(struct qc_layer *l, struct qc_pin *pin);
+void qc_shelf_unpin(struct qc_layer *l, struct qc_pin *pin);
+bool qc_shelf_is_pinned(struct qc_layer *l, uint64_t l1_offset);
+
 /* The layer is the backing file of one more image.  -EBUSY, and it is given
  * back, if somebody writes to it. */
 qc_err qc_shelf_note_overlay(struct qc_layer *l, struct qc_reason *why);
