@@ -135,22 +135,37 @@ static qc_err write_all(struct qc_writer *w)
 	return r;
 }
 
-qc_err qc_checkpoint(struct qc_writer *w, bool drain)
+static qc_err checkpoint(struct qc_writer *w, struct qc_limbo *limbo)
 {
-	struct qc_limbo limbo = { 0 };
 	qc_err r = -EIO;
 
 	qc_lock(&w->flush_lock);
 	if (!w->broken) {
-		if (drain)
-			qc_alloc_take_limbo(&w->alloc, &limbo);
+		if (limbo)
+			qc_alloc_take_limbo(&w->alloc, limbo);
 		r = write_all(w);
 	}
-	if (r)
-		qc_alloc_keep_limbo(&w->alloc, &limbo);
+	if (r && limbo)
+		qc_alloc_keep_limbo(&w->alloc, limbo);
 	qc_unlock(&w->flush_lock);
-	/* Without the lock: who is inside the gate may want a checkpoint. */
-	return r ? r : drain_limbo(w, &limbo);
+	return r;
+}
+
+qc_err qc_checkpoint(struct qc_writer *w, bool drain)
+{
+	struct qc_limbo limbo = { 0 };
+	qc_err r;
+
+	if (!drain)
+		return checkpoint(w, NULL);
+	/* Who comes meanwhile finds nothing in limbo, but is not to think that all
+	 * of it is free. */
+	qc_lock(&w->drain_lock);
+	r = checkpoint(w, &limbo);
+	if (!r) /* without the lock: who is inside the gate may want a checkpoint */
+		r = drain_limbo(w, &limbo);
+	qc_unlock(&w->drain_lock);
+	return r;
 }
 
 bool qc_writer_is_dirty(struct qc_writer *w)

@@ -18,27 +18,23 @@ struct qc_flusher {
 	bool stop; /* lock */
 };
 
-/* One dirty layer after the other, in the order of the shelf; each is held as an
- * image would hold it. */
-static void flush_all(struct qc_context *ctx)
+/* One dirty layer after the other, each once. */
+static void flush_all(struct qc_context *ctx, unsigned int round)
 {
 	for (size_t b = 0; b < SHELF_BUCKETS; b++) {
-		struct qc_layer *l = NULL, *done = NULL;
+		struct qc_layer *l;
 
-		while ((l = qc_shelf_next_dirty(ctx, b, done))) {
+		while ((l = qc_shelf_begin_flush(ctx, b, round))) {
 			qc_checkpoint(l->writer, true); /* it has logged what failed */
-			if (done)
-				qc_shelf_give_back(done, false);
-			done = l;
+			qc_shelf_end_flush(l);
 		}
-		if (done)
-			qc_shelf_give_back(done, false);
 	}
 }
 
 static void *run(void *arg)
 {
 	struct qc_flusher *f = arg;
+	unsigned int round = 0;
 	struct timespec until;
 
 	pthread_mutex_lock(&f->lock);
@@ -48,7 +44,7 @@ static void *run(void *arg)
 		if (pthread_cond_timedwait(&f->stopped, &f->lock, &until) != ETIMEDOUT)
 			continue;
 		pthread_mutex_unlock(&f->lock);
-		flush_all(f->ctx);
+		flush_all(f->ctx, ++round);
 		pthread_mutex_lock(&f->lock);
 	}
 	pthread_mutex_unlock(&f->lock);

@@ -51,6 +51,8 @@ struct qc_layer {
 	unsigned int overlays; /* users to whom it is a backing file */
 	bool written; /* it has a writer, or is about to */
 	bool shelved;
+	bool flushing; /* by the flusher: who is the last user waits */
+	unsigned int flush_round;
 	struct qc_pin *pins;
 };
 

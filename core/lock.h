@@ -24,6 +24,7 @@ enum qc_rank {
 	QC_RANK_OPEN = 1,  /* context: making layers writable; held across I/O */
 	QC_RANK_RESIZE,	   /* writer: one resize at a time; held across I/O */
 	QC_RANK_SHELF,	   /* context: which layers are open */
+	QC_RANK_DRAIN,	   /* writer: one at a time frees what is in limbo; across I/O */
 	QC_RANK_FLUSH,	   /* writer: one checkpoint at a time; held across I/O */
 	QC_RANK_GATE,	   /* gate: who waits for a grace period */
 	QC_RANK_CLAIM,	   /* claim: which clusters are being remapped */

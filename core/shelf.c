@@ -281,21 +281,30 @@ bool qc_shelf_is_pinned(struct qc_layer *l, uint64_t l1_offset)
 	return p;
 }
 
-struct qc_layer *qc_shelf_next_dirty(struct qc_context *ctx, size_t bucket,
-				     const struct qc_layer *after)
+struct qc_layer *qc_shelf_begin_flush(struct qc_context *ctx, size_t bucket, unsigned int round)
 {
 	struct qc_layer *l;
 
 	qc_lock(&ctx->shelf_lock);
 	l = ctx->shelf[bucket];
-	if (after && after->shelved)
-		l = after->next;
-	while (l && !(l->writer && qc_writer_is_dirty(l->writer)))
+	while (l && (l->flush_round == round || !l->writer || !qc_writer_is_dirty(l->writer)))
 		l = l->next;
-	if (l)
-		l->users++;
+	if (l) {
+		l->flush_round = round;
+		l->flushing = true;
+	}
 	qc_unlock(&ctx->shelf_lock);
 	return l;
+}
+
+void qc_shelf_end_flush(struct qc_layer *l)
+{
+	struct qc_context *ctx = l->ctx;
+
+	qc_lock(&ctx->shelf_lock);
+	l->flushing = false;
+	pthread_cond_broadcast(&ctx->idle);
+	qc_unlock(&ctx->shelf_lock);
 }
 
 /* An image is written, or the backing file of others, never both. */
@@ -376,6 +385,8 @@ void qc_shelf_give_back(struct qc_layer *l, bool as_overlay)
 		return;
 	}
 	qc_lock(&ctx->shelf_lock);
+	while (l->flushing && l->users == 1)
+		qc_wait(&ctx->idle, &ctx->shelf_lock);
 	l->overlays -= as_overlay;
 	last = --l->users == 0;
 	if (last && l->shelved)

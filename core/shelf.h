@@ -36,10 +36,10 @@ bool qc_shelf_is_pinned(struct qc_layer *l, uint64_t l1_offset);
  * back, if somebody writes to it. */
 qc_err qc_shelf_note_overlay(struct qc_layer *l, struct qc_reason *why);
 
-/* The next layer of the bucket, after `after`, that waits for a checkpoint; it is
- * one user's more. */
-struct qc_layer *qc_shelf_next_dirty(struct qc_context *ctx, size_t bucket,
-				     const struct qc_layer *after);
+/* A layer of the bucket that waits for a checkpoint, and has not been asked for in
+ * this round.  Until qc_shelf_end_flush() its last user waits to close it. */
+struct qc_layer *qc_shelf_begin_flush(struct qc_context *ctx, size_t bucket, unsigned int round);
+void qc_shelf_end_flush(struct qc_layer *l);
 
 /* As qc_writer_open; one at a time. */
 qc_err qc_shelf_make_writable(struct qc_layer *l, struct qc_reason *why);

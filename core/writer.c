@@ -128,6 +128,7 @@ void qc_writer_abandon(struct qc_writer *w)
 	qc_file_close(w->file);
 	qc_mutex_destroy(&w->alloc.lock);
 	qc_mutex_destroy(&w->resize_lock);
+	qc_mutex_destroy(&w->drain_lock);
 	qc_mutex_destroy(&w->flush_lock);
 	qc_mutex_destroy(&w->table_lock);
 	qc_claims_destroy(&w->claims);
@@ -151,6 +152,7 @@ qc_err qc_writer_open(struct qc_layer *l, struct qc_writer **out, struct qc_reas
 	qc_claims_init(&w->claims);
 	qc_mutex_init(&w->table_lock, QC_RANK_TABLE);
 	qc_mutex_init(&w->resize_lock, QC_RANK_RESIZE);
+	qc_mutex_init(&w->drain_lock, QC_RANK_DRAIN);
 	qc_mutex_init(&w->flush_lock, QC_RANK_FLUSH);
 	qc_mutex_init(&w->alloc.lock, QC_RANK_ALLOC);
 	r = open_files(w, why);
