@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "context.h"
+#include "fail.h"
 #include "range.h"
 #include "writer.h"
 
@@ -116,6 +117,10 @@ static qc_err drain_limbo(struct qc_writer *w, struct qc_limbo *l)
 		return 0;
 	}
 	qc_gate_wait(&w->layer->gate);
+	if (FAIL_POINT("checkpoint.before-free")) {
+		qc_alloc_keep_limbo(&w->alloc, l);
+		return -EIO;
+	}
 	r = qc_alloc_release(&w->alloc, l, freed, w);
 	return r == -ERANGE ? qc_writer_corrupt(w, "the refcounts are damaged") : r;
 }
@@ -161,16 +166,18 @@ qc_err qc_checkpoint(struct qc_writer *w, bool drain)
 	/* Who comes meanwhile finds nothing in limbo, but is not to think that all
 	 * of it is free. */
 	qc_lock(&w->drain_lock);
+	w->draining = true;
 	r = checkpoint(w, &limbo);
 	if (!r) /* without the lock: who is inside the gate may want a checkpoint */
 		r = drain_limbo(w, &limbo);
+	w->draining = false;
 	qc_unlock(&w->drain_lock);
 	return r;
 }
 
 bool qc_writer_is_dirty(struct qc_writer *w)
 {
-	bool dirty = qc_cache_is_dirty(w->layer->tables);
+	bool dirty = w->draining || qc_cache_is_dirty(w->layer->tables);
 
 	qc_lock(&w->alloc.lock);
 	dirty = dirty || w->alloc.limbo.n ||

@@ -8,7 +8,7 @@
 
 static struct qc_context *ctx;
 
-enum what { READ, WRITE, DISCARD, ALLOCATE, FLUSH, RESIZE, CLOSE, OPEN };
+enum what { READ, WRITE, DISCARD, ALLOCATE, FLUSH, SETTLE, RESIZE, CLOSE, OPEN };
 
 struct job {
 	enum what what;
@@ -53,6 +53,7 @@ static void *run(void *arg)
 	case DISCARD: j->r = qc_discard(j->img, j->off, j->len); break;
 	case ALLOCATE: j->r = qc_allocate(j->img, j->off, j->len); break;
 	case FLUSH: j->r = qc_flush(j->img); break;
+	case SETTLE: j->r = qc_settle(j->img); break;
 	case RESIZE: j->r = qc_resize(j->img, j->off); break;
 	case CLOSE: qc_close(j->img); break;
 	case OPEN: open_job(j); break;
@@ -373,6 +374,43 @@ static void who_opens_it_while_it_is_being_closed_gets_it(void)
 	CHECK(is_sound("image"));
 }
 
+/* Who has taken what is in limbo is not done before it is free. */
+static void a_settle_waits_for_who_is_freeing(void)
+{
+	struct qc_image *img = fresh(""), *other = image_write(ctx, "image");
+	struct job f = { .what = FLUSH, .img = img }, s = { .what = SETTLE, .img = other };
+	pthread_t t[2];
+
+	CHECK(!fill(img, 0, 64 * K, 1) && !qc_settle(img) && !qc_discard(img, 0, 64 * K));
+	t[0] = park(&f, "checkpoint.before-free");
+	t[1] = start(run, &s);
+	linger(&s);
+	CHECK(!s.done);
+	qc_fail_resume("checkpoint.before-free");
+	end(t[0]);
+	end(t[1]);
+	CHECK(!f.r && !s.r && is_sound("image"));
+	qc_close(img);
+	qc_close(other);
+}
+
+/* The flusher comes by every few seconds. */
+static void a_close_waits_for_the_flusher(void)
+{
+	struct job c = { .what = CLOSE, .img = fresh("") };
+	pthread_t t;
+
+	CHECK(!fill(c.img, 0, 64 * K, 1) && !qc_settle(c.img) && !qc_discard(c.img, 0, 64 * K));
+	qc_fail_park("checkpoint.before-free");
+	qc_fail_await("checkpoint.before-free");
+	t = start(run, &c);
+	linger(&c);
+	CHECK(!c.done);
+	qc_fail_resume("checkpoint.before-free");
+	end(t);
+	CHECK(is_sound("image"));
+}
+
 /* ---- failures --------------------------------------------------------------- */
 
 static void what_failed_before_the_link_leaves_nothing(void)
@@ -457,6 +495,8 @@ int main(void)
 	RUN(a_resize_waits_for_those_inside);
 	RUN(nobody_writes_behind_an_end_that_came_nearer);
 	RUN(who_opens_it_while_it_is_being_closed_gets_it);
+	RUN(a_settle_waits_for_who_is_freeing);
+	RUN(a_close_waits_for_the_flusher);
 	RUN(what_failed_before_the_link_leaves_nothing);
 	RUN(a_failed_sync_ends_all_writing);
 	RUN(a_failed_write_of_tables_is_tried_again);
