@@ -135,6 +135,36 @@ void qc_alloc_undo(struct qc_alloc *a, struct hoff first, uint64_t n)
 	qc_unlock(&a->lock);
 }
 
+/* What is found smaller on the way is given back. */
+qc_err qc_alloc_own_run(struct qc_alloc *a, uint64_t n, struct hoff *first)
+{
+	struct qc_limbo tried = { 0 };
+	uint64_t got = 0;
+	bool virgin;
+	qc_err r = 0;
+
+	while (!(r = qc_alloc_own(a, QC_USE_DATA, n, first, &got, &virgin)) && got < n) {
+		struct qc_orphan *more = realloc(tried.orphan, (tried.n + 1) * sizeof(*more));
+
+		if (!more) {
+			qc_alloc_undo(a, *first, got);
+			r = -ENOMEM;
+			break;
+		}
+		tried.orphan = more;
+		more[tried.n++] = (struct qc_orphan){ first->v, got };
+	}
+	for (size_t i = 0; i < tried.n; i++)
+		qc_alloc_undo(a, (struct hoff){ tried.orphan[i].off }, tried.orphan[i].len);
+	free(tried.orphan);
+	return r;
+}
+
+void qc_alloc_freed(struct qc_alloc *a, uint64_t off)
+{
+	freed_at(a, off >> a->cluster_bits);
+}
+
 /* ---- limbo ---------------------------------------------------------------- */
 
 static void note(struct qc_alloc *a, struct qc_limbo *l, struct qc_orphan o)

@@ -47,6 +47,12 @@ enum qc_use { QC_USE_DATA, QC_USE_TABLE };
 qc_err qc_alloc_own(struct qc_alloc *a, enum qc_use use, uint64_t want, struct hoff *first,
 		    uint64_t *got, bool *virgin);
 
+/* Takes n clusters in one piece. */
+qc_err qc_alloc_own_run(struct qc_alloc *a, uint64_t n, struct hoff *first);
+
+/* The cluster there was counted down to 0 by the caller, who has the lock. */
+void qc_alloc_freed(struct qc_alloc *a, uint64_t off) NEEDS(&a->lock);
+
 /* Gives back what was owned and never linked. */
 void qc_alloc_undo(struct qc_alloc *a, struct hoff first, uint64_t n);
 

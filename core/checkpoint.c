@@ -98,7 +98,7 @@ static qc_err write_counts(struct qc_writer *w)
 	return r ? r : qc_writer_barrier(w);
 }
 
-static void freed(void *arg, uint64_t off, uint64_t len)
+void qc_writer_freed(void *arg, uint64_t off, uint64_t len)
 {
 	struct qc_writer *w = arg;
 
@@ -121,7 +121,7 @@ static qc_err drain_limbo(struct qc_writer *w, struct qc_limbo *l)
 		qc_alloc_keep_limbo(&w->alloc, l);
 		return -EIO;
 	}
-	r = qc_alloc_release(&w->alloc, l, freed, w);
+	r = qc_alloc_release(&w->alloc, l, qc_writer_freed, w);
 	return r == -ERANGE ? qc_writer_corrupt(w, "the refcounts are damaged") : r;
 }
 

@@ -20,6 +20,10 @@
 #endif
 #define NEEDS(lock) THREAD_ATTR(requires_capability(lock))
 
+/* For a function that is left with other locks than it was entered with, or where one
+ * goes by another name than with its caller. */
+#define UNCHECKED THREAD_ATTR(no_thread_safety_analysis)
+
 enum qc_rank {
 	QC_RANK_OPEN = 1,  /* context: making layers writable; held across I/O */
 	QC_RANK_RESIZE,	   /* writer: one resize at a time; held across I/O */

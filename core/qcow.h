@@ -216,6 +216,17 @@ enum qc_part { QC_PART_DISK, QC_PART_VMSTATE };
 qc_err qc_snapshot_open(struct qc_image *img, const struct qc_snapshot *s, enum qc_part part,
 			struct qc_image **out, struct qc_reason *why);
 
+/* Takes, deletes, or renames a snapshot of an image that is open for writing; all at
+ * once, whatever happens meanwhile.  What was written before is in a snapshot, what is
+ * written after is not.  -EOPNOTSUPP the format has none (version 1, a data file); -EINVAL an
+ * empty name or a NUL in it, -ENAMETOOLONG more than 255 bytes, -EEXIST one has that name; -EMLINK
+ * 65,536 snapshots, or a cluster that can be counted no higher; -ENOENT, -EBUSY it is
+ * gone, or open; else as qc_write. */
+qc_err qc_snapshot_take(struct qc_image *img, const char *name, size_t len);
+qc_err qc_snapshot_delete(struct qc_image *img, const struct qc_snapshot *s);
+qc_err qc_snapshot_rename(struct qc_image *img, const struct qc_snapshot *s, const char *name,
+			  size_t len);
+
 /* The disk as seen from layer n of the chain (0: the image itself) down, to be read.
  * Layer 0 follows what is written to the image. */
 qc_err qc_open_from(struct qc_image *img, unsigned int n, struct qc_image **out,

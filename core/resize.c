@@ -32,31 +32,6 @@ static qc_err write_size(struct qc_writer *w, uint64_t size)
 
 /* ---- the L1 table --------------------------------------------------------- */
 
-/* Clusters in one piece: what is found smaller on the way is given back. */
-static qc_err own_run(struct qc_writer *w, uint64_t n, struct hoff *first)
-{
-	struct qc_limbo tried = { 0 };
-	uint64_t got = 0;
-	bool virgin;
-	qc_err r = 0;
-
-	while (!(r = qc_alloc_own(&w->alloc, QC_USE_DATA, n, first, &got, &virgin)) && got < n) {
-		struct qc_orphan *more = realloc(tried.orphan, (tried.n + 1) * sizeof(*more));
-
-		if (!more) {
-			qc_alloc_undo(&w->alloc, *first, got);
-			r = -ENOMEM;
-			break;
-		}
-		tried.orphan = more;
-		more[tried.n++] = (struct qc_orphan){ first->v, got };
-	}
-	for (size_t i = 0; i < tried.n; i++)
-		qc_alloc_undo(&w->alloc, (struct hoff){ tried.orphan[i].off }, tried.orphan[i].len);
-	free(tried.orphan);
-	return r;
-}
-
 /* One write tells of both; version 1 counts the entries by the size. */
 static qc_err write_l1_place(struct qc_writer *w, struct hoff to, uint64_t entries)
 {
@@ -85,7 +60,7 @@ static qc_err move_l1(struct qc_writer *w, uint64_t entries)
 	if (!r)
 		r = old ? qc_file_read(w->file, g->l1_offset, l1, old, &got) : 0;
 	if (!r)
-		r = own_run(w, bytes / cs, &to);
+		r = qc_alloc_own_run(&w->alloc, bytes / cs, &to);
 	if (r)
 		return r;
 	r = qc_file_write(w->file, to.v, l1, bytes);

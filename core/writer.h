@@ -72,6 +72,10 @@ qc_err qc_writer_clear_autoclear(struct qc_writer *w);
  * asked for from within one. */
 qc_err qc_checkpoint(struct qc_writer *w, bool drain);
 
+/* Forgets what is known of a stretch of the file that nothing names any more, and
+ * gives its space back.  `w` is a struct qc_writer. */
+void qc_writer_freed(void *w, uint64_t off, uint64_t len);
+
 /* Whether there is anything for a checkpoint to do, but to sync data. */
 bool qc_writer_is_dirty(struct qc_writer *w);
 
