@@ -85,6 +85,40 @@ static void resizing(void)
 	finish();
 }
 
+static qc_err take(const char *name)
+{
+	return g_noted(qc_snapshot_take(rig.img, name, strlen(name)));
+}
+
+static qc_err delete_first(void)
+{
+	struct qc_snapshots list;
+	qc_err r = qc_snapshots(rig.img, &list);
+
+	if (!r && list.n)
+		r = qc_snapshot_delete(rig.img, &list.at[0]);
+	if (!r && list.n > 1)
+		r = qc_snapshot_rename(rig.img, &list.at[1], "other", 5);
+	qc_snapshots_free(&list);
+	return g_noted(r);
+}
+
+static void snapshots(void)
+{
+	uint64_t size = qc_size(rig.img);
+
+	step(g_write(0, 40 * K));
+	step(take("a"));
+	step(g_write(10 * K, 40 * K));
+	step(take("b"));
+	step(g_write(size / 2, 30 * K));
+	step(delete_first());
+	step(g_write(20 * K, 40 * K));
+	step(delete_first());
+	step(g_discard(0, 100 * K));
+	finish();
+}
+
 static const struct scenario scenarios[] = {
 	{ SCENARIO("first", "qcow2", make_empty, requests, "cluster_size=4k", M) },
 	{ SCENARIO("table", "qcow2", make_empty, filling, "cluster_size=512,refcount_bits=64", M) },
@@ -99,6 +133,11 @@ static const struct scenario scenarios[] = {
 	{ SCENARIO("resize", "qcow2", make_filled, resizing, "cluster_size=512", M) },
 	{ SCENARIO("resize-snapshot", "qcow2", make_snapshot, resizing, "cluster_size=4k", M),
 	  .snapshot = true },
+	{ SCENARIO("snapshots", "qcow2", make_filled, snapshots, "cluster_size=4k", M) },
+	{ SCENARIO("snapshots-512", "qcow2", make_filled, snapshots,
+		   "cluster_size=512,refcount_bits=64", M) },
+	{ SCENARIO("snapshots-packed", "qcow2", make_packed, snapshots,
+		   "compat=0.10,cluster_size=4k", M) },
 	{ SCENARIO("v1", "qcow", make_filled, requests, NULL, M) },
 	{ SCENARIO("resize-v1", "qcow", make_filled, resizing, NULL, M) },
 };
