@@ -30,6 +30,10 @@ enum qc_level { QC_LOG_ERROR, QC_LOG_WARN, QC_LOG_INFO, QC_LOG_TRACE };
 /* Takes one message, without a newline; may be called from any thread. */
 typedef void qc_log_fn(void *arg, enum qc_level level, const char *msg);
 
+/* The libraries that it was built with, "zlib 1.2.13", or "zstd none" for one that it does
+ * without; false if there are not so many. */
+bool qc_library(unsigned int i, char *out, size_t n);
+
 /* ---- context: what all images of one program share -------------------- */
 
 /* Which files an image may make us open on its behalf. */

@@ -18,6 +18,8 @@
 #include "background.h"
 #include "ops.h"
 #include "options.h"
+#include "pidfile.h"
+#include "ready.h"
 #include "report.h"
 #include "watch.h"
 
@@ -26,6 +28,8 @@
 struct daemon {
 	struct options o;
 	struct background background;
+	struct ready ready;
+	struct pidfile pidfile;
 	struct qc_context *ctx;
 	struct source source;
 	bool in_folder; /* the mountpoint is one */
@@ -39,7 +43,11 @@ struct daemon {
 
 static void print_version(void)
 {
-	printf("qcowfs %s\nFUSE library version %s\n", QCOWFS_VERSION, fuse_pkgversion());
+	char text[80];
+
+	printf("qcowfs %s\nlibfuse %s\n", QCOWFS_VERSION, fuse_pkgversion());
+	for (unsigned int i = 0; qc_library(i, text, sizeof(text)); i++)
+		puts(text);
 }
 
 static enum exitcode check_operands(struct daemon *d)
@@ -241,6 +249,7 @@ static enum exitcode serve(struct daemon *d)
 {
 	int r;
 
+	ready_say(&d->ready);
 	background_ready(&d->background);
 	if (!d->o.foreground)
 		report_to_syslog();
@@ -262,10 +271,15 @@ static enum exitcode run(struct daemon *d)
 {
 	enum exitcode e = check_operands(d);
 
+	if (!e && d->o.ready_fd >= 0 && !ready_fd_is_good(d->o.ready_fd))
+		e = EXIT_USAGE;
 	if (!e && !d->o.foreground && background_start(&d->background))
 		e = EXIT_RUNNING;
 	if (e)
 		return e;
+	if (d->o.pid_file && pidfile_write(&d->pidfile, d->o.pid_file))
+		return EXIT_USAGE;
+	ready_open(&d->ready, d->o.ready_fd);
 	bound_heap();
 	raise_descriptor_limit();
 	e = open_source(d);
@@ -281,6 +295,8 @@ static enum exitcode run(struct daemon *d)
 static void tidy_up(struct daemon *d)
 {
 	if (d->mounted)
+		ready_stopping(&d->ready);
+	if (d->mounted)
 		fuse_session_unmount(d->session);
 	if (d->signals)
 		fuse_remove_signal_handlers(d->session);
@@ -294,6 +310,7 @@ static void tidy_up(struct daemon *d)
 	if (d->ctx)
 		qc_context_free(d->ctx);
 	source_close(&d->source);
+	pidfile_remove(&d->pidfile);
 	free(d->mountpoint);
 	options_free(&d->o);
 }
@@ -302,6 +319,8 @@ int main(int argc, char **argv)
 {
 	struct daemon d = {
 		.background = { .ready = -1 },
+		.ready = { .fd = -1, .socket = -1 },
+		.pidfile = { .fd = -1, .dirfd = -1 },
 		.source = { .dirfd = -1, .pinned = -1 },
 		.server = { .handles_lock = PTHREAD_MUTEX_INITIALIZER },
 	};
