@@ -292,8 +292,19 @@ static enum exitcode run(struct daemon *d)
 	return e;
 }
 
+/* All has still to come to the images; a service manager sends a signal as soon as
+ * the mount is gone. */
+static void leave_undisturbed(void)
+{
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+}
+
 static void tidy_up(struct daemon *d)
 {
+	if (d->mounted)
+		leave_undisturbed();
 	if (d->mounted)
 		ready_stopping(&d->ready);
 	if (d->mounted)
