@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "background.h"
+#include "mounting.h"
 #include "ops.h"
 #include "options.h"
 #include "pidfile.h"
@@ -202,6 +203,7 @@ static enum exitcode mount_it(struct daemon *d)
 
 	d->server.direct_io = d->o.direct_io;
 	d->server.ro = d->o.ro;
+	mounting_take_log();
 	if (!r && (fuse_opt_add_arg(&args, "qcowfs") || fuse_opt_add_arg(&args, "-o") ||
 		   fuse_opt_add_arg(&args, d->o.mount_options)))
 		r = -ENOMEM;
@@ -211,12 +213,11 @@ static enum exitcode mount_it(struct daemon *d)
 	d->server.session = d->session;
 	if (d->session) {
 		d->signals = !fuse_set_signal_handlers(d->session);
-		d->mounted = d->signals && !fuse_session_mount(d->session, d->mountpoint);
+		if (!d->signals)
+			report(QC_LOG_ERROR, "signals: no handlers can be set");
+		d->mounted = d->signals && mounting(d->session, d->mountpoint, &d->o);
 	}
-	if (d->mounted)
-		return EXIT_OK;
-	report(QC_LOG_ERROR, "mountpoint %s: the mount failed", d->o.mountpoint);
-	return EXIT_MOUNT;
+	return d->mounted ? EXIT_OK : EXIT_MOUNT; /* it has said why */
 }
 
 static unsigned int default_threads(void)
