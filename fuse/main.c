@@ -62,7 +62,8 @@ static enum exitcode check_operands(struct daemon *d)
 	}
 	d->mountpoint = realpath(o->mountpoint, NULL);
 	if (!d->mountpoint || stat(d->mountpoint, &mnt)) {
-		report(QC_LOG_ERROR, "mountpoint %s: %s", o->mountpoint, strerror(errno));
+		report(QC_LOG_ERROR, "mountpoint %s: %s%s", o->mountpoint, strerror(errno),
+		       errno == ENOENT ? " (mkdir makes one)" : "");
 		return EXIT_MOUNT;
 	}
 	d->in_folder = S_ISDIR(mnt.st_mode);
@@ -106,6 +107,7 @@ static enum exitcode open_source(struct daemon *d)
 	struct qc_config config = {
 		.log = report_line,
 		.log_max = QC_LOG_TRACE,
+		.progress = report_progress,
 		.refs = o->refs,
 		.locking = o->locking,
 		.remaps = o->remaps,
@@ -268,14 +270,24 @@ static enum exitcode serve(struct daemon *d)
 	return EXIT_RUNNING;
 }
 
+static enum exitcode into_background(struct daemon *d)
+{
+	int r = background_start(&d->background);
+
+	if (!r)
+		return EXIT_OK;
+	report(QC_LOG_ERROR, "background: %s (-f stays in the foreground)", strerror(-r));
+	return EXIT_RUNNING;
+}
+
 static enum exitcode run(struct daemon *d)
 {
 	enum exitcode e = check_operands(d);
 
 	if (!e && d->o.ready_fd >= 0 && !ready_fd_is_good(d->o.ready_fd))
 		e = EXIT_USAGE;
-	if (!e && !d->o.foreground && background_start(&d->background))
-		e = EXIT_RUNNING;
+	if (!e && !d->o.foreground)
+		e = into_background(d);
 	if (e)
 		return e;
 	if (d->o.pid_file && pidfile_write(&d->pidfile, d->o.pid_file))

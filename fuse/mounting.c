@@ -16,6 +16,9 @@
 
 #include <fuse_log.h>
 
+static void take(enum fuse_log_level level, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
+
 /* Debugging comes in pieces of lines, all else in lines. */
 static void take(enum fuse_log_level level, const char *fmt, va_list ap)
 {
