@@ -187,12 +187,25 @@ bool qc_writer_is_dirty(struct qc_writer *w)
 	return dirty && !w->broken;
 }
 
+/* What a checkpoint has in hand is not dirty, and not yet in the file. */
+static bool is_dirty_or_in_hand(struct qc_writer *w)
+{
+	bool dirty;
+
+	qc_lock(&w->drain_lock);
+	qc_lock(&w->flush_lock);
+	dirty = qc_writer_is_dirty(w);
+	qc_unlock(&w->flush_lock);
+	qc_unlock(&w->drain_lock);
+	return dirty;
+}
+
 qc_err qc_writer_settle(struct qc_writer *w)
 {
-	qc_err r = qc_checkpoint(w, true);
+	qc_err r = 0;
 
 	/* The first frees, and the second writes the counts of that. */
-	for (int i = 0; !r && i < 2 && qc_writer_is_dirty(w); i++)
+	for (int i = 0; !r && i < 3 && is_dirty_or_in_hand(w); i++)
 		r = qc_checkpoint(w, true);
 	return r;
 }

@@ -42,6 +42,7 @@ qc_err qc_context_new(const struct qc_config *config, struct qc_context **out)
 	if (!ctx)
 		return -ENOMEM;
 	ctx->log = (struct qc_log){ config->log, config->log_arg, config->log_max };
+	ctx->progress = config->progress;
 	ctx->policy.refs = config->refs;
 	ctx->locking = config->locking;
 	ctx->unmap = !config->keep_discarded;

@@ -22,6 +22,7 @@ struct qc_busy;
 
 struct qc_context {
 	struct qc_log log;
+	qc_progress_fn *progress; /* NULL: nobody looks */
 	struct qc_policy policy;
 	enum qc_locking locking;
 	bool unmap;	 /* give the space of discarded clusters back */

@@ -283,7 +283,7 @@ qc_err qc_header_parse(const uint8_t *buf, size_t n, struct qc_header *h, size_t
 	memset(h, 0, sizeof(*h));
 	*need = 0;
 	if (n < 4 || be32_at(buf + HEAD_MAGIC) != QCOW_MAGIC)
-		return qc_refuse(why, -EMEDIUMTYPE, "not a QCOW image");
+		return qc_refuse(why, -EMEDIUMTYPE, "not a QCOW image (qemu-img info says what it is)");
 	if (n < HEAD1_BYTES)
 		return qc_refuse(why, -EINVAL, "the file ends inside the header");
 	h->version = be32_at(buf + HEAD_VERSION);

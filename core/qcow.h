@@ -30,6 +30,13 @@ enum qc_level { QC_LOG_ERROR, QC_LOG_WARN, QC_LOG_INFO, QC_LOG_TRACE };
 /* Takes one message, without a newline; may be called from any thread. */
 typedef void qc_log_fn(void *arg, enum qc_level level, const char *msg);
 
+/* The libraries that it was built with, "zlib 1.2.13", or "zstd none" for one that it does
+ * without; false if there are not so many. */
+bool qc_library(unsigned int i, char *out, size_t n);
+
+/* Long work on an image file has come so far: percent that grow, 100 when it ends. */
+typedef void qc_progress_fn(void *arg, const char *path, unsigned int percent);
+
 /* ---- context: what all images of one program share -------------------- */
 
 /* Which files an image may make us open on its behalf. */
@@ -57,6 +64,7 @@ struct qc_config {
 	qc_log_fn *log; /* NULL: silent */
 	void *log_arg;
 	enum qc_level log_max;
+	qc_progress_fn *progress; /* NULL: nobody looks; gets log_arg, too */
 	enum qc_refs refs;
 	enum qc_locking locking;
 	const struct qc_remap *remaps; /* copied */

@@ -444,5 +444,5 @@ qc_err qc_settle(struct qc_image *img)
 {
 	struct qc_writer *w = img->layer[0]->writer;
 
-	return w && qc_writer_is_dirty(w) ? qc_writer_settle(w) : 0;
+	return w ? qc_writer_settle(w) : 0;
 }

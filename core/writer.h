@@ -79,7 +79,8 @@ void qc_writer_freed(void *w, uint64_t off, uint64_t len);
 /* Whether there is anything for a checkpoint to do, but to sync data. */
 bool qc_writer_is_dirty(struct qc_writer *w);
 
-/* Checkpoints until nothing is left, not even counts of what became free. */
+/* Checkpoints until nothing is left, not even counts of what became free, and not with
+ * another thread either. */
 qc_err qc_writer_settle(struct qc_writer *w);
 
 /* The L2 table for `at`, made or copied so that it may be changed.  -ENOBUFS:

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "exitcode.h"
+#include "report.h"
 
 static void wait_for_child(int ready, pid_t child)
 {
@@ -51,7 +53,7 @@ void background_ready(struct background *b)
 		return;
 	setsid();
 	if (chdir("/"))
-		return; /* then we keep that folder busy, no more */
+		report(QC_LOG_WARN, "/: %s: the current folder stays busy", strerror(errno));
 	null = open("/dev/null", O_RDWR);
 	if (null >= 0) {
 		for (int fd = 0; fd <= 2; fd++)

@@ -160,6 +160,19 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 
 /* ---- writing -------------------------------------------------------------- */
 
+/* What is written through a map after the file was closed is followed by no flush,
+ * and its release comes late, or after an unmount not at all.  (A write that does not
+ * see the flush was finished before, and is part of what that brings to the file.) */
+static int settle_late(struct handle *h, const struct fuse_file_info *fi)
+{
+	if (!fi->writepage) {
+		if (h->closed) /* somebody has a descriptor, still */
+			h->closed = false;
+		return 0;
+	}
+	return h->closed ? qc_settle(h->img) : 0;
+}
+
 /* A disk does not grow by being written. */
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t off,
 	      struct fuse_file_info *fi)
@@ -182,6 +195,8 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t
 	r = qc_write(h->img, (uint64_t)off, buf, len);
 	if (!r && fi->flags & (O_SYNC | O_DSYNC))
 		r = qc_flush(h->img);
+	if (!r)
+		r = settle_late(h, fi);
 	if (r)
 		reply_err(req, r);
 	else
@@ -241,6 +256,9 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
  * unmount perhaps never. */
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct handle *h = handle_of(fi);
+
 	(void)ino;
-	reply_err(req, qc_settle(handle_of(fi)->img));
+	h->closed = true;
+	reply_err(req, qc_settle(h->img));
 }

@@ -15,6 +15,7 @@ struct handle {
 	struct node *node;
 	struct qc_image *img; /* of a file */
 	bool writable;
+	atomic_bool closed; /* one descriptor of it, perhaps the last */
 	unsigned int generation; /* of the node, when it was opened */
 	struct listing *listing;     /* of a folder */
 	struct handle *next, **prev; /* among the server's */

@@ -16,8 +16,11 @@
 #include <unistd.h>
 
 #include "background.h"
+#include "mounting.h"
 #include "ops.h"
 #include "options.h"
+#include "pidfile.h"
+#include "ready.h"
 #include "report.h"
 #include "watch.h"
 
@@ -26,6 +29,8 @@
 struct daemon {
 	struct options o;
 	struct background background;
+	struct ready ready;
+	struct pidfile pidfile;
 	struct qc_context *ctx;
 	struct source source;
 	bool in_folder; /* the mountpoint is one */
@@ -39,7 +44,11 @@ struct daemon {
 
 static void print_version(void)
 {
-	printf("qcowfs %s\nFUSE library version %s\n", QCOWFS_VERSION, fuse_pkgversion());
+	char text[80];
+
+	printf("qcowfs %s\nlibfuse %s\n", QCOWFS_VERSION, fuse_pkgversion());
+	for (unsigned int i = 0; qc_library(i, text, sizeof(text)); i++)
+		puts(text);
 }
 
 static enum exitcode check_operands(struct daemon *d)
@@ -53,7 +62,8 @@ static enum exitcode check_operands(struct daemon *d)
 	}
 	d->mountpoint = realpath(o->mountpoint, NULL);
 	if (!d->mountpoint || stat(d->mountpoint, &mnt)) {
-		report(QC_LOG_ERROR, "mountpoint %s: %s", o->mountpoint, strerror(errno));
+		report(QC_LOG_ERROR, "mountpoint %s: %s%s", o->mountpoint, strerror(errno),
+		       errno == ENOENT ? " (mkdir makes one)" : "");
 		return EXIT_MOUNT;
 	}
 	d->in_folder = S_ISDIR(mnt.st_mode);
@@ -97,6 +107,7 @@ static enum exitcode open_source(struct daemon *d)
 	struct qc_config config = {
 		.log = report_line,
 		.log_max = QC_LOG_TRACE,
+		.progress = report_progress,
 		.refs = o->refs,
 		.locking = o->locking,
 		.remaps = o->remaps,
@@ -194,6 +205,7 @@ static enum exitcode mount_it(struct daemon *d)
 
 	d->server.direct_io = d->o.direct_io;
 	d->server.ro = d->o.ro;
+	mounting_take_log();
 	if (!r && (fuse_opt_add_arg(&args, "qcowfs") || fuse_opt_add_arg(&args, "-o") ||
 		   fuse_opt_add_arg(&args, d->o.mount_options)))
 		r = -ENOMEM;
@@ -203,12 +215,11 @@ static enum exitcode mount_it(struct daemon *d)
 	d->server.session = d->session;
 	if (d->session) {
 		d->signals = !fuse_set_signal_handlers(d->session);
-		d->mounted = d->signals && !fuse_session_mount(d->session, d->mountpoint);
+		if (!d->signals)
+			report(QC_LOG_ERROR, "signals: no handlers can be set");
+		d->mounted = d->signals && mounting(d->session, d->mountpoint, &d->o);
 	}
-	if (d->mounted)
-		return EXIT_OK;
-	report(QC_LOG_ERROR, "mountpoint %s: the mount failed", d->o.mountpoint);
-	return EXIT_MOUNT;
+	return d->mounted ? EXIT_OK : EXIT_MOUNT; /* it has said why */
 }
 
 static unsigned int default_threads(void)
@@ -241,6 +252,7 @@ static enum exitcode serve(struct daemon *d)
 {
 	int r;
 
+	ready_say(&d->ready);
 	background_ready(&d->background);
 	if (!d->o.foreground)
 		report_to_syslog();
@@ -258,14 +270,29 @@ static enum exitcode serve(struct daemon *d)
 	return EXIT_RUNNING;
 }
 
+static enum exitcode into_background(struct daemon *d)
+{
+	int r = background_start(&d->background);
+
+	if (!r)
+		return EXIT_OK;
+	report(QC_LOG_ERROR, "background: %s (-f stays in the foreground)", strerror(-r));
+	return EXIT_RUNNING;
+}
+
 static enum exitcode run(struct daemon *d)
 {
 	enum exitcode e = check_operands(d);
 
-	if (!e && !d->o.foreground && background_start(&d->background))
-		e = EXIT_RUNNING;
+	if (!e && d->o.ready_fd >= 0 && !ready_fd_is_good(d->o.ready_fd))
+		e = EXIT_USAGE;
+	if (!e && !d->o.foreground)
+		e = into_background(d);
 	if (e)
 		return e;
+	if (d->o.pid_file && pidfile_write(&d->pidfile, d->o.pid_file))
+		return EXIT_USAGE;
+	ready_open(&d->ready, d->o.ready_fd);
 	bound_heap();
 	raise_descriptor_limit();
 	e = open_source(d);
@@ -278,8 +305,21 @@ static enum exitcode run(struct daemon *d)
 	return e;
 }
 
+/* All has still to come to the images; a service manager sends a signal as soon as
+ * the mount is gone. */
+static void leave_undisturbed(void)
+{
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+}
+
 static void tidy_up(struct daemon *d)
 {
+	if (d->mounted)
+		leave_undisturbed();
+	if (d->mounted)
+		ready_stopping(&d->ready);
 	if (d->mounted)
 		fuse_session_unmount(d->session);
 	if (d->signals)
@@ -294,6 +334,7 @@ static void tidy_up(struct daemon *d)
 	if (d->ctx)
 		qc_context_free(d->ctx);
 	source_close(&d->source);
+	pidfile_remove(&d->pidfile);
 	free(d->mountpoint);
 	options_free(&d->o);
 }
@@ -302,6 +343,8 @@ int main(int argc, char **argv)
 {
 	struct daemon d = {
 		.background = { .ready = -1 },
+		.ready = { .fd = -1, .socket = -1 },
+		.pidfile = { .fd = -1, .dirfd = -1 },
 		.source = { .dirfd = -1, .pinned = -1 },
 		.server = { .handles_lock = PTHREAD_MUTEX_INITIALIZER },
 	};

@@ -149,7 +149,7 @@ enum exitcode options_parse(struct options *o, int argc, char **argv)
 	};
 	int c, r = 0;
 
-	memset(o, 0, sizeof(*o));
+	*o = (struct options){ .ready_fd = -1 };
 	while (!r && (c = getopt_long(argc, argv, ":hVvfdsro:", longs, NULL)) != -1) {
 		if (c == '?')
 			r = unknown(argv);

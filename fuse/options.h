@@ -33,6 +33,8 @@ struct options {
 	size_t cache_bytes;
 	unsigned int threads;
 	unsigned int timeout; /* seconds; 0: never */
+	int ready_fd;	      /* -1: none */
+	char *pid_file;	      /* absolute */
 	bool set_uid, set_gid, set_umask;
 	uid_t uid;
 	gid_t gid;

@@ -36,6 +36,7 @@ void options_free(struct options *o)
 	}
 	free(o->remaps);
 	free(o->data_file);
+	free(o->pid_file);
 	free(o->source);
 	free(o->mountpoint);
 	free(o->mount_options);

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <syslog.h>
+#include <unistd.h>
 
 static enum qc_level report_max = QC_LOG_WARN;
 static bool to_syslog;
@@ -35,6 +36,19 @@ void report_line(void *unused, enum qc_level level, const char *msg)
 		syslog(priority[level], "%s", msg);
 	else
 		fprintf(stderr, "qcowfs: %s\n", msg);
+}
+
+/* The line is rubbed out in the end, and what is logged then takes its place. */
+void report_progress(void *unused, const char *path, unsigned int percent)
+{
+	(void)unused;
+	if (to_syslog || !isatty(STDERR_FILENO))
+		return;
+	if (percent < 100)
+		fprintf(stderr, "\rqcowfs: %s: repairing: %u %%", path, percent);
+	else
+		fprintf(stderr, "\r\033[K");
+	fflush(stderr);
 }
 
 void report(enum qc_level level, const char *fmt, ...)

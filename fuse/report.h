@@ -15,6 +15,9 @@ void report(enum qc_level level, const char *fmt, ...) __attribute__((format(pri
 /* The most that is reported; warnings at first. */
 void report_set_level(enum qc_level max);
 
+/* A qc_progress_fn: one line on the terminal, over and over, if stderr is one. */
+void report_progress(void *unused, const char *path, unsigned int percent);
+
 /* From now on to the system log. */
 void report_to_syslog(void);
 

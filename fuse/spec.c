@@ -130,6 +130,25 @@ static int set_timeout(struct options *o, const char *value)
 	return r;
 }
 
+static int set_ready_fd(struct options *o, const char *value)
+{
+	unsigned long long n;
+	int r = value_number(value, INT_MAX, false, &n);
+
+	if (!r)
+		o->ready_fd = (int)n;
+	return r;
+}
+
+static int set_pid_file(struct options *o, const char *value)
+{
+	if (!*value)
+		return -EINVAL;
+	free(o->pid_file);
+	o->pid_file = value_absolute(value);
+	return o->pid_file ? 0 : -ENOMEM;
+}
+
 static int set_uid(struct options *o, const char *value)
 {
 	unsigned long long n;
@@ -195,6 +214,9 @@ static const struct option_spec specs[] = {
 	{ "direct_io", NULL, "by-pass the page cache of the kernel", NULL, false,
 	  offsetof(struct options, direct_io) },
 	{ "timeout", "SECONDS", "leave when nothing was open for so long", set_timeout, false, 0 },
+	{ "ready-fd", "N", "write a line 'ready' to this descriptor once the mount stands",
+	  set_ready_fd, false, 0 },
+	{ "pid-file", "PATH", "write the daemon's process id into this file", set_pid_file, false, 0 },
 	{ "allow_other", NULL, "let other users in, as the files' modes say", NULL, true,
 	  offsetof(struct options, allow_other) },
 	{ "allow_root", NULL, "let root in", NULL, true, 0 },

@@ -306,6 +306,30 @@ static void a_flush_writes_what_is_linked(void)
 	qc_close(img);
 }
 
+/* Tables that another thread is about to write are not in the file yet. */
+static void closing_waits_for_a_flush_on_its_way(void)
+{
+	struct qc_image *img = fresh("");
+	struct job f = { .what = FLUSH, .img = img }, s = { .what = SETTLE, .img = img };
+	pthread_t t[2];
+
+	CHECK(!fill(img, 0, 64 * K, 1));
+	t[0] = park(&f, "io.sync"); /* has its copies of the tables */
+	t[1] = start(run, &s);
+	linger(&s);
+	CHECK(!s.done);
+	qc_fail_resume("io.sync");
+	end(t[1]);
+	CHECK(!s.r);
+	sh("cp image closed");
+	end(t[0]);
+	CHECK(!f.r && is_sound("closed"));
+	qc_close(img);
+	img = image_open(ctx, "closed");
+	CHECK(reads_byte(img, 0, 64 * K, 1));
+	qc_close(img);
+}
+
 /* ---- resize ----------------------------------------------------------------- */
 
 static void a_resize_waits_for_those_inside(void)
@@ -492,6 +516,7 @@ int main(void)
 	RUN(a_flush_that_waits_for_a_reader_holds_nobody_up);
 	RUN(a_flush_does_not_show_what_is_not_linked);
 	RUN(a_flush_writes_what_is_linked);
+	RUN(closing_waits_for_a_flush_on_its_way);
 	RUN(a_resize_waits_for_those_inside);
 	RUN(nobody_writes_behind_an_end_that_came_nearer);
 	RUN(who_opens_it_while_it_is_being_closed_gets_it);

@@ -93,6 +93,7 @@ static void two_operands(void)
 	CHECK(!strcmp(o.source, "src") && !strcmp(o.mountpoint, "mnt"));
 	CHECK(!o.foreground && !o.debug && !o.single_thread && !o.verbose && !o.ro && !o.rw);
 	CHECK(o.refs == QC_REFS_SAMEDIR && o.locking == QC_LOCKING_ON && !o.cache_bytes);
+	CHECK(o.ready_fd == -1 && !o.pid_file);
 	CHECK(!o.threads && !o.timeout && !o.mount_options && !o.nremaps);
 	options_free(&o);
 	CHECK(PARSE("src") == EXIT_USAGE && strstr(said, "MOUNTPOINT: missing"));
@@ -276,6 +277,25 @@ static void numbers(void)
 	CHECK(rejects("timeout=5s", "is not SECONDS"));
 }
 
+static void who_waits(void)
+{
+	char cwd[500] = "", want[600];
+
+	CHECK(takes("ready-fd=3,pid-file=/run/a\\,b.pid") && o.ready_fd == 3);
+	CHECK(!strcmp(o.pid_file, "/run/a,b.pid"));
+	options_free(&o);
+	CHECK(takes("pid-file=/a,pid-file=b") && getcwd(cwd, sizeof(cwd)));
+	snprintf(want, sizeof(want), "%s/b", cwd);
+	CHECK(!strcmp(o.pid_file, want));
+	options_free(&o);
+	CHECK(takes("ready-fd=0") && o.ready_fd == 0);
+	options_free(&o);
+	CHECK(rejects("ready-fd=-1", "'-1' is not N"));
+	CHECK(rejects("ready-fd=2147483648", "is not N"));
+	CHECK(rejects("ready-fd", "needs a value"));
+	CHECK(rejects("pid-file=", "'' is not PATH"));
+}
+
 static void owners(void)
 {
 	CHECK(takes("uid=0") && o.set_uid && o.uid == 0 && !o.set_gid);
@@ -376,6 +396,7 @@ int main(void)
 	RUN(unknown_options_are_named);
 	RUN(sizes);
 	RUN(numbers);
+	RUN(who_waits);
 	RUN(owners);
 	RUN(masks);
 	RUN(masks_have_no_sign);
