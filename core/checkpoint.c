@@ -166,18 +166,16 @@ qc_err qc_checkpoint(struct qc_writer *w, bool drain)
 	/* Who comes meanwhile finds nothing in limbo, but is not to think that all
 	 * of it is free. */
 	qc_lock(&w->drain_lock);
-	w->draining = true;
 	r = checkpoint(w, &limbo);
 	if (!r) /* without the lock: who is inside the gate may want a checkpoint */
 		r = drain_limbo(w, &limbo);
-	w->draining = false;
 	qc_unlock(&w->drain_lock);
 	return r;
 }
 
 bool qc_writer_is_dirty(struct qc_writer *w)
 {
-	bool dirty = w->draining || qc_cache_is_dirty(w->layer->tables);
+	bool dirty = qc_cache_is_dirty(w->layer->tables);
 
 	qc_lock(&w->alloc.lock);
 	dirty = dirty || w->alloc.limbo.n ||
@@ -202,7 +200,7 @@ static bool is_dirty_or_in_hand(struct qc_writer *w)
 
 qc_err qc_writer_settle(struct qc_writer *w)
 {
-	qc_err r = 0;
+	qc_err r = w->broken ? -EIO : 0;
 
 	/* The first frees, and the second writes the counts of that. */
 	for (int i = 0; !r && i < 3 && is_dirty_or_in_hand(w); i++)

@@ -173,7 +173,8 @@ qc_err qc_allocate(struct qc_image *img, uint64_t off, uint64_t len);
  * what was lost cannot be told from what was not. */
 qc_err qc_flush(struct qc_image *img);
 
-/* Brings tables that were changed to the file: for when a file is closed. */
+/* Brings tables that were changed to the file: for when a file is closed that could be
+ * written. */
 qc_err qc_settle(struct qc_image *img);
 
 /* Another size, in whole sectors.  -EOPNOTSUPP where the format forbids it. */

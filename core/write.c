@@ -442,7 +442,5 @@ qc_err qc_flush(struct qc_image *img)
 
 qc_err qc_settle(struct qc_image *img)
 {
-	struct qc_writer *w = img->layer[0]->writer;
-
-	return w ? qc_writer_settle(w) : 0;
+	return img->writable ? qc_writer_settle(img->layer[0]->writer) : 0;
 }

@@ -169,7 +169,7 @@ qc_err qc_writer_close(struct qc_writer *w)
 {
 	/* Nothing to write, no sync: the locks are held until this is done, and who has
 	 * unmounted may use the image at once. */
-	qc_err r = w->broken ? -EIO : qc_writer_settle(w);
+	qc_err r = qc_writer_settle(w);
 
 	qc_writer_abandon(w);
 	return r;

@@ -36,7 +36,6 @@ struct qc_writer {
 	struct qc_mutex table_lock; /* making an L2 table; held across its I/O */
 	struct qc_mutex resize_lock; /* one at a time; held across I/O */
 	struct qc_mutex drain_lock; /* freeing what is in limbo; across all that takes */
-	atomic_bool draining; /* changed with drain_lock */
 	struct qc_mutex flush_lock; /* one checkpoint at a time; across its I/O */
 	struct qc_alloc alloc;
 	atomic_bool announced; /* the header says that we write */
