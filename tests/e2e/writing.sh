@@ -6,18 +6,7 @@
 
 # mount_rw LOG [OPTION...] SOURCE MOUNTPOINT: with -f; its process is $DAEMON.
 mount_rw() {
-	local log=$1 mnt=${!#}
-	shift
-	[ -e "$mnt" ] || mkdir -p "$mnt"
-	mnt=$(realpath "$mnt")
-	"$QCOWFS" -f -o rw "$@" 2>"$log" &
-	DAEMON=$!
-	PROCESSES+=("$DAEMON")
-	MOUNTS+=("$mnt")
-	until_true 20 is_mounted "$mnt" || {
-		cat "$log"
-		return 1
-	}
+	mount_with rw "$@"
 }
 
 # unmount_rw MOUNTPOINT: and the daemon ends in order.
