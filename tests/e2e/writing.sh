@@ -27,16 +27,22 @@ sound() {
 attach() {
 	LOOP=$(losetup -f --show "$@")
 	LOOPS=("$LOOP")
+	LOOP_FILE=$(behind_loop)
+}
+
+behind_loop() {
+	cat "/sys/block/${LOOP#/dev/}/loop/backing_file" 2>/dev/null
 }
 
 detach() {
 	losetup -d "$LOOP"
 	LOOPS=()
-	until_true 10 is_detached "$LOOP"
+	until_true 10 is_detached
 }
 
+# Another may have taken the device at once.
 is_detached() {
-	! losetup "$1" 2>/dev/null
+	[ "$(behind_loop)" != "$LOOP_FILE" ]
 }
 
 sums() {
