@@ -78,6 +78,33 @@ until_true() {
 	done
 }
 
+# ---- an ordinary user --------------------------------------------------------
+
+as_user() {
+	setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+}
+
+# requires_user_mounts: or the test cannot run here.  It may begin anew, with a
+# /dev/fuse that is for everybody: so it must be the first of all.
+requires_user_mounts() {
+	requires_root
+	requires which fusermount3
+	requires as_user true
+	requires as_user test -x "$TEST_TMP"
+	if ! as_user test -w /dev/fuse && [ -z "${UNSHARED:-}" ]; then
+		requires unshare --mount true
+		UNSHARED=1 exec unshare --mount --propagation private "$0"
+	fi
+	if [ -n "${UNSHARED:-}" ]; then
+		mkdir dev
+		requires mount -t tmpfs none dev
+		mknod -m 666 dev/fuse c 10 229
+		mount --bind dev/fuse /dev/fuse
+		umount -l dev
+	fi
+	[ -u "$(which fusermount3)" ] || skip "needs a fusermount3 that is setuid root"
+}
+
 # ---- images -----------------------------------------------------------------
 
 SEED=${SEED:-$RANDOM}
@@ -164,11 +191,16 @@ mount_fs() {
 # mount_fg LOG [OPTION...] SOURCE MOUNTPOINT: with -f, so that the log can be
 # read; its process is $DAEMON.
 mount_fg() {
-	local log=$1 mnt=${!#}
-	shift
+	mount_with ro "$@"
+}
+
+# mount_with OPTION LOG [OPTION...] SOURCE MOUNTPOINT
+mount_with() {
+	local option=$1 log=$2 mnt=${!#}
+	shift 2
 	[ -e "$mnt" ] || mkdir -p "$mnt"
 	mnt=$(realpath "$mnt")
-	"$QCOWFS" -f -o ro "$@" 2>"$log" &
+	"$QCOWFS" -f -o "$option" "$@" 2>"$log" &
 	DAEMON=$!
 	PROCESSES+=("$DAEMON")
 	MOUNTS+=("$mnt")

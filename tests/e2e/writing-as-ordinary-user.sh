@@ -2,23 +2,7 @@
 # SPDX-License-Identifier: MIT
 # A user writes to his own image; to one that he may only read, with EACCES or EROFS, not.
 . "${TEST_LIB:-$(dirname "$0")}/writing.sh"
-requires_root
-requires which fusermount3
-as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
-requires as_user true
-requires as_user test -x "$TEST_TMP"
-if ! as_user test -w /dev/fuse && [ -z "${UNSHARED:-}" ]; then # with one for everybody
-	requires unshare --mount true
-	UNSHARED=1 exec unshare --mount --propagation private "$0"
-fi
-if [ -n "${UNSHARED:-}" ]; then
-	mkdir dev
-	requires mount -t tmpfs none dev
-	mknod -m 666 dev/fuse c 10 229
-	mount --bind dev/fuse /dev/fuse
-	trap 'umount -l dev; at_exit' EXIT
-fi
-[ -u "$(which fusermount3)" ] || skip "needs a fusermount3 that is setuid root"
+requires_user_mounts
 
 mkdir -p home/src home/mnt
 cp "$QCOWFS" home/qcowfs # whatever the modes of the folders above the build are

@@ -6,18 +6,7 @@
 
 # mount_rw LOG [OPTION...] SOURCE MOUNTPOINT: with -f; its process is $DAEMON.
 mount_rw() {
-	local log=$1 mnt=${!#}
-	shift
-	[ -e "$mnt" ] || mkdir -p "$mnt"
-	mnt=$(realpath "$mnt")
-	"$QCOWFS" -f -o rw "$@" 2>"$log" &
-	DAEMON=$!
-	PROCESSES+=("$DAEMON")
-	MOUNTS+=("$mnt")
-	until_true 20 is_mounted "$mnt" || {
-		cat "$log"
-		return 1
-	}
+	mount_with rw "$@"
 }
 
 # unmount_rw MOUNTPOINT: and the daemon ends in order.
@@ -38,16 +27,22 @@ sound() {
 attach() {
 	LOOP=$(losetup -f --show "$@")
 	LOOPS=("$LOOP")
+	LOOP_FILE=$(behind_loop)
+}
+
+behind_loop() {
+	cat "/sys/block/${LOOP#/dev/}/loop/backing_file" 2>/dev/null
 }
 
 detach() {
 	losetup -d "$LOOP"
 	LOOPS=()
-	until_true 10 is_detached "$LOOP"
+	until_true 10 is_detached
 }
 
+# Another may have taken the device at once.
 is_detached() {
-	! losetup "$1" 2>/dev/null
+	[ "$(behind_loop)" != "$LOOP_FILE" ]
 }
 
 sums() {
