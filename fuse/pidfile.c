@@ -9,9 +9,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "report.h"
+
+enum { TRIES = 100 }; /* two seconds */
 
 /* Its folder and its name.  -errno. */
 static int split(struct pidfile *p, const char *path)
@@ -31,13 +34,44 @@ static int split(struct pidfile *p, const char *path)
 	return r;
 }
 
-static int open_locked(struct pidfile *p)
+static bool is_still_there(const struct pidfile *p)
 {
+	struct stat mine, there;
+
+	return !fstat(p->fd, &mine) && !fstatat(p->dirfd, p->name, &there, AT_SYMLINK_NOFOLLOW) &&
+	       mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
+}
+
+static int try_open_locked(struct pidfile *p)
+{
+	int r = 0;
+
 	p->fd = openat(p->dirfd, p->name,
 		       O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
 	if (p->fd < 0)
 		return -errno;
-	return flock(p->fd, LOCK_EX | LOCK_NB) ? -errno : 0;
+	if (flock(p->fd, LOCK_EX | LOCK_NB))
+		r = -errno;
+	else if (!is_still_there(p)) /* who had it has just removed it */
+		r = -EWOULDBLOCK;
+	if (r) {
+		close(p->fd);
+		p->fd = -1;
+	}
+	return r;
+}
+
+/* A daemon that was unmounted, or killed, has it for a moment still. */
+static int open_locked(struct pidfile *p)
+{
+	const struct timespec moment = { .tv_nsec = 20 * 1000 * 1000 };
+	int r = try_open_locked(p);
+
+	for (int tries = 0; r == -EWOULDBLOCK && tries < TRIES; tries++) {
+		nanosleep(&moment, NULL);
+		r = try_open_locked(p);
+	}
+	return r;
 }
 
 /* Nothing but a number, as a daemon leaves that was killed. */
@@ -85,14 +119,6 @@ int pidfile_write(struct pidfile *p, const char *path)
 	if (r)
 		report(QC_LOG_ERROR, "pid-file: %s: %s", path, why ? why : strerror(-r));
 	return r;
-}
-
-static bool is_still_there(const struct pidfile *p)
-{
-	struct stat mine, there;
-
-	return !fstat(p->fd, &mine) && !fstatat(p->dirfd, p->name, &there, AT_SYMLINK_NOFOLLOW) &&
-	       mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
 }
 
 void pidfile_remove(struct pidfile *p)

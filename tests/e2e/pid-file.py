@@ -43,6 +43,16 @@ run('fusermount3', '-u', 'mnt')
 until(20, lambda: not FILE.exists(), 'it goes with the daemon')
 run('qemu-img', 'check', '-q', 'disk.qcow2')
 
+# One mount after the other, at once: the daemon before may still be leaving.
+for _ in range(20):
+    mount()
+    run('fusermount3', '-u', 'mnt')
+mount()
+pid = int(FILE.read_text())
+check(Path(f'/proc/{pid}/comm').read_text() == 'qcowfs\n', 'it is that of the last')
+run('fusermount3', '-u', 'mnt')
+until(20, lambda: not FILE.exists(), 'and goes with it')
+
 # What a killed daemon left is taken.
 mount()
 first = int(FILE.read_text())
