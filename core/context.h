@@ -25,6 +25,7 @@ struct qc_context {
 	qc_progress_fn *progress; /* NULL: nobody looks */
 	struct qc_policy policy;
 	enum qc_locking locking;
+	enum qc_verifying verify;
 	bool unmap;	 /* give the space of discarded clusters back */
 	char *data_file; /* that may be written; NULL */
 	size_t cache_bytes;
@@ -33,7 +34,7 @@ struct qc_context {
 	struct qc_unpack *unpack;
 	_Atomic uint64_t images, layers, layers_opened, unpacked;
 
-	struct qc_mutex open_lock; /* making layers writable; held across I/O */
+	struct qc_mutex open_lock; /* starting the flusher */
 	struct qc_flusher *flusher; /* open_lock; once somebody has written */
 	struct qc_mutex shelf_lock;
 	struct qc_layer *shelf[SHELF_BUCKETS]; /* shelf_lock; by device and inode */

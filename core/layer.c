@@ -141,6 +141,7 @@ qc_err qc_layer_open(struct qc_context *ctx, struct qc_place *place, enum qc_for
 		return qc_refuse(why, -ENOMEM, "out of memory");
 	memset(l, 0, sizeof(*l));
 	qc_gate_init(&l->gate);
+	qc_mutex_init(&l->open_lock, QC_RANK_OPEN);
 	l->ctx = ctx;
 	l->format = format;
 	l->settled = true;
@@ -174,6 +175,7 @@ void qc_layer_close(struct qc_layer *l)
 		qc_file_close(l->data);
 	qc_file_close(l->file);
 	qc_gate_destroy(&l->gate);
+	qc_mutex_destroy(&l->open_lock);
 	free(l->path);
 	free(l);
 }

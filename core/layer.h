@@ -40,6 +40,7 @@ struct qc_layer {
 	uint32_t slice_bytes;
 	struct qc_cache *tables; /* NULL: raw, or only peeked at */
 
+	struct qc_mutex open_lock; /* making it writable; held across I/O */
 	struct qc_gate gate; /* requests on images of which it is the top */
 	struct qc_writer *_Atomic writer; /* NULL: nobody writes; set once */
 	atomic_bool stale;   /* somebody changed the file under us */

@@ -25,7 +25,7 @@
 #define UNCHECKED THREAD_ATTR(no_thread_safety_analysis)
 
 enum qc_rank {
-	QC_RANK_OPEN = 1,  /* context: making layers writable; held across I/O */
+	QC_RANK_OPEN = 1,  /* layer: making it writable; held across I/O (and context: the flusher) */
 	QC_RANK_RESIZE,	   /* writer: one resize at a time; held across I/O */
 	QC_RANK_SHELF,	   /* context: which layers are open */
 	QC_RANK_DRAIN,	   /* writer: one at a time frees what is in limbo; across I/O */

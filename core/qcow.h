@@ -54,6 +54,13 @@ enum qc_locking {
 	QC_LOCKING_OFF,
 };
 
+/* Whether refcounts are compared with the tables before the first write. */
+enum qc_verifying {
+	QC_VERIFY_AUTO, /* where that takes no longer than a second */
+	QC_VERIFY_ON,
+	QC_VERIFY_OFF,
+};
+
 /* Backing names that begin with the path `old` are looked up below `new`. */
 struct qc_remap {
 	const char *old_prefix;
@@ -69,6 +76,7 @@ struct qc_config {
 	enum qc_locking locking;
 	const struct qc_remap *remaps; /* copied */
 	size_t nremaps;
+	enum qc_verifying verify;
 	bool keep_discarded; /* what is discarded keeps its place */
 	const char *data_file; /* the data file that may be written; NULL */
 	size_t cache_bytes; /* mapping tables of one image; 0: 32 MiB */

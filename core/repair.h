@@ -7,10 +7,11 @@
 
 #include "writer.h"
 
-/* For an image whose dirty bit is set: counts all names of all clusters (by the
+/* For an image whose dirty bit is set, or whose refcounts are known to be wrong (`what` says so):
+ * counts all names of all clusters (by the
  * tables of the disk and of its snapshots, and by the metadata itself), corrects
  * the refcounts and the COPIED flags, and clears the bit.  Nobody else uses the
  * writer yet. */
-qc_err qc_repair(struct qc_writer *w, struct qc_reason *why);
+qc_err qc_repair(struct qc_writer *w, const char *what, struct qc_reason *why);
 
 #endif

@@ -14,6 +14,7 @@
 #include "flusher.h"
 #include "qemulock.h"
 #include "repair.h"
+#include "verify.h"
 #include "writer.h"
 
 static struct qc_layer **bucket(struct qc_context *ctx, uint64_t dev, uint64_t ino)
@@ -331,6 +332,19 @@ static void lock_for_reading(struct qc_layer *l)
 		qc_qemulock_read(qc_file_fd(l->data), l->ctx->locking, &live, &ignored);
 }
 
+static qc_err check_counts(struct qc_writer *w, struct qc_reason *why)
+{
+	bool lie;
+	qc_err r;
+
+	if (w->layer->head.incompatible & INCOMPAT_DIRTY)
+		return qc_repair(w, "it was not closed in order", why);
+	r = qc_verify(w, &lie);
+	if (r)
+		return qc_refuse(why, r, "its refcounts cannot be read: %s", strerror(-r));
+	return lie ? qc_repair(w, "its refcounts are wrong", why) : 0;
+}
+
 static qc_err open_writer(struct qc_layer *l, struct qc_reason *why)
 {
 	struct qc_writer *w;
@@ -340,8 +354,7 @@ static qc_err open_writer(struct qc_layer *l, struct qc_reason *why)
 		lock_for_reading(l);
 		return r;
 	}
-	if (l->head.incompatible & INCOMPAT_DIRTY)
-		r = qc_repair(w, why);
+	r = check_counts(w, why);
 	if (r) {
 		qc_writer_abandon(w);
 		lock_for_reading(l);
@@ -349,6 +362,14 @@ static qc_err open_writer(struct qc_layer *l, struct qc_reason *why)
 		atomic_store(&l->writer, w);
 	}
 	return r;
+}
+
+static void start_flusher(struct qc_context *ctx)
+{
+	qc_lock(&ctx->open_lock);
+	if (!ctx->flusher && qc_flusher_start(ctx, &ctx->flusher))
+		qc_log(&ctx->log, QC_LOG_WARN, "no thread to flush with: only fsync does");
+	qc_unlock(&ctx->open_lock);
 }
 
 qc_err qc_shelf_make_writable(struct qc_layer *l, struct qc_reason *why)
@@ -360,12 +381,11 @@ qc_err qc_shelf_make_writable(struct qc_layer *l, struct qc_reason *why)
 		why->cause = QC_CAUSE_LOCKED;
 		return -EBUSY;
 	}
-	qc_lock(&l->ctx->open_lock);
-	if (!l->ctx->flusher && qc_flusher_start(l->ctx, &l->ctx->flusher))
-		qc_log(&l->ctx->log, QC_LOG_WARN, "no thread to flush with: only fsync does");
+	start_flusher(l->ctx);
+	qc_lock(&l->open_lock);
 	if (!l->writer)
 		r = open_writer(l, why);
-	qc_unlock(&l->ctx->open_lock);
+	qc_unlock(&l->open_lock);
 	if (r) {
 		qc_lock(&l->ctx->shelf_lock);
 		l->written = l->writer;

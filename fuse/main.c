@@ -110,6 +110,7 @@ static enum exitcode open_source(struct daemon *d)
 		.progress = report_progress,
 		.refs = o->refs,
 		.locking = o->locking,
+		.verify = o->verify,
 		.remaps = o->remaps,
 		.nremaps = o->nremaps,
 		.cache_bytes = o->cache_bytes,

@@ -26,6 +26,7 @@ struct options {
 	bool allow_other, default_permissions;
 	enum qc_refs refs;
 	enum qc_locking locking;
+	enum qc_verifying verify;
 	struct qc_remap *remaps;
 	size_t nremaps;
 	bool keep_discarded;

@@ -81,6 +81,17 @@ static int add_remap(struct options *o, const char *value)
 	return map->old_prefix && map->new_prefix ? 0 : -ENOMEM;
 }
 
+static int set_verify(struct options *o, const char *value)
+{
+	static const char *const words[] = { "", "on", "off" };
+	size_t i;
+	int r = *value ? parse_word(value, words, 3, &i) : -EINVAL;
+
+	if (!r)
+		o->verify = (enum qc_verifying)i;
+	return r;
+}
+
 static int set_discard(struct options *o, const char *value)
 {
 	static const char *const words[] = { "unmap", "ignore" };
@@ -208,6 +219,9 @@ static const struct option_spec specs[] = {
 	  set_discard, false, 0 },
 	{ "locking", "on|off|share",
 	  "keep off images that QEMU uses; share: read a live one (on)", set_locking, false, 0 },
+	{ "verify", "on|off",
+	  "compare refcounts with the tables before the first write (on if quick)", set_verify,
+	  false, 0 },
 	{ "cache-size", "SIZE", "memory for the tables of one image (32M)", set_cache_size,
 	  false, 0 },
 	{ "threads", "N", "most worker threads (from the machine)", set_threads, false, 0 },

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#include "names.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "entry.h"
+#include "range.h"
+#include "snaptable.h"
+
+qc_err qc_names_open(struct qc_names *m, struct qc_writer *w)
+{
+	struct qc_file_facts now;
+	qc_err r = qc_file_facts(w->file, &now);
+
+	*m = (struct qc_names){ .w = w, .g = &w->layer->head.geom };
+	if (r)
+		return r;
+	m->n = m->limit = div_up(now.size, geom_cluster(m->g));
+	m->of = malloc(min_u64(m->n, QC_NAMES_WINDOW) * sizeof(*m->of) + 1);
+	return m->of ? 0 : -ENOMEM;
+}
+
+void qc_names_close(struct qc_names *m)
+{
+	free(m->of);
+}
+
+uint64_t qc_names_end(const struct qc_names *m)
+{
+	return min_u64(m->n, m->first + QC_NAMES_WINDOW);
+}
+
+/* ---- names ---------------------------------------------------------------- */
+
+static qc_err mark(struct qc_names *m, uint64_t off, uint64_t len)
+{
+	uint64_t first = max_u64(off >> m->g->cluster_bits, m->first);
+	uint64_t end = min_u64(div_up(off + len, geom_cluster(m->g)), qc_names_end(m));
+
+	if (!range_inside(off, len, m->limit << m->g->cluster_bits))
+		return -EIO;
+	for (uint64_t c = first; c < end; c++)
+		if (m->of[c - m->first] < UINT16_MAX)
+			m->of[c - m->first]++;
+	return 0;
+}
+
+static qc_err mark_entry(struct qc_names *m, const uint8_t *p)
+{
+	struct entry e;
+	qc_err r = entry_decode(m->g, be64_at(p), m->g->entry_bits == 4 ? be64_at(p + 8) : 0, &e);
+
+	if (r)
+		return r;
+	if (e.kind == QC_PACKED) /* its last sector may not be in the file */
+		return mark(m, e.host.v,
+			    range_clamp(e.host.v, e.packed_len, m->n << m->g->cluster_bits));
+	if (e.host.v && !m->g->external)
+		return mark(m, e.host.v, geom_cluster(m->g));
+	return 0;
+}
+
+static qc_err mark_l2(struct qc_names *m, uint64_t offset, uint8_t *table)
+{
+	qc_err r = mark(m, offset, geom_l2_bytes(m->g));
+
+	for (uint64_t i = 0; !r && i < geom_l2_bytes(m->g); i += UINT64_C(1) << m->g->entry_bits)
+		r = mark_entry(m, table + i);
+	return r;
+}
+
+qc_err qc_names_each_l2(struct qc_names *m, uint64_t offset, uint64_t entries, qc_names_fn *fn)
+{
+	AUTO_FREE uint8_t *l1 = malloc(entries * 8 + 1), *l2 = malloc(geom_l2_bytes(m->g));
+	size_t got;
+	qc_err r = l1 && l2 ? qc_file_read(m->w->file, offset, l1, entries * 8, &got) : -ENOMEM;
+
+	for (uint64_t i = 0; !r && i < entries; i++) {
+		struct hoff table;
+
+		r = l1_decode(m->g, be64_at(l1 + 8 * i), &table);
+		if (r || !table.v)
+			continue;
+		m->tables++;
+		if (m->read_one)
+			m->read_one(m);
+		r = qc_file_read(m->w->file, table.v, l2, geom_l2_bytes(m->g), &got);
+		if (!r)
+			r = fn(m, table.v, l2);
+	}
+	return r;
+}
+
+static qc_err mark_disk(struct qc_names *m, uint64_t l1_offset, uint64_t entries)
+{
+	qc_err r = entries ? mark(m, l1_offset, entries * 8) : 0;
+
+	return r ? r : qc_names_each_l2(m, l1_offset, entries, mark_l2);
+}
+
+static bool is_possible(const struct qc_names *m, const struct qc_snapshot *s)
+{
+	return s->l1_entries <= L1_ENTRIES_MAX && !(s->place & (geom_cluster(m->g) - 1));
+}
+
+static qc_err read_snapshots(struct qc_names *m, struct qc_snaptable *t)
+{
+	const struct qc_header *h = &m->w->layer->head;
+
+	return qc_snaptable_read(m->w->file, h->snapshots_offset, h->snapshots, h->size, t);
+}
+
+static qc_err mark_snapshots(struct qc_names *m)
+{
+	struct qc_snaptable t;
+	qc_err r = read_snapshots(m, &t);
+
+	if (r)
+		return r;
+	for (uint32_t i = 0; !r && i < t.n; i++) {
+		const struct qc_snapshot *s = &t.row[i].s;
+
+		r = is_possible(m, s) ? mark_disk(m, s->place, s->l1_entries) : -EIO;
+	}
+	if (!r && t.n)
+		r = mark(m, m->w->layer->head.snapshots_offset, t.bytes);
+	qc_snaptable_free(&t);
+	return r;
+}
+
+qc_err qc_names_count(struct qc_names *m, uint64_t first)
+{
+	const struct qc_counts *c = &m->w->alloc.counts;
+	qc_err r;
+
+	m->first = first;
+	memset(m->of, 0, (qc_names_end(m) - first) * sizeof(*m->of));
+	r = mark(m, 0, 1);
+	if (!r)
+		r = mark_disk(m, m->g->l1_offset, m->g->l1_entries);
+	if (!r)
+		r = mark(m, c->table_offset, c->entries * 8);
+	for (uint64_t i = 0; !r && i < c->entries; i++)
+		if (c->table[i])
+			r = mark(m, c->table[i], geom_cluster(m->g));
+	return r ? r : mark_snapshots(m);
+}
+
+qc_err qc_names_cost(struct qc_names *m, uint64_t *tables)
+{
+	struct qc_snaptable t;
+	qc_err r = read_snapshots(m, &t);
+
+	*tables = m->g->l1_entries;
+	for (uint32_t i = 0; !r && i < t.n; i++)
+		*tables += is_possible(m, &t.row[i].s) ? t.row[i].s.l1_entries : 0;
+	if (!r)
+		qc_snaptable_free(&t);
+	return r;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * names.h - how often each cluster of an image file is named: by the tables of the disk
+ * and of its snapshots, and by the metadata itself.  Counted in windows of the file,
+ * so that memory does not grow with it.
+ */
+#ifndef QC_NAMES_H
+#define QC_NAMES_H
+
+#include "writer.h"
+
+enum { QC_NAMES_WINDOW = 8 << 20 }; /* clusters */
+
+struct qc_names {
+	struct qc_writer *w;
+	const struct geom *g;
+	uint64_t n;	    /* clusters of the file, when it was opened */
+	uint64_t limit;	    /* what may be named ends here: n, or what the caller put behind that */
+	uint64_t first;	    /* of the window */
+	uint64_t tables;    /* L2 tables that were read */
+	uint16_t *of;	    /* of each cluster of the window; UINT16_MAX: or more */
+	void (*read_one)(struct qc_names *m); /* an L2 table; may be NULL */
+};
+
+/* Nobody else uses the writer meanwhile. */
+qc_err qc_names_open(struct qc_names *m, struct qc_writer *w);
+void qc_names_close(struct qc_names *m);
+
+/* Counts the names of the clusters from `first` on, a window of them.  -EIO if a table is
+ * damaged. */
+qc_err qc_names_count(struct qc_names *m, uint64_t first);
+
+/* The end of the window, or of the file. */
+uint64_t qc_names_end(const struct qc_names *m);
+
+/* Reads the L1 table at `offset`, and gives each of its L2 tables to fn. */
+typedef qc_err qc_names_fn(struct qc_names *m, uint64_t offset, uint8_t *table);
+qc_err qc_names_each_l2(struct qc_names *m, uint64_t offset, uint64_t entries, qc_names_fn *fn);
+
+/* How many L2 tables one count reads, at most. */
+qc_err qc_names_cost(struct qc_names *m, uint64_t *tables);
+
+#endif

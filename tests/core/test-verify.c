@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* Refcounts that lie are found before the first write, and nothing is given away twice. */
+#include "write.h"
+
+static struct logbook book = LOGBOOK;
+
+static uint64_t l2_table(void)
+{
+	return peek64("image", peek64("image", 40)) & UINT64_C(0xfffffffffffe00);
+}
+
+static uint64_t block(void)
+{
+	return peek64("image", peek64("image", 48));
+}
+
+static void fresh(const char *options)
+{
+	sh("rm -f image && qemu-img create -q -f qcow2 -o %s image 4M &&"
+	   " qemu-io -t unsafe -f qcow2 -c 'write -P 1 0 1M' image >/dev/null", options);
+	logbook_clear(&book);
+}
+
+static struct qc_context *context_with(enum qc_verifying verify)
+{
+	struct qc_config config = { .log = logbook_fn, .log_arg = &book, .log_max = QC_LOG_WARN,
+				    .verify = verify };
+
+	return context_of(&config);
+}
+
+static void open_and_close(enum qc_verifying verify)
+{
+	struct qc_context *ctx = context_with(verify);
+
+	qc_close(image_write(ctx, "image"));
+	context_end(ctx);
+}
+
+/* Writes all of the rest; what was there must stay. */
+static bool keeps_what_was_there(enum qc_verifying verify)
+{
+	struct qc_context *ctx = context_with(verify);
+	struct qc_image *img = image_write(ctx, "image");
+	bool good;
+
+	CHECK(!fill(img, M, 3 * M, 2) && !qc_flush(img));
+	good = reads_byte(img, 0, M, 1) && reads_byte(img, M, 3 * M, 2);
+	qc_close(img);
+	context_end(ctx);
+	return good && is_sound("image");
+}
+
+/* 16 clusters of data, at 5 and on; QEMU gives one of them away again. */
+static void a_cluster_in_use_that_is_counted_free(void)
+{
+	static const char *const options[] = { "compat=1.1", "compat=0.10" };
+
+	for (size_t i = 0; i < COUNT(options); i++) {
+		fresh(options[i]);
+		poke64("image", block() + 16, 0); /* clusters 8 to 11 */
+		CHECK(keeps_what_was_there(QC_VERIFY_AUTO));
+		CHECK(logged(&book, "its refcounts are wrong"));
+	}
+}
+
+static void a_table_that_is_counted_free(void)
+{
+	uint64_t at;
+
+	fresh("compat=1.1,cluster_size=4k");
+	at = block() + l2_table() / 4096 * 2;
+	poke64("image", at - at % 8, 0);
+	CHECK(keeps_what_was_there(QC_VERIFY_ON));
+	CHECK(logged(&book, "its refcounts are wrong"));
+}
+
+/* A write to one must not be seen in the other. */
+static void two_entries_on_one_cluster(void)
+{
+	struct qc_context *ctx = context_with(QC_VERIFY_AUTO);
+	struct qc_image *img;
+
+	fresh("compat=1.1");
+	poke64("image", l2_table() + 8 * 20, peek64("image", l2_table()));
+	img = image_write(ctx, "image");
+	CHECK(reads_byte(img, 20 * 64 * K, 64 * K, 1));
+	CHECK(!fill(img, 20 * 64 * K, 100, 7) && reads_byte(img, 0, M, 1));
+	CHECK(!fill(img, 0, 100, 8) && reads_byte(img, 20 * 64 * K, 100, 7));
+	CHECK(reads_byte(img, 20 * 64 * K + 100, 64 * K - 100, 1));
+	qc_close(img);
+	context_end(ctx);
+	CHECK(is_sound("image"));
+}
+
+/* It would be overwritten through that entry. */
+static void an_entry_on_a_table(void)
+{
+	struct qc_context *ctx = context_with(QC_VERIFY_AUTO);
+	struct qc_image *img;
+
+	fresh("compat=1.1");
+	poke64("image", l2_table() + 8 * 20, l2_table() | UINT64_C(1) << 63);
+	img = image_write(ctx, "image");
+	CHECK(!fill(img, 20 * 64 * K, 64 * K, 7) && reads_byte(img, 0, M, 1));
+	qc_close(img);
+	context_end(ctx);
+	CHECK(is_sound("image"));
+}
+
+static void an_image_that_is_right_is_left_alone(void)
+{
+	fresh("compat=1.1");
+	sh("qemu-img snapshot -c one image && cp image before");
+	open_and_close(QC_VERIFY_ON);
+	sh("cmp before image");
+	CHECK(!book.lines);
+}
+
+/* Leaks are no danger, and not worth a repair of an image that somebody sent. */
+static void counts_that_are_too_high(void)
+{
+	fresh("compat=1.1");
+	poke64("image", block() + 16, 0x0002000200020002);
+	sh("cp image before");
+	open_and_close(QC_VERIFY_ON);
+	sh("cmp before image");
+}
+
+static void off_means_off(void)
+{
+	fresh("compat=1.1");
+	poke64("image", block() + 16, 0);
+	sh("cp image before");
+	open_and_close(QC_VERIFY_OFF);
+	sh("cmp before image");
+}
+
+/* More names than the width can count. */
+static void what_cannot_be_counted_is_not_written(void)
+{
+	struct qc_context *ctx = context_with(QC_VERIFY_AUTO);
+	struct qc_image *img;
+	struct qc_reason why;
+
+	fresh("compat=1.1,refcount_bits=1");
+	poke64("image", l2_table() + 8 * 20, peek64("image", l2_table()));
+	CHECK(image_try(ctx, "image", QC_OPEN_WRITE, &img, &why) == -EOVERFLOW);
+	CHECK(strstr(why.text, "its refcounts are wrong, and cannot be repaired"));
+	img = image_open(ctx, "image");
+	CHECK(reads_byte(img, 0, M, 1));
+	qc_close(img);
+	context_end(ctx);
+}
+
+int main(void)
+{
+	begin();
+	RUN(a_cluster_in_use_that_is_counted_free);
+	RUN(a_table_that_is_counted_free);
+	RUN(two_entries_on_one_cluster);
+	RUN(an_entry_on_a_table);
+	RUN(an_image_that_is_right_is_left_alone);
+	RUN(counts_that_are_too_high);
+	RUN(off_means_off);
+	RUN(what_cannot_be_counted_is_not_written);
+	return DONE();
+}
