@@ -62,6 +62,7 @@ struct qc_cache {
 	struct set *sets;
 	uint64_t nsets;
 	_Atomic uint64_t dirty; /* slots */
+	_Atomic uint64_t loads, slots; /* so far; with memory */
 	struct qc_mutex lock[LOCKS];	/* set i has lock i % LOCKS */
 	pthread_cond_t loaded[LOCKS];
 };
@@ -123,6 +124,12 @@ void qc_cache_free(struct qc_cache *c)
 	free(c);
 }
 
+void qc_cache_counters(struct qc_cache *c, uint64_t *loads, uint64_t *bytes)
+{
+	*loads = atomic_load(&c->loads);
+	*bytes = atomic_load(&c->slots) * c->slice_bytes;
+}
+
 /* Finds the slice if it is READY; no lock needed. */
 static bool find(struct set *s, uint64_t key, struct qc_view *out)
 {
@@ -165,6 +172,8 @@ static bool give_memory(struct qc_cache *c, struct slot *slot, uint64_t beyond)
 	slot->words = calloc(bytes / 8, sizeof(*slot->words));
 	if (!slot->words)
 		atomic_fetch_sub(&c->budget->used, bytes);
+	else
+		atomic_fetch_add_explicit(&c->slots, 1, memory_order_relaxed);
 	return slot->words;
 }
 
@@ -218,6 +227,7 @@ static qc_err load(struct qc_cache *c, uint64_t key, struct be64 *words)
 	qc_err r;
 
 	atomic_fetch_add_explicit(&c->budget->loads, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->loads, 1, memory_order_relaxed);
 	if (FAIL_POINT("cache.load"))
 		return -EIO;
 	r = qc_file_read(c->file, key, bytes, c->slice_bytes, &got);

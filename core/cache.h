@@ -29,6 +29,9 @@ qc_err qc_cache_new(struct qc_file *f, uint32_t slice_bytes, uint64_t cluster, u
 		    struct qc_budget *budget, struct qc_cache **out);
 void qc_cache_free(struct qc_cache *c);
 
+/* Slices read so far, and the memory that they take now. */
+void qc_cache_counters(struct qc_cache *c, uint64_t *loads, uint64_t *bytes);
+
 struct qc_view {
 	const struct be64 *words;
 	const atomic_uint *seq;

@@ -22,6 +22,10 @@ void qc_gate_init(struct qc_gate *g)
 	for (int i = 0; i < QC_GATE_SHARDS; i++) {
 		atomic_init(&g->shard[i].inside[0], 0);
 		atomic_init(&g->shard[i].inside[1], 0);
+		atomic_init(&g->shard[i].traffic.reads, 0);
+		atomic_init(&g->shard[i].traffic.read_bytes, 0);
+		atomic_init(&g->shard[i].traffic.writes, 0);
+		atomic_init(&g->shard[i].traffic.written_bytes, 0);
 	}
 }
 
@@ -78,6 +82,19 @@ void qc_gate_leave(struct qc_gate *g, struct qc_gate_pass pass)
 	pthread_mutex_lock(&g->lock);
 	pthread_cond_broadcast(&g->left);
 	pthread_mutex_unlock(&g->lock);
+}
+
+void qc_gate_traffic(struct qc_gate *g, struct qc_io_counters *out)
+{
+	*out = (struct qc_io_counters){ 0 };
+	for (int i = 0; i < QC_GATE_SHARDS; i++) {
+		struct qc_traffic *t = &g->shard[i].traffic;
+
+		out->reads += atomic_load_explicit(&t->reads, memory_order_relaxed);
+		out->read_bytes += atomic_load_explicit(&t->read_bytes, memory_order_relaxed);
+		out->writes += atomic_load_explicit(&t->writes, memory_order_relaxed);
+		out->written_bytes += atomic_load_explicit(&t->written_bytes, memory_order_relaxed);
+	}
 }
 
 static void empty_side(struct qc_gate *g)

@@ -17,6 +17,7 @@
 
 #include <stdatomic.h>
 
+#include "base.h"
 #include "lock.h"
 
 enum { QC_GATE_SHARDS = 8 };
@@ -30,6 +31,9 @@ struct qc_gate {
 	pthread_cond_t left, opened;
 	struct qc_gate_shard {
 		_Alignas(64) atomic_uint inside[2];
+		struct qc_traffic {
+			_Atomic uint64_t reads, read_bytes, writes, written_bytes;
+		} traffic; /* of those who came by; costs no line of its own */
 	} shard[QC_GATE_SHARDS];
 };
 
@@ -42,6 +46,26 @@ void qc_gate_destroy(struct qc_gate *g); /* nobody is inside any more */
 
 struct qc_gate_pass qc_gate_enter(struct qc_gate *g);
 void qc_gate_leave(struct qc_gate *g, struct qc_gate_pass pass);
+
+/* Counts a request, by one who is inside; a write of 0 bytes is another change. */
+static inline void qc_gate_count_read(struct qc_gate *g, struct qc_gate_pass pass, uint64_t len)
+{
+	struct qc_traffic *t = &g->shard[pass.shard].traffic;
+
+	atomic_fetch_add_explicit(&t->reads, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&t->read_bytes, len, memory_order_relaxed);
+}
+
+static inline void qc_gate_count_write(struct qc_gate *g, struct qc_gate_pass pass, uint64_t len)
+{
+	struct qc_traffic *t = &g->shard[pass.shard].traffic;
+
+	atomic_fetch_add_explicit(&t->writes, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&t->written_bytes, len, memory_order_relaxed);
+}
+
+/* What was counted since the start. */
+void qc_gate_traffic(struct qc_gate *g, struct qc_io_counters *out);
 
 /* Returns when all who were inside at the call have left.  Never to be called
  * from inside. */

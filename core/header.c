@@ -178,6 +178,8 @@ static qc_err parse_extension(uint32_t magic, const uint8_t *data, uint32_t len,
 		if (len != EXT_LUKS_BYTES)
 			return qc_refuse(why, -EINVAL, "a LUKS extension of %u bytes", len);
 		h->luks = true;
+		h->luks_offset = be64_at(data);
+		h->luks_bytes = be64_at(data + 8);
 		return 0;
 	case EXT_BITMAPS:
 		if (len != EXT_BITMAPS_BYTES)
@@ -219,6 +221,10 @@ static qc_err parse_extensions(const uint8_t *buf, size_t n, size_t at, struct q
 		if (n < at + len) {
 			*need = end;
 			return 0;
+		}
+		if (magic == EXT_FEATURE_NAMES) {
+			h->names_offset = at;
+			h->names_bytes = len;
 		}
 		r = parse_extension(magic, buf + at, len, h, why);
 		if (r)

@@ -29,8 +29,11 @@ struct qc_header {
 	char backing_format[FORMAT_NAME_MAX + 1]; /* "": not declared */
 	char data_file[NAME_MAX_LEN + 1];
 	bool luks; /* has a LUKS header */
+	uint64_t luks_offset, luks_bytes; /* where it is; not checked */
 	uint32_t bitmaps;	 /* how many, or 0 */
 	uint64_t bitmaps_bytes, bitmaps_offset; /* of their directory */
+	uint64_t names_offset; /* of the table of feature names in the file */
+	uint32_t names_bytes;  /* 0: none */
 	char unknown[200]; /* names of incompatible features that we do not know */
 };
 

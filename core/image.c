@@ -66,8 +66,8 @@ static bool is_in_chain(const struct qc_image *img, const struct qc_layer *l)
 static qc_err push(struct qc_image *img, struct qc_place *place, enum qc_expect expect,
 		   struct qc_reason *why)
 {
-	unsigned int flags = img->peeked ? QC_OPEN_PEEK : 0;
-	struct qc_layer *l;
+	unsigned int flags = (img->peeked ? QC_OPEN_PEEK : 0) | (img->partial ? QC_OPEN_PARTIAL : 0);
+	struct qc_layer *l = NULL;
 	qc_err r;
 
 	if (img->depth == CHAIN_MAX)
@@ -75,6 +75,8 @@ static qc_err push(struct qc_image *img, struct qc_place *place, enum qc_expect 
 	r = qc_shelf_take(img->ctx, place, expect, flags, &l, why);
 	if (!r && img->depth && !img->peeked)
 		r = qc_shelf_note_overlay(l, why);
+	if (r && img->partial && l)
+		img->layer[img->depth++] = l;
 	if (r)
 		return r;
 	if (is_in_chain(img, l)) {
@@ -170,6 +172,9 @@ qc_err qc_open(struct qc_context *ctx, const struct qc_source *src, unsigned int
 		return qc_refuse(why, -ENOMEM, "out of memory");
 	img->ctx = ctx;
 	img->peeked = flags & QC_OPEN_PEEK;
+	img->partial = flags & QC_OPEN_PARTIAL;
+	if (img->partial)
+		*out = NULL;
 	if (!img->peeked)
 		qc_context_images(ctx, 1);
 	r = start_place(src, &place, why);
@@ -178,6 +183,12 @@ qc_err qc_open(struct qc_context *ctx, const struct qc_source *src, unsigned int
 	qc_place_drop(&place);
 	if (!r)
 		r = refuse_encrypted(&img->layer[0]->head, why);
+	if (!r && img->partial)
+		r = qc_image_in_use(img, why);
+	if (r && img->partial && img->depth) {
+		*out = img;
+		return r;
+	}
 	if (r) {
 		qc_close(img);
 		return r;

@@ -10,7 +10,7 @@
 
 struct qc_image {
 	struct qc_context *ctx;
-	bool peeked, writable;
+	bool peeked, partial, writable;
 	unsigned int depth;
 	struct qc_layer *layer[CHAIN_MAX]; /* [0] is the image itself */
 
@@ -49,6 +49,10 @@ static inline void qc_walk_begin(struct qc_walk *w, struct qc_image *img, uint64
 	w->depth = img->top;
 	w->end[img->top] = end;
 }
+
+/* -EBUSY if somebody uses a file of the chain, which was peeked at, so that the image
+ * cannot be opened now (info.c). */
+qc_err qc_image_in_use(struct qc_image *img, struct qc_reason *why);
 
 /* The run at w->at, and moves behind it.  w->at < end of the walk. */
 qc_err qc_walk_step(struct qc_walk *w, struct qc_step *out);

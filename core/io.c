@@ -61,6 +61,7 @@ static qc_err fd_facts(struct qc_file *f, struct qc_file_facts *out)
 		.size = (uint64_t)st.st_size,
 		.mtime_ns = nanoseconds(st.st_mtim),
 		.ctime_ns = nanoseconds(st.st_ctim),
+		.allocated = (uint64_t)st.st_blocks * 512,
 	};
 	if (of(f)->block) {
 		off_t end = lseek(of(f)->fd, 0, SEEK_END);

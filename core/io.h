@@ -16,6 +16,7 @@ struct qc_file;
 struct qc_file_facts {
 	uint64_t dev, ino, size;
 	int64_t mtime_ns, ctime_ns;
+	uint64_t allocated; /* bytes that it takes of its file system; tells nothing apart */
 };
 
 struct qc_file_ops {

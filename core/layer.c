@@ -91,6 +91,10 @@ static qc_err open_data_file(struct qc_layer *l, const struct qc_place *place,
 	} else {
 		data.fd = -1;
 		r = lock_and_note(l, l->data, flags, &l->data_facts, why);
+		if (!r && asprintf(&l->data_path, "%s/%s", data.dir, data.name) < 0) {
+			l->data_path = NULL;
+			r = qc_refuse(why, -ENOMEM, "out of memory");
+		}
 	}
 	qc_place_drop(&data);
 	return r;
@@ -160,7 +164,8 @@ qc_err qc_layer_open(struct qc_context *ctx, struct qc_place *place, enum qc_for
 		r = open_qcow(l, place, may_refer, flags, why);
 	else if (!r)
 		l->size = l->facts.size;
-	if (r)
+	l->refused = r;
+	if (r && !(l->file && flags & QC_OPEN_PARTIAL))
 		qc_layer_close(l);
 	else
 		*out = l;
@@ -176,6 +181,7 @@ void qc_layer_close(struct qc_layer *l)
 	qc_file_close(l->file);
 	qc_gate_destroy(&l->gate);
 	qc_mutex_destroy(&l->open_lock);
+	free(l->data_path);
 	free(l->path);
 	free(l);
 }

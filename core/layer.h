@@ -29,6 +29,7 @@ struct qc_layer {
 	/* Set at open, never changed. */
 	struct qc_context *ctx;
 	char *path; /* for messages */
+	char *data_path; /* of an external data file; else NULL */
 	enum qc_format format;
 	struct qc_header head; /* of a raw file: zeros */
 	_Atomic uint64_t size; /* of the disk; changed by a resize only */
@@ -37,6 +38,7 @@ struct qc_layer {
 	struct qc_file_facts facts, data_facts; /* as they were at open */
 	bool settled; /* the files had not been changed just before */
 	bool peeked;  /* its headers only, by one user */
+	bool refused; /* peeked at all the same: `head` is as far as it was read */
 	uint32_t slice_bytes;
 	struct qc_cache *tables; /* NULL: raw, or only peeked at */
 
@@ -58,7 +60,8 @@ struct qc_layer {
 };
 
 /* Opens the file at `place`, whose descriptor is the layer's from now on.
- * may_refer: an external data file may be opened.  flags: enum qc_open_flag. */
+ * may_refer: an external data file may be opened.  flags: enum qc_open_flag; with
+ * QC_OPEN_PARTIAL *out is, on failure, what could be read, or untouched. */
 qc_err qc_layer_open(struct qc_context *ctx, struct qc_place *place, enum qc_format format,
 		     bool may_refer, unsigned int flags, struct qc_layer **out,
 		     struct qc_reason *why);

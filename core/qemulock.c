@@ -211,3 +211,22 @@ qc_err qc_qemulock_write(int read_fd, int write_fd, enum qc_locking how,
 		take_and_test(read_fd, &reading, &ignored);
 	return r;
 }
+
+void qc_qemulock_look(int fd, struct qc_locks *out)
+{
+	*out = (struct qc_locks){ 0 };
+	for (unsigned int p = CONSISTENT_READ; p <= RESIZE; p++) {
+		out->used |= (unsigned int)is_held(fd, USED + (off_t)p) << p;
+		out->denied |= (unsigned int)is_held(fd, DENIED + (off_t)p) << p;
+	}
+}
+
+qc_err qc_qemulock_test(int fd, enum qc_locking how, struct qc_reason *why)
+{
+	if (how != QC_LOCKING_ON)
+		return 0;
+	for (size_t i = 0; i < 5 && reading.test[i]; i++)
+		if (is_held(fd, reading.test[i]))
+			return refuse(fd, reading.hint, why);
+	return 0;
+}

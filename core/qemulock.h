@@ -21,4 +21,10 @@ qc_err qc_qemulock_read(int fd, enum qc_locking how, bool *live, struct qc_reaso
 qc_err qc_qemulock_write(int read_fd, int write_fd, enum qc_locking how,
 			 struct qc_reason *why);
 
+/* What other open files of this one hold and refuse; takes nothing. */
+void qc_qemulock_look(int fd, struct qc_locks *out);
+
+/* -EBUSY if qc_qemulock_read() would fail now; takes nothing. */
+qc_err qc_qemulock_test(int fd, enum qc_locking how, struct qc_reason *why);
+
 #endif

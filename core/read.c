@@ -146,6 +146,7 @@ qc_err qc_read(struct qc_image *img, uint64_t off, void *buf, size_t len)
 		return -EINVAL;
 	pass = qc_gate_enter(&img->layer[0]->gate);
 	r = qc_read_inside(img, off, buf, len);
+	qc_gate_count_read(&img->layer[0]->gate, pass, len);
 	qc_gate_leave(&img->layer[0]->gate, pass);
 	return r;
 }

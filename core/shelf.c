@@ -214,15 +214,17 @@ qc_err qc_shelf_take(struct qc_context *ctx, struct qc_place *place, enum qc_exp
 		if (!peek)
 			finish_opening(ctx, r ? NULL : l, &busy);
 	}
-	if (r)
-		return r;
-	r = qc_layer_check_guessed(l, may_refer, why);
+	if (!r)
+		r = qc_layer_check_guessed(l, may_refer, why);
 	if (!r)
 		r = check_format(l, expect, why);
-	if (r)
+	if (r && l && !(flags & QC_OPEN_PARTIAL)) {
 		qc_shelf_give_back(l, false);
-	else
-		*out = l;
+		l = NULL;
+	}
+	if (r && l)
+		l->refused = true;
+	*out = l;
 	return r;
 }
 
@@ -280,6 +282,31 @@ bool qc_shelf_is_pinned(struct qc_layer *l, uint64_t l1_offset)
 		p = p->next;
 	qc_unlock(&l->ctx->shelf_lock);
 	return p;
+}
+
+static void note_use(struct qc_layer *l, struct qc_layer_use *out)
+{
+	*out = (struct qc_layer_use){ .open = true, .written = l->written, .users = l->users };
+	qc_gate_traffic(&l->gate, &out->io);
+	if (l->tables)
+		qc_cache_counters(l->tables, &out->table_loads, &out->table_bytes);
+}
+
+void qc_shelf_look(const struct qc_layer *l, struct qc_layer_use *out)
+{
+	struct qc_context *ctx = l->ctx;
+	struct qc_layer *i;
+
+	*out = (struct qc_layer_use){ 0 };
+	qc_lock(&ctx->shelf_lock);
+	i = *bucket(ctx, l->facts.dev, l->facts.ino);
+	while (i && (i->facts.dev != l->facts.dev || i->facts.ino != l->facts.ino ||
+		     i->format != l->format ||
+		     (i->head.geom.external && strcmp(i->path, l->path))))
+		i = i->next;
+	if (i)
+		note_use(i, out);
+	qc_unlock(&ctx->shelf_lock);
 }
 
 struct qc_layer *qc_shelf_begin_flush(struct qc_context *ctx, size_t bucket, unsigned int round)

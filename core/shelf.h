@@ -19,7 +19,8 @@ enum qc_expect {
 };
 
 /* The layer of the file at `place`: the one that is open already, if the file
- * has not changed since, else a new one.  Takes place->fd. */
+ * has not changed since, else a new one.  Takes place->fd.  With QC_OPEN_PARTIAL *out
+ * is, on failure, what could be read, or NULL. */
 qc_err qc_shelf_take(struct qc_context *ctx, struct qc_place *place, enum qc_expect expect,
 		     unsigned int flags, struct qc_layer **out, struct qc_reason *why);
 void qc_shelf_give_back(struct qc_layer *l, bool as_overlay);
@@ -43,6 +44,9 @@ void qc_shelf_end_flush(struct qc_layer *l);
 
 /* As qc_writer_open; one at a time. */
 qc_err qc_shelf_make_writable(struct qc_layer *l, struct qc_reason *why);
+
+/* What the layer of the same file, if it is open, is used for.  l was peeked at. */
+void qc_shelf_look(const struct qc_layer *l, struct qc_layer_use *out);
 
 /* An image was opened (+1) or closed (-1): adapts the budget. */
 void qc_context_images(struct qc_context *ctx, int by);

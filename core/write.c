@@ -385,6 +385,7 @@ static qc_err enter(struct qc_image *img, uint64_t off, const void *buf, uint64_
 	pass = qc_gate_enter(&img->layer[0]->gate);
 	if (range_inside(off, len, qc_size(img)))
 		r = fn(img, off, buf, len);
+	qc_gate_count_write(&img->layer[0]->gate, pass, buf ? len : 0);
 	qc_gate_leave(&img->layer[0]->gate, pass);
 	return r;
 }

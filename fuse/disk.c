@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "info.h"
 #include "node.h"
 #include "report.h"
 
@@ -22,6 +23,7 @@ static void log_reason(struct node *n, const struct qc_reason *why)
 	pthread_mutex_lock(&n->facts);
 	news = strcmp(n->said, why->text);
 	memcpy(n->said, why->text, sizeof(n->said));
+	n->no_key = why->cause == QC_CAUSE_KEY;
 	pthread_mutex_unlock(&n->facts);
 	if (news)
 		report(QC_LOG_ERROR, "%s: %s", path ? path : n->file, why->text);
@@ -68,6 +70,7 @@ static bool note_stamp(struct tree *t, struct node *n, const struct qc_image *im
 	n->stamp = now;
 	n->probed = false;
 	n->said[0] = 0;
+	n->no_key = false;
 	pthread_mutex_unlock(&n->facts);
 	return keep;
 }
@@ -270,4 +273,60 @@ int tree_stat(struct tree *t, struct node *n, struct stat *st)
 		r = last_facts(n, st);
 	}
 	return r;
+}
+
+/* ---- facts ----------------------------------------------------------------- */
+
+/* The tables in memory are newer then. */
+static bool is_open(struct qc_image *peeked)
+{
+	struct qc_layer_facts f;
+	bool open = !qc_layer_facts(peeked, 0, &f) && f.use.open;
+
+	qc_layer_facts_free(&f);
+	return open;
+}
+
+/* Who only looks does not try keys: whether one fits is known from the last open. */
+static bool had_no_key(struct node *n, struct qc_reason *why)
+{
+	bool none;
+
+	pthread_mutex_lock(&n->facts);
+	none = n->no_key && !n->opens;
+	if (none)
+		memcpy(why->text, n->said, sizeof(why->text));
+	pthread_mutex_unlock(&n->facts);
+	return none;
+}
+
+char *info_json(struct tree *t, struct node *n, size_t *len)
+{
+	struct info info = { 0 };
+	struct qc_reason why = { 0 }, ignored;
+	char *path = node_path(n), *full = NULL, *text = NULL;
+	int fd, r;
+
+	if (!path || asprintf(&full, "%s/%s", t->src->dir, path) < 0) {
+		free(path);
+		return NULL;
+	}
+	r = fd = open_file(t, n, path, &why);
+	if (fd >= 0) {
+		r = open_fd(t, path, fd, QC_OPEN_PEEK | QC_OPEN_PARTIAL, &info.img, &why);
+		if (!r && is_open(info.img) && open_fd(t, path, fd, 0, &info.live, &ignored))
+			info.live = NULL;
+		close(fd);
+	}
+	info.path = full;
+	info.error = r < 0 || had_no_key(n, &why) ? why.text : NULL;
+	qc_counters(t->ctx, &info.counters);
+	text = info_text(&info, len);
+	if (info.img)
+		qc_close(info.img);
+	if (info.live)
+		qc_close(info.live);
+	free(full);
+	free(path);
+	return text;
 }

@@ -60,6 +60,7 @@ struct node {
 	bool stamped;
 	struct qc_stamp stamp; /* at the last open */
 	char said[sizeof(((struct qc_reason *)0)->text)]; /* the last reason we logged */
+	bool no_key; /* was that reason */
 };
 
 struct tree {

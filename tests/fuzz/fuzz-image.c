@@ -156,6 +156,38 @@ static void use(struct qc_image *img, const uint8_t *data, size_t size)
 		extents(img);
 }
 
+static void must_be_text(const char *text, size_t len)
+{
+	MUST(strlen(text) <= len);
+}
+
+/* Of an image that can be used, and of one that cannot. */
+static void facts(int fd, int dirfd)
+{
+	struct qc_image *img = NULL;
+	struct qc_snapshots snapshots;
+	struct qc_layer_facts f;
+	struct qc_bitmaps bitmaps;
+	struct qc_luks_facts luks;
+
+	open_image(fd, dirfd, QC_OPEN_PEEK | QC_OPEN_PARTIAL, &img);
+	if (!img)
+		return;
+	MUST(qc_depth(img) == 1 && !qc_layer_facts(img, 0, &f));
+	for (size_t i = 0; i < f.nfeatures; i++)
+		must_be_text(f.feature[i].name, sizeof(f.feature[i].name) - 1);
+	if (!f.refused && !qc_snapshots(img, &snapshots))
+		qc_snapshots_free(&snapshots);
+	qc_bitmaps(img, &bitmaps);
+	for (size_t i = 0; i < bitmaps.n; i++)
+		must_be_text(bitmaps.at[i].name, bitmaps.at[i].name_len);
+	qc_bitmaps_free(&bitmaps);
+	if (!qc_luks_facts(img, &luks))
+		must_be_text(luks.mode, sizeof(luks.mode) - 1);
+	qc_layer_facts_free(&f);
+	qc_close(img);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	int fd = file_of(data, size), dirfd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -171,6 +203,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		use(img, data, size);
 		qc_close(img);
 	}
+	facts(fd, dirfd);
 	close(dirfd);
 	close(fd);
 	qc_counters(context(), &count);

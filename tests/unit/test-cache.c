@@ -66,6 +66,7 @@ static void found_again_without_reading(void)
 {
 	struct qc_budget b = budget_of(SLICES);
 	struct qc_cache *c = cache_of(&b);
+	uint64_t loads, used;
 
 	file.reads = 0;
 	for (int turn = 0; turn < 10; turn++)
@@ -73,6 +74,8 @@ static void found_again_without_reading(void)
 			CHECK(!look(c, key_of(i), 7));
 	CHECK(file.reads == 5 && b.loads == 5);
 	CHECK(b.used == 5 * SLICE);
+	qc_cache_counters(c, &loads, &used);
+	CHECK(loads == 5 && used == 5 * SLICE);
 	qc_cache_free(c);
 	CHECK(b.used == 0);
 }

@@ -210,6 +210,35 @@ static void nobody_sees_what_was_given_away(void)
 	qc_gate_destroy(&gate);
 }
 
+/* ---- traffic ------------------------------------------------------------------ */
+
+static void *come_by(void *unused)
+{
+	struct qc_gate_pass pass = qc_gate_enter(&gate);
+
+	(void)unused;
+	qc_gate_count_read(&gate, pass, 100);
+	qc_gate_count_read(&gate, pass, 0);
+	qc_gate_count_write(&gate, pass, 7);
+	qc_gate_leave(&gate, pass);
+	return NULL;
+}
+
+static void requests_of_all_threads_are_counted(void)
+{
+	struct qc_io_counters c;
+
+	qc_gate_init(&gate);
+	qc_gate_traffic(&gate, &c);
+	CHECK(!c.reads && !c.read_bytes && !c.writes && !c.written_bytes);
+	for (int i = 0; i < 2 * QC_GATE_SHARDS; i++)
+		pthread_join(start(come_by, NULL), NULL);
+	qc_gate_traffic(&gate, &c);
+	CHECK(c.reads == 4 * QC_GATE_SHARDS && c.read_bytes == 200 * QC_GATE_SHARDS);
+	CHECK(c.writes == 2 * QC_GATE_SHARDS && c.written_bytes == 14 * QC_GATE_SHARDS);
+	qc_gate_destroy(&gate);
+}
+
 int main(void)
 {
 	RUN(nobody_inside);
@@ -218,5 +247,6 @@ int main(void)
 	RUN(who_counted_itself_late_is_waited_for);
 	RUN(one_thread_may_be_inside_several_times);
 	RUN(nobody_sees_what_was_given_away);
+	RUN(requests_of_all_threads_are_counted);
 	return DONE();
 }

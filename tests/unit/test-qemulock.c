@@ -236,6 +236,32 @@ static void descriptors_that_cannot_be_locked(void)
 	close(fd);
 }
 
+/* ---- looking -------------------------------------------------------------------- */
+
+static void looking_takes_nothing(void)
+{
+	struct qc_locks l;
+
+	open_both();
+	CHECK(!qc_qemulock_test(ours, QC_LOCKING_ON, &why) && we_hold(NULL, 0));
+	hold(theirs, F_RDLCK, 100);
+	hold(theirs, F_RDLCK, 103);
+	hold(theirs, F_RDLCK, 202);
+	qc_qemulock_look(ours, &l);
+	CHECK(l.used == 9 && l.denied == 4);
+	CHECK(qc_qemulock_test(ours, QC_LOCKING_ON, &why) == -EBUSY);
+	CHECK(why.cause == QC_CAUSE_LOCKED && strstr(why.text, "locked"));
+	CHECK(!qc_qemulock_test(ours, QC_LOCKING_SHARE, &why));
+	CHECK(!qc_qemulock_test(ours, QC_LOCKING_OFF, &why));
+	hold(theirs, F_UNLCK, 103);
+	CHECK(!qc_qemulock_test(ours, QC_LOCKING_ON, &why)); /* who only reads */
+	hold(theirs, F_RDLCK, 200);
+	CHECK(qc_qemulock_test(ours, QC_LOCKING_ON, &why) == -EBUSY);
+	qc_qemulock_look(theirs, &l);
+	CHECK(!l.used && !l.denied);
+	close_both();
+}
+
 int main(void)
 {
 	tempdir_enter();
@@ -249,5 +275,6 @@ int main(void)
 	RUN(locks_go_with_the_descriptor);
 	RUN(the_other_program_is_named);
 	RUN(descriptors_that_cannot_be_locked);
+	RUN(looking_takes_nothing);
 	return DONE();
 }
