@@ -3,10 +3,7 @@
 # In the background errors, and the counters, go to syslog.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 requires_root
-if [ -z "${UNSHARED:-}" ]; then # with a /dev of our own, in which we are the log
-	requires unshare --mount true
-	UNSHARED=1 exec unshare --mount --propagation private "$0"
-fi
+own_mounts # with a /dev of our own, in which we are the log
 mkdir dev src
 requires mount -t tmpfs none dev
 mknod -m 666 dev/fuse c 10 229

@@ -84,6 +84,21 @@ as_user() {
 	setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
 }
 
+# own_mounts: begins the test anew with a table of mounts of its own, where it has
+# none yet; so it must be the first of all.  What others have mounted is not in it:
+# their daemons would not end before this test does.
+own_mounts() {
+	[ -z "${UNSHARED:-}" ] || return 0
+	requires unshare --mount true
+	# shellcheck disable=SC2016
+	UNSHARED=1 exec unshare --mount --propagation private sh -c '
+		sed -n "s/^[^ ]* \([^ ]*\) fuse[. ].*/\1/p; s/^.dev.loop[^ ]* \([^ ]*\) .*/\1/p" \
+			/proc/self/mounts | tac | while read -r where; do
+			umount -i -l "$(printf "%b" "$where")"
+		done
+		exec "$@"' sh "$0"
+}
+
 # requires_user_mounts: or the test cannot run here.  It may begin anew, with a
 # /dev/fuse that is for everybody: so it must be the first of all.
 requires_user_mounts() {
@@ -92,8 +107,7 @@ requires_user_mounts() {
 	requires as_user true
 	requires as_user test -x "$TEST_TMP"
 	if ! as_user test -w /dev/fuse && [ -z "${UNSHARED:-}" ]; then
-		requires unshare --mount true
-		UNSHARED=1 exec unshare --mount --propagation private "$0"
+		own_mounts
 	fi
 	if [ -n "${UNSHARED:-}" ]; then
 		mkdir dev

@@ -4,10 +4,7 @@
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 requires_root
 requires test -x /sbin/mount.fuse -o -x /sbin/mount.fuse3
-if [ -z "${UNSHARED:-}" ]; then # so that qcowfs can be installed for this test alone
-	requires unshare --mount true
-	UNSHARED=1 exec unshare --mount --propagation private "$0"
-fi
+own_mounts # so that qcowfs can be installed for this test alone
 requires mount -t tmpfs none /usr/local/bin
 cp "$QCOWFS" /usr/local/bin/qcowfs
 

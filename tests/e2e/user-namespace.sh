@@ -8,10 +8,7 @@ as_user() { "$@"; }
 if [ "$(id -u)" = 0 ]; then
 	as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
 	requires as_user test -x "$TEST_TMP"
-	if [ -z "${UNSHARED:-}" ]; then # with a device for everybody
-		requires unshare --mount true
-		UNSHARED=1 exec unshare --mount --propagation private "$0"
-	fi
+	own_mounts # with a device for everybody
 	mkdir dev
 	requires mount -t tmpfs none dev
 	mknod -m 666 dev/fuse c 10 229

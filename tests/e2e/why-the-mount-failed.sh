@@ -6,10 +6,7 @@ requires_root
 requires which fusermount3
 as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
 requires as_user test -x "$TEST_TMP"
-if [ -z "${UNSHARED:-}" ]; then # with a /dev and an /etc/fuse.conf of its own
-	requires unshare --mount true
-	UNSHARED=1 exec unshare --mount --propagation private "$0"
-fi
+own_mounts # with a /dev and an /etc/fuse.conf of its own
 
 says() { # says REGEX COMMAND...: status 5, and one line
 	local regex=$1 status=0
