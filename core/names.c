@@ -33,13 +33,18 @@ uint64_t qc_names_end(const struct qc_names *m)
 
 /* ---- names ---------------------------------------------------------------- */
 
+static qc_err damage(const struct qc_names *m)
+{
+	return m->tolerant ? 0 : -EIO;
+}
+
 static qc_err mark(struct qc_names *m, uint64_t off, uint64_t len)
 {
 	uint64_t first = max_u64(off >> m->g->cluster_bits, m->first);
 	uint64_t end = min_u64(div_up(off + len, geom_cluster(m->g)), qc_names_end(m));
 
 	if (!range_inside(off, len, m->limit << m->g->cluster_bits))
-		return -EIO;
+		return damage(m);
 	for (uint64_t c = first; c < end; c++)
 		if (m->of[c - m->first] < UINT16_MAX)
 			m->of[c - m->first]++;
@@ -49,10 +54,9 @@ static qc_err mark(struct qc_names *m, uint64_t off, uint64_t len)
 static qc_err mark_entry(struct qc_names *m, const uint8_t *p)
 {
 	struct entry e;
-	qc_err r = entry_decode(m->g, be64_at(p), m->g->entry_bits == 4 ? be64_at(p + 8) : 0, &e);
 
-	if (r)
-		return r;
+	if (entry_decode(m->g, be64_at(p), m->g->entry_bits == 4 ? be64_at(p + 8) : 0, &e))
+		return damage(m);
 	if (e.kind == QC_PACKED) /* its last sector may not be in the file */
 		return mark(m, e.host.v,
 			    range_clamp(e.host.v, e.packed_len, m->n << m->g->cluster_bits));
@@ -79,14 +83,17 @@ qc_err qc_names_each_l2(struct qc_names *m, uint64_t offset, uint64_t entries, q
 	for (uint64_t i = 0; !r && i < entries; i++) {
 		struct hoff table;
 
-		r = l1_decode(m->g, be64_at(l1 + 8 * i), &table);
-		if (r || !table.v)
+		if (l1_decode(m->g, be64_at(l1 + 8 * i), &table)) {
+			r = damage(m);
+			continue;
+		}
+		if (!table.v)
 			continue;
 		m->tables++;
 		if (m->read_one)
 			m->read_one(m);
 		r = qc_file_read(m->w->file, table.v, l2, geom_l2_bytes(m->g), &got);
-		if (!r)
+		if (!r) /* zeros, behind the end of the file */
 			r = fn(m, table.v, l2);
 	}
 	return r;
@@ -116,12 +123,12 @@ static qc_err mark_snapshots(struct qc_names *m)
 	struct qc_snaptable t;
 	qc_err r = read_snapshots(m, &t);
 
-	if (r)
-		return r;
+	if (r == -EIO || r == -EINVAL)
+		return damage(m);
 	for (uint32_t i = 0; !r && i < t.n; i++) {
 		const struct qc_snapshot *s = &t.row[i].s;
 
-		r = is_possible(m, s) ? mark_disk(m, s->place, s->l1_entries) : -EIO;
+		r = is_possible(m, s) ? mark_disk(m, s->place, s->l1_entries) : damage(m);
 	}
 	if (!r && t.n)
 		r = mark(m, m->w->layer->head.snapshots_offset, t.bytes);
@@ -152,10 +159,10 @@ qc_err qc_names_cost(struct qc_names *m, uint64_t *tables)
 	struct qc_snaptable t;
 	qc_err r = read_snapshots(m, &t);
 
+	r = r == -EIO || r == -EINVAL ? damage(m) : r;
 	*tables = m->g->l1_entries;
 	for (uint32_t i = 0; !r && i < t.n; i++)
 		*tables += is_possible(m, &t.row[i].s) ? t.row[i].s.l1_entries : 0;
-	if (!r)
-		qc_snaptable_free(&t);
+	qc_snaptable_free(&t);
 	return r;
 }

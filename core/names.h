@@ -17,6 +17,7 @@ struct qc_names {
 	uint64_t n;	    /* clusters of the file, when it was opened */
 	uint64_t limit;	    /* what may be named ends here: n, or what the caller put behind that */
 	uint64_t first;	    /* of the window */
+	bool tolerant;	    /* what is damaged names nothing, instead of -EIO */
 	uint64_t tables;    /* L2 tables that were read */
 	uint16_t *of;	    /* of each cluster of the window; UINT16_MAX: or more */
 	void (*read_one)(struct qc_names *m); /* an L2 table; may be NULL */
@@ -27,7 +28,7 @@ qc_err qc_names_open(struct qc_names *m, struct qc_writer *w);
 void qc_names_close(struct qc_names *m);
 
 /* Counts the names of the clusters from `first` on, a window of them.  -EIO if a table is
- * damaged. */
+ * damaged, unless it is tolerant. */
 qc_err qc_names_count(struct qc_names *m, uint64_t first);
 
 /* The end of the window, or of the file. */

@@ -79,17 +79,20 @@ static qc_err read_table(struct qc_counts *r, struct qc_reason *why)
 {
 	size_t bytes = r->entries * 8, got;
 	AUTO_FREE uint8_t *raw = malloc(bytes);
-	qc_err e;
+	struct qc_file_facts now;
+	qc_err e = qc_file_facts(r->file, &now);
 
 	r->table = calloc(r->entries, sizeof(*r->table));
 	if (!raw || !r->table)
 		return qc_refuse(why, -ENOMEM, "out of memory");
-	e = qc_file_read(r->file, r->table_offset, raw, bytes, &got);
+	if (!e)
+		e = qc_file_read(r->file, r->table_offset, raw, bytes, &got);
 	if (e)
 		return qc_refuse(why, e, "cannot read the refcount table: %s", strerror(-e));
 	for (uint64_t i = 0; i < r->entries; i++) {
 		r->table[i] = be64_at(raw + 8 * i);
-		if (r->table[i] & (cluster_bytes(r) - 1) || r->table[i] > INT64_MAX)
+		/* One behind the end would come to hold something else. */
+		if (r->table[i] & (cluster_bytes(r) - 1) || (r->table[i] && r->table[i] >= now.size))
 			return qc_refuse(why, -EINVAL,
 					 "refcount table entry %" PRIu64 " is damaged", i);
 	}

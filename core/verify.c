@@ -46,6 +46,7 @@ static qc_err look(struct qc_names *m, bool *lie)
 {
 	qc_err r = 0;
 
+	m->tolerant = true;
 	if (!is_worth_it(m))
 		return 0;
 	for (uint64_t first = 0; !r && !*lie && first < m->n; first += QC_NAMES_WINDOW) {
@@ -55,7 +56,7 @@ static qc_err look(struct qc_names *m, bool *lie)
 			r = compare(m, lie);
 		qc_unlock(&m->w->alloc.lock);
 	}
-	return r == -EIO ? 0 : r;
+	return r;
 }
 
 qc_err qc_verify(struct qc_writer *w, bool *lie)

@@ -15,6 +15,7 @@
 #include "map.h"
 #include "qemulock.h"
 #include "range.h"
+#include "snaptable.h"
 
 /* ---- open ----------------------------------------------------------------- */
 
@@ -33,6 +34,22 @@ static qc_err check_state(const struct qc_layer *l, struct qc_reason *why)
 	    !(l->ctx->data_file && !strcmp(l->ctx->data_file, h->data_file)))
 		return qc_refuse(why, -EROFS, "its data file '%s' is not to be written "
 				 "(data-file=%s allows it)", h->data_file, h->data_file);
+	return 0;
+}
+
+/* Else it might come to mean something when the file grows. */
+static qc_err check_snapshots(const struct qc_layer *l, struct qc_reason *why)
+{
+	const struct qc_header *h = &l->head;
+	struct qc_snaptable t;
+	qc_err r = qc_snaptable_read(l->file, h->snapshots_offset, h->snapshots, h->size, &t);
+
+	if (r == -ENOMEM)
+		return qc_refuse(why, r, "out of memory");
+	if (r)
+		return qc_refuse(why, -EROFS, "its table of snapshots is damaged: qemu-img check "
+				 "-r all may repair it");
+	qc_snaptable_free(&t);
 	return 0;
 }
 
@@ -140,6 +157,8 @@ qc_err qc_writer_open(struct qc_layer *l, struct qc_writer **out, struct qc_reas
 	struct qc_writer *w;
 	qc_err r = check_state(l, why);
 
+	if (!r && l->head.snapshots)
+		r = check_snapshots(l, why);
 	if (r) {
 		why->cause = QC_CAUSE_READONLY;
 		return r;

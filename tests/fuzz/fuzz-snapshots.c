@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fuzz-snapshots.c - the input is a table of snapshots; its first byte says of how many.
+ *
+ * Names lie inside the table; and a table that is written again, without a row or with
+ * one more, is read as that.
+ */
+#include "fuzz.h"
+
+#include "snaptable.h"
+
+enum { ROWS = 64 };
+
+static void must_lie_inside(const struct qc_snaprow *row, const uint8_t *data, size_t size)
+{
+	const uint8_t *id = (const uint8_t *)row->s.id, *name = (const uint8_t *)row->s.name;
+
+	MUST(row->at <= size && row->len <= size - row->at);
+	MUST(id >= data + row->at && name == id + row->s.id_len);
+	MUST(name + row->s.name_len == data + row->at + row->len);
+}
+
+static void must_be_row(const struct qc_snaprow *a, const struct qc_snaprow *b)
+{
+	MUST(a->s.place == b->s.place && a->s.l1_entries == b->s.l1_entries);
+	MUST(a->s.size == b->s.size && a->s.vmstate_bytes == b->s.vmstate_bytes);
+	MUST(a->s.id_len == b->s.id_len && !memcmp(a->s.id, b->s.id, a->s.id_len));
+	MUST(a->s.name_len == b->s.name_len && !memcmp(a->s.name, b->s.name, a->s.name_len));
+}
+
+/* Without the row `skip`, with a new one at the end. */
+static void write_again(const struct qc_snaptable *t, uint32_t skip)
+{
+	const struct qc_snapshot one = { .id = "77", .id_len = 2, .name = "new", .name_len = 3,
+					 .place = 65536, .l1_entries = 1, .size = 1 };
+	struct qc_snapedit edit = { .skip = skip, .add = &one, .name = "other", .name_len = 5,
+				    .renamed = t->n };
+	struct qc_snaprow row[ROWS + 1];
+	size_t bytes, from = 0;
+	uint8_t *raw;
+
+	MUST(!qc_snaptable_write(t, &edit, &raw, &bytes));
+	MUST(bytes % 8 == 0 && !qc_snaptable_parse(raw, bytes, t->n, 5, row));
+	for (uint32_t i = 0; i + 1 < t->n; i++, from++) {
+		from += from == skip;
+		must_be_row(&t->row[from], &row[i]);
+	}
+	MUST(row[t->n - 1].s.name_len == 3 && !memcmp(row[t->n - 1].s.name, "new", 3));
+	free(raw);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct qc_snaprow row[ROWS];
+	struct qc_snaptable t = { .row = row };
+	uint8_t *copy;
+	qc_err r;
+
+	if (!size)
+		return 0;
+	t.n = *data % ROWS;
+	copy = malloc(size); /* so that a read behind it is seen */
+	memcpy(copy, data + 1, size - 1);
+	t.raw = copy;
+	r = qc_snaptable_parse(copy, size - 1, t.n, 5, row);
+	MUST(!r || r == -EAGAIN || r == -EINVAL);
+	for (uint32_t i = 0; !r && i < t.n; i++)
+		must_lie_inside(&row[i], copy, size - 1);
+	if (!r && t.n) {
+		t.bytes = row[t.n - 1].at + row[t.n - 1].len;
+		MUST(qc_snaptable_next_id(&t) > 0);
+		MUST(qc_snaptable_find(&t, &row[t.n - 1].s) < t.n);
+		write_again(&t, (uint32_t)(size % t.n));
+	}
+	free(copy);
+	return 0;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fuzz-write.c - the input is an image file, which is opened and changed at random.
+ *
+ * What was written is read again, what was zeroed is zeros, and a snapshot does not
+ * change.  When it has been closed, whatever of it can be opened can be read.
+ */
+#include "fuzz.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "qcow.h"
+
+enum {
+	STEPS = 24,
+	LEN_MAX = 96 << 10,
+	FILE_MAX = 64 << 20, /* of the image, before somebody stops */
+	SIZE_MAX_USED = 16 << 20, /* offsets are below this, or near the end */
+};
+
+static uint8_t bytes[LEN_MAX], got[LEN_MAX], before[4096], after[4096];
+
+static void plain_log(void *arg, enum qc_level level, const char *msg)
+{
+	(void)arg, (void)level;
+	if (getenv("FUZZ_LOG"))
+		fprintf(stderr, "%s\n", msg);
+	must_be_plain(msg, strlen(msg) + 1);
+}
+
+static struct qc_context *context(void)
+{
+	static const struct qc_config config = {
+		.log = plain_log,
+		.log_max = QC_LOG_TRACE,
+		.refs = QC_REFS_NONE,
+		.locking = QC_LOCKING_OFF,
+		.cache_bytes = 256 << 10,
+	};
+	static struct qc_context *ctx;
+
+	if (!ctx)
+		MUST(!qc_context_new(&config, &ctx));
+	return ctx;
+}
+
+static qc_err open_image(int fd, int dirfd, unsigned int flags, struct qc_image **out)
+{
+	struct qc_source src = { .fd = fd, .dirfd = dirfd, .dir = "/", .name = "image" };
+	struct qc_reason why = { 0 };
+	qc_err r = qc_open(context(), &src, flags, out, &why);
+
+	MUST(r <= 0 && (!r || *why.text));
+	return r;
+}
+
+static bool is_large(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) || st.st_size > FILE_MAX;
+}
+
+struct request {
+	uint64_t off;
+	size_t len;
+};
+
+static struct request pick(struct qc_image *img, uint64_t *random)
+{
+	uint64_t size = qc_size(img), near = min_u64(size, SIZE_MAX_USED);
+	struct request q = { next_random(random) % near, 0 };
+
+	if (next_random(random) % 4 == 0)
+		q.off += size - near;
+	if (next_random(random) % 2)
+		q.off -= q.off % 512;
+	q.len = (size_t)min_u64(size - q.off, 1 + next_random(random) % LEN_MAX);
+	return q;
+}
+
+static void write_some(struct qc_image *img, struct request q, uint64_t *random)
+{
+	memset(bytes, (int)next_random(random), q.len);
+	if (qc_write(img, q.off, bytes, q.len) || qc_read(img, q.off, got, q.len))
+		return;
+	MUST(!memcmp(bytes, got, q.len));
+}
+
+static void zero_some(struct qc_image *img, struct request q, uint64_t *random)
+{
+	qc_err r = next_random(random) % 2 ? qc_zero(img, q.off, q.len) :
+					     qc_discard(img, q.off, q.len);
+
+	if (r || qc_read(img, q.off, got, q.len))
+		return;
+	for (size_t i = 0; i < q.len; i++)
+		MUST(!got[i]);
+}
+
+static void resize_some(struct qc_image *img, uint64_t *random)
+{
+	uint64_t size = next_random(random) % (2 * SIZE_MAX_USED) / 512 * 512;
+
+	if (!qc_resize(img, size))
+		MUST(qc_size(img) == size);
+}
+
+/* The first bytes of the disk are in it, also when others are on the disk. */
+static void snapshot_some(struct qc_image *img, uint64_t *random)
+{
+	size_t n = (size_t)min_u64(qc_size(img), sizeof(before));
+	struct qc_snapshots list;
+	struct qc_reason why;
+	struct qc_image *v;
+
+	if (!n || qc_read(img, 0, before, n) || qc_snapshot_take(img, "taken", 5))
+		return;
+	memset(bytes, (int)next_random(random), n);
+	MUST(!qc_snapshots(img, &list) && list.n);
+	qc_write(img, 0, bytes, n);
+	MUST(!qc_snapshot_open(img, &list.at[list.n - 1], QC_PART_DISK, &v, &why));
+	MUST(!qc_read(v, 0, after, n) && !memcmp(before, after, n));
+	qc_close(v);
+	qc_snapshot_delete(img, &list.at[next_random(random) % list.n]);
+	qc_snapshots_free(&list);
+}
+
+static void change(struct qc_image *img, uint64_t *random)
+{
+	if (!qc_size(img)) {
+		resize_some(img, random);
+		return;
+	}
+	switch (next_random(random) % 12) {
+	case 0: case 1: case 2: case 3: case 4:
+		write_some(img, pick(img, random), random);
+		break;
+	case 5: case 6:
+		zero_some(img, pick(img, random), random);
+		break;
+	case 7: {
+		struct request q = pick(img, random);
+
+		qc_allocate(img, q.off, q.len);
+		break;
+	}
+	case 8:
+		resize_some(img, random);
+		break;
+	case 9: case 10:
+		snapshot_some(img, random);
+		break;
+	default:
+		qc_flush(img);
+	}
+}
+
+static void read_all(struct qc_image *img)
+{
+	uint64_t end = min_u64(qc_size(img), SIZE_MAX_USED);
+
+	for (uint64_t off = 0; off < end; off += LEN_MAX)
+		qc_read(img, off, got, (size_t)min_u64(LEN_MAX, end - off));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	int fd = memfd_create("image", MFD_CLOEXEC);
+	int dirfd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	uint64_t random = feed_seed(data, size);
+	struct qc_counters count;
+	struct qc_image *img;
+
+	MUST(fd >= 0 && dirfd >= 0 && pwrite(fd, data, size, 0) == (ssize_t)size);
+	if (!open_image(fd, dirfd, QC_OPEN_WRITE, &img)) {
+		for (int i = 0; i < STEPS && !is_large(fd); i++)
+			change(img, &random);
+		qc_close(img);
+	}
+	if (!open_image(fd, dirfd, 0, &img)) {
+		read_all(img);
+		qc_close(img);
+	}
+	close(dirfd);
+	close(fd);
+	qc_counters(context(), &count);
+	MUST(!count.layers_open && !count.table_bytes);
+	return 0;
+}
