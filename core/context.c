@@ -46,6 +46,7 @@ qc_err qc_context_new(const struct qc_config *config, struct qc_context **out)
 	ctx->policy.refs = config->refs;
 	ctx->locking = config->locking;
 	ctx->verify = config->verify;
+	ctx->noatime = config->noatime;
 	ctx->unmap = !config->keep_discarded;
 	ctx->data_file = config->data_file ? strdup(config->data_file) : NULL;
 	ctx->cache_bytes = config->cache_bytes ? config->cache_bytes : CACHE_BYTES_DEFAULT;

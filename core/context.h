@@ -26,6 +26,8 @@ struct qc_context {
 	struct qc_policy policy;
 	enum qc_locking locking;
 	enum qc_verifying verify;
+	bool noatime;	 /* files are read without a trace */
+	atomic_bool noatime_failed; /* and that was said */
 	bool unmap;	 /* give the space of discarded clusters back */
 	char *data_file; /* that may be written; NULL */
 	size_t cache_bytes;

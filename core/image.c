@@ -105,6 +105,7 @@ static qc_err follow(struct qc_image *img, struct qc_place *place, bool guessed,
 		r = qc_refer(&img->ctx->policy, "backing file", place, h->backing, &next, why);
 	if (r)
 		return r;
+	qc_spare_atime(img->ctx, next.fd);
 	qc_place_drop(place);
 	*place = next;
 	return 0;
@@ -178,6 +179,8 @@ qc_err qc_open(struct qc_context *ctx, const struct qc_source *src, unsigned int
 	if (!img->peeked)
 		qc_context_images(ctx, 1);
 	r = start_place(src, &place, why);
+	if (!r)
+		qc_spare_atime(ctx, place.fd);
 	if (!r)
 		r = open_chain(img, &place, why);
 	qc_place_drop(&place);

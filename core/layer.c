@@ -85,6 +85,7 @@ static qc_err open_data_file(struct qc_layer *l, const struct qc_place *place,
 	r = qc_refer(&l->ctx->policy, "data file", place, l->head.data_file, &data, why);
 	if (r)
 		return r;
+	qc_spare_atime(l->ctx, data.fd);
 	r = qc_file_of_fd(data.fd, &l->data);
 	if (r) {
 		qc_refuse(why, r, "out of memory");

@@ -80,6 +80,7 @@ struct qc_config {
 	bool keep_discarded; /* what is discarded keeps its place */
 	const char *data_file; /* the data file that may be written; NULL */
 	size_t cache_bytes; /* mapping tables of one image; 0: 32 MiB */
+	bool noatime;	    /* qc_spare_atime() all files that are opened */
 };
 
 struct qc_context;
@@ -123,6 +124,11 @@ struct qc_source {
 /* As openat(2) without O_CREAT, but EXDEV where the path, or a symbolic link in
  * it, leads out of the folder.  O_CLOEXEC is set. */
 int qc_open_beneath(int dirfd, const char *path, int flags);
+
+/* Reading from the descriptor does not change the file's access time from now on, if
+ * the system allows that: it is for the owner of the file.  Else, unless the file
+ * system keeps it anyway, one line in the log says so, for the first such file. */
+void qc_spare_atime(struct qc_context *ctx, int fd);
 
 /* Whether the file begins as QCOW images of any version do. */
 bool qc_is_image(int fd);

@@ -2,6 +2,8 @@
 /*
  * disk.c - what a node's image is: its attributes, and the image itself.
  */
+#include "disk.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,8 +12,9 @@
 #include <unistd.h>
 
 #include "info.h"
-#include "node.h"
 #include "report.h"
+#include "snapnames.h"
+#include "view.h"
 
 /* ---- opening -------------------------------------------------------------- */
 
@@ -21,8 +24,11 @@ static void log_reason(struct node *n, const struct qc_reason *why)
 	bool news;
 
 	pthread_mutex_lock(&n->facts);
-	news = strcmp(n->said, why->text);
-	memcpy(n->said, why->text, sizeof(n->said));
+	news = !n->said || strcmp(n->said, why->text);
+	if (news) {
+		free(n->said);
+		n->said = strdup(why->text);
+	}
 	n->no_key = why->cause == QC_CAUSE_KEY;
 	pthread_mutex_unlock(&n->facts);
 	if (news)
@@ -53,9 +59,7 @@ static int open_fd(struct tree *t, const char *path, int fd, unsigned int flags,
 	return r;
 }
 
-/* Whether the kernel's pages of it, from before, are still good; and notes
- * what the next ones are of. */
-static bool note_stamp(struct tree *t, struct node *n, const struct qc_image *img)
+bool disk_note_open(struct tree *t, struct node *n, const struct qc_image *img)
 {
 	struct qc_stamp now;
 	bool keep;
@@ -69,7 +73,8 @@ static bool note_stamp(struct tree *t, struct node *n, const struct qc_image *im
 	n->stamped = true;
 	n->stamp = now;
 	n->probed = false;
-	n->said[0] = 0;
+	free(n->said);
+	n->said = NULL;
 	n->no_key = false;
 	pthread_mutex_unlock(&n->facts);
 	return keep;
@@ -146,23 +151,39 @@ int tree_open_first(struct tree *t, struct node *n, struct qc_image **out,
 	return open_node(t, n, 0, out, why);
 }
 
-int tree_open(struct tree *t, struct node *n, bool write, struct qc_image **out, bool *keep)
+int disk_open(struct tree *t, struct node *image, unsigned int flags, struct qc_image **out)
 {
 	struct qc_reason why;
+	int r = open_node(t, image, flags, out, &why);
+
+	if (!r)
+		return 0;
+	if (r != -ESTALE)
+		log_reason(image, &why);
+	pthread_mutex_lock(&image->facts);
+	image->probed = false; /* so that its size tells, too */
+	pthread_mutex_unlock(&image->facts);
+	return r;
+}
+
+int disk_refused(struct node *image, int r, const struct qc_reason *why)
+{
+	log_reason(image, why);
+	return public_error(r, why);
+}
+
+int tree_open(struct tree *t, struct node *n, bool write, struct qc_image **out, bool *keep)
+{
 	int r;
 
 	if (n->folder)
 		return -EISDIR;
-	r = open_node(t, n, write ? QC_OPEN_WRITE : 0, out, &why);
-	if (!r) {
-		*keep = note_stamp(t, n, *out);
-		return 0;
-	}
-	if (r != -ESTALE)
-		log_reason(n, &why);
-	pthread_mutex_lock(&n->facts);
-	n->probed = false; /* so that its size tells, too */
-	pthread_mutex_unlock(&n->facts);
+	if (n->view)
+		r = write ? -EROFS : view_open(t, n, out);
+	else
+		r = disk_open(t, n, write ? QC_OPEN_WRITE : 0, out);
+	if (!r)
+		*keep = disk_note_open(t, n, *out);
 	return r;
 }
 
@@ -217,8 +238,7 @@ static void image_facts(struct tree *t, struct node *n, const char *path, struct
 	st->st_nlink = 1;
 }
 
-/* Of a file that is gone, or has been replaced, but is open: as it was. */
-static int last_facts(struct node *n, struct stat *st)
+int disk_last(struct node *n, struct stat *st)
 {
 	int r;
 
@@ -244,7 +264,16 @@ static int stat_file(struct tree *t, struct node *n, const char *path, struct st
 	return r;
 }
 
-static void adorn(const struct tree *t, const struct node *n, struct stat *st)
+int disk_stat(struct tree *t, struct node *image, struct stat *st)
+{
+	char *path = node_path(image);
+	int r = path ? stat_file(t, image, path, st) : -ENOMEM;
+
+	free(path);
+	return r;
+}
+
+void disk_adorn(const struct tree *t, struct node *n, struct stat *st)
 {
 	st->st_ino = n->ino;
 	st->st_mode &= ~t->look.mask;
@@ -252,26 +281,30 @@ static void adorn(const struct tree *t, const struct node *n, struct stat *st)
 		st->st_uid = t->look.uid;
 	if (t->look.set_gid)
 		st->st_gid = t->look.gid;
+	pthread_mutex_lock(&n->facts);
+	n->last = *st;
+	pthread_mutex_unlock(&n->facts);
 }
 
 int tree_stat(struct tree *t, struct node *n, struct stat *st)
 {
-	char *path = node_path(n);
-	int r = path ? stat_file(t, n, path, st) : -ENOMEM;
+	char *path;
+	int r;
+
+	if (n->view)
+		return view_stat(t, n, st);
+	path = node_path(n);
+	r = path ? stat_file(t, n, path, st) : -ENOMEM;
 
 	if (!r && n->folder)
 		st->st_mode = S_IFDIR | (st->st_mode & 0777 & (t->look.ro ? ~0222u : ~0u));
 	else if (!r)
 		image_facts(t, n, path, st);
 	free(path);
-	if (!r) {
-		adorn(t, n, st);
-		pthread_mutex_lock(&n->facts);
-		n->last = *st;
-		pthread_mutex_unlock(&n->facts);
-	} else if (!n->folder && r != -ENOMEM) {
-		r = last_facts(n, st);
-	}
+	if (!r)
+		disk_adorn(t, n, st);
+	else if (!n->folder && r != -ENOMEM)
+		r = disk_last(n, st);
 	return r;
 }
 
@@ -293,9 +326,9 @@ static bool had_no_key(struct node *n, struct qc_reason *why)
 	bool none;
 
 	pthread_mutex_lock(&n->facts);
-	none = n->no_key && !n->opens;
+	none = n->no_key && n->said && !n->opens;
 	if (none)
-		memcpy(why->text, n->said, sizeof(why->text));
+		snprintf(why->text, sizeof(why->text), "%s", n->said);
 	pthread_mutex_unlock(&n->facts);
 	return none;
 }
@@ -319,6 +352,7 @@ char *info_json(struct tree *t, struct node *n, size_t *len)
 		close(fd);
 	}
 	info.path = full;
+	info.shown = t->look.snapshots ? snapshot_names : NULL;
 	info.error = r < 0 || had_no_key(n, &why) ? why.text : NULL;
 	qc_counters(t->ctx, &info.counters);
 	text = info_text(&info, len);

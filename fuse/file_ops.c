@@ -9,37 +9,55 @@
 #include <unistd.h>
 
 #include "handle.h"
+#include "text.h"
 
 enum { SEEK_CALLS = 1 << 9 }; /* less than a second */
 
+/* A text is read through its handle only: the kernel may know another size. */
+static int open_text(struct server *s, struct handle *h, struct fuse_file_info *fi)
+{
+	fi->direct_io = true;
+	return h->writable ? -EROFS : tree_open_text(s->tree, h->node, &h->text);
+}
+
+static int open_image(struct server *s, struct handle *h, fuse_ino_t ino,
+		      struct fuse_file_info *fi)
+{
+	bool keep = false;
+	int r = tree_open(s->tree, h->node, h->writable, &h->img, &keep);
+
+	if (r)
+		return r;
+	/* The size may be another one, too.  (This is about attributes only, else it
+	 * could not be said from here.) */
+	if (!keep)
+		fuse_lowlevel_notify_inval_inode(s->session, ino, -1, 0);
+	h->generation = node_generation(h->node);
+	fi->keep_cache = keep;
+	fi->direct_io = s->direct_io || (!s->ro && node_follows_writes(h->node));
+	return 0;
+}
+
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	bool keep = false, write = (fi->flags & O_ACCMODE) != O_RDONLY;
 	struct server *s = server_of(req);
-	struct handle *h;
-	int r;
+	struct handle *h = calloc(1, sizeof(*h));
+	int r = -ENOMEM;
 
-	if (write && s->ro) {
-		reply_err(req, -EROFS);
-		return;
+	if (h) {
+		h->node = node_of(req, ino);
+		h->writable = (fi->flags & O_ACCMODE) != O_RDONLY;
+		r = h->writable && s->ro    ? -EROFS :
+		    node_is_text(h->node) ? open_text(s, h, fi) :
+					      open_image(s, h, ino, fi);
 	}
-	h = calloc(1, sizeof(*h));
-	r = h ? tree_open(s->tree, node_of(req, ino), write, &h->img, &keep) : -ENOMEM;
 	if (r) {
 		free(h);
 		reply_err(req, r);
 		return;
 	}
-	/* The size may be another one, too.  (This is about attributes only, else it
-	 * could not be said from here.) */
-	if (!keep)
-		fuse_lowlevel_notify_inval_inode(s->session, ino, -1, 0);
-	h->node = node_of(req, ino);
-	h->generation = node_generation(h->node);
-	h->writable = write;
+	node_hold(h->node);
 	handle_add(s, h, fi);
-	fi->keep_cache = keep;
-	fi->direct_io = s->direct_io;
 	fuse_reply_open(req, fi);
 }
 
@@ -88,6 +106,13 @@ static void count_read(struct server *s, size_t bytes)
 	atomic_fetch_add_explicit(&c->bytes, bytes, memory_order_relaxed);
 }
 
+static size_t range_in_text(const struct text *x, off_t off, size_t len)
+{
+	size_t room = (uint64_t)off < x->len ? x->len - (size_t)off : 0;
+
+	return len < room ? len : room;
+}
+
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
 		    struct fuse_file_info *fi)
 {
@@ -98,6 +123,11 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
 	(void)ino;
 	if (!buf || len > MAX_IO) {
 		reply_err(req, buf ? -EINVAL : -ENOMEM);
+		return;
+	}
+	if (h->text) {
+		len = range_in_text(h->text, off, len);
+		fuse_reply_buf(req, len ? h->text->bytes + off : NULL, len);
 		return;
 	}
 	if (h->generation != node_generation(h->node)) {
@@ -140,6 +170,12 @@ static int seek(const struct handle *h, uint64_t off, bool data, uint64_t *found
 	return 0;
 }
 
+static int seek_text(const struct text *x, off_t off, int whence, uint64_t *found)
+{
+	*found = whence == SEEK_DATA ? (uint64_t)off : x->len;
+	return 0;
+}
+
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 		     struct fuse_file_info *fi)
 {
@@ -148,10 +184,11 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 	int r = -EINVAL;
 
 	(void)ino;
-	if (off < 0 || (uint64_t)off >= qc_size(h->img))
+	if (off < 0 || (uint64_t)off >= (h->text ? h->text->len : qc_size(h->img)))
 		r = -ENXIO;
 	else if (whence == SEEK_DATA || whence == SEEK_HOLE)
-		r = seek(h, (uint64_t)off, whence == SEEK_DATA, &found);
+		r = h->text ? seek_text(h->text, off, whence, &found) :
+			    seek(h, (uint64_t)off, whence == SEEK_DATA, &found);
 	if (r)
 		reply_err(req, r);
 	else
@@ -248,8 +285,10 @@ int resize(fuse_req_t req, fuse_ino_t ino, off_t size, struct fuse_file_info *fi
 
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
+	struct qc_image *img = handle_of(fi)->img;
+
 	(void)ino, (void)datasync;
-	reply_err(req, qc_flush(handle_of(fi)->img));
+	reply_err(req, img ? qc_flush(img) : 0);
 }
 
 /* At each close(2), and before it returns: the release comes later, and after an
@@ -260,5 +299,5 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 	(void)ino;
 	h->closed = true;
-	reply_err(req, qc_settle(h->img));
+	reply_err(req, h->img ? qc_settle(h->img) : 0);
 }

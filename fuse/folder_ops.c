@@ -40,7 +40,7 @@ static struct node *entry_at(const struct listing *l, struct node *folder, size_
 		*name = at ? ".." : ".";
 		return at ? node_parent(folder) : folder;
 	}
-	*name = node_name(l->node[at - 2]);
+	*name = l->name ? l->name[at - 2] : node_name(l->node[at - 2]);
 	return l->node[at - 2];
 }
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "text.h"
+
 static void note_close(struct server *s)
 {
 	struct timespec t;
@@ -35,8 +37,11 @@ void handle_close(struct server *s, struct handle *h)
 	pthread_mutex_unlock(&s->handles_lock);
 	if (h->listing)
 		tree_list_free(s->tree, h->listing);
-	else
+	if (h->img)
 		tree_close(h->node, h->img);
+	text_drop(h->text);
+	if (h->node)
+		tree_forget(s->tree, h->node, 1);
 	free(h->listing);
 	free(h);
 	note_close(s);

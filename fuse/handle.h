@@ -3,7 +3,7 @@
  * handle.h - what is open, and what all callbacks need.
  *
  * A node's number, for the kernel, is its address; a file's handle is its open
- * image.  So a read goes from the request straight to the core: it finds no
+ * image, and refers to its node.  So a read goes from the request straight to the core: it finds no
  * name, and takes no lock.
  */
 #ifndef HANDLE_H
@@ -14,6 +14,7 @@
 struct handle {
 	struct node *node;
 	struct qc_image *img; /* of a file */
+	struct text *text;    /* instead of an image */
 	bool writable;
 	atomic_bool closed; /* one descriptor of it, perhaps the last */
 	unsigned int generation; /* of the node, when it was opened */
@@ -63,6 +64,12 @@ void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		    struct fuse_file_info *fi);
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
+/* snapshot_ops.c */
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+	       const char *newname, unsigned int flags);
 
 /* file_ops.c */
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

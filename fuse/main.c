@@ -72,6 +72,14 @@ static enum exitcode check_operands(struct daemon *d)
 		       o->mountpoint, o->source);
 		return EXIT_USAGE;
 	}
+	if (!d->in_folder && (o->snapshots || o->chain || o->info)) {
+		report(QC_LOG_ERROR, "mountpoint %s: a file has no room for %s: give a folder",
+		       o->mountpoint, o->forensic  ? "forensic" :
+				      o->snapshots ? "snapshots" :
+				      o->chain	   ? "chain" :
+						     "info");
+		return EXIT_USAGE;
+	}
 	if (!d->in_folder && !S_ISREG(mnt.st_mode)) {
 		report(QC_LOG_ERROR, "mountpoint %s: neither a folder nor a regular file",
 		       o->mountpoint);
@@ -116,6 +124,7 @@ static enum exitcode open_source(struct daemon *d)
 		.cache_bytes = o->cache_bytes,
 		.keep_discarded = o->keep_discarded,
 		.data_file = o->data_file,
+		.noatime = o->forensic,
 	};
 	struct tree_look look = {
 		.set_uid = o->set_uid,
@@ -124,12 +133,17 @@ static enum exitcode open_source(struct daemon *d)
 		.gid = o->gid,
 		.mask = o->umask,
 		.ro = o->ro,
+		.snapshots = o->snapshots,
+		.chain = o->chain,
+		.info = o->info,
 		.changing = o->locking == QC_LOCKING_SHARE,
 	};
 	int r = source_open(&d->source, o->source, d->mountpoint, o->refs == QC_REFS_ANY);
 
 	if (!r)
 		r = qc_context_new(&config, &d->ctx);
+	if (!r && o->forensic)
+		d->source.traceless = d->ctx;
 	if (!r)
 		r = tree_new(d->ctx, &d->source, &look, d->in_folder, &d->server.tree);
 	if (!r)

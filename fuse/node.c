@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "names.h"
 #include "report.h"
+#include "view.h"
 
 /* ---- nodes ---------------------------------------------------------------- */
 
@@ -63,6 +65,12 @@ void node_free(void *p)
 {
 	struct node *n = p;
 
+	if (n->view)
+		view_free(n);
+	for (int i = 0; i < IMAGE_VIEWS; i++)
+		if (n->view_of[i])
+			node_free(n->view_of[i]);
+	tdestroy(n->views, keep_node); /* their images have them */
 	tdestroy(n->by_file, keep_node); /* the same nodes */
 	tdestroy(n->by_shown, node_free);
 	while (n->replaced) {
@@ -75,6 +83,7 @@ void node_free(void *p)
 	pthread_mutex_destroy(&n->facts);
 	free(n->file);
 	free(n->shown);
+	free(n->said);
 	free(n);
 }
 
@@ -100,6 +109,14 @@ struct node *node_find_file(struct node *folder, const char *name)
 {
 	struct node key = { .file = (char *)name };
 	void *p = tfind(&key, &folder->by_file, by_file);
+
+	return p ? *(struct node **)p : NULL;
+}
+
+struct node *node_find_view(struct node *folder, const char *name)
+{
+	struct node key = { .shown = (char *)name };
+	void *p = tfind(&key, &folder->views, by_shown);
 
 	return p ? *(struct node **)p : NULL;
 }
@@ -176,6 +193,34 @@ static char *free_name(struct node *folder, const char *file)
 	return name;
 }
 
+char *node_free_name(struct node *folder, const char *shown, const char *ending)
+{
+	int stem = (int)strlen(shown) - (int)strlen(".raw");
+	char *name, *longer;
+
+	if (asprintf(&name, "%.*s%s", stem, shown, ending) < 0)
+		return NULL;
+	while (node_find_shown(folder, name) || node_find_view(folder, name)) {
+		if (asprintf(&longer, "%s%s", name, ending) < 0)
+			longer = NULL;
+		free(name);
+		name = longer;
+		if (!name)
+			break;
+	}
+	return name;
+}
+
+int node_index_view(struct node *folder, struct node *view)
+{
+	struct node **place = tsearch(view, &folder->views, by_shown);
+
+	if (!place)
+		return -ENOMEM;
+	*place = view;
+	return 0;
+}
+
 struct node *node_find_former(struct node *folder, const char *file)
 {
 	char *names[] = { name_short(file), name_long(file) };
@@ -198,7 +243,7 @@ int node_add(struct tree *t, struct node *folder, const char *file, bool is_fold
 	char *shown = is_folder ? strdup(file) : free_name(folder, file);
 	struct node *n, **place;
 
-	if (is_folder && node_find_shown(folder, file)) {
+	if (is_folder && (node_find_shown(folder, file) || node_find_view(folder, file))) {
 		free(shown);
 		report(QC_LOG_WARN, "folder %s is not shown: an image has its name", file);
 		return 0;
@@ -220,7 +265,7 @@ int node_add(struct tree *t, struct node *folder, const char *file, bool is_fold
 		return -ENOMEM;
 	}
 	*place = n; /* a folder in place of an image, or the reverse, perhaps */
-	return 0;
+	return is_folder ? 0 : views_add(t, n);
 }
 
 void node_drop_if_unused(struct node *n)
@@ -244,6 +289,10 @@ int node_replace(struct tree *t, struct node *old, const struct identity *checke
 
 	if (!n)
 		return -ENOMEM;
+	if (views_inherit(t, n, old)) {
+		node_free(n);
+		return -ENOMEM;
+	}
 	n->seen = folder->scans;
 	n->checked = *checked;
 	p = tfind(old, &folder->by_shown, by_shown);

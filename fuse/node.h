@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * node.h - one name in the mount: a folder, or an image.
+ * node.h - one name in the mount: a folder, an image, or a view of one (view.h).
  *
  * A folder's children change only under its lock, which is also held while it
  * is scanned.  A child is found by the name it is shown under, and by that of
@@ -26,10 +26,15 @@ struct identity {
 	struct timespec mtime, ctime;
 };
 
+enum { IMAGE_VIEWS = 3 };
+
+struct view;
+
 struct node {
 	uint64_t ino;
 	bool folder;
 	struct node *parent;
+	struct view *view; /* view.h; NULL: it is something in SOURCE */
 	char *file;  /* name in SOURCE */
 	char *shown; /* name in the mount */
 	_Atomic uint64_t references;
@@ -44,10 +49,12 @@ struct node {
 	/* Of a folder. */
 	pthread_mutex_t lock;
 	void *by_shown, *by_file; /* lock; trees of tsearch(3) */
+	void *views;		  /* lock; of its images, by the name shown */
 	unsigned int scans;	  /* lock */
 	struct node *replaced;	  /* lock; children that lost their place */
 
 	/* Of an image. */
+	struct node *view_of[IMAGE_VIEWS]; /* those beside it; set when it is made */
 	pthread_mutex_t facts; /* for all below */
 	bool probed;
 	struct identity probed_at;
@@ -59,7 +66,7 @@ struct node {
 	struct stat last; /* what was last said of it */
 	bool stamped;
 	struct qc_stamp stamp; /* at the last open */
-	char said[sizeof(((struct qc_reason *)0)->text)]; /* the last reason we logged */
+	char *said; /* the last reason we logged; NULL: none */
 	bool no_key; /* was that reason */
 };
 
@@ -70,6 +77,7 @@ struct tree {
 	struct node *root;
 	struct node *only; /* the image, where SOURCE is one */
 	_Atomic uint64_t last_ino;
+	uint64_t seed; /* of numbers that are made otherwise */
 };
 
 struct identity identity_of(const struct stat *st);
@@ -82,6 +90,7 @@ struct node *node_new(struct tree *t, struct node *parent, const char *file, cha
 void node_free(void *n); /* and all below it */
 
 struct node *node_find_shown(struct node *folder, const char *name);
+struct node *node_find_view(struct node *folder, const char *name);
 struct node *node_find_file(struct node *folder, const char *name);
 
 /* The path in SOURCE, to be freed; "" for the root of a folder. */
@@ -90,6 +99,14 @@ char *node_path(const struct node *n);
 /* A new child, under a name that nobody in the folder has had.  -ENOMEM. */
 int node_add(struct tree *t, struct node *folder, const char *file, bool is_folder,
 	     const struct identity *checked);
+
+/* The name of an image less .raw, and an ending, as often as it takes; for a view,
+ * to be freed.  NULL: no memory. */
+char *node_free_name(struct node *folder, const char *shown, const char *ending);
+
+/* The view is found by its name, and none that was before.  -ENOMEM, but not if it
+ * takes the place of one. */
+int node_index_view(struct node *folder, struct node *view);
 
 /* The image that a file of this name was before a folder took its place. */
 struct node *node_find_former(struct node *folder, const char *file);

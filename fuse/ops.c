@@ -3,7 +3,8 @@
  * ops.c - the callbacks of libfuse's low-level interface: names, attributes,
  * and what is refused.
  *
- * Files come and go with those of SOURCE; they are not made or named here.
+ * Files come and go with those of SOURCE; only snapshots are made or named here
+ * (snapshot_ops.c).
  */
 #include "ops.h"
 
@@ -32,11 +33,17 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
 
 /* ---- names and attributes ------------------------------------------------- */
 
+/* A text's size is that of the moment. */
+static double attr_timeout(const struct node *n)
+{
+	return node_is_text(n) ? 0 : TIMEOUT;
+}
+
 int entry_of(fuse_req_t req, struct node *n, struct fuse_entry_param *e)
 {
 	*e = (struct fuse_entry_param){
 		.ino = ino_of(req, n),
-		.attr_timeout = TIMEOUT,
+		.attr_timeout = attr_timeout(n),
 		.entry_timeout = TIMEOUT,
 	};
 	return tree_stat(server_of(req)->tree, n, &e->attr);
@@ -81,14 +88,15 @@ static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct node *n = node_of(req, ino);
 	struct stat st;
-	int r = tree_stat(server_of(req)->tree, node_of(req, ino), &st);
+	int r = tree_stat(server_of(req)->tree, n, &st);
 
 	(void)fi;
 	if (r)
 		reply_err(req, r);
 	else
-		fuse_reply_attr(req, &st, TIMEOUT);
+		fuse_reply_attr(req, &st, attr_timeout(n));
 }
 
 /* Times may be set, to no effect. */
@@ -131,13 +139,7 @@ static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 	reply_err(req, -EROFS);
 }
 
-static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
-{
-	(void)parent, (void)name, (void)mode;
-	reply_err(req, -EROFS);
-}
-
-static void op_remove(fuse_req_t req, fuse_ino_t parent, const char *name)
+static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	(void)parent, (void)name;
 	reply_err(req, -EROFS);
@@ -147,13 +149,6 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
 		       const char *name)
 {
 	(void)target, (void)parent, (void)name;
-	reply_err(req, -EROFS);
-}
-
-static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
-		      fuse_ino_t newparent, const char *newname, unsigned int flags)
-{
-	(void)parent, (void)name, (void)newparent, (void)newname, (void)flags;
 	reply_err(req, -EROFS);
 }
 
@@ -193,8 +188,8 @@ const struct fuse_lowlevel_ops server_ops = {
 	.flush = op_flush,
 	.mknod = op_mknod,
 	.mkdir = op_mkdir,
-	.unlink = op_remove,
-	.rmdir = op_remove,
+	.unlink = op_unlink,
+	.rmdir = op_rmdir,
 	.symlink = op_symlink,
 	.rename = op_rename,
 	.link = op_link,

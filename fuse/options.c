@@ -140,6 +140,16 @@ static int letter(struct options *o, int c)
 	}
 }
 
+static int no_trace(struct options *o)
+{
+	if (o->rw) {
+		report(QC_LOG_ERROR, "rw: not together with forensic");
+		return -EINVAL;
+	}
+	o->ro = true;
+	return 0;
+}
+
 enum exitcode options_parse(struct options *o, int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -156,6 +166,8 @@ enum exitcode options_parse(struct options *o, int argc, char **argv)
 		else
 			r = letter(o, c);
 	}
+	if (!r && o->forensic)
+		r = no_trace(o);
 	if (!r && o->action == ACTION_MOUNT)
 		r = operands(o, argc - optind, argv + optind);
 	return r ? EXIT_USAGE : EXIT_OK;

@@ -23,6 +23,8 @@ struct options {
 	bool foreground, debug, single_thread;
 	unsigned int verbose;
 	bool ro, rw, direct_io;
+	bool snapshots, chain, info;
+	bool forensic; /* and so all of these, and ro */
 	bool allow_other, default_permissions;
 	enum qc_refs refs;
 	enum qc_locking locking;

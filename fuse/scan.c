@@ -115,6 +115,9 @@ static int scan_entry(struct scan *s, const struct dirent *e, dev_t dev)
 		return 0;
 	if (S_ISDIR(st.st_mode))
 		return scan_folder(s, e->d_name, &st);
+	/* To follow a link changes its access time. */
+	if (S_ISLNK(st.st_mode) && src->traceless)
+		return 0;
 	/* A link to a file, unless it leads out; links to folders could go round
 	 * in circles. */
 	if (S_ISLNK(st.st_mode) && fstatat(s->dirfd, e->d_name, &st, 0))

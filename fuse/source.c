@@ -72,6 +72,14 @@ void source_close(struct source *s)
 	*s = (struct source){ .dirfd = -1, .pinned = -1 };
 }
 
+/* It is reading that changes the time, not opening. */
+static int spare_atime(const struct source *s, int fd, int flags)
+{
+	if (s->traceless && fd >= 0 && !(flags & O_PATH))
+		qc_spare_atime(s->traceless, fd);
+	return fd;
+}
+
 static int reopen(int fd, int flags)
 {
 	char self[40];
@@ -114,7 +122,7 @@ int source_open_path(const struct source *s, const char *path, int flags)
 		fd = qc_open_beneath(s->dirfd, path, flags);
 	if (fd < 0 && errno == EXDEV && !(flags & O_NOFOLLOW))
 		fd = open_resolved(s, path, flags);
-	return fd < 0 ? -errno : fd;
+	return spare_atime(s, fd < 0 ? -errno : fd, flags);
 }
 
 static bool can_be_image(const struct source *s, mode_t mode)
@@ -136,7 +144,7 @@ int source_open_image(const struct source *s, const char *path)
 	if (fd == -1)
 		fd = -errno;
 	close(at);
-	return fd;
+	return spare_atime(s, fd, O_RDONLY);
 }
 
 bool source_is_readonly(const struct source *s)

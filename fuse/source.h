@@ -20,6 +20,7 @@ struct source {
 	char *only; /* the image, where SOURCE is one; else NULL */
 	int pinned; /* an O_PATH descriptor of it, if the mount covers it; else -1 */
 	bool follow; /* links out of the folder, too */
+	struct qc_context *traceless; /* access times are not to change; else NULL */
 	dev_t covered_dev; /* the mountpoint, before it was one */
 	ino_t covered_ino;
 };

@@ -42,6 +42,13 @@ static int set_rw(struct options *o, const char *value)
 	return 0;
 }
 
+static int set_forensic(struct options *o, const char *value)
+{
+	(void)value;
+	o->forensic = o->snapshots = o->chain = o->info = true;
+	return 0;
+}
+
 static int set_backing(struct options *o, const char *value)
 {
 	static const char *const words[] = { "samedir", "any", "none" };
@@ -209,6 +216,14 @@ static int set_subtype(struct options *o, const char *value)
 static const struct option_spec specs[] = {
 	{ "ro", NULL, "open every file for reading only", set_ro, false, 0 },
 	{ "rw", NULL, "open files for writing where that is asked for (the default)", set_rw, false, 0 },
+	{ "snapshots", NULL, "show NAME.snapshots, with the snapshots of each image", NULL, false,
+	  offsetof(struct options, snapshots) },
+	{ "chain", NULL, "show NAME.chain, with each image as seen from its backing files", NULL,
+	  false, offsetof(struct options, chain) },
+	{ "info", NULL, "show NAME.json, which says what each image is", NULL, false,
+	  offsetof(struct options, info) },
+	{ "forensic", NULL, "ro,snapshots,chain,info, and leave no trace in the source", set_forensic,
+	  false, 0 },
 	{ "backing", "samedir|any|none",
 	  "which backing and data files an image may name (samedir)", set_backing, false, 0 },
 	{ "backing-map", "OLD:NEW", "look for backing files below NEW instead of OLD", add_remap,

@@ -7,10 +7,11 @@
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
-#include "node.h"
 #include "scan.h"
+#include "view.h"
 
 /* ---- lookup and listing --------------------------------------------------- */
 
@@ -35,6 +36,28 @@ static bool still_there(struct tree *t, const struct node *n)
 	return same;
 }
 
+static struct node *find(struct node *folder, const char *name)
+{
+	struct node *n = node_find_shown(folder, name);
+
+	return n ? n : node_find_view(folder, name);
+}
+
+/* What in SOURCE the node stands for. */
+static struct node *origin(struct node *n)
+{
+	return n->view ? n->view->image : n;
+}
+
+/* Under the parent's lock. */
+static void hold(struct node *n)
+{
+	if (n->view)
+		view_hold(n);
+	else
+		node_hold(n);
+}
+
 int tree_lookup(struct tree *t, struct node *folder, const char *name, struct node **out)
 {
 	struct node *n;
@@ -42,32 +65,52 @@ int tree_lookup(struct tree *t, struct node *folder, const char *name, struct no
 
 	if (!folder->folder)
 		return -ENOTDIR;
+	if (folder->view)
+		return view_lookup(t, folder, name, out);
 	pthread_mutex_lock(&folder->lock);
-	n = node_find_shown(folder, name);
-	if (!t->src->only && (!n || n->gone || !still_there(t, n))) {
+	n = find(folder, name);
+	if (!t->src->only && (!n || origin(n)->gone || !still_there(t, origin(n)))) {
 		r = tree_scan(t, folder);
-		n = node_find_shown(folder, name);
+		n = find(folder, name);
 	}
-	if (!r && (!n || n->gone))
+	if (!r && (!n || origin(n)->gone))
 		r = -ENOENT;
 	if (!r) {
-		node_hold(n);
+		hold(n);
 		*out = n;
 	}
 	pthread_mutex_unlock(&folder->lock);
 	return r;
 }
 
+/* Unless they are the last. */
+static bool give_up(struct node *n, uint64_t references)
+{
+	uint64_t have = n->references;
+
+	while (have > references)
+		if (atomic_compare_exchange_weak(&n->references, &have, have - references))
+			return true;
+	return false;
+}
+
 void tree_forget(struct tree *t, struct node *n, uint64_t references)
 {
-	struct node *folder = n->parent;
+	struct node *folder = n->parent, *above = n->view ? n->view->above : NULL;
 
-	(void)t;
+	if (give_up(n, references))
+		return;
 	pthread_mutex_lock(&folder->lock);
 	assert(n->references >= references);
-	n->references -= references;
-	node_drop_if_unused(n);
+	if (atomic_fetch_sub(&n->references, references) > references)
+		above = NULL;
+	else if (n->view)
+		view_unused(n);
+	else
+		node_drop_if_unused(n);
 	pthread_mutex_unlock(&folder->lock);
+	if (above)
+		tree_forget(t, above, 1);
 }
 
 static void count_child(const void *p, VISIT which, void *list)
@@ -82,9 +125,9 @@ static void list_child(const void *p, VISIT which, void *list)
 	struct node *n = *(struct node *const *)p;
 	struct listing *l = list;
 
-	if ((which != postorder && which != leaf) || n->gone)
+	if ((which != postorder && which != leaf) || origin(n)->gone)
 		return;
-	node_hold(n);
+	hold(n);
 	l->node[l->n++] = n;
 }
 
@@ -95,24 +138,33 @@ int tree_list(struct tree *t, struct node *folder, struct listing *out)
 	if (!folder->folder)
 		return -ENOTDIR;
 	*out = (struct listing){ 0 };
+	if (folder->view)
+		return view_list(t, folder, out);
 	pthread_mutex_lock(&folder->lock);
 	r = t->src->only ? 0 : tree_scan(t, folder);
 	if (!r) {
 		twalk_r(folder->by_shown, count_child, out);
+		twalk_r(folder->views, count_child, out);
 		out->node = calloc(out->n + 1, sizeof(*out->node));
 		out->n = 0;
 		r = out->node ? 0 : -ENOMEM;
 	}
-	if (!r)
+	if (!r) {
 		twalk_r(folder->by_shown, list_child, out);
+		twalk_r(folder->views, list_child, out);
+	}
 	pthread_mutex_unlock(&folder->lock);
 	return r;
 }
 
 void tree_list_free(struct tree *t, struct listing *l)
 {
-	for (size_t i = 0; i < l->n; i++)
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->name)
+			free(l->name[i]);
 		tree_forget(t, l->node[i], 1);
+	}
+	free(l->name);
 	free(l->node);
 }
 
@@ -133,6 +185,16 @@ int tree_statfs(struct tree *t, struct statvfs *st)
 	return fstatvfs(t->src->dirfd, st) ? -errno : 0;
 }
 
+/* Nobody who makes an image is to know what numbers come of it. */
+static uint64_t random_seed(void)
+{
+	uint64_t seed = 0;
+
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) < 0)
+		seed = (uint64_t)getpid();
+	return seed;
+}
+
 int tree_new(struct qc_context *ctx, const struct source *src, const struct tree_look *look,
 	     bool in_folder, struct tree **out)
 {
@@ -145,6 +207,7 @@ int tree_new(struct qc_context *ctx, const struct source *src, const struct tree
 	t->ctx = ctx;
 	t->src = src;
 	t->look = *look;
+	t->seed = random_seed();
 	t->root = node_new(t, NULL, image_is_root ? src->only : "", strdup(""), !image_is_root);
 	r = t->root ? 0 : -ENOMEM;
 	if (!r && src->only && in_folder)

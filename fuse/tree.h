@@ -2,7 +2,8 @@
 /*
  * tree.h - the names in the mount, and what each stands for in SOURCE.
  *
- * Folders mirror those of SOURCE; files are images.  A folder is read when
+ * Folders mirror those of SOURCE; files are images, and beside each may be views of
+ * it.  A folder is read when
  * somebody looks into it, and an image is opened when somebody opens it.  A
  * node keeps its name and its inode number for the life of the mount; a file
  * that takes the place of another one gets a node of its own.
@@ -25,6 +26,7 @@ struct tree_look {
 	gid_t gid;
 	mode_t mask; /* taken off all modes */
 	bool ro;     /* and the bits for writing */
+	bool snapshots, chain, info; /* the views of each image that are shown */
 	bool changing; /* images may change while they are read (locking=share) */
 };
 
@@ -48,6 +50,7 @@ void tree_forget(struct tree *t, struct node *n, uint64_t references);
 /* All that is in a folder now, each with one reference. */
 struct listing {
 	struct node **node;
+	char **name; /* NULL: node_name() */
 	size_t n;
 };
 int tree_list(struct tree *t, struct node *folder, struct listing *out);
@@ -65,6 +68,23 @@ int tree_statfs(struct tree *t, struct statvfs *st); /* of what holds the images
 int tree_open(struct tree *t, struct node *n, bool write, struct qc_image **out, bool *keep);
 
 void tree_close(struct node *n, struct qc_image *img);
+
+/* A file that is not an image, but text that is made when it is opened; to be given
+ * back with text_drop(). */
+struct text;
+bool node_is_text(const struct node *n);
+int tree_open_text(struct tree *t, struct node *n, struct text **out);
+
+/* Whether it changes when another file of the mount is written: the kernel must not
+ * cache it. */
+bool node_follows_writes(const struct node *n);
+
+/* An internal snapshot is taken, deleted, renamed, as a folder of NAME.snapshots.  -EROFS
+ * in other folders; -EINVAL a name that none can have. */
+bool node_has_snapshots(const struct node *n);
+int tree_take(struct tree *t, struct node *folder, const char *name, struct node **out);
+int tree_delete(struct tree *t, struct node *folder, const char *name);
+int tree_rename(struct tree *t, struct node *folder, const char *name, const char *to);
 
 /* Changes when an open finds other content than the one before.  Who opened it
  * earlier must stop then: the kernel caches the bytes for both. */

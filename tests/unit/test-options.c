@@ -211,10 +211,25 @@ static void flags(void)
 	options_free(&o);
 }
 
+static void views(void)
+{
+	CHECK(takes("snapshots") && o.snapshots && !o.chain && !o.info && !o.ro);
+	options_free(&o);
+	CHECK(takes("chain,info") && !o.snapshots && o.chain && o.info && !o.forensic);
+	options_free(&o);
+	CHECK(takes("forensic") && o.snapshots && o.chain && o.info && o.forensic && o.ro);
+	options_free(&o);
+	CHECK(takes("forensic,ro") && o.ro);
+	options_free(&o);
+	CHECK(rejects("forensic,rw", "rw: not together"));
+	CHECK(rejects("rw,forensic", "forensic"));
+}
+
 static void values_where_none_belong(void)
 {
 	CHECK(rejects("ro=1", "ro: the option takes no value"));
 	CHECK(rejects("direct_io=", "takes no value"));
+	CHECK(rejects("snapshots=1", "snapshots: the option takes no value"));
 	CHECK(rejects("threads", "threads: the option needs a value"));
 	CHECK(rejects("backing", "needs a value"));
 	CHECK(rejects("fsname", "needs a value"));
@@ -396,6 +411,7 @@ int main(void)
 	RUN(o_may_be_given_again);
 	RUN(words);
 	RUN(flags);
+	RUN(views);
 	RUN(values_where_none_belong);
 	RUN(unknown_options_are_named);
 	RUN(sizes);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * snapshot_ops.c - what can be made, removed and renamed: the folders of snapshots.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "handle.h"
+
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	struct tree *t = server_of(req)->tree;
+	struct fuse_entry_param e;
+	struct node *n;
+	int r = tree_take(t, node_of(req, parent), name, &n);
+
+	(void)mode;
+	if (!r) {
+		r = entry_of(req, n, &e);
+		if (r)
+			tree_forget(t, n, 1);
+	}
+	if (r)
+		reply_err(req, r);
+	else
+		fuse_reply_entry(req, &e);
+}
+
+/* With the files in it, which cannot be removed by themselves. */
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	reply_err(req, tree_delete(server_of(req)->tree, node_of(req, parent), name));
+}
+
+/* Elsewhere would be to copy it, and mv(1) is not to try. */
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+	       const char *newname, unsigned int flags)
+{
+	struct node *folder = node_of(req, parent);
+	int r;
+
+	if (server_of(req)->ro || !(node_has_snapshots(folder) ||
+				    node_has_snapshots(node_of(req, newparent))))
+		r = -EROFS;
+	else if (newparent != parent)
+		r = -EPERM;
+	else if (flags & ~(unsigned int)RENAME_NOREPLACE)
+		r = -EINVAL;
+	else
+		r = tree_rename(server_of(req)->tree, folder, name, newname);
+	reply_err(req, r);
+}

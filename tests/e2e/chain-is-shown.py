@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+# With -o chain each file of an image's chain has a name: the disk as seen from there down, of its
+# own size.  What is written to the image is seen in the first at once.
+from views import *
+
+os.mkdir('src')
+Path('src/.base').write_bytes(noise(2 * M))
+create('src/mid%1.qcow', backing='.base', backing_format='raw', fmt='qcow')
+qio('src/mid%1.qcow', 'write -P 1 100k 300k', fmt='qcow')
+create('src/top.qcow2', '3M', backing='mid%1.qcow', backing_format='qcow')
+qio('src/top.qcow2', 'write -P 2 50k 200k', 'write -P 3 2500k 64k')
+create('src/alone.qcow2', '1M')
+Path('src/bad.qcow2').write_bytes(b'QFI\xfb' + bytes(1000))
+want = {
+    '0-top.qcow2.raw': raw_of('src/top.qcow2'),
+    '1-mid%251.qcow.raw': raw_of('src/mid%1.qcow', 'qcow'),
+    '2-%2Ebase.raw': Path('src/.base').read_bytes(),
+}
+with Mount('src', '-o', 'chain') as m:
+    check(sorted(os.listdir(m.path('top.chain'))) == sorted(want), 'three files')
+    check(os.listdir(m.path('alone.chain')) == ['0-alone.qcow2.raw'], 'one is its own chain')
+    for n, data in want.items():
+        p = m.path('top.chain/' + n)
+        st = os.stat(p)
+        check(st.st_size == len(data), f'{n}: {len(data)} bytes, not {st.st_size}')
+        check(st.st_mode & 0o7777 == 0o444, f'{n}: it is read-only')
+        same_bytes(Path(p).read_bytes(), data, n)
+        refuses(errno.EROFS, os.open, p, os.O_RDWR)
+    check(len({os.stat(m.path(f'top.chain/{n}')).st_ino for n in want}) == 3, 'three numbers')
+    refuses(errno.EROFS, os.mkdir, m.path('top.chain/new'))
+    refuses(errno.ENOENT, os.stat, m.path('top.chain/3-x.raw'))
+    refuses(errno.EIO, os.listdir, m.path('bad.chain'))
+
+with Mount('src/top.qcow2', '-o', 'chain,rw', ro=False) as m:
+    first = open(m.path('top.chain/0-top.qcow2.raw'), 'rb')
+    check(first.read(8) == want['0-top.qcow2.raw'][:8], 'it is read once')
+    with open(m.path('top.raw'), 'r+b', buffering=0) as f:
+        for text in b'one word', b'and more':
+            os.pwrite(f.fileno(), text, 0)
+            check(os.pread(first.fileno(), 8, 0) == text, 'the first file follows the disk')
+            check(Path(m.path('top.chain/0-top.qcow2.raw')).read_bytes()[:8] == text, 'anew, too')
+    refuses(errno.EROFS, os.open, m.path('top.chain/0-top.qcow2.raw'), os.O_RDWR)
+    refuses(errno.EROFS, os.mkdir, m.path('top.chain/new'))
+    first.close()
+    same_bytes(Path(m.path('top.chain/1-mid%251.qcow.raw')).read_bytes(),
+               want['1-mid%251.qcow.raw'], 'the middle')
+
+# A chain that gets another file below it.
+with Mount('src', '-o', 'chain') as m:
+    os.listdir(m.path('top.chain'))
+    run('qemu-img', 'rebase', '-u', '-f', 'qcow2', '-b', '', 'src/top.qcow2')
+    until(4, lambda: os.listdir(m.path('top.chain')) == ['0-top.qcow2.raw'], 'one is left')
+    check(errno_of(os.open, m.path('top.chain/1-mid%251.qcow.raw'), os.O_RDONLY) == errno.ENOENT,
+          'the others are gone')

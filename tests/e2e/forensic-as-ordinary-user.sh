@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Evidence that belongs to somebody else, may only be read, and lies on a file system that cannot be
+# written: any user mounts it with -o forensic.  What cannot be prevented is said, once.
+. "${TEST_LIB:-$(dirname "$0")}/functions.sh"
+requires_root
+requires which fusermount3
+as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
+requires as_user true
+requires as_user test -x "$TEST_TMP"
+requires unshare --mount true
+if [ -z "${UNSHARED:-}" ]; then
+	UNSHARED=1 exec unshare --mount --propagation private "$0"
+fi
+mkdir dev
+requires mount -t tmpfs none dev
+mknod -m 666 dev/fuse c 10 229
+mount --bind dev/fuse /dev/fuse
+[ -u "$(which fusermount3)" ] || skip "needs a fusermount3 that is setuid root"
+
+mkdir -p bin src/lab mnt ro
+cp "$QCOWFS" bin/qcowfs
+chmod 755 bin
+image src/base.qcow2 1M "write -P 1 0 1M"
+overlay src/disk.qcow2 base.qcow2 qcow2 "write -P 2 0 1k"
+qemu-img snapshot -c one src/disk.qcow2
+qio src/disk.qcow2 "write -P 3 0 1k"
+qemu-img convert -f qcow2 -O raw src/disk.qcow2 want
+qemu-img convert -f qcow2 -O raw -l one src/disk.qcow2 want.one
+chown 65534 mnt
+chmod 444 src/*.qcow2
+chmod 555 src src/lab
+
+looks_right() {
+	as_user cmp mnt/disk.raw want || fail "the disk"
+	as_user cmp mnt/disk.snapshots/one/disk.raw want.one || fail "its snapshot"
+	as_user cmp mnt/disk.chain/0-disk.qcow2.raw want || fail "the first of its chain"
+	as_user cat mnt/disk.json mnt/base.json >/dev/null || fail "what is known of it"
+	[ "$(as_user ls mnt/base.chain)" = 0-base.qcow2.raw ] || fail "the base"
+}
+
+# Somebody else's files.
+as_user "$PWD/bin/qcowfs" -f -o forensic src mnt 2>log &
+DAEMON=$!
+PROCESSES+=("$DAEMON")
+until_true 20 is_mounted mnt
+MOUNTS+=("$PWD/mnt")
+looks_right
+as_user fusermount3 -u mnt
+MOUNTS=()
+wait $DAEMON || fail "status $?"
+PROCESSES=()
+cat log
+[ "$(grep -c 'access time' log)" = 1 ] || fail "one line says that times may change"
+
+# The same on a file system that is read-only.
+sum=$(find src -type f -exec sha256sum {} + | sort)
+mount --bind src ro
+mount -o remount,bind,ro ro
+as_user "$PWD/bin/qcowfs" -f -o forensic ro mnt 2>log &
+DAEMON=$!
+PROCESSES+=("$DAEMON")
+until_true 20 is_mounted mnt
+MOUNTS+=("$PWD/mnt")
+looks_right
+as_user fusermount3 -u mnt
+MOUNTS=()
+wait $DAEMON || fail "status $?"
+PROCESSES=()
+umount ro
+[ ! -s log ] || { cat log; fail "nothing to say: it keeps its times"; }
+[ "$(find src -type f -exec sha256sum {} + | sort)" = "$sum" ] || fail "no byte is another"
