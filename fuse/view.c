@@ -68,10 +68,13 @@ void view_unused(struct node *n)
 		return;
 	}
 	switch (v->kind) {
+	case VIEW_INFO:
+		text_drop(v->text);
+		v->text = NULL;
+		return; /* the image has it */
 	case VIEW_SNAPSHOTS:
 	case VIEW_CHAIN:
-	case VIEW_INFO:
-		return; /* the image has it */
+		return;
 	case VIEW_SNAPSHOT:
 	case VIEW_LAYER:
 		row = rows_find_ino(&up->rows, n->ino);
