@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "data.h"
 #include "fail.h"
 #include "image.h"
 #include "range.h"
@@ -46,7 +47,8 @@ static bool is_extended(const struct geom *g)
 static qc_err copy(struct room *m, uint64_t from, uint64_t end)
 {
 	uint64_t len = end - from, in = range_clamp(from, len, qc_size(m->img));
-	uint64_t host = m->host.v + (from - m->start.v);
+	struct goff at = { from };
+	struct hoff host = { m->host.v + (from - m->start.v) };
 	AUTO_FREE uint8_t *buf = calloc(1, len ? len : 1);
 	qc_err r;
 
@@ -57,10 +59,11 @@ static qc_err copy(struct room *m, uint64_t from, uint64_t end)
 	r = in ? qc_read_inside(m->img, from, buf, in) : 0;
 	if (r)
 		return r;
-	/* (Not the whole of a cluster: it could lie behind the end of the file.) */
-	if (m->virgin && !m->keep && !buf[0] && !memcmp(buf, buf + 1, len - 1))
+	/* (Not the whole of a cluster: it could lie behind the end of the file.  And
+	 * zeros of an encrypted file are no zeros of the disk.) */
+	if (m->virgin && !m->w->layer->unlocked && !m->keep && !buf[0] && !memcmp(buf, buf + 1, len - 1))
 		return 0;
-	return qc_file_write(m->w->data, host, buf, len);
+	return qc_data_write(m->w, at, host, buf, len);
 }
 
 /* Of the cluster k, subcluster by subcluster: the parts of what must be valid
@@ -229,6 +232,7 @@ static qc_err fill_room(struct room *m, uint64_t off, const uint8_t *buf, uint64
 			uint64_t *done)
 {
 	const struct geom *g = &m->w->layer->head.geom;
+	struct hoff host;
 	uint64_t end;
 	qc_err r = own(m);
 
@@ -238,8 +242,9 @@ static qc_err fill_room(struct room *m, uint64_t off, const uint8_t *buf, uint64
 		return r;
 	end = min_u64(off + len, m->start.v + m->n * geom_cluster(g));
 	r = copy_kept(m, off, end);
+	host.v = m->host.v + (off - m->start.v);
 	if (!r && !m->keep)
-		r = qc_file_write(m->w->data, m->host.v + (off - m->start.v), buf, end - off);
+		r = qc_data_write(m->w, (struct goff){ off }, host, buf, end - off);
 	if (!r && FAIL_POINT("write.before-link"))
 		r = -EIO;
 	if (!r)
@@ -336,7 +341,7 @@ qc_err qc_write_inside(struct qc_image *img, uint64_t off, const uint8_t *buf, u
 			done = x.len;
 			r = qc_writer_guard(w, x.host, x.len);
 			if (!r)
-				r = qc_file_write(w->data, x.host.v, buf, x.len);
+				r = qc_data_write(w, (struct goff){ off }, x.host, buf, x.len);
 		} else if (!r) {
 			r = make_room(img, off, buf, len, &done);
 		}
