@@ -6,7 +6,7 @@
 KEY=$TEST_TMP/key
 printf %s 'open, please' >"$KEY"
 LUKS=encrypt.format=luks,encrypt.iter-time=10
-export KEY
+export KEY LUKS
 
 # encrypted FILE FORMAT OPTIONS SIZE [COMMAND...]: QEMU measures its processor for LUKS, and gives
 # up if that is busy.
