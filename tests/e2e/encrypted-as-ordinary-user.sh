@@ -63,4 +63,5 @@ as_user fusermount3 -u mnt || fail "it is unmounted"
 MOUNTS=()
 wait
 cat ../log
-[ "$(grep -c 'swapped' ../log)" = 1 ] || fail "one line says that the limit is too low"
+[ -n "${TEST_SANITIZER:-}" ] || # they lock nothing
+	[ "$(grep -c 'swapped' ../log)" = 1 ] || fail "one line says that the limit is too low"

@@ -12,6 +12,15 @@
 #include "tap.h"
 #include "threads.h"
 
+/* Sanitizers lock nothing. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define LOCKS_NOTHING
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define LOCKS_NOTHING
+#endif
+
 static bool is_zero(const uint8_t *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -81,13 +90,14 @@ static void it_is_locked_and_not_dumped(void)
 {
 	uint8_t *p = qc_secret_new(9000);
 	bool dumped = true;
+	int kb;
 
 	memset(p, 1, 9000);
-	if (qc_secret_is_locked())
-		CHECK(locked_at(p, &dumped) >= 12);
-	else
-		locked_at(p, &dumped);
-	CHECK(!dumped);
+	kb = locked_at(p, &dumped);
+#ifndef LOCKS_NOTHING
+	CHECK(kb >= 12 || !qc_secret_is_locked());
+#endif
+	CHECK(kb >= 0 && !dumped);
 	qc_secret_free(p);
 }
 
@@ -147,6 +157,7 @@ static void threads_do_not_share_pieces(void)
 	}
 }
 
+#ifndef LOCKS_NOTHING
 /* It is used all the same, and that is told. */
 static void a_limit_that_is_too_low(void)
 {
@@ -165,6 +176,8 @@ static void a_limit_that_is_too_low(void)
 	}
 	CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && !WEXITSTATUS(status));
 }
+
+#endif
 
 /* ---- the keyring ------------------------------------------------------------ */
 
@@ -213,7 +226,9 @@ static void the_oldest_key_goes(void)
 
 int main(void)
 {
-	RUN(a_limit_that_is_too_low); /* first: the children have what they want */
+#ifndef LOCKS_NOTHING
+	RUN(a_limit_that_is_too_low); /* first, while nothing is locked yet */
+#endif
 	RUN(pieces_are_apart_and_empty);
 	RUN(too_much_is_refused);
 	RUN(it_is_locked_and_not_dumped);
