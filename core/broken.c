@@ -51,7 +51,8 @@ qc_err qc_writer_guard(struct qc_writer *w, struct hoff host, uint64_t len)
 		return 0;
 	if (host.v >= header &&
 	    !range_overlap(host.v, len, g->l1_offset, (uint64_t)g->l1_entries * 8) &&
-	    !range_overlap(host.v, len, table, bytes))
+	    !range_overlap(host.v, len, table, bytes) &&
+	    !range_overlap(host.v, len, w->layer->head.luks_offset, w->layer->head.luks_bytes))
 		return 0;
 	return qc_writer_corrupt(w, "guest data would be written over metadata at 0x%" PRIx64,
 				 host.v);

@@ -49,6 +49,8 @@ qc_err qc_context_new(const struct qc_config *config, struct qc_context **out)
 	ctx->noatime = config->noatime;
 	ctx->unmap = !config->keep_discarded;
 	ctx->data_file = config->data_file ? strdup(config->data_file) : NULL;
+	ctx->key = config->key;
+	ctx->key_arg = config->key_arg;
 	ctx->cache_bytes = config->cache_bytes ? config->cache_bytes : CACHE_BYTES_DEFAULT;
 	ctx->budget.limit = ctx->cache_bytes;
 	qc_mutex_init(&ctx->shelf_lock, QC_RANK_SHELF);
@@ -59,6 +61,8 @@ qc_err qc_context_new(const struct qc_config *config, struct qc_context **out)
 		r = qc_codec_new(&ctx->codec);
 	if (!r)
 		r = qc_unpack_new(&ctx->unpack);
+	if (!r && ctx->key)
+		r = qc_keyring_new(&ctx->keyring);
 	if (r)
 		qc_context_free(ctx);
 	else
@@ -77,6 +81,7 @@ void qc_context_free(struct qc_context *ctx)
 	free(ctx->policy.remaps);
 	qc_unpack_free(ctx->unpack);
 	qc_codec_free(ctx->codec);
+	qc_keyring_free(ctx->keyring);
 	qc_mutex_destroy(&ctx->open_lock);
 	pthread_cond_destroy(&ctx->idle);
 	qc_mutex_destroy(&ctx->shelf_lock);

@@ -9,6 +9,7 @@
 
 #include "cache.h"
 #include "codec.h"
+#include "keyring.h"
 #include "lock.h"
 #include "log.h"
 #include "refer.h"
@@ -34,6 +35,10 @@ struct qc_context {
 	struct qc_budget budget;
 	struct qc_codec *codec;
 	struct qc_unpack *unpack;
+	qc_key_fn *key;		/* NULL: there are none */
+	void *key_arg;
+	struct qc_keyring *keyring; /* where there is `key` */
+	atomic_bool said_unlocked;
 	_Atomic uint64_t images, layers, layers_opened, unpacked;
 
 	struct qc_mutex open_lock; /* starting the flusher */

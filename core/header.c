@@ -177,7 +177,6 @@ static qc_err parse_extension(uint32_t magic, const uint8_t *data, uint32_t len,
 	case EXT_LUKS:
 		if (len != EXT_LUKS_BYTES)
 			return qc_refuse(why, -EINVAL, "a LUKS extension of %u bytes", len);
-		h->luks = true;
 		h->luks_offset = be64_at(data);
 		h->luks_bytes = be64_at(data + 8);
 		return 0;
@@ -371,14 +370,32 @@ static qc_err check_tables(const struct qc_header *h, uint64_t file_size,
 	return 0;
 }
 
+/* Its bytes are looked at when it is unlocked. */
+static qc_err check_luks(const struct qc_header *h, uint64_t file_size, struct qc_reason *why)
+{
+	const struct geom *g = &h->geom;
+	qc_err r;
+
+	if (h->crypt != CRYPT_LUKS)
+		return 0;
+	if (!h->luks_bytes)
+		return qc_refuse(why, -EINVAL, "encrypted with LUKS, but without a LUKS header");
+	r = check_table("LUKS header", h->luks_offset, h->luks_bytes, g, file_size, why);
+	if (r)
+		return r;
+	if (range_overlap(h->luks_offset, h->luks_bytes, g->l1_offset, g->l1_entries * UINT64_C(8)) ||
+	    range_overlap(h->luks_offset, h->luks_bytes, h->reftable_offset,
+			  h->reftable_clusters * geom_cluster(g)))
+		return qc_refuse(why, -EINVAL, "the LUKS header and a table overlap");
+	return 0;
+}
+
 static qc_err check_references(const struct qc_header *h, struct qc_reason *why)
 {
 	if (h->geom.external && !*h->data_file)
 		return qc_refuse(why, -EINVAL, "the external data file has no name");
 	if (h->autoclear & AUTOCLEAR_RAW_DATA_FILE && *h->backing)
 		return qc_refuse(why, -EINVAL, "a raw external data file and a backing file");
-	if (h->crypt == CRYPT_LUKS && !h->luks)
-		return qc_refuse(why, -EINVAL, "encrypted with LUKS, but without a LUKS header");
 	return 0;
 }
 
@@ -413,6 +430,8 @@ qc_err qc_header_read(struct qc_file *f, struct qc_header *h, struct qc_reason *
 		r = read_name(f, h, why);
 	if (!r)
 		r = check_tables(h, facts.size, why);
+	if (!r)
+		r = check_luks(h, facts.size, why);
 	if (!r)
 		r = check_references(h, why);
 	return r;

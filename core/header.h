@@ -28,8 +28,7 @@ struct qc_header {
 	char backing[NAME_MAX_LEN + 1]; /* "": no backing file */
 	char backing_format[FORMAT_NAME_MAX + 1]; /* "": not declared */
 	char data_file[NAME_MAX_LEN + 1];
-	bool luks; /* has a LUKS header */
-	uint64_t luks_offset, luks_bytes; /* where it is; not checked */
+	uint64_t luks_offset, luks_bytes; /* of the LUKS header; 0: there is none */
 	uint32_t bitmaps;	 /* how many, or 0 */
 	uint64_t bitmaps_bytes, bitmaps_offset; /* of their directory */
 	uint64_t names_offset; /* of the table of feature names in the file */

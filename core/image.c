@@ -143,23 +143,21 @@ static qc_err open_chain(struct qc_image *img, struct qc_place *place, struct qc
 	}
 }
 
-static void warn_of_encrypted(struct qc_image *img)
+/* Of an image that is only looked at, without unlocking any of its layers. */
+static qc_err refuse_encrypted(const struct qc_image *img, struct qc_reason *why)
 {
-	for (unsigned int i = 1; i < img->depth; i++)
-		if (img->layer[i]->head.crypt)
-			qc_log(&img->ctx->log, QC_LOG_WARN,
-			       "%s: backing file %s is encrypted: what lies only there cannot be read",
-			       img->layer[0]->path, img->layer[i]->path);
-}
+	for (unsigned int i = 0; i < img->depth && !img->ctx->key; i++) {
+		const struct qc_layer *l = img->layer[i];
+		AUTO_FREE char *what = NULL;
 
-static qc_err refuse_encrypted(const struct qc_header *h, struct qc_reason *why)
-{
-	if (!h->crypt)
-		return 0;
-	qc_refuse(why, -EACCES, "encrypted (%s), and there is no key for it",
-		  h->crypt == CRYPT_LUKS ? "LUKS" : "AES");
-	why->cause = QC_CAUSE_KEY;
-	return -EACCES;
+		if (!l->head.crypt)
+			continue;
+		qc_unlock_refuse(l, why);
+		if (i && asprintf(&what, "backing file %s", l->path) >= 0)
+			qc_reason_prefix(why, what);
+		return -EACCES;
+	}
+	return 0;
 }
 
 qc_err qc_open(struct qc_context *ctx, const struct qc_source *src, unsigned int flags,
@@ -184,21 +182,15 @@ qc_err qc_open(struct qc_context *ctx, const struct qc_source *src, unsigned int
 	if (!r)
 		r = open_chain(img, &place, why);
 	qc_place_drop(&place);
-	if (!r)
-		r = refuse_encrypted(&img->layer[0]->head, why);
+	if (!r && img->peeked)
+		r = refuse_encrypted(img, why);
 	if (!r && img->partial)
 		r = qc_image_in_use(img, why);
 	if (r && img->partial && img->depth) {
 		*out = img;
 		return r;
 	}
-	if (r) {
-		qc_close(img);
-		return r;
-	}
-	if (!img->peeked)
-		warn_of_encrypted(img);
-	if (flags & QC_OPEN_WRITE) {
+	if (!r && flags & QC_OPEN_WRITE) {
 		r = qc_shelf_make_writable(img->layer[0], why);
 		img->writable = !r;
 	}

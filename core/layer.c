@@ -132,7 +132,11 @@ static qc_err open_qcow(struct qc_layer *l, const struct qc_place *place, bool m
 #endif
 	if (l->head.geom.external)
 		r = open_data_file(l, place, may_refer, flags, why);
-	return r ? r : open_tables(l, flags, why);
+	if (!r)
+		r = open_tables(l, flags, why);
+	if (!r && l->head.crypt && !(flags & QC_OPEN_PEEK))
+		r = qc_unlock_layer(l, why);
+	return r;
 }
 
 qc_err qc_layer_open(struct qc_context *ctx, struct qc_place *place, enum qc_format format,
@@ -177,6 +181,7 @@ void qc_layer_close(struct qc_layer *l)
 {
 	qc_unpack_drop(l->ctx->unpack, l);
 	qc_cache_free(l->tables);
+	qc_unlocked_free(l->unlocked);
 	if (l->data != l->file)
 		qc_file_close(l->data);
 	qc_file_close(l->file);

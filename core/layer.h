@@ -13,6 +13,7 @@
 #include "header.h"
 #include "log.h"
 #include "refer.h"
+#include "unlock.h"
 
 struct qc_context;
 struct qc_writer;
@@ -41,6 +42,7 @@ struct qc_layer {
 	bool refused; /* peeked at all the same: `head` is as far as it was read */
 	uint32_t slice_bytes;
 	struct qc_cache *tables; /* NULL: raw, or only peeked at */
+	struct qc_unlocked *unlocked; /* NULL: not encrypted, or only peeked at */
 
 	struct qc_mutex open_lock; /* making it writable; held across I/O */
 	struct qc_gate gate; /* requests on images of which it is the top */

@@ -2,6 +2,7 @@
 /* libraries.c - which libraries the core was built with. */
 #include "qcow.h"
 
+#include <gcrypt.h>
 #include <stdio.h>
 #include <zlib.h>
 #ifdef HAVE_LIBDEFLATE
@@ -35,6 +36,9 @@ bool qc_library(unsigned int i, char *out, size_t n)
 		return true;
 	case 2:
 		snprintf(out, n, "zstd %s", zstd_version());
+		return true;
+	case 3:
+		snprintf(out, n, "libgcrypt %s", gcry_check_version(NULL));
 		return true;
 	default:
 		return false;

@@ -58,6 +58,7 @@ bool qc_map_overlaps_metadata(const struct qc_layer *l, uint64_t table)
 
 	return table < HEAD1_BYTES ||
 	       range_overlap(table, n, g->l1_offset, (uint64_t)g->l1_entries * 8) ||
+	       range_overlap(table, n, h->luks_offset, h->luks_bytes) ||
 	       (!l->writer && /* else it may have moved */
 		range_overlap(table, n, h->reftable_offset, h->reftable_clusters * geom_cluster(g)));
 }

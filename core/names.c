@@ -138,6 +138,7 @@ static qc_err mark_snapshots(struct qc_names *m)
 
 qc_err qc_names_count(struct qc_names *m, uint64_t first)
 {
+	const struct qc_header *h = &m->w->layer->head;
 	const struct qc_counts *c = &m->w->alloc.counts;
 	qc_err r;
 
@@ -148,6 +149,8 @@ qc_err qc_names_count(struct qc_names *m, uint64_t first)
 		r = mark_disk(m, m->g->l1_offset, m->g->l1_entries);
 	if (!r)
 		r = mark(m, c->table_offset, c->entries * 8);
+	if (!r && h->luks_bytes)
+		r = mark(m, h->luks_offset, h->luks_bytes);
 	for (uint64_t i = 0; !r && i < c->entries; i++)
 		if (c->table[i])
 			r = mark(m, c->table[i], geom_cluster(m->g));

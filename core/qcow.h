@@ -37,6 +37,22 @@ bool qc_library(unsigned int i, char *out, size_t n);
 /* Long work on an image file has come so far: percent that grow, 100 when it ends. */
 typedef void qc_progress_fn(void *arg, const char *path, unsigned int percent);
 
+/* ---- keys -------------------------------------------------------------- */
+
+/* Memory for passphrases and keys: zeros, locked where the limit allows that, not
+ * dumped, not in a child; wiped when it is freed.  NULL: there is none. */
+void *qc_secret_new(size_t n);
+void qc_secret_free(void *p); /* NULL is fine */
+
+enum { QC_KEY_MAX = 64 * 1024 }; /* bytes of a passphrase */
+
+/* Fills buf, which is such memory and has `room` bytes, with the passphrase of the
+ * encrypted image file `path`.  Asked again, with the next attempt, until one fits.
+ * -ENOENT there is none (more); any other error: it cannot be read.  May be called
+ * from any thread; nothing is locked. */
+typedef qc_err qc_key_fn(void *arg, const char *path, unsigned int attempt, void *buf,
+			 size_t room, size_t *len);
+
 /* ---- context: what all images of one program share -------------------- */
 
 /* Which files an image may make us open on its behalf. */
@@ -79,6 +95,8 @@ struct qc_config {
 	enum qc_verifying verify;
 	bool keep_discarded; /* what is discarded keeps its place */
 	const char *data_file; /* the data file that may be written; NULL */
+	qc_key_fn *key; /* NULL: encrypted images are refused, as QC_CAUSE_KEY */
+	void *key_arg;
 	size_t cache_bytes; /* mapping tables of one image; 0: 32 MiB */
 	bool noatime;	    /* qc_spare_atime() all files that are opened */
 };
@@ -137,7 +155,7 @@ struct qc_image;
 
 enum qc_open_flag {
 	/* Look at the headers of the chain only: no lock is taken, nothing may
-	 * be read.  For listings. */
+	 * be read, no passphrase is asked for.  For listings. */
 	QC_OPEN_PEEK = 1 << 0,
 	/* To be written to, too. */
 	QC_OPEN_WRITE = 1 << 1,
@@ -148,7 +166,7 @@ enum qc_open_flag {
 };
 
 /* Opens the image and its chain.  `src` and its descriptors stay the caller's.
- * On failure says why in *why: -EBUSY locked, -EACCES encrypted or forbidden,
+ * On failure says why in *why: -EBUSY locked, -EACCES no key fits, or forbidden,
  * -ELOOP chain without an end, -EMEDIUMTYPE not an image, -ENOTSUP a feature
  * that is not known, -EINVAL an impossible header, else what the file system
  * said. */
@@ -273,7 +291,7 @@ void qc_bitmaps_free(struct qc_bitmaps *b);
 /* ---- reading and writing ------------------------------------------------- */
 
 /* Fills all of buf from the disk at off.  -EINVAL if that leaves the disk,
- * -EIO damaged image or failing file, -EACCES an encrypted layer, -ESTALE
+ * -EIO damaged image or failing file, -ESTALE
  * somebody changed an image file while it was open here. */
 qc_err qc_read(struct qc_image *img, uint64_t off, void *buf, size_t len);
 

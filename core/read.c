@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "data.h"
 #include "image.h"
 #include "range.h"
 #include "request.h"
@@ -37,13 +38,10 @@ static qc_err read_data(struct qc_layer *l, const struct qc_map_extent *x, struc
 			uint8_t *buf)
 {
 	size_t got;
-	qc_err r;
+	qc_err r = qc_data_read(l, at, x->host, buf, x->len, &got);
 
-	if (l->head.crypt) {
-		qc_layer_damaged(l, "guest offset 0x%" PRIx64 " is encrypted", at.v);
-		return -EACCES;
-	}
-	r = qc_file_read(l->data, x->host.v, buf, x->len, &got);
+	if (r == -ENOMEM)
+		return r;
 	if (r)
 		return qc_layer_damaged(l, "guest offset 0x%" PRIx64 ": cannot read: %s", at.v,
 					strerror(-r));

@@ -2,8 +2,8 @@
 /*
  * write.c - a request to change bytes.
  *
- *	qc_write -> qc_map_lookup_owned -> the file          in place
- *	qc_write -> make_room -> own, data, link             all other clusters
+ *	qc_write_inside -> qc_map_lookup_owned -> the file          in place
+ *	qc_write_inside -> make_room -> own, data, link             all other clusters
  *
  * Room is made for a run of clusters at a time, which is claimed meanwhile, and
  * has its entries in one slice of an L2 table.  What the request leaves out of
@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "data.h"
 #include "fail.h"
 #include "image.h"
 #include "range.h"
@@ -46,7 +47,8 @@ static bool is_extended(const struct geom *g)
 static qc_err copy(struct room *m, uint64_t from, uint64_t end)
 {
 	uint64_t len = end - from, in = range_clamp(from, len, qc_size(m->img));
-	uint64_t host = m->host.v + (from - m->start.v);
+	struct goff at = { from };
+	struct hoff host = { m->host.v + (from - m->start.v) };
 	AUTO_FREE uint8_t *buf = calloc(1, len ? len : 1);
 	qc_err r;
 
@@ -57,10 +59,11 @@ static qc_err copy(struct room *m, uint64_t from, uint64_t end)
 	r = in ? qc_read_inside(m->img, from, buf, in) : 0;
 	if (r)
 		return r;
-	/* (Not the whole of a cluster: it could lie behind the end of the file.) */
-	if (m->virgin && !m->keep && !buf[0] && !memcmp(buf, buf + 1, len - 1))
+	/* (Not the whole of a cluster: it could lie behind the end of the file.  And
+	 * zeros of an encrypted file are no zeros of the disk.) */
+	if (m->virgin && !m->w->layer->unlocked && !m->keep && !buf[0] && !memcmp(buf, buf + 1, len - 1))
 		return 0;
-	return qc_file_write(m->w->data, host, buf, len);
+	return qc_data_write(m->w, at, host, buf, len);
 }
 
 /* Of the cluster k, subcluster by subcluster: the parts of what must be valid
@@ -229,6 +232,7 @@ static qc_err fill_room(struct room *m, uint64_t off, const uint8_t *buf, uint64
 			uint64_t *done)
 {
 	const struct geom *g = &m->w->layer->head.geom;
+	struct hoff host;
 	uint64_t end;
 	qc_err r = own(m);
 
@@ -238,8 +242,9 @@ static qc_err fill_room(struct room *m, uint64_t off, const uint8_t *buf, uint64
 		return r;
 	end = min_u64(off + len, m->start.v + m->n * geom_cluster(g));
 	r = copy_kept(m, off, end);
+	host.v = m->host.v + (off - m->start.v);
 	if (!r && !m->keep)
-		r = qc_file_write(m->w->data, m->host.v + (off - m->start.v), buf, end - off);
+		r = qc_data_write(m->w, (struct goff){ off }, host, buf, end - off);
 	if (!r && FAIL_POINT("write.before-link"))
 		r = -EIO;
 	if (!r)
@@ -336,7 +341,7 @@ qc_err qc_write_inside(struct qc_image *img, uint64_t off, const uint8_t *buf, u
 			done = x.len;
 			r = qc_writer_guard(w, x.host, x.len);
 			if (!r)
-				r = qc_file_write(w->data, x.host.v, buf, x.len);
+				r = qc_data_write(w, (struct goff){ off }, x.host, buf, x.len);
 		} else if (!r) {
 			r = make_room(img, off, buf, len, &done);
 		}
@@ -367,81 +372,4 @@ qc_err qc_allocate_inside(struct qc_image *img, uint64_t off, uint64_t len)
 		len -= done;
 	}
 	return r;
-}
-
-/* ---- the public calls ----------------------------------------------------- */
-
-typedef qc_err change_fn(struct qc_image *img, uint64_t off, const void *buf, uint64_t len);
-
-/* What the disk is, is asked inside: a resize may just have changed it. */
-static qc_err enter(struct qc_image *img, uint64_t off, const void *buf, uint64_t len,
-		    change_fn *fn)
-{
-	struct qc_gate_pass pass;
-	qc_err r = -EINVAL;
-
-	if (!img->writable)
-		return -EROFS;
-	pass = qc_gate_enter(&img->layer[0]->gate);
-	if (range_inside(off, len, qc_size(img)))
-		r = fn(img, off, buf, len);
-	qc_gate_count_write(&img->layer[0]->gate, pass, buf ? len : 0);
-	qc_gate_leave(&img->layer[0]->gate, pass);
-	return r;
-}
-
-static qc_err do_write(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
-{
-	return qc_write_inside(img, off, buf, len);
-}
-
-static qc_err do_allocate(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
-{
-	(void)buf;
-	return qc_allocate_inside(img, off, len);
-}
-
-static qc_err do_zero(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
-{
-	(void)buf;
-	return qc_zero_inside(img, off, len, true);
-}
-
-static qc_err do_discard(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
-{
-	(void)buf;
-	return qc_zero_inside(img, off, len, !img->ctx->unmap);
-}
-
-qc_err qc_allocate(struct qc_image *img, uint64_t off, uint64_t len)
-{
-	return enter(img, off, NULL, len, do_allocate);
-}
-
-qc_err qc_zero(struct qc_image *img, uint64_t off, uint64_t len)
-{
-	return enter(img, off, NULL, len, do_zero);
-}
-
-qc_err qc_discard(struct qc_image *img, uint64_t off, uint64_t len)
-{
-	return enter(img, off, NULL, len, do_discard);
-}
-
-qc_err qc_write(struct qc_image *img, uint64_t off, const void *buf, size_t len)
-{
-	return enter(img, off, buf, len, do_write);
-}
-
-/* Also for who has it open for reading only, as fsync(2) does. */
-qc_err qc_flush(struct qc_image *img)
-{
-	struct qc_writer *w = img->layer[0]->writer;
-
-	return w ? qc_checkpoint(w, true) : 0;
-}
-
-qc_err qc_settle(struct qc_image *img)
-{
-	return img->writable ? qc_writer_settle(img->layer[0]->writer) : 0;
 }

@@ -28,8 +28,6 @@ static qc_err check_state(const struct qc_layer *l, struct qc_reason *why)
 	if (h->incompatible & INCOMPAT_CORRUPT)
 		return qc_refuse(why, -EROFS, "it is marked as corrupt: qemu-img check -r all "
 					      "may repair it");
-	if (h->crypt)
-		return qc_refuse(why, -EROFS, "it is encrypted");
 	if (h->geom.external && l->ctx->policy.refs != QC_REFS_ANY &&
 	    !(l->ctx->data_file && !strcmp(l->ctx->data_file, h->data_file)))
 		return qc_refuse(why, -EROFS, "its data file '%s' is not to be written "

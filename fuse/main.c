@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "background.h"
+#include "keys.h"
 #include "mounting.h"
 #include "ops.h"
 #include "options.h"
@@ -33,6 +34,7 @@ struct daemon {
 	struct pidfile pidfile;
 	struct qc_context *ctx;
 	struct source source;
+	struct keys keys;
 	bool in_folder; /* the mountpoint is one */
 	char *mountpoint;
 	struct server server;
@@ -125,6 +127,7 @@ static enum exitcode open_source(struct daemon *d)
 		.keep_discarded = o->keep_discarded,
 		.data_file = o->data_file,
 		.noatime = o->forensic,
+		.key_arg = &d->keys,
 	};
 	struct tree_look look = {
 		.set_uid = o->set_uid,
@@ -140,6 +143,10 @@ static enum exitcode open_source(struct daemon *d)
 	};
 	int r = source_open(&d->source, o->source, d->mountpoint, o->refs == QC_REFS_ANY);
 
+	if (!r && keys_open(&d->keys, o, d->source.dir, d->source.only))
+		return EXIT_KEY;
+	if (keys_there_are(&d->keys))
+		config.key = keys_get;
 	if (!r)
 		r = qc_context_new(&config, &d->ctx);
 	if (!r && o->forensic)
@@ -177,6 +184,7 @@ static enum exitcode open_first(struct daemon *d)
 	if (!d->source.only)
 		return EXIT_OK;
 	r = tree_open_first(d->server.tree, tree_only(d->server.tree), &d->first, &why);
+	keys_end_asking(&d->keys);
 	if (r) {
 		report(QC_LOG_ERROR, "%s: %s", d->o.source, *why.text ? why.text : strerror(-r));
 		return exit_for(why.cause);
@@ -348,6 +356,7 @@ static void tidy_up(struct daemon *d)
 		tree_free(d->server.tree);
 	if (d->ctx)
 		qc_context_free(d->ctx);
+	keys_close(&d->keys);
 	source_close(&d->source);
 	pidfile_remove(&d->pidfile);
 	free(d->mountpoint);
@@ -361,6 +370,8 @@ int main(int argc, char **argv)
 		.ready = { .fd = -1, .socket = -1 },
 		.pidfile = { .fd = -1, .dirfd = -1 },
 		.source = { .dirfd = -1, .pinned = -1 },
+		.keys = { .dirfd = -1, .file_dirfd = -1, .terminal = -1,
+			  .lock = PTHREAD_MUTEX_INITIALIZER },
 		.server = { .handles_lock = PTHREAD_MUTEX_INITIALIZER },
 	};
 	enum exitcode e = options_parse(&d.o, argc, argv);

@@ -159,7 +159,7 @@ enum exitcode options_parse(struct options *o, int argc, char **argv)
 	};
 	int c, r = 0;
 
-	*o = (struct options){ .ready_fd = -1 };
+	*o = (struct options){ .ready_fd = -1, .key_fd = -1 };
 	while (!r && (c = getopt_long(argc, argv, ":hVvfdsro:", longs, NULL)) != -1) {
 		if (c == '?')
 			r = unknown(argv);
@@ -168,6 +168,10 @@ enum exitcode options_parse(struct options *o, int argc, char **argv)
 	}
 	if (!r && o->forensic)
 		r = no_trace(o);
+	if (!r && o->key_file && o->key_fd >= 0) {
+		report(QC_LOG_ERROR, "key-fd: not with key-file: an image has one passphrase");
+		r = -EINVAL;
+	}
 	if (!r && o->action == ACTION_MOUNT)
 		r = operands(o, argc - optind, argv + optind);
 	return r ? EXIT_USAGE : EXIT_OK;

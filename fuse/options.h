@@ -33,6 +33,8 @@ struct options {
 	size_t nremaps;
 	bool keep_discarded;
 	char *data_file;
+	char *key_file, *key_dir;
+	int key_fd; /* -1: none */
 	size_t cache_bytes;
 	unsigned int threads;
 	unsigned int timeout; /* seconds; 0: never */

@@ -36,6 +36,8 @@ void options_free(struct options *o)
 	}
 	free(o->remaps);
 	free(o->data_file);
+	free(o->key_file);
+	free(o->key_dir);
 	free(o->pid_file);
 	free(o->source);
 	free(o->mountpoint);

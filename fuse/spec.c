@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -114,6 +115,33 @@ static int set_data_file(struct options *o, const char *value)
 	free(o->data_file);
 	o->data_file = strdup(value);
 	return o->data_file ? 0 : -ENOMEM;
+}
+
+static int set_key_file(struct options *o, const char *value)
+{
+	free(o->key_file);
+	o->key_file = value_absolute(value);
+	return o->key_file ? 0 : -ENOMEM;
+}
+
+static int set_key_dir(struct options *o, const char *value)
+{
+	free(o->key_dir);
+	o->key_dir = value_absolute(value);
+	return o->key_dir ? 0 : -ENOMEM;
+}
+
+/* It must be open now: later the number may be one of ours. */
+static int set_key_fd(struct options *o, const char *value)
+{
+	unsigned long long n;
+	int r = value_number(value, INT_MAX, false, &n);
+
+	if (!r && fcntl((int)n, F_GETFD) < 0)
+		r = -EINVAL;
+	if (!r)
+		o->key_fd = (int)n;
+	return r;
 }
 
 static int set_cache_size(struct options *o, const char *value)
@@ -232,6 +260,11 @@ static const struct option_spec specs[] = {
 	  false, 0 },
 	{ "discard", "unmap|ignore", "what becomes of the space of punched holes (unmap)",
 	  set_discard, false, 0 },
+	{ "key-file", "PATH", "the passphrase of encrypted images, to the end of the file",
+	  set_key_file, false, 0 },
+	{ "key-fd", "N", "the same, from a descriptor that is open", set_key_fd, false, 0 },
+	{ "key-dir", "DIR", "a folder with a file NAME.key for each encrypted image NAME",
+	  set_key_dir, false, 0 },
 	{ "locking", "on|off|share",
 	  "keep off images that QEMU uses; share: read a live one (on)", set_locking, false, 0 },
 	{ "verify", "on|off",

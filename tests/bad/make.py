@@ -654,6 +654,106 @@ def luks_extension_length(i, v):
     set_extensions(i, extension(LUKS, bytes(v)))
 
 
+# -- LUKS headers: what they say is refused before a key is asked for
+
+LUKS_BYTES = 2068480
+
+
+def luks(i, *patches):
+    """As QEMU makes them, but for the patches: (offset, format, value)."""
+    at = up(len(i.file), i.cs)
+    i.u32(32, 2)
+    set_extensions(i, extension(LUKS, struct.pack('>QQ', at, LUKS_BYTES)))
+    i.write(at, struct.pack('>6sH32s32s32sII20s32sI40s', b'LUKS\xba\xbe', 1, b'aes',
+                            b'xts-plain64', b'sha256', 4040, 64, noise(1, 20), noise(2, 32),
+                            1000, b'8ddcf7fe-0b8e-4f1e-9b5a-6c7d7a0a1e11'))
+    for n in range(8):
+        i.put(at + 208 + 48 * n, 'II32sII', 0xdead if n else 0xac71f3, 0 if n else 1000,
+              noise(3 + n, 32), 8 + 504 * n, 4000)
+    for where, fmt, v in patches:
+        i.put(at + where, fmt, v)
+    i.length = at + LUKS_BYTES
+
+
+@bad(NEW, refuse='encrypted', status=4)
+def luks_as_it_should_be(i):
+    luks(i)
+
+
+LUKS_SINS = {
+    'magic': (0, 'B', 0),
+    'version-2': (6, 'H', 2),
+    'key-of-0-bytes': (108, 'I', 0),
+    'key-of-24-bytes': (108, 'I', 24),
+    'key-of-4-gib': (108, 'I', 0xffffffff),
+    'digest-without-iterations': (164, 'I', 0),
+    'digest-with-most-iterations': (164, 'I', 0xffffffff),
+    'slot-in-no-state': (208, 'I', 1),
+    'slot-without-iterations': (212, 'I', 0),
+    'slot-with-most-iterations': (212, 'I', 0xffffffff),
+    'slot-with-too-many-iterations': (212, 'I', 1 << 26),
+    'slot-material-in-the-header': (248, 'I', 0),
+    'slot-material-behind-the-end': (248, 'I', 4040 - 499),
+    'slot-material-far': (248, 'I', 0xffffffff),
+    'slot-with-0-stripes': (252, 'I', 0),
+    'slot-with-most-stripes': (252, 'I', 0xffffffff),
+    'cipher-without-an-end': (8, '32s', b'a' * 32),
+    'mode-without-an-end': (40, '32s', b'xts-plain64' + b':' * 21),
+    'hash-without-an-end': (72, '32s', b'sha256' + b' ' * 26),
+    'unknown-cipher': (8, '32s', b'rot13'),
+    'unknown-mode': (40, '32s', b'xts-none'),
+    'unknown-hash': (72, '32s', b'\x1b[2Jcrc32'),
+    'essiv-without-a-hash': (40, '32s', b'cbc-essiv'),
+}
+
+
+@each('v3', LUKS_SINS, 'luks-header-%s', refuse='LUKS header')
+def luks_header(i, v):
+    luks(i, LUKS_SINS[v])
+
+
+@bad('v3', refuse='rounds of PBKDF2, more than 268435456')
+def luks_slots_that_want_too_much_together(i):
+    most = ((1 << 26) - 1000) // 2
+    luks(i, *((208 + 48 * n + k, 'I', v) for n in range(8)
+              for k, v in ((0, 0xac71f3), (4, most))))
+
+
+@bad('v3', refuse='overlaps another')
+def luks_slots_that_overlap(i):
+    luks(i, (256, 'I', 0xac71f3), (260, 'I', 1), (296, 'I', 9))
+
+
+@each('v3', [0, 591], 'luks-header-of-%s-bytes', refuse='LUKS header')
+def luks_header_bytes(i, v):
+    luks(i)
+    i.u64(i.extensions + 16, v)
+
+
+@each('v3', [1 << 40, (1 << 64) - 512], 'luks-header-of-%s-bytes', refuse='LUKS header')
+def luks_header_is_long(i, v):
+    luks(i)
+    i.u64(i.extensions + 16, v)
+
+
+@each('v3', [0, 513, 1 << 40, (1 << 64) - 512], 'luks-header-at-%s', refuse='LUKS header')
+def luks_header_place(i, v):
+    luks(i)
+    i.u64(i.extensions + 8, v)
+
+
+@bad('v3', refuse='LUKS header and a table overlap')
+def luks_header_is_the_l1(i):
+    luks(i)
+    i.put(i.extensions + 8, 'QQ', i.l1, 1024)
+
+
+@bad('v3', refuse='LUKS header')
+def luks_header_is_data(i):
+    luks(i)
+    i.put(i.extensions + 8, 'QQ', i.host[0], 1024)
+
+
 @each('v3 ext', [0, 72, 96, 103, 105, 108, 0xffffffff], 'header-length-%s',
       refuse='header_length')
 def header_length(i, v):

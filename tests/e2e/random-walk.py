@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# timeout: 300
+# timeout: 600
 """A random walk of writes through a mount, against a flat model.
 
 usage: random-walk.py [--ops N] [--seed N] [--only NAME] [--threads N]
@@ -51,6 +51,41 @@ VARIANTS["v3-datafile"] = ("qcow2", "data_file=d.data", "plain")
 VARIANTS["v3-datafile-raw"] = ("qcow2", "data_file=d.data,data_file_raw=on", "plain")
 VARIANTS["v3-datafile-backing"] = ("qcow2", "data_file=d.data", "backing")
 
+LUKS = "encrypt.format=luks,encrypt.iter-time=10"
+for name, fmt, opts, kinds in (
+    ("aes-v1", "qcow", "encrypt.format=aes", ("plain", "backing", "longbacking")),
+    ("aes-v2-4k", "qcow2", "encrypt.format=aes,compat=0.10,cluster_size=4k", ("plain", "backing")),
+    ("aes-v3", "qcow2", "encrypt.format=aes", ("plain", "snapshot", "somepacked")),
+    ("luks-v2-512", "qcow2", f"{LUKS},compat=0.10,cluster_size=512", ("plain", "snapshot")),
+    ("luks-v3", "qcow2", LUKS, ("plain", "backing", "snapshot", "somepacked", "longbacking")),
+    ("luks-v3-2M", "qcow2", f"{LUKS},cluster_size=2M", ("plain",)),
+    ("luks-cbc-essiv", "qcow2", f"{LUKS},cluster_size=4k,encrypt.cipher-mode=cbc,encrypt.ivgen-alg=essiv,encrypt.ivgen-hash-alg=sha256", ("plain", "backing")),
+    ("luks-serpent-ctr", "qcow2", f"{LUKS},encrypt.cipher-alg=serpent-128,encrypt.cipher-mode=ctr", ("plain",)),
+    ("luks-ext", "qcow2", f"{LUKS},extended_l2=on", ("plain", "backing", "snapshot", "somepacked")),
+    ("luks-datafile", "qcow2", f"{LUKS},data_file=d.data", ("plain", "backing")),
+    ("luks-datafile-raw", "qcow2", f"{LUKS},data_file=d.data,data_file_raw=on", ("plain",)),
+    ("luks-falloc", "qcow2", f"{LUKS},preallocation=metadata", ("plain",)),
+):
+    for kind in kinds:
+        VARIANTS[f"{name}-{kind}"] = (fmt, opts, kind)
+KEY = "the walker's key"
+
+def of(fmt, opts):
+    """How QEMU's programs are told which image."""
+    if "encrypt" not in opts:
+        return ["-f", fmt, "img"]
+    return ["--object", f"secret,id=s,data={KEY}", "--image-opts", f"driver={fmt},file.filename=img,encrypt.key-secret=s"]
+
+def create(fmt, o, *rest):
+    """QEMU measures its processor for LUKS, and gives up if that is busy."""
+    secret = ["--object", f"secret,id=s,data={KEY}"] if o and "encrypt" in o[1] else []
+    for tries in range(20):
+        try:
+            return sh("qemu-img", "create", "-q", *secret, "-f", fmt, *o, *rest)
+        except RuntimeError as e:
+            if "CPU usage" not in str(e) or tries == 19:
+                raise
+
 def make(d, name, rng):
     fmt, opts, kind = VARIANTS[name]
     size = 3 * 1024 * 1024 + 1536
@@ -61,20 +96,28 @@ def make(d, name, rng):
             f.write(rng.choice([b"\0" * 65536, rng.randbytes(65536), rng.randbytes(64) * 1024]))
         f.truncate(bsize)
     img = os.path.join(d, "img")
+    if "encrypt" in opts:
+        opts += ",encrypt.key-secret=s"
     o = ["-o", opts] if opts else []
+    this = of(fmt, opts)
+    qio = lambda *commands: sh("qemu-io", *this[:-1], *(x for c in commands for x in ("-c", c)), this[-1])
     cwd = os.getcwd(); os.chdir(d)
     try:
         if kind in ("backing", "longbacking"):
-            sh("qemu-img", "create", "-q", "-f", fmt, *o, "-b", "base.raw", "-F", "raw", "img", str(size))
+            create(fmt, o, "-b", "base.raw", "-F", "raw", "img", str(size))
         elif kind == "packed":
             subprocess.run(["qemu-img", "convert", "-c", "-O", fmt, "-f", "raw", *o, "base.raw", "img"], capture_output=True)
         else:
-            sh("qemu-img", "create", "-q", "-f", fmt, *o, "img", str(size))
+            create(fmt, o, "img", str(size))
             if kind == "snapshot":
-                sh("qemu-io", "-f", fmt, "-c", "write -P 3 100k 900k", "-c", "write -P 4 2M 300k", "img")
-                sh("qemu-img", "snapshot", "-c", "one", "img")
-                sh("qemu-io", "-f", fmt, "-c", "write -P 5 500k 200k", "img")
-        sh("qemu-img", "convert", "-f", fmt, "-O", "raw", "img", "model.raw")
+                qio("write -P 3 100k 900k", "write -P 4 2M 300k")
+                sh("qemu-img", "snapshot", *(this[:-1] if "encrypt" in opts else []), "-c", "one", this[-1])
+                qio("write -P 5 500k 200k")
+            elif kind == "somepacked":
+                qio("write -P 3 0 1M", "write -c -P 4 1M 512k", "write -c -P 5 2M 128k")
+            elif "prealloc" in opts: # what was never written is noise to QEMU, too
+                qio(f"write -z 0 {size}")
+        sh("qemu-img", "convert", *this[:-1], "-O", "raw", this[-1], "model.raw")
     finally:
         os.chdir(cwd)
     model = bytearray(open(os.path.join(d, "model.raw"), "rb").read())
@@ -85,11 +128,17 @@ class Walk:
         self.d, self.name, self.ops = d, name, ops
         self.rng = random.Random(f"{seed}-{name}")
         self.img, self.fmt, self.kind, self.model = make(d, name, self.rng)
+        self.this = of(*VARIANTS[name][:2])
+        self.keys = []
+        if "encrypt" in VARIANTS[name][1]:
+            with open(os.path.join(d, "key"), "w") as f:
+                f.write(KEY)
+            self.keys = ["-o", f"key-file={d}/key"]
         self.raw = os.path.join(d, "disk")
         open(self.raw, "w").close()
         self.history = []
     def mount(self):
-        r = subprocess.run([QCOWFS, "-o", "rw,backing=any", self.img, self.raw], capture_output=True, text=True)
+        r = subprocess.run([QCOWFS, "-o", "rw,backing=any", *self.keys, self.img, self.raw], capture_output=True, text=True)
         if r.returncode:
             raise RuntimeError(f"mount: {r.stderr}")
         self.fd = os.open(self.raw, os.O_RDWR)
@@ -150,13 +199,13 @@ class Walk:
             raise AssertionError(f"{self.name}: differs at {base + k} (0x{base + k:x}), lengths {len(got)} {len(want)}; last: {self.history[-12:]}")
     def check(self):
         if self.fmt == "qcow2":
-            r = subprocess.run(["qemu-img", "check", "-f", self.fmt, "img"], capture_output=True, text=True, cwd=self.d)
+            r = subprocess.run(["qemu-img", "check", *self.this], capture_output=True, text=True, cwd=self.d)
             if r.returncode:
                 raise AssertionError(f"{self.name}: check {r.returncode}: {r.stdout[-600:]}{r.stderr[-600:]} last: {self.history[-12:]}")
         out = os.path.join(self.d, "out.raw")
         cwd = os.getcwd(); os.chdir(self.d)
         try:
-            sh("qemu-img", "convert", "-f", self.fmt, "-O", "raw", "img", "out.raw")
+            sh("qemu-img", "convert", *self.this[:-1], "-O", "raw", self.this[-1], "out.raw")
         finally:
             os.chdir(cwd)
         self.same(open(out, "rb").read(), self.model)

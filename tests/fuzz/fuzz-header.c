@@ -28,7 +28,10 @@ static void must_be_sound(const struct qc_header *h, uint64_t file_size)
 	MUST(strlen(h->backing) <= h->backing_len);
 	MUST(strlen(h->backing_format) < sizeof(h->backing_format));
 	MUST(!g->external || *h->data_file);
-	MUST(h->crypt != CRYPT_LUKS || h->luks);
+	if (h->crypt == CRYPT_LUKS) {
+		MUST(h->luks_bytes && h->luks_offset >= cs && h->luks_offset % cs == 0);
+		MUST(range_inside(h->luks_offset, h->luks_bytes, round_up(file_size, cs)));
+	}
 	if (l1_bytes) {
 		MUST(g->l1_offset >= (h->version == 1 ? 48 : cs));
 		MUST(range_inside(g->l1_offset, l1_bytes, round_up(file_size, cs)));

@@ -567,7 +567,26 @@ static void luks_and_bitmaps(void)
 	make(3);
 	put(HEAD_CRYPT, 4, CRYPT_LUKS);
 	ext(112, EXT_LUKS, none, 16);
-	CHECK(accepted() && head.crypt == CRYPT_LUKS && head.luks);
+	CHECK(refused(-EINVAL, "without a LUKS header"));
+	put(112 + 8, 8, 8 * MIB);
+	put(112 + 16, 8, 56 * MIB);
+	CHECK(accepted() && head.crypt == CRYPT_LUKS && head.luks_offset == 8 * MIB &&
+	      head.luks_bytes == 56 * MIB);
+	put(112 + 16, 8, 56 * MIB + 1);
+	CHECK(refused(-EINVAL, "LUKS header at 0x800000 lies beyond the end"));
+	put(112 + 16, 8, UINT64_MAX);
+	CHECK(refused(-EINVAL, "LUKS header at 0x800000 lies beyond the end"));
+	put(112 + 16, 8, 592);
+	put(112 + 8, 8, 8 * MIB + 512);
+	CHECK(refused(-EINVAL, "LUKS header at 0x800200 is not cluster aligned"));
+	put(112 + 8, 8, 0);
+	CHECK(refused(-EINVAL, "LUKS header at 0x0 lies in the header"));
+	put(112 + 8, 8, 6 * MIB);
+	CHECK(refused(-EINVAL, "the LUKS header and a table overlap"));
+	put(112 + 8, 8, 2 * MIB);
+	CHECK(refused(-EINVAL, "the LUKS header and a table overlap"));
+	put(HEAD_CRYPT, 4, CRYPT_NONE);
+	CHECK(accepted());
 	make(3);
 	ext(112, EXT_LUKS, none, 15);
 	CHECK(refused(-EINVAL, "LUKS extension of 15"));
