@@ -8,7 +8,8 @@
 Each recipe of make.py is mounted alone, where it must be refused in one line, or
 fail where it is damaged and nowhere else; then all of them are looked at through
 one mount of their folder.  So are good images cut at every sector, and good
-images with one bit flipped ($SEED).
+images with a bit flipped, or some bytes changed ($SEED, $FLIPS: how many of each),
+which are written a little, too.
 """
 import concurrent.futures
 import errno
@@ -34,8 +35,9 @@ SEED = int(os.environ.get('SEED', random.SystemRandom().randrange(1 << 31)))
 SECONDS = 10 if SANITIZED else 1    # of a processor, for one thing
 PATIENCE = 30 if SANITIZED else 10  # on the clock: then it hangs
 MEMORY = 96 << 20
-FLIPS = 80      # of each good image
+FLIPS = int(os.environ.get('FLIPS', 80))  # changed images of each good one
 REFUSALS = (errno.EIO, errno.EACCES)
+WRITE_ERRORS = (0, errno.EIO, errno.ENOSPC, errno.EROFS, errno.EFBIG)
 TICK = os.sysconf('SC_CLK_TCK')
 
 problems = []
@@ -62,13 +64,13 @@ def must(so, text):
 class Daemon:
     """A mount, in the foreground, and a watch on how long each thing takes."""
 
-    def __init__(self, source, where, options=''):
+    def __init__(self, source, where, options='', how='ro'):
         where.mkdir()
         self.where = where
         self.device = os.stat(where).st_dev
         self.log_path = where.with_suffix('.log')
         self.hangs = None
-        argv = [QCOWFS, '-f', '-o', 'ro,direct_io' + (',' + options if options else ''),
+        argv = [QCOWFS, '-f', '-o', f'{how},direct_io' + (',' + options if options else ''),
                 str(source), str(where)]
         with open(self.log_path, 'wb') as log:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=log,
@@ -297,9 +299,9 @@ def try_each(what, daemon, items, check):
     return True
 
 
-def through_one_mount(what, source, folder, items, check):
+def through_one_mount(what, source, folder, items, check, how='ro'):
     """check(*item[1:], daemon) of each; the log."""
-    daemon = Daemon(source, folder / f'mnt-{what}')
+    daemon = Daemon(source, folder / f'mnt-{what}', how=how)
     try:
         must(daemon.start(), f'the folder does not mount: {daemon.log()}')
         if try_each(what, daemon, items, check):
@@ -404,6 +406,25 @@ def look_at_flipped(image, name, daemon):
         if e:
             break
     os.close(fd)
+    write_a_little(path, size, daemon)
+
+
+def write_a_little(path, size, daemon):
+    """What was written without an error is read again."""
+    fd, e = daemon.timed('open to write', error_of, os.open, path, os.O_RDWR)
+    must(e in (0, errno.EROFS, *REFUSALS), f'open to write: {os.strerror(e)}')
+    if e:
+        return
+    for at, n, byte in [(700, 3000, b'a'), (size // 2, 512, b'b'), (max(0, size - 999), 999, b'c')]:
+        n = min(n, max(0, size - at))
+        done, e = daemon.timed('write', error_of, os.pwrite, fd, byte * n, at)
+        must(e in WRITE_ERRORS, f'write at {at:#x}: {os.strerror(e)}')
+        if not e and done == n:
+            got, e = daemon.timed('read', error_of, os.pread, fd, n, at)
+            must(e or got == byte * n, f'write at {at:#x}: it reads other bytes then')
+    for call in (lambda: os.fsync(fd), lambda: os.close(fd)):
+        _, e = daemon.timed('sync', error_of, call)
+        must(e in WRITE_ERRORS, f'sync: {os.strerror(e)}')
 
 
 def flipped_images(bases, folder):
@@ -415,13 +436,19 @@ def flipped_images(bases, folder):
         used = metadata_bytes(image)
         for _ in range(FLIPS):
             at = rng.choice(used) if rng.random() < 0.8 else rng.randrange(image.metadata)
-            bit = rng.randrange(8)
             data = bytearray(image.file)
-            data[at] ^= 1 << bit
-            name = f'byte-{at}-bit-{bit}'
+            if rng.random() < 0.7:
+                bit = rng.randrange(8)
+                data[at] ^= 1 << bit
+                name = f'byte-{at}-bit-{bit}'
+            else:
+                new = rng.randbytes(rng.choice((1, 2, 4, 8)))
+                data[at:at + len(new)] = new
+                name = f'byte-{at}-{new.hex()}'
             (folder / 'flipped' / base / name).write_bytes(data)
             items.append((f'{base}-{name}', image, f'{base}/{name}.raw'))
-    through_one_mount('flipped', folder / 'flipped', folder, items, look_at_flipped)
+    through_one_mount('flipped', folder / 'flipped', folder, items, look_at_flipped,
+                      how='rw')
     return len(items)
 
 
