@@ -108,7 +108,7 @@ static qc_err mark_disk(struct qc_names *m, uint64_t l1_offset, uint64_t entries
 
 static bool is_possible(const struct qc_names *m, const struct qc_snapshot *s)
 {
-	return s->l1_entries <= L1_ENTRIES_MAX && !(s->place & (geom_cluster(m->g) - 1));
+	return qc_snapshot_is_possible(s, geom_cluster(m->g), m->n << m->g->cluster_bits);
 }
 
 static qc_err read_snapshots(struct qc_names *m, struct qc_snaptable *t)

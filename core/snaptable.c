@@ -133,6 +133,15 @@ uint32_t qc_snaptable_find(const struct qc_snaptable *t, const struct qc_snapsho
 	return i;
 }
 
+bool qc_snapshot_is_possible(const struct qc_snapshot *s, uint64_t cluster, uint64_t file_bytes)
+{
+	if (s->l1_entries > L1_ENTRIES_MAX || s->place & (cluster - 1))
+		return false;
+	return !s->l1_entries || (s->place >= cluster &&
+				  range_inside(s->place, s->l1_entries * UINT64_C(8),
+					       round_up(file_bytes, cluster)));
+}
+
 /* ---- writing -------------------------------------------------------------- */
 
 static size_t row_bytes(const struct qc_snapshot *s)

@@ -33,6 +33,9 @@ qc_err qc_snaptable_read(struct qc_file *f, uint64_t offset, uint32_t n, uint64_
 			 struct qc_snaptable *out);
 void qc_snaptable_free(struct qc_snaptable *t);
 
+/* Whether its L1 table can be where it says, in a file of so many bytes. */
+bool qc_snapshot_is_possible(const struct qc_snapshot *s, uint64_t cluster, uint64_t file_bytes);
+
 /* The row of this very snapshot; n if there is none. */
 uint32_t qc_snaptable_find(const struct qc_snaptable *t, const struct qc_snapshot *s);
 

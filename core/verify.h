@@ -8,8 +8,9 @@
 #include "writer.h"
 
 /* Sets *lie if a cluster is counted lower than it is named: it would be given away while
- * it is in use, or written in place where two share it.  With QC_VERIFY_AUTO only
- * where that takes no longer than people wait.  A damaged table is nobody's lie: who comes by
+ * it is in use, or written in place where two share it.  All clusters are looked at, with
+ * QC_VERIFY_AUTO only where that takes no longer than people wait; then those of tables.
+ * A damaged table is nobody's lie: who comes by
  * it says so. */
 qc_err qc_verify(struct qc_writer *w, bool *lie);
 

@@ -124,9 +124,7 @@ static qc_err check_snapshot(const struct qc_layer *l, const struct qc_snapshot 
 
 	if (r)
 		return qc_refuse(why, r, "%s", strerror(-r));
-	if (s->l1_entries > L1_ENTRIES_MAX || s->place & (geom_cluster(g) - 1) ||
-	    (s->l1_entries && !s->place) ||
-	    !range_inside(s->place, s->l1_entries * UINT64_C(8), round_up(now.size, geom_cluster(g))))
+	if (!qc_snapshot_is_possible(s, geom_cluster(g), now.size))
 		return qc_refuse(why, -EIO, "the L1 table of the snapshot is impossible");
 	if (s->size > INT64_MAX || s->vmstate_bytes > (uint64_t)INT64_MAX - s->size - geom_l1_span(g) ||
 	    geom_l1_need(g, s->size) > s->l1_entries)

@@ -39,16 +39,20 @@ static qc_err check_state(const struct qc_layer *l, struct qc_reason *why)
 static qc_err check_snapshots(const struct qc_layer *l, struct qc_reason *why)
 {
 	const struct qc_header *h = &l->head;
+	struct qc_file_facts now;
 	struct qc_snaptable t;
 	qc_err r = qc_snaptable_read(l->file, h->snapshots_offset, h->snapshots, h->size, &t);
 
 	if (r == -ENOMEM)
 		return qc_refuse(why, r, "out of memory");
-	if (r)
-		return qc_refuse(why, -EROFS, "its table of snapshots is damaged: qemu-img check "
-				 "-r all may repair it");
+	if (!r)
+		r = qc_file_facts(l->file, &now);
+	for (uint32_t i = 0; !r && i < t.n; i++)
+		if (!qc_snapshot_is_possible(&t.row[i].s, geom_cluster(&h->geom), now.size))
+			r = -EIO;
 	qc_snaptable_free(&t);
-	return 0;
+	return !r ? 0 : qc_refuse(why, -EROFS, "its table of snapshots is damaged: qemu-img check "
+						"-r all may repair it");
 }
 
 static qc_err reopen(struct qc_file *f, struct qc_file **out, struct qc_reason *why)
