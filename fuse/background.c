@@ -45,7 +45,7 @@ int background_start(struct background *b)
 	return 0;
 }
 
-void background_ready(struct background *b)
+void background_leave(const struct background *b)
 {
 	int null;
 
@@ -61,6 +61,12 @@ void background_ready(struct background *b)
 		if (null > 2)
 			close(null);
 	}
+}
+
+void background_ready(struct background *b)
+{
+	if (b->ready < 0)
+		return;
 	if (write(b->ready, "", 1) != 1)
 		_exit(EXIT_RUNNING); /* the parent is gone */
 	close(b->ready);

@@ -17,7 +17,10 @@ struct background {
  * is not possible. */
 int background_start(struct background *b);
 
-/* All is well: lets the parent go, with status 0, and leaves the terminal. */
+/* Leaves the terminal; from then on nothing can be said there. */
+void background_leave(const struct background *b);
+
+/* All is well: lets the parent go, with status 0. */
 void background_ready(struct background *b);
 
 #endif

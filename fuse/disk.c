@@ -15,6 +15,7 @@
 #include "report.h"
 #include "snapnames.h"
 #include "view.h"
+#include "spare.h"
 
 /* ---- opening -------------------------------------------------------------- */
 
@@ -115,6 +116,11 @@ static int open_file(struct tree *t, struct node *n, const char *path, struct qc
 		snprintf(why->text, sizeof(why->text), "%s",
 			 fd == -EMEDIUMTYPE ? "not a regular file" : strerror(-fd));
 		return fd;
+	}
+	if (spare_are_short()) {
+		close(fd);
+		snprintf(why->text, sizeof(why->text), "%s", strerror(EMFILE));
+		return -EMFILE;
 	}
 	if (t->src->only || fstat(fd, &st))
 		return fd;
@@ -303,7 +309,7 @@ int tree_stat(struct tree *t, struct node *n, struct stat *st)
 	free(path);
 	if (!r)
 		disk_adorn(t, n, st);
-	else if (!n->folder && r != -ENOMEM)
+	else if (!n->folder && r != -ENOMEM && r != -EMFILE && r != -ENFILE)
 		r = disk_last(n, st);
 	return r;
 }

@@ -57,6 +57,12 @@ int entry_of(fuse_req_t req, struct node *n, struct fuse_entry_param *e);
 /* Another size for the disk, through an open file or without one.  -errno. */
 int resize(fuse_req_t req, fuse_ino_t ino, off_t size, struct fuse_file_info *fi);
 
+/* ops.c */
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int which,
+		struct fuse_file_info *fi);
+
 /* folder_ops.c */
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,

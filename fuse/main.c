@@ -4,7 +4,8 @@
  *
  * Whatever makes threads or takes locks happens after the fork.  A failure
  * before the daemon is ready is one line on stderr, and its status is that of
- * the command.
+ * the command.  The sandbox comes after all that is needed once, and before there
+ * are threads, which inherit it.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -21,8 +22,10 @@
 #include "ops.h"
 #include "options.h"
 #include "pidfile.h"
+#include "places.h"
 #include "ready.h"
 #include "report.h"
+#include "unmounter.h"
 #include "watch.h"
 
 #include "version.h"
@@ -40,6 +43,9 @@ struct daemon {
 	struct server server;
 	struct qc_image *first; /* open until the mount stands */
 	struct fuse_session *session;
+	struct unmounter unmounter;
+	struct sandbox sandbox;
+	unsigned int threads;
 	bool mounted, signals;
 	struct watch watch;
 };
@@ -245,16 +251,17 @@ static enum exitcode mount_it(struct daemon *d)
 	return d->mounted ? EXIT_OK : EXIT_MOUNT; /* it has said why */
 }
 
+/* Twice as many as are good for one image, and two: see turns_share(). */
 static unsigned int default_threads(void)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
-	return cpus < 2 ? 4 : cpus > 8 ? 16 : (unsigned int)cpus * 2;
+	return cpus < 2 ? 10 : cpus > 8 ? 34 : (unsigned int)cpus * 4 + 2;
 }
 
 static int loop(struct daemon *d)
 {
-	unsigned int threads = d->o.threads ? d->o.threads : default_threads();
+	unsigned int threads = d->threads;
 	struct fuse_loop_config *config;
 	int r;
 
@@ -265,9 +272,34 @@ static int loop(struct daemon *d)
 		return -ENOMEM;
 	fuse_loop_cfg_set_clone_fd(config, 1);
 	fuse_loop_cfg_set_max_threads(config, threads);
-	fuse_loop_cfg_set_idle_threads(config, threads);
+	fuse_loop_cfg_set_idle_threads(config, d->o.threads ? threads : threads / 2);
 	r = fuse_session_loop_mt(d->session, config);
 	fuse_loop_cfg_destroy(config);
+	return r;
+}
+
+/* While no path leads into our own mount. */
+static enum exitcode find_places(struct daemon *d)
+{
+	int r = d->o.no_sandbox ? 0 : places_find(&d->sandbox, &d->o, &d->source);
+
+	if (r)
+		report(QC_LOG_ERROR, "%s: sandbox (sandbox=off does without): %s", d->o.source,
+		       strerror(-r));
+	return r ? EXIT_RUNNING : EXIT_OK;
+}
+
+/* Also leaves the terminal, which takes more than the sandbox allows. */
+static int enter_sandbox(struct daemon *d)
+{
+	int r = 0;
+
+	background_leave(&d->background);
+	if (!d->o.foreground)
+		report_to_syslog();
+	if (!d->o.no_sandbox)
+		r = sandbox_enter(&d->sandbox);
+	sandbox_free(&d->sandbox);
 	return r;
 }
 
@@ -275,18 +307,25 @@ static enum exitcode serve(struct daemon *d)
 {
 	int r;
 
+	d->threads = d->o.single_thread ? 1 : d->o.threads ? d->o.threads : default_threads();
+	r = enter_sandbox(d);
+	if (r) {
+		report(QC_LOG_ERROR, "%s: no sandbox (sandbox=off does without): %s", d->o.source,
+		       strerror(-r));
+		return EXIT_RUNNING;
+	}
 	ready_say(&d->ready);
 	background_ready(&d->background);
-	if (!d->o.foreground)
-		report_to_syslog();
 	if (d->first)
 		qc_close(d->first); /* from now on it is open when somebody opens it */
 	d->first = NULL;
+	turns_init(&d->server.turns, turns_share(d->threads));
 	d->watch = (struct watch){ .ctx = d->ctx, .server = &d->server, .timeout = d->o.timeout };
 	r = watch_start(&d->watch);
 	if (!r)
 		r = loop(d);
 	watch_stop(&d->watch);
+	turns_destroy(&d->server.turns);
 	if (r >= 0)
 		return EXIT_OK; /* unmounted, or a signal */
 	report(QC_LOG_ERROR, "%s: %s", d->o.source, strerror(-r));
@@ -303,7 +342,17 @@ static enum exitcode into_background(struct daemon *d)
 	return EXIT_RUNNING;
 }
 
-static enum exitcode run(struct daemon *d)
+/* While there is nothing yet that it would have, too. */
+static enum exitcode start_unmounter(struct daemon *d, char **argv)
+{
+	int r = d->o.no_sandbox ? 0 : unmounter_start(&d->unmounter, d->mountpoint, &d->pidfile, argv);
+
+	if (r)
+		report(QC_LOG_ERROR, "%s: no second process: %s", d->o.source, strerror(-r));
+	return r ? EXIT_RUNNING : EXIT_OK;
+}
+
+static enum exitcode run(struct daemon *d, char **argv)
 {
 	enum exitcode e = check_operands(d);
 
@@ -315,12 +364,17 @@ static enum exitcode run(struct daemon *d)
 		return e;
 	if (d->o.pid_file && pidfile_write(&d->pidfile, d->o.pid_file))
 		return EXIT_USAGE;
+	e = start_unmounter(d, argv);
+	if (e)
+		return e;
 	ready_open(&d->ready, d->o.ready_fd);
 	bound_heap();
 	raise_descriptor_limit();
 	e = open_source(d);
 	if (!e)
 		e = open_first(d);
+	if (!e)
+		e = find_places(d);
 	if (!e)
 		e = mount_it(d);
 	if (!e)
@@ -343,7 +397,9 @@ static void tidy_up(struct daemon *d)
 		leave_undisturbed();
 	if (d->mounted)
 		ready_stopping(&d->ready);
-	if (d->mounted)
+	if (d->mounted && d->unmounter.pid)
+		unmounter_unmount(&d->unmounter, d->session);
+	else if (d->mounted)
 		fuse_session_unmount(d->session);
 	if (d->signals)
 		fuse_remove_signal_handlers(d->session);
@@ -357,7 +413,9 @@ static void tidy_up(struct daemon *d)
 	if (d->ctx)
 		qc_context_free(d->ctx);
 	keys_close(&d->keys);
+	sandbox_free(&d->sandbox);
 	source_close(&d->source);
+	unmounter_end(&d->unmounter, &d->pidfile);
 	pidfile_remove(&d->pidfile);
 	free(d->mountpoint);
 	options_free(&d->o);
@@ -381,9 +439,9 @@ int main(int argc, char **argv)
 	} else if (!e && d.o.action == ACTION_VERSION) {
 		print_version();
 	} else if (!e) {
-		if (d.o.verbose)
+		if (d.o.verbose || d.o.debug)
 			report_set_level(d.o.verbose > 1 ? QC_LOG_TRACE : QC_LOG_INFO);
-		e = run(&d);
+		e = run(&d, argv);
 	}
 	tidy_up(&d);
 	return e;

@@ -52,6 +52,7 @@ struct node *node_new(struct tree *t, struct node *parent, const char *file, cha
 	n->parent = parent ? parent : n;
 	n->shown = shown;
 	pthread_mutex_init(&n->lock, NULL);
+	pthread_mutex_init(&n->scanning, NULL);
 	pthread_mutex_init(&n->facts, NULL);
 	return n;
 }
@@ -80,6 +81,7 @@ void node_free(void *p)
 		node_free(old);
 	}
 	pthread_mutex_destroy(&n->lock);
+	pthread_mutex_destroy(&n->scanning);
 	pthread_mutex_destroy(&n->facts);
 	free(n->file);
 	free(n->shown);

@@ -2,13 +2,12 @@
 /*
  * node.h - one name in the mount: a folder, an image, or a view of one (view.h).
  *
- * A folder's children change only under its lock, which is also held while it
- * is scanned.  A child is found by the name it is shown under, and by that of
- * its file.  When its file goes it stays, `gone`, since its name may not be
+ * A folder's children change only under its lock, in a scan.  A child is found by the
+ * name it is shown under, and by that of its file.  When its file goes it stays, `gone`, since its name may not be
  * given to another; when another file takes that place, a new node takes over
  * the name, and the old one lives on for as long as somebody refers to it.
  *
- * Locks: a folder's `lock`, then a node's `facts`; never two of a kind.
+ * Locks: a folder's `scanning`, its `lock`, then a node's `facts`; never two of a kind.
  */
 #ifndef NODE_H
 #define NODE_H
@@ -50,7 +49,8 @@ struct node {
 	pthread_mutex_t lock;
 	void *by_shown, *by_file; /* lock; trees of tsearch(3) */
 	void *views;		  /* lock; of its images, by the name shown */
-	unsigned int scans;	  /* lock */
+	pthread_mutex_t scanning; /* one scan at a time */
+	unsigned int scans;	  /* scanning */
 	struct node *replaced;	  /* lock; children that lost their place */
 
 	/* Of an image. */

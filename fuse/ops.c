@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "handle.h"
+#include "turn_ops.h"
 
 /* Names and attributes are asked for again after this, in seconds. */
 static const double TIMEOUT = 1.0;
@@ -25,8 +26,9 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
 				       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ |
 				       FUSE_CAP_ASYNC_DIO | FUSE_CAP_AUTO_INVAL_DATA);
 	conn->max_read = conn->max_write = conn->max_readahead = MAX_IO;
-	conn->max_background = 64;
-	conn->congestion_threshold = 48;
+	/* Reads ahead of a file that is stuck are among them, and those of others wait then. */
+	conn->max_background = 256;
+	conn->congestion_threshold = 192;
 	/* Times come from the image files, in their precision. */
 	conn->time_gran = 1;
 }
@@ -49,7 +51,7 @@ int entry_of(fuse_req_t req, struct node *n, struct fuse_entry_param *e)
 	return tree_stat(server_of(req)->tree, n, &e->attr);
 }
 
-static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct tree *t = server_of(req)->tree;
 	struct fuse_entry_param e;
@@ -86,7 +88,7 @@ static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 	fuse_reply_none(req);
 }
 
-static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct node *n = node_of(req, ino);
 	struct stat st;
@@ -100,8 +102,8 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 }
 
 /* Times may be set, to no effect. */
-static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int which,
-		       struct fuse_file_info *fi)
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int which,
+		struct fuse_file_info *fi)
 {
 	const int times = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_CTIME |
 			  FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW;
@@ -168,24 +170,24 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 
 const struct fuse_lowlevel_ops server_ops = {
 	.init = op_init,
-	.lookup = op_lookup,
+	.lookup = turn_lookup,
 	.forget = op_forget,
 	.forget_multi = op_forget_multi,
-	.getattr = op_getattr,
-	.setattr = op_setattr,
+	.getattr = turn_getattr,
+	.setattr = turn_setattr,
 	.statfs = op_statfs,
-	.opendir = op_opendir,
+	.opendir = turn_opendir,
 	.readdir = op_readdir,
-	.readdirplus = op_readdirplus,
+	.readdirplus = turn_readdirplus,
 	.releasedir = op_releasedir,
-	.open = op_open,
-	.release = op_release,
-	.read = op_read,
-	.write = op_write,
-	.fallocate = op_fallocate,
-	.lseek = op_lseek,
-	.fsync = op_fsync,
-	.flush = op_flush,
+	.open = turn_open,
+	.release = turn_release,
+	.read = turn_read,
+	.write = turn_write,
+	.fallocate = turn_fallocate,
+	.lseek = turn_lseek,
+	.fsync = turn_fsync,
+	.flush = turn_flush,
 	.mknod = op_mknod,
 	.mkdir = op_mkdir,
 	.unlink = op_unlink,

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "tree.h"
+#include "turns.h"
 
 enum { MAX_IO = 1 << 20 };
 
@@ -21,6 +22,7 @@ struct server {
 	struct tree *tree;
 	struct fuse_session *session;
 	bool direct_io, ro;
+	struct turns turns;
 	struct server_count {
 		_Alignas(64) _Atomic uint64_t reads, bytes;
 	} count[16]; /* of some worker threads each, so that none waits for another */

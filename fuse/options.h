@@ -40,6 +40,7 @@ struct options {
 	unsigned int timeout; /* seconds; 0: never */
 	int ready_fd;	      /* -1: none */
 	char *pid_file;	      /* absolute */
+	bool no_sandbox;
 	bool set_uid, set_gid, set_umask;
 	uid_t uid;
 	gid_t gid;

@@ -16,7 +16,7 @@ void report_set_level(enum qc_level max)
 
 void report_to_syslog(void)
 {
-	openlog("qcowfs", LOG_PID, LOG_DAEMON);
+	openlog("qcowfs", LOG_PID | LOG_NDELAY, LOG_DAEMON); /* there may be no other time */
 	to_syslog = true;
 }
 

@@ -3,6 +3,9 @@
  * scan.c - all entries of a folder are looked at, but only those into that were
  * not known, or have changed since.
  *
+ * To look at a file may take long, or for ever: the folder's lock is not held then,
+ * and names that are known can be found meanwhile.  One scan of a folder at a time.
+ *
  * New images are added in the byte order of their names, since the first of
  * two gets the short one.
  */
@@ -47,16 +50,19 @@ static int remember(struct scan *s, const char *file, bool folder, const struct 
 	return s->new[s->n++].file ? 0 : -ENOMEM;
 }
 
-static bool looks_like_image(struct scan *s, const char *file)
+/* 1 or 0; -errno if that cannot be known now, though nothing is wrong with the file. */
+static int looks_like_image(struct scan *s, const char *file)
 {
 	char *path;
 	bool yes;
 	int fd;
 
 	if (asprintf(&path, "%s%s", s->path, file) < 0)
-		return false;
+		return -ENOMEM;
 	fd = source_open_image(s->t->src, path);
 	free(path);
+	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
+		return fd;
 	yes = fd >= 0 && qc_is_image(fd);
 	if (fd >= 0)
 		close(fd);
@@ -70,35 +76,62 @@ static struct node *find_kind(const struct scan *s, const char *file, bool folde
 	return n && n->folder == folder ? n : NULL;
 }
 
+/* Whether it is known, and has not changed since. */
+static bool is_known(struct scan *s, const char *file, const struct identity *id)
+{
+	struct node *n;
+	bool known;
+
+	pthread_mutex_lock(&s->folder->lock);
+	n = find_kind(s, file, false);
+	known = n && !n->gone && same_content(&n->checked, id);
+	if (known)
+		n->seen = s->folder->scans;
+	pthread_mutex_unlock(&s->folder->lock);
+	return known;
+}
+
+static int update(struct scan *s, const char *file, const struct identity *id)
+{
+	struct node *n;
+	int r = 0;
+
+	pthread_mutex_lock(&s->folder->lock);
+	n = find_kind(s, file, false);
+	if (!n) {
+		r = remember(s, file, false, id);
+	} else if (!same_file(&n->checked, id)) {
+		r = node_replace(s->t, n, id);
+	} else {
+		n->checked = *id;
+		n->seen = s->folder->scans;
+	}
+	pthread_mutex_unlock(&s->folder->lock);
+	return r;
+}
+
 static int scan_file(struct scan *s, const char *file, const struct stat *st)
 {
 	struct identity id = identity_of(st);
-	struct node *n = find_kind(s, file, false);
+	int r;
 
-	if (n && !n->gone && same_content(&n->checked, &id)) {
-		n->seen = s->folder->scans;
+	if (is_known(s, file, &id))
 		return 0;
-	}
-	if (!looks_like_image(s, file))
-		return 0;
-	if (!n)
-		return remember(s, file, false, &id);
-	if (!same_file(&n->checked, &id))
-		return node_replace(s->t, n, &id);
-	n->checked = id;
-	n->seen = s->folder->scans;
-	return 0;
+	r = looks_like_image(s, file);
+	return r == 1 ? update(s, file, &id) : r;
 }
 
 static int scan_folder(struct scan *s, const char *file, const struct stat *st)
 {
 	struct identity id = identity_of(st);
-	struct node *n = find_kind(s, file, true);
+	struct node *n;
 
-	if (!n)
-		return remember(s, file, true, &id);
-	n->seen = s->folder->scans;
-	return 0;
+	pthread_mutex_lock(&s->folder->lock);
+	n = find_kind(s, file, true);
+	if (n)
+		n->seen = s->folder->scans;
+	pthread_mutex_unlock(&s->folder->lock);
+	return n ? 0 : remember(s, file, true, &id);
 }
 
 static int scan_entry(struct scan *s, const struct dirent *e, dev_t dev)
@@ -177,33 +210,55 @@ static void mark_gone(const void *p, VISIT which, void *folder)
 		n->gone = n->seen != ((struct node *)folder)->scans;
 }
 
+/* What was found becomes what the folder has. */
+static int publish(struct scan *s)
+{
+	int r;
+
+	pthread_mutex_lock(&s->folder->lock);
+	r = add_new(s);
+	if (!r)
+		twalk_r(s->folder->by_shown, mark_gone, s->folder);
+	pthread_mutex_unlock(&s->folder->lock);
+	return r;
+}
+
+static int open_folder(struct scan *s, DIR **out)
+{
+	char *path = node_path(s->folder);
+	int fd, r = -ENOMEM;
+
+	*out = NULL;
+	if (path && asprintf(&s->path, "%s%s", path, *path ? "/" : "") >= 0) {
+		fd = source_open_path(s->t->src, path, O_RDONLY | O_DIRECTORY);
+		*out = fd < 0 ? NULL : fdopendir(fd);
+		r = fd < 0 ? fd : *out ? 0 : -errno;
+	}
+	free(path);
+	return r;
+}
+
 int tree_scan(struct tree *t, struct node *folder)
 {
 	struct scan s = { .t = t, .folder = folder, .dirfd = -1 };
-	char *path = node_path(folder);
-	int fd, r = -ENOMEM;
-	DIR *d = NULL;
+	DIR *d;
+	int r;
 
+	pthread_mutex_lock(&folder->scanning);
 	folder->scans++;
-	if (path && asprintf(&s.path, "%s%s", path, *path ? "/" : "") >= 0) {
-		fd = source_open_path(t->src, path, O_RDONLY | O_DIRECTORY);
-		d = fd < 0 ? NULL : fdopendir(fd);
-		r = fd < 0 ? fd : d ? 0 : -errno;
-	}
+	r = open_folder(&s, &d);
 	if (!r) {
 		s.dirfd = dirfd(d);
 		r = read_folder(&s, d);
 	}
 	if (!r)
-		r = add_new(&s);
-	if (!r)
-		twalk_r(folder->by_shown, mark_gone, folder);
+		r = publish(&s);
+	pthread_mutex_unlock(&folder->scanning);
 	if (d)
 		closedir(d);
 	for (size_t i = 0; i < s.n; i++)
 		free(s.new[i].file);
 	free(s.new);
 	free(s.path);
-	free(path);
 	return r;
 }

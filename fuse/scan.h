@@ -7,7 +7,7 @@
 
 #include "node.h"
 
-/* Brings the folder's children up to date; its lock is held.  -errno. */
+/* Brings the folder's children up to date; its lock is not held.  -errno. */
 int tree_scan(struct tree *t, struct node *folder);
 
 #endif

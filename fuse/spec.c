@@ -195,6 +195,16 @@ static int set_pid_file(struct options *o, const char *value)
 	return o->pid_file ? 0 : -ENOMEM;
 }
 
+static int set_sandbox(struct options *o, const char *value)
+{
+	static const char *const words[] = { "on", "off" };
+	size_t i;
+	int r = parse_word(value, words, 2, &i);
+
+	o->no_sandbox = !r && i == 1;
+	return r;
+}
+
 static int set_uid(struct options *o, const char *value)
 {
 	unsigned long long n;
@@ -279,6 +289,7 @@ static const struct option_spec specs[] = {
 	{ "ready-fd", "N", "write a line 'ready' to this descriptor once the mount stands",
 	  set_ready_fd, false, 0 },
 	{ "pid-file", "PATH", "write the daemon's process id into this file", set_pid_file, false, 0 },
+	{ "sandbox", "on|off", "give up what serving does not need (on)", set_sandbox, false, 0 },
 	{ "allow_other", NULL, "let other users in, as the files' modes say", NULL, true,
 	  offsetof(struct options, allow_other) },
 	{ "allow_root", NULL, "let root in", NULL, true, 0 },

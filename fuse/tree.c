@@ -15,8 +15,8 @@
 
 /* ---- lookup and listing --------------------------------------------------- */
 
-/* Whether the node's file is still there, and still the same. */
-static bool still_there(struct tree *t, const struct node *n)
+/* Whether the node's file is still there, and still what it was. */
+static bool still_there(struct tree *t, const struct node *n, const struct identity *then)
 {
 	char *path = node_path(n);
 	int fd = path ? source_open_path(t->src, path, O_PATH | (n->folder ? O_NOFOLLOW : 0)) :
@@ -30,7 +30,7 @@ static bool still_there(struct tree *t, const struct node *n)
 		return false;
 	if (!fstat(fd, &st)) {
 		id = identity_of(&st);
-		same = n->folder ? S_ISDIR(st.st_mode) : same_file(&id, &n->checked);
+		same = n->folder ? S_ISDIR(st.st_mode) : same_file(&id, then);
 	}
 	close(fd);
 	return same;
@@ -58,6 +58,47 @@ static void hold(struct node *n)
 		node_hold(n);
 }
 
+const void *tree_origin(const struct node *n)
+{
+	return n->view ? n->view->image : n;
+}
+
+const void *tree_peek(struct node *folder, const char *name)
+{
+	const struct node *n;
+	const void *key;
+
+	if (!folder->folder || folder->view)
+		return tree_origin(folder);
+	pthread_mutex_lock(&folder->lock);
+	n = find(folder, name);
+	key = tree_origin(n ? n : folder);
+	pthread_mutex_unlock(&folder->lock);
+	return key;
+}
+
+/* A node that is known, and still there.  That is seen without the lock: the file may
+ * be where everything takes long, and who looks for others is not to wait for it. */
+static struct node *find_known(struct tree *t, struct node *folder, const char *name)
+{
+	struct identity then;
+	struct node *n;
+
+	pthread_mutex_lock(&folder->lock);
+	n = find(folder, name);
+	if (n && origin(n)->gone)
+		n = NULL;
+	if (n) {
+		hold(n);
+		then = origin(n)->checked;
+	}
+	pthread_mutex_unlock(&folder->lock);
+	if (!n || t->src->only || still_there(t, origin(n), &then))
+		return n;
+	tree_forget(t, n, 1);
+	return NULL;
+}
+
 int tree_lookup(struct tree *t, struct node *folder, const char *name, struct node **out)
 {
 	struct node *n;
@@ -67,12 +108,13 @@ int tree_lookup(struct tree *t, struct node *folder, const char *name, struct no
 		return -ENOTDIR;
 	if (folder->view)
 		return view_lookup(t, folder, name, out);
+	*out = find_known(t, folder, name);
+	if (*out)
+		return 0;
+	if (!t->src->only)
+		r = tree_scan(t, folder);
 	pthread_mutex_lock(&folder->lock);
 	n = find(folder, name);
-	if (!t->src->only && (!n || origin(n)->gone || !still_there(t, origin(n)))) {
-		r = tree_scan(t, folder);
-		n = find(folder, name);
-	}
 	if (!r && (!n || origin(n)->gone))
 		r = -ENOENT;
 	if (!r) {
@@ -140,8 +182,8 @@ int tree_list(struct tree *t, struct node *folder, struct listing *out)
 	*out = (struct listing){ 0 };
 	if (folder->view)
 		return view_list(t, folder, out);
-	pthread_mutex_lock(&folder->lock);
 	r = t->src->only ? 0 : tree_scan(t, folder);
+	pthread_mutex_lock(&folder->lock);
 	if (!r) {
 		twalk_r(folder->by_shown, count_child, out);
 		twalk_r(folder->views, count_child, out);

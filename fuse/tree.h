@@ -45,6 +45,11 @@ bool node_is_folder(const struct node *n);
 
 /* The node of that name in a folder, with one reference. */
 int tree_lookup(struct tree *t, struct node *folder, const char *name, struct node **out);
+/* What all requests for an image and its views have in common, only to be compared; and
+ * for a name, as the folder was when it was last looked into. */
+const void *tree_origin(const struct node *n);
+const void *tree_peek(struct node *folder, const char *name);
+
 void tree_forget(struct tree *t, struct node *n, uint64_t references);
 
 /* All that is in a folder now, each with one reference. */

@@ -1,0 +1,122 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# An ordinary user's daemon, which can start no program any more, unmounts all the same: by a
+# signal, also one to its whole group, by timeout=, with files open, in the foreground and in
+# the background; with auto_unmount also when it is killed. No process is left.
+# timeout: 240
+. "${TEST_LIB:-$(dirname "$0")}/functions.sh"
+requires_root
+requires which fusermount3
+if [ -z "${UNSHARED:-}" ]; then # a /dev/fuse for everybody
+	requires unshare --mount true
+	UNSHARED=1 exec unshare --mount --propagation private "$0"
+fi
+mkdir dev
+requires mount -t tmpfs none dev
+mknod -m 666 dev/fuse c 10 229
+mount --bind dev/fuse /dev/fuse
+[ -u "$(which fusermount3)" ] || skip "needs a fusermount3 that is setuid root"
+requires setpriv --reuid=65534 --regid=65534 --clear-groups test -x "$TEST_TMP"
+
+mkdir -p home/mnt
+cp "$QCOWFS" home/qcowfs
+image home/disk.qcow2 1M "write -P 1 0 1M"
+chown -R 65534:65534 home
+cd home
+daemon() { pgrep -f -x "[^ ]*/qcowfs .* $PWD/mnt" || :; }
+started() { # notes the processes of the mount
+	local pid
+	pid=$(daemon)
+	PIDS=("$pid")
+	mapfile -t -O 1 PIDS < <(pgrep -P "$pid" -f 'qcowfs-unmount' || :)
+	MOUNTS=("$PWD/mnt")
+}
+runs() { [ -n "$(tr -d '\0' <"/proc/$1/cmdline")" ]; } 2>/dev/null
+is_gone() {
+	local pid
+	for pid in "${PIDS[@]}"; do if runs "$pid"; then return 1; fi; done
+	! is_mounted mnt
+}
+gone() {
+	until_true 20 is_gone
+	stat mnt/disk.raw >/dev/null 2>&1 && fail "the folder is empty again"
+	MOUNTS=()
+}
+
+for user in 65534 0; do
+	as_user() { env --default-signal=INT,HUP setpriv --reuid=$user --regid=$user --clear-groups "$@"; }
+	for options in '' '-s'; do
+		for sig in TERM INT HUP; do
+			for open in '' open; do
+				# shellcheck disable=SC2086
+				as_user "$PWD/qcowfs" $options "$PWD/disk.qcow2" "$PWD/mnt"
+				started
+				if [ "$open" ]; then
+					rm -f ../opened
+					as_user sh -c 'exec <mnt/disk.raw; echo $$ >&2; exec sleep 100' 2>../opened &
+					until_true 10 grep -q . ../opened
+					PROCESSES+=("$(cat ../opened)")
+				fi
+				kill -$sig "$(daemon)"
+				gone
+				if [ "$open" ]; then kill "$(cat ../opened)"; fi
+			done
+		done
+	done
+
+	# In the foreground: ^C goes to all of its group.
+	set -m
+	as_user "$PWD/qcowfs" -f "$PWD/disk.qcow2" "$PWD/mnt" 2>../log &
+	pid=$!
+	set +m
+	until_true 20 is_mounted mnt
+	started
+	[ ${#PIDS[@]} = 2 ] || fail "a daemon and its helper: ${PIDS[*]}"
+	kill -INT -- -$pid
+	wait $pid || fail "status $? is 0"
+	gone
+	[ ! -s ../log ] || { cat ../log; fail "it says nothing"; }
+
+	as_user "$PWD/qcowfs" -o timeout=1 "$PWD/disk.qcow2" "$PWD/mnt"
+	started
+	gone
+
+	# Killed: then auto_unmount does it, where fusermount3 can (that of libfuse 3.14.0 can
+	# only for root), and without that nobody.
+	can=yes
+	for sandbox in off on; do
+		as_user "$PWD/qcowfs" -o sandbox=$sandbox,auto_unmount "$PWD/disk.qcow2" "$PWD/mnt"
+		started
+		kill -KILL "$(daemon)"
+		if [ $sandbox = off ] && [ $user != 0 ]; then
+			sleep 1
+			if is_mounted mnt; then can=no; fi
+		fi
+		if [ $can = no ]; then umount mnt; fi
+		gone
+	done
+	as_user "$PWD/qcowfs" -o auto_unmount "$PWD/disk.qcow2" "$PWD/mnt"
+	started
+	kill -TERM "$(daemon)"
+	gone
+	as_user "$PWD/qcowfs" "$PWD/disk.qcow2" "$PWD/mnt"
+	started
+	kill -KILL "$(daemon)"
+	no_process() { ! runs "${PIDS[0]}" && ! runs "${PIDS[1]:-0}"; }
+	until_true 10 no_process
+	fails_with 'not connected' as_user stat mnt
+	as_user fusermount3 -u mnt || umount mnt
+	gone
+done
+
+# Unmounted by somebody else, it leaves what is mounted there alone.
+"$PWD/qcowfs" "$PWD/disk.qcow2" "$PWD/mnt"
+started
+first=("${PIDS[@]}")
+"$PWD/qcowfs" -o fsname=second "$PWD/disk.qcow2" "$PWD/mnt"
+umount mnt
+until_true 10 test "$(daemon)" = "${first[0]}"
+cmp -n 1000 mnt/disk.raw <(head -c 1000 /dev/zero | tr '\0' '\1') || fail "the first is there"
+umount mnt
+PIDS=("${first[@]}")
+gone

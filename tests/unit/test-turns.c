@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* Requests for one key are at most its share at once; those who wait come in order. */
+#include "tap.h"
+#include "turns.h"
+
+#include <stdlib.h>
+
+struct request {
+	struct turn turn;
+	int number;
+};
+
+static bool no_memory;
+
+static struct turn *keep(struct turn *t)
+{
+	struct request *r = no_memory ? NULL : malloc(sizeof(*r));
+
+	if (r)
+		*r = *(struct request *)t;
+	return r ? &r->turn : NULL;
+}
+
+static bool begin(struct turns *t, uint64_t key, int number)
+{
+	struct request r = { .turn.key = key, .number = number };
+
+	return turns_begin(t, &r.turn, keep);
+}
+
+/* The number of the next, or 0. */
+static int end(struct turns *t, uint64_t key)
+{
+	struct turn *next = turns_end(t, key);
+	int number = next ? ((struct request *)next)->number : 0;
+
+	free(next);
+	return number;
+}
+
+static void the_next_begins_when_one_ends(void)
+{
+	struct turns t;
+
+	turns_init(&t, 2);
+	CHECK(begin(&t, 7, 1) && begin(&t, 7, 2));
+	CHECK(!begin(&t, 7, 3) && !begin(&t, 7, 4) && !begin(&t, 7, 5));
+	CHECK(end(&t, 7) == 3);
+	CHECK(end(&t, 7) == 4);
+	CHECK(!begin(&t, 7, 6));
+	CHECK(end(&t, 7) == 5);
+	CHECK(end(&t, 7) == 6);
+	CHECK(end(&t, 7) == 0);
+	CHECK(begin(&t, 7, 8));
+	CHECK(end(&t, 7) == 0 && end(&t, 7) == 0);
+	turns_destroy(&t);
+}
+
+/* Keys that fall into one bucket, too. */
+static void other_keys_do_not_wait(void)
+{
+	struct turns t;
+
+	turns_init(&t, 1);
+	CHECK(begin(&t, 1, 1) && !begin(&t, 1, 2));
+	for (uint64_t key = 2; key < 1000; key++)
+		CHECK(begin(&t, key, 3));
+	for (uint64_t key = 2; key < 1000; key++)
+		CHECK(!begin(&t, key, (int)key));
+	for (uint64_t key = 2; key < 1000; key++)
+		CHECK(end(&t, key) == (int)key && end(&t, key) == 0);
+	CHECK(end(&t, 1) == 2 && end(&t, 1) == 0);
+	turns_destroy(&t);
+}
+
+static void without_a_share_nobody_waits(void)
+{
+	struct turns t;
+
+	turns_init(&t, 0);
+	for (int i = 0; i < 100; i++)
+		CHECK(begin(&t, 1, i));
+	for (int i = 0; i < 100; i++)
+		CHECK(end(&t, 1) == 0);
+	turns_destroy(&t);
+}
+
+/* Then it is better to begin than to be lost. */
+static void without_memory_nobody_waits(void)
+{
+	struct turns t;
+
+	turns_init(&t, 1);
+	CHECK(begin(&t, 1, 1) && !begin(&t, 1, 2));
+	no_memory = true;
+	CHECK(begin(&t, 1, 3));
+	no_memory = false;
+	CHECK(end(&t, 1) == 0); /* there are still as many as may be */
+	CHECK(end(&t, 1) == 2);
+	CHECK(end(&t, 1) == 0);
+	turns_destroy(&t);
+}
+
+int main(void)
+{
+	RUN(the_next_begins_when_one_ends);
+	RUN(other_keys_do_not_wait);
+	RUN(without_a_share_nobody_waits);
+	RUN(without_memory_nobody_waits);
+	return DONE();
+}
