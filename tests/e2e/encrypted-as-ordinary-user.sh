@@ -9,9 +9,8 @@ requires which fusermount3
 as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
 requires as_user true
 requires as_user test -x "$TEST_TMP"
-if ! as_user test -w /dev/fuse && [ -z "${UNSHARED:-}" ]; then # with one for everybody
-	requires unshare --mount true
-	UNSHARED=1 exec unshare --mount --propagation private "$0"
+if ! as_user test -w /dev/fuse; then # one for everybody
+	own_mounts
 fi
 if [ -n "${UNSHARED:-}" ]; then
 	mkdir dev

@@ -8,10 +8,7 @@ requires which fusermount3
 as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
 requires as_user true
 requires as_user test -x "$TEST_TMP"
-requires unshare --mount true
-if [ -z "${UNSHARED:-}" ]; then
-	UNSHARED=1 exec unshare --mount --propagation private "$0"
-fi
+own_mounts
 mkdir dev
 requires mount -t tmpfs none dev
 mknod -m 666 dev/fuse c 10 229

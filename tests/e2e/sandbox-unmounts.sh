@@ -7,10 +7,7 @@
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 requires_root
 requires which fusermount3
-if [ -z "${UNSHARED:-}" ]; then # a /dev/fuse for everybody
-	requires unshare --mount true
-	UNSHARED=1 exec unshare --mount --propagation private "$0"
-fi
+own_mounts # with a /dev/fuse for everybody
 mkdir dev
 requires mount -t tmpfs none dev
 mknod -m 666 dev/fuse c 10 229
@@ -115,7 +112,8 @@ started
 first=("${PIDS[@]}")
 "$PWD/qcowfs" -o fsname=second "$PWD/disk.qcow2" "$PWD/mnt"
 umount mnt
-until_true 10 test "$(daemon)" = "${first[0]}"
+is_the_first() { [ "$(daemon)" = "${first[0]}" ]; }
+until_true 10 is_the_first
 cmp -n 1000 mnt/disk.raw <(head -c 1000 /dev/zero | tr '\0' '\1') || fail "the first is there"
 umount mnt
 PIDS=("${first[@]}")
