@@ -372,7 +372,8 @@ int main(int argc, char **argv)
 		.source = { .dirfd = -1, .pinned = -1 },
 		.keys = { .dirfd = -1, .file_dirfd = -1, .terminal = -1,
 			  .lock = PTHREAD_MUTEX_INITIALIZER },
-		.server = { .handles_lock = PTHREAD_MUTEX_INITIALIZER },
+		.server = { .handles_lock = PTHREAD_MUTEX_INITIALIZER,
+			    .close_ended = PTHREAD_COND_INITIALIZER },
 	};
 	enum exitcode e = options_parse(&d.o, argc, argv);
 
