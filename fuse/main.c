@@ -173,6 +173,22 @@ static enum exitcode exit_for(enum qc_cause cause)
 	return EXIT_IMAGE;
 }
 
+/* A folder may have file systems of others in it, so there `rw` is taken at its word. */
+static void fall_back_to_readonly(struct daemon *d)
+{
+	struct qc_reason why = { 0 };
+
+	if (d->o.ro || (!d->source.only && d->o.rw))
+		return;
+	if (source_is_readonly(&d->source))
+		snprintf(why.text, sizeof(why.text), "it cannot be written: %s", strerror(errno));
+	else if (!d->source.only || !qc_writable(d->first, &why))
+		return;
+	report(QC_LOG_WARN, "%s: mounted read-only: %s", d->o.source, why.text);
+	tree_set_readonly(d->server.tree);
+	d->o.ro = true;
+}
+
 /* The only image must open, and its first sector must be readable. */
 static enum exitcode open_first(struct daemon *d)
 {
@@ -188,12 +204,6 @@ static enum exitcode open_first(struct daemon *d)
 	if (r) {
 		report(QC_LOG_ERROR, "%s: %s", d->o.source, *why.text ? why.text : strerror(-r));
 		return exit_for(why.cause);
-	}
-	if (!d->o.ro && source_is_readonly(&d->source)) {
-		report(QC_LOG_WARN, "%s: mounted read-only: it cannot be written: %s", d->o.source,
-		       strerror(errno));
-		tree_set_readonly(d->server.tree);
-		d->o.ro = true;
 	}
 	size = qc_size(d->first);
 	r = qc_read(d->first, 0, sector, size < sizeof(sector) ? size : sizeof(sector));
@@ -321,6 +331,8 @@ static enum exitcode run(struct daemon *d)
 	e = open_source(d);
 	if (!e)
 		e = open_first(d);
+	if (!e)
+		fall_back_to_readonly(d);
 	if (!e)
 		e = mount_it(d);
 	if (!e)
