@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "range.h"
+#include "writer.h"
 
 /* ---- the chain ------------------------------------------------------------ */
 
@@ -217,6 +218,11 @@ void qc_close(struct qc_image *img)
 uint64_t qc_size(const struct qc_image *img)
 {
 	return img->of_snapshot ? img->size : img->layer[img->top]->size;
+}
+
+qc_err qc_writable(const struct qc_image *img, struct qc_reason *why)
+{
+	return qc_writer_check_state(img->layer[0], why);
 }
 
 unsigned int qc_depth(const struct qc_image *img)

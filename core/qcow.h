@@ -176,6 +176,10 @@ void qc_close(struct qc_image *img);
 
 /* The size of the disk. */
 uint64_t qc_size(const struct qc_image *img);
+
+/* Whether the image's header lets it be written, by whom its file can be: 0, or -EROFS. */
+qc_err qc_writable(const struct qc_image *img, struct qc_reason *why);
+
 unsigned int qc_depth(const struct qc_image *img); /* layers in its chain */
 uint32_t qc_cluster_size(const struct qc_image *img);
 

@@ -19,7 +19,7 @@
 
 /* ---- open ----------------------------------------------------------------- */
 
-static qc_err check_state(const struct qc_layer *l, struct qc_reason *why)
+qc_err qc_writer_check_state(const struct qc_layer *l, struct qc_reason *why)
 {
 	const struct qc_header *h = &l->head;
 
@@ -157,7 +157,7 @@ void qc_writer_abandon(struct qc_writer *w)
 qc_err qc_writer_open(struct qc_layer *l, struct qc_writer **out, struct qc_reason *why)
 {
 	struct qc_writer *w;
-	qc_err r = check_state(l, why);
+	qc_err r = qc_writer_check_state(l, why);
 
 	if (!r && l->head.snapshots)
 		r = check_snapshots(l, why);

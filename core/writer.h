@@ -42,6 +42,9 @@ struct qc_writer {
 	atomic_bool broken;    /* what was written may be lost: nothing goes on */
 };
 
+/* Whether what the header says lets it be written: 0, or -EROFS. */
+qc_err qc_writer_check_state(const struct qc_layer *l, struct qc_reason *why);
+
 /* What it takes to make the layer writable.  -EROFS if its state forbids that,
  * -EBUSY if it is locked, or the backing file of an open image. */
 qc_err qc_writer_open(struct qc_layer *l, struct qc_writer **out, struct qc_reason *why);

@@ -210,12 +210,20 @@ static int settle_late(struct handle *h, const struct fuse_file_info *fi)
 	return h->closed ? qc_settle(h->img) : 0;
 }
 
+/* The kernel sends what is written with O_DIRECT as to a disk of its own: a write that
+ * comes back short is EIO there. */
+static bool may_be_short(const struct server *s, const struct fuse_file_info *fi)
+{
+	return s->direct_io || !(fi->flags & O_DIRECT);
+}
+
 /* A disk does not grow by being written. */
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t off,
 	      struct fuse_file_info *fi)
 {
 	struct handle *h = handle_of(fi);
 	uint64_t size = qc_size(h->img);
+	bool crosses = false;
 	int r;
 
 	(void)ino;
@@ -227,13 +235,17 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t
 		reply_err(req, -ENOSPC);
 		return;
 	}
-	if (len > size - (uint64_t)off)
+	if (len > size - (uint64_t)off) {
 		len = (size_t)(size - (uint64_t)off);
+		crosses = true;
+	}
 	r = qc_write(h->img, (uint64_t)off, buf, len);
 	if (!r && fi->flags & (O_SYNC | O_DSYNC))
 		r = qc_flush(h->img);
 	if (!r)
 		r = settle_late(h, fi);
+	if (!r && crosses && !may_be_short(server_of(req), fi))
+		r = -ENOSPC;
 	if (r)
 		reply_err(req, r);
 	else

@@ -28,17 +28,45 @@ void handle_add(struct server *s, struct handle *h, struct fuse_file_info *fi)
 	fi->fh = (uintptr_t)h;
 }
 
+enum { AWAIT_SECONDS = 5 };
+
+static void close_image(struct server *s, struct handle *h)
+{
+	tree_close(h->node, h->img);
+	pthread_mutex_lock(&s->handles_lock);
+	s->closes_ended++;
+	pthread_cond_broadcast(&s->close_ended);
+	pthread_mutex_unlock(&s->handles_lock);
+}
+
+void handles_await_closes(struct server *s)
+{
+	struct timespec until;
+	uint64_t begun;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += AWAIT_SECONDS;
+	pthread_mutex_lock(&s->handles_lock);
+	begun = s->closes_begun;
+	while (s->closes_ended < begun &&
+	       !pthread_cond_timedwait(&s->close_ended, &s->handles_lock, &until))
+		;
+	pthread_mutex_unlock(&s->handles_lock);
+}
+
 void handle_close(struct server *s, struct handle *h)
 {
 	pthread_mutex_lock(&s->handles_lock);
 	*h->prev = h->next;
 	if (h->next)
 		h->next->prev = h->prev;
+	if (h->img)
+		s->closes_begun++;
 	pthread_mutex_unlock(&s->handles_lock);
 	if (h->listing)
 		tree_list_free(s->tree, h->listing);
 	if (h->img)
-		tree_close(h->node, h->img);
+		close_image(s, h);
 	text_drop(h->text);
 	if (h->node)
 		tree_forget(s->tree, h->node, 1);

@@ -26,6 +26,10 @@ struct handle {
 void handle_add(struct server *s, struct handle *h, struct fuse_file_info *fi);
 void handle_close(struct server *s, struct handle *h);
 
+/* Returns when as many images are closed as were being closed; or after some seconds, if
+ * one is stuck. */
+void handles_await_closes(struct server *s);
+
 static inline struct handle *handle_of(const struct fuse_file_info *fi)
 {
 	return (struct handle *)(uintptr_t)fi->fh;

@@ -120,12 +120,16 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int which,
 		op_getattr(req, ino, fi);
 }
 
+/* Who detaches a loop device closes our file without a flush, and the kernel waits for no
+ * release; but umount(8) asks this before it unmounts, and then all is in the image. */
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct statvfs st;
-	int r = tree_statfs(server_of(req)->tree, &st);
+	int r;
 
 	(void)ino;
+	handles_await_closes(server_of(req));
+	r = tree_statfs(server_of(req)->tree, &st);
 	if (r)
 		reply_err(req, r);
 	else

@@ -28,6 +28,8 @@ struct server {
 	} count[16]; /* of some worker threads each, so that none waits for another */
 	pthread_mutex_t handles_lock;
 	struct handle *handles; /* handles_lock; open files */
+	uint64_t closes_begun, closes_ended; /* handles_lock; of images */
+	pthread_cond_t close_ended;
 	atomic_uint opens;	       /* files and folders open now */
 	_Atomic int64_t idle_since;    /* CLOCK_MONOTONIC seconds, while opens is 0 */
 };

@@ -168,6 +168,8 @@ enum exitcode options_parse(struct options *o, int argc, char **argv)
 	}
 	if (!r && o->forensic)
 		r = no_trace(o);
+	if (o->locking == QC_LOCKING_SHARE)
+		o->ro = true; /* others may be writing */
 	if (!r && o->key_file && o->key_fd >= 0) {
 		report(QC_LOG_ERROR, "key-fd: not with key-file: an image has one passphrase");
 		r = -EINVAL;

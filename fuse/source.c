@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static int open_folder(struct source *s, const char *path)
@@ -149,5 +150,11 @@ int source_open_image(const struct source *s, const char *path)
 
 bool source_is_readonly(const struct source *s)
 {
+	struct statvfs st;
+
+	if (!s->only) {
+		errno = EROFS;
+		return !fstatvfs(s->dirfd, &st) && st.f_flag & ST_RDONLY;
+	}
 	return faccessat(s->dirfd, s->only, W_OK, AT_EACCESS);
 }

@@ -32,7 +32,8 @@ void source_close(struct source *s);
 /* Opens a path in the folder ("" is the folder).  -errno. */
 int source_open_path(const struct source *s, const char *path, int flags);
 
-/* Whether the one image may not be written, with errno why. */
+/* Whether the one image, or the file system of the folder, may not be written, with errno
+ * why. */
 bool source_is_readonly(const struct source *s);
 
 /* Opens the image at path in a way that cannot block, and only if it is what

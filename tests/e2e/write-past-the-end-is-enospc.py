@@ -1,8 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # A write that begins at or past the end fails with ENOSPC; one that crosses the end is short;
-# appending is past the end.  None of them changes the size.
+# with O_DIRECT it fails, too, with what is before the end written; appending is past the end.
+# None of them changes the size.
+import mmap
 from writing import *
+
+
+def crosses_directly(d, size):
+    buf = mmap.mmap(-1, 3 * M)
+    for length in 8192, 3 * M:
+        buf[:] = bytes([length % 251]) * (3 * M)
+        start = max(0, size - (length - 4096)) // 4096 * 4096
+        fd = os.open(d.path, os.O_WRONLY | os.O_DIRECT)
+        with memoryview(buf)[:length] as part:
+            check(errno_of(os.pwritev, fd, [part], start) == errno.ENOSPC, f'{size}: directly from {start}')
+        os.close(fd)
+        d.model[start:] = buf[:size - start]
+
 
 for version, (fmt, options) in VERSIONS.items():
     for size in M, M + 512, 64 * K:
@@ -15,6 +30,7 @@ for version, (fmt, options) in VERSIONS.items():
                 end = os.pwrite(d.fd, b'y' * (n + 700), size - n)
                 check(end == n, f'{size}: {end} of the last {n} are written')
                 d.model[size - n:] = b'y' * n
+            crosses_directly(d, size)
             fd = os.open(d.path, os.O_WRONLY | os.O_APPEND)
             check(errno_of(os.write, fd, b'z') == errno.ENOSPC, 'to append')
             os.close(fd)

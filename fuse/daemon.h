@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon.h - all that the program has; prepare.c: what comes before the mount.
+ */
+#ifndef DAEMON_H
+#define DAEMON_H
+
+#include "background.h"
+#include "exitcode.h"
+#include "keys.h"
+#include "ops.h"
+#include "options.h"
+#include "pidfile.h"
+#include "ready.h"
+#include "sandbox.h"
+#include "source.h"
+#include "unmounter.h"
+#include "watch.h"
+
+struct daemon {
+	struct options o;
+	struct background background;
+	struct ready ready;
+	struct pidfile pidfile;
+	struct qc_context *ctx;
+	struct source source;
+	struct keys keys;
+	bool in_folder; /* the mountpoint is one */
+	char *mountpoint;
+	struct server server;
+	struct qc_image *first; /* open until the mount stands */
+	struct fuse_session *session;
+	struct unmounter unmounter;
+	struct sandbox sandbox;
+	unsigned int threads;
+	bool mounted, signals;
+	struct watch watch;
+};
+
+/* Each says what is wrong.  Source and mountpoint exist, and fit each other. */
+enum exitcode prepare_operands(struct daemon *d);
+
+/* More descriptors, and a heap that gives memory back. */
+void prepare_limits(void);
+
+/* The context, the tree, and the only image, which is open then; a mount that can be
+ * for reading only is so. */
+enum exitcode prepare_source(struct daemon *d);
+
+#endif
