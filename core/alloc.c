@@ -6,6 +6,39 @@
 
 #include "range.h"
 
+/* ---- notes ---------------------------------------------------------------- */
+
+static void note(struct qc_alloc *a, struct qc_limbo *l, struct qc_orphan o)
+{
+	struct qc_orphan *last = l->n ? &l->orphan[l->n - 1] : NULL;
+	uint64_t inside = (UINT64_C(1) << a->cluster_bits) - 1;
+
+	/* Compressed ones may share a cluster, which each counts for itself. */
+	if (last && last->off + last->len == o.off && !(o.off & inside)) {
+		last->len += o.len;
+		return;
+	}
+	if (l->n == l->room) {
+		size_t room = l->room ? 2 * l->room : 64;
+		struct qc_orphan *more = realloc(l->orphan, room * sizeof(*more));
+
+		if (!more)
+			return;
+		l->orphan = more;
+		l->room = room;
+	}
+	l->orphan[l->n++] = o;
+}
+
+/* Back to none; if the count cannot be changed now, as on a full disk, later. */
+static void lower(struct qc_alloc *a, uint64_t c)
+{
+	uint64_t bytes = UINT64_C(1) << a->cluster_bits;
+
+	if (qc_counts_add(&a->counts, c, -1))
+		note(a, &a->limbo, (struct qc_orphan){ c << a->cluster_bits, bytes });
+}
+
 /* ---- taking --------------------------------------------------------------- */
 
 static qc_err raise_run(struct qc_alloc *a, uint64_t first, uint64_t n)
@@ -16,7 +49,7 @@ static qc_err raise_run(struct qc_alloc *a, uint64_t first, uint64_t n)
 		if (!r)
 			continue;
 		while (i-- > 0)
-			qc_counts_add(&a->counts, first + i, -1);
+			lower(a, first + i);
 		return r;
 	}
 	return 0;
@@ -129,7 +162,7 @@ void qc_alloc_undo(struct qc_alloc *a, struct hoff first, uint64_t n)
 
 	qc_lock(&a->lock);
 	for (uint64_t i = 0; a->counted && i < n; i++)
-		qc_counts_add(&a->counts, c + i, -1);
+		lower(a, c + i);
 	if (a->counted)
 		freed_at(a, c);
 	qc_unlock(&a->lock);
@@ -166,28 +199,6 @@ void qc_alloc_freed(struct qc_alloc *a, uint64_t off)
 }
 
 /* ---- limbo ---------------------------------------------------------------- */
-
-static void note(struct qc_alloc *a, struct qc_limbo *l, struct qc_orphan o)
-{
-	struct qc_orphan *last = l->n ? &l->orphan[l->n - 1] : NULL;
-	uint64_t inside = (UINT64_C(1) << a->cluster_bits) - 1;
-
-	/* Compressed ones may share a cluster, which each counts for itself. */
-	if (last && last->off + last->len == o.off && !(o.off & inside)) {
-		last->len += o.len;
-		return;
-	}
-	if (l->n == l->room) {
-		size_t room = l->room ? 2 * l->room : 64;
-		struct qc_orphan *more = realloc(l->orphan, room * sizeof(*more));
-
-		if (!more)
-			return;
-		l->orphan = more;
-		l->room = room;
-	}
-	l->orphan[l->n++] = o;
-}
 
 void qc_alloc_orphan(struct qc_alloc *a, uint64_t off, uint64_t len)
 {

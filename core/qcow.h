@@ -361,7 +361,7 @@ void qc_snapshots_free(struct qc_snapshots *s);
 enum qc_part { QC_PART_DISK, QC_PART_VMSTATE };
 
 /* A snapshot's disk, or its VM state, as an image to be read and closed like any
- * other, also when `img` is closed by then.  It cannot be deleted meanwhile.
+ * other, also when `img` is closed by then.  It cannot be deleted or renamed meanwhile.
  * -ENOENT: the table has it no more, or it is another one. */
 qc_err qc_snapshot_open(struct qc_image *img, const struct qc_snapshot *s, enum qc_part part,
 			struct qc_image **out, struct qc_reason *why);

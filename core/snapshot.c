@@ -139,6 +139,8 @@ static qc_err rename_row(struct qc_snapjob *j, const struct qc_snapshot *s, cons
 
 	if (edit.renamed == j->table.n)
 		return -ENOENT;
+	if (qc_shelf_is_pinned(j->l, s->place))
+		return -EBUSY;
 	if (!r)
 		r = qc_snaptable_write(&j->table, &edit, &j->rows, &j->rows_bytes);
 	return r ? r : switch_rows(j);

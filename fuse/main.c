@@ -148,6 +148,7 @@ static enum exitcode serve(struct daemon *d)
 	r = watch_start(&d->watch);
 	if (!r)
 		r = loop(d);
+	server_close_all(&d->server); /* first of all: others wait for the locks */
 	watch_stop(&d->watch);
 	turns_destroy(&d->server.turns);
 	if (r >= 0)

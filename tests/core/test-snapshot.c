@@ -245,9 +245,10 @@ static void one_that_is_open_is_not_deleted(void)
 
 	CHECK(!fill(img, 0, M, 1) && !take(img, "one") && find(img, "one", &list));
 	CHECK(!qc_snapshot_open(img, &list.at[0], QC_PART_DISK, &v, &why));
-	CHECK(drop(img, "one") == -EBUSY && !name_anew(img, "one", "uno"));
+	CHECK(drop(img, "one") == -EBUSY && name_anew(img, "one", "uno") == -EBUSY);
 	CHECK(reads_byte(v, 0, M, 1));
 	qc_close(v);
+	CHECK(!name_anew(img, "one", "uno"));
 	CHECK(qc_snapshot_delete(img, &list.at[0]) == -ENOENT && !drop(img, "uno"));
 	CHECK(qc_snapshot_open(img, &list.at[0], QC_PART_DISK, &v, &why) == -ENOENT);
 	qc_snapshots_free(&list);
