@@ -66,6 +66,12 @@ for name, (parts, _) in cases.items():
     convert('disk.raw', f'src/{name}.qcow2')
 create('src/huge.qcow2', 1 << 56, options='cluster_size=2M')
 qio('src/huge.qcow2', 'write -P 0x55 0 4k')
+for name, count in ('vast-gpt', 0x1ffffff), ('vast-gpt-small', 1):
+    create(f'src/{name}.qcow2', 8 * T)
+    with Mount(f'src/{name}.qcow2', ro=False) as m, open(m.path(f'{name}.raw'), 'r+b') as f:
+        for at, data in gpt(8 * T, [(40, 99)], count=count).items():
+            f.seek(at)
+            f.write(data)
 for size in 1, 2, 3, 511:
     create(f'src/tiny{size}.qcow2', size * 512)
 
@@ -88,5 +94,7 @@ with Mount('src', '-o', 'partitions', ro=False) as m:
         if got:
             with open(path, 'rb') as f:
                 check(len(f.read()) == size, 'and can be read')
+    check(shown(m.where, 'vast-gpt-small') == [1], 'a large disk')
+    check(shown(m.where, 'vast-gpt') == [], 'not with so many entries')
     sizes = [os.stat(part(m, 'beyond', n)).st_size for n in (3, 4)]
     check(sizes == [SECTOR, SIZE - 8 * SECTOR], f'what is beyond the end is cut off: {sizes}')

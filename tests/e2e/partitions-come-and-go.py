@@ -84,10 +84,12 @@ def in_use_by_another(m):
     disk('disk.raw', 32 * M, 'label: gpt\n1: start=2048,size=1M\n')
     convert('disk.raw', 'src/used.qcow2')
     numbers_are(m, 'used', [1])
-    time.sleep(0.3)
-    before = m.log()
+    time.sleep(0.3)  # from then on the file's times tell
+    numbers_are(m, 'used', [1])
+    before, written = m.log(), os.stat('src/used.qcow2').st_mtime_ns
     other = subprocess.Popen(['qemu-io', '-f', 'qcow2', '-c', 'write 4M 4k', '-c', 'sleep 600000',
                               'src/used.qcow2'], stdout=subprocess.DEVNULL)
+    until(10, lambda: os.stat('src/used.qcow2').st_mtime_ns != written, 'it writes')
     until(10, lambda: shown(m.where, 'used') == [], 'who writes it hides them')
     os.stat(m.path('used.raw'))
     other.kill()
