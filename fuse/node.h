@@ -45,7 +45,8 @@ struct node {
 	bool was_replaced; /* freed with its last reference */
 	struct node *next; /* among the replaced, or the partitions of an image */
 	unsigned int seen; /* in this scan */
-	struct identity checked; /* when it was last known to be an image */
+	struct identity checked; /* when it was last known to be an image; dev and ino are
+				  * set when it is made, and read without a lock */
 
 	/* Of a folder. */
 	pthread_mutex_t lock;
