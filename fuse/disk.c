@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "info.h"
+#include "parts.h"
 #include "report.h"
 #include "snapnames.h"
 #include "view.h"
@@ -185,9 +186,11 @@ int tree_open(struct tree *t, struct node *n, bool write, struct qc_image **out,
 	if (n->folder)
 		return -EISDIR;
 	if (n->view)
-		r = write ? -EROFS : view_open(t, n, out);
+		r = view_open(t, n, write, out);
 	else
 		r = disk_open(t, n, write ? QC_OPEN_WRITE : 0, out);
+	if (!r && !n->view)
+		parts_note_open(n);
 	if (!r)
 		*keep = disk_note_open(t, n, *out);
 	return r;

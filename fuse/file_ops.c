@@ -33,6 +33,8 @@ static int open_image(struct server *s, struct handle *h, fuse_ino_t ino,
 	if (!keep)
 		fuse_lowlevel_notify_inval_inode(s->session, ino, -1, 0);
 	h->generation = node_generation(h->node);
+	h->window = node_window(h->node);
+	h->written = node_written_mark(h->node);
 	fi->keep_cache = keep;
 	fi->direct_io = s->direct_io || (!s->ro && node_follows_writes(h->node));
 	return 0;
@@ -106,11 +108,11 @@ static void count_read(struct server *s, size_t bytes)
 	atomic_fetch_add_explicit(&c->bytes, bytes, memory_order_relaxed);
 }
 
-static size_t range_in_text(const struct text *x, off_t off, size_t len)
+static size_t range_in(uint64_t size, off_t off, size_t len)
 {
-	size_t room = (uint64_t)off < x->len ? x->len - (size_t)off : 0;
+	uint64_t room = (uint64_t)off < size ? size - (uint64_t)off : 0;
 
-	return len < room ? len : room;
+	return len < room ? len : (size_t)room;
 }
 
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
@@ -126,7 +128,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
 		return;
 	}
 	if (h->text) {
-		len = range_in_text(h->text, off, len);
+		len = range_in(h->text->len, off, len);
 		fuse_reply_buf(req, len ? h->text->bytes + off : NULL, len);
 		return;
 	}
@@ -134,11 +136,8 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
 		reply_err(req, -ESTALE);
 		return;
 	}
-	if ((uint64_t)off >= qc_size(h->img))
-		len = 0;
-	else if (len > qc_size(h->img) - (uint64_t)off)
-		len = (size_t)(qc_size(h->img) - (uint64_t)off);
-	r = len ? qc_read(h->img, (uint64_t)off, buf, len) : 0;
+	len = range_in(handle_size(h), off, len);
+	r = len ? qc_read(h->img, h->window.start + (uint64_t)off, buf, len) : 0;
 	count_read(server_of(req), len);
 	if (r)
 		reply_err(req, r);
@@ -150,23 +149,25 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
  * be called data, and that there are no more holes. */
 static int seek(const struct handle *h, uint64_t off, bool data, uint64_t *found)
 {
-	for (int calls = 0; off < qc_size(h->img); calls++) {
+	uint64_t size = handle_size(h);
+
+	for (int calls = 0; off < size; calls++) {
 		struct qc_extent e;
-		int r = qc_extent(h->img, off, &e);
+		int r = qc_extent(h->img, h->window.start + off, &e);
 
 		if (r)
 			return r;
 		if (e.data == data)
 			break;
 		if (calls == SEEK_CALLS) {
-			off = data ? off : qc_size(h->img);
+			off = data ? off : size;
 			break;
 		}
 		off += e.len;
 	}
-	if (off >= qc_size(h->img) && data)
+	if (off >= size && data)
 		return -ENXIO;
-	*found = off;
+	*found = off < size ? off : size;
 	return 0;
 }
 
@@ -184,7 +185,7 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 	int r = -EINVAL;
 
 	(void)ino;
-	if (off < 0 || (uint64_t)off >= (h->text ? h->text->len : qc_size(h->img)))
+	if (off < 0 || (uint64_t)off >= (h->text ? h->text->len : handle_size(h)))
 		r = -ENXIO;
 	else if (whence == SEEK_DATA || whence == SEEK_HOLE)
 		r = h->text ? seek_text(h->text, off, whence, &found) :
@@ -222,7 +223,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t
 	      struct fuse_file_info *fi)
 {
 	struct handle *h = handle_of(fi);
-	uint64_t size = qc_size(h->img);
+	uint64_t size = handle_size(h);
 	bool crosses = false;
 	int r;
 
@@ -239,7 +240,8 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t
 		len = (size_t)(size - (uint64_t)off);
 		crosses = true;
 	}
-	r = qc_write(h->img, (uint64_t)off, buf, len);
+	r = qc_write(h->img, h->window.start + (uint64_t)off, buf, len);
+	handle_changed(h);
 	if (!r && fi->flags & (O_SYNC | O_DSYNC))
 		r = qc_flush(h->img);
 	if (!r)
@@ -256,7 +258,8 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len
 		  struct fuse_file_info *fi)
 {
 	struct handle *h = handle_of(fi);
-	uint64_t size = qc_size(h->img), end = (uint64_t)off + (uint64_t)len;
+	uint64_t size = handle_size(h), end = (uint64_t)off + (uint64_t)len;
+	uint64_t at = h->window.start + (uint64_t)off;
 	int kind = mode & ~FALLOC_FL_KEEP_SIZE, r;
 
 	(void)ino;
@@ -269,9 +272,10 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len
 	if (!len)
 		r = 0;
 	else if (kind == FALLOC_FL_PUNCH_HOLE || kind == FALLOC_FL_ZERO_RANGE)
-		r = qc_discard(h->img, (uint64_t)off, (uint64_t)len);
+		r = qc_discard(h->img, at, (uint64_t)len);
 	else
-		r = kind ? -EOPNOTSUPP : qc_allocate(h->img, (uint64_t)off, (uint64_t)len);
+		r = kind ? -EOPNOTSUPP : qc_allocate(h->img, at, (uint64_t)len);
+	handle_changed(h);
 	reply_err(req, r);
 }
 
@@ -285,6 +289,8 @@ int resize(fuse_req_t req, fuse_ino_t ino, off_t size, struct fuse_file_info *fi
 
 	if (server_of(req)->ro)
 		return -EROFS;
+	if (node_window(n).len != UINT64_MAX) /* a partition keeps its size */
+		return (uint64_t)size == node_window(n).len ? 0 : -EPERM;
 	if (fi)
 		return qc_resize(handle_of(fi)->img, (uint64_t)size);
 	r = tree_open(t, n, true, &img, &keep);

@@ -15,6 +15,8 @@ struct handle {
 	struct node *node;
 	struct qc_image *img; /* of a file */
 	struct text *text;    /* instead of an image */
+	struct window window; /* of the disk that img is */
+	atomic_bool *written; /* to be told of writes; NULL */
 	bool writable;
 	atomic_bool closed; /* one descriptor of it, perhaps the last */
 	unsigned int generation; /* of the node, when it was opened */
@@ -48,6 +50,21 @@ static inline struct node *node_of(fuse_req_t req, fuse_ino_t ino)
 static inline fuse_ino_t ino_of(fuse_req_t req, struct node *n)
 {
 	return n == tree_root(server_of(req)->tree) ? FUSE_ROOT_ID : (fuse_ino_t)n;
+}
+
+/* The file's size: the disk may have another one by now. */
+static inline uint64_t handle_size(const struct handle *h)
+{
+	uint64_t disk = qc_size(h->img);
+	uint64_t room = disk > h->window.start ? disk - h->window.start : 0;
+
+	return room < h->window.len ? room : h->window.len;
+}
+
+static inline void handle_changed(struct handle *h)
+{
+	if (h->written && !atomic_load_explicit(h->written, memory_order_relaxed))
+		atomic_store(h->written, true);
 }
 
 static inline void reply_err(fuse_req_t req, int r)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "mounting.h"
+#include "parttable.h"
 #include "places.h"
 #include "report.h"
 #include "version.h"
@@ -28,6 +29,7 @@ static void print_version(void)
 	printf("qcowfs %s\nlibfuse %s\n", QCOWFS_VERSION, fuse_pkgversion());
 	for (unsigned int i = 0; qc_library(i, text, sizeof(text)); i++)
 		puts(text);
+	printf("libblkid %s\n", parttable_library() ? parttable_library() : "none");
 }
 
 static int mount_options(struct options *o, const struct source *src)

@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "names.h"
+#include "parts.h"
 #include "report.h"
 #include "view.h"
 
@@ -33,6 +35,19 @@ bool same_content(const struct identity *a, const struct identity *b)
 {
 	return same_file(a, b) && a->size == b->size && same_time(a->mtime, b->mtime) &&
 	       same_time(a->ctime, b->ctime);
+}
+
+bool identity_has_settled(const struct identity *id)
+{
+	const int64_t tick = 50000000;
+	struct timespec t;
+	int64_t now, m, c;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	now = t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+	m = id->mtime.tv_sec * INT64_C(1000000000) + id->mtime.tv_nsec;
+	c = id->ctime.tv_sec * INT64_C(1000000000) + id->ctime.tv_nsec;
+	return now - m > tick && now - c > tick;
 }
 
 struct node *node_new(struct tree *t, struct node *parent, const char *file, char *shown,
@@ -68,6 +83,8 @@ void node_free(void *p)
 
 	if (n->view)
 		view_free(n);
+	if (n->parts)
+		parts_free(n->parts);
 	for (int i = 0; i < IMAGE_VIEWS; i++)
 		if (n->view_of[i])
 			node_free(n->view_of[i]);
@@ -176,17 +193,22 @@ char *node_path(const struct node *n)
 
 /* ---- names ---------------------------------------------------------------- */
 
+static bool is_taken(struct node *folder, const char *name)
+{
+	return node_find_shown(folder, name) || node_find_view(folder, name);
+}
+
 /* A name that nobody in the folder has had; the longer ones are for those who
  * come later.  NULL if there is no memory. */
 static char *free_name(struct node *folder, const char *file)
 {
 	char *name = name_short(file);
 
-	if (name && (node_find_shown(folder, name) || !strcmp(name, ".raw"))) {
+	if (name && (is_taken(folder, name) || !strcmp(name, ".raw"))) {
 		free(name);
 		name = name_long(file);
 	}
-	while (name && node_find_shown(folder, name)) {
+	while (name && is_taken(folder, name)) {
 		char *longer = name_long(name);
 
 		free(name);
@@ -202,7 +224,7 @@ char *node_free_name(struct node *folder, const char *shown, const char *ending)
 
 	if (asprintf(&name, "%.*s%s", stem, shown, ending) < 0)
 		return NULL;
-	while (node_find_shown(folder, name) || node_find_view(folder, name)) {
+	while (is_taken(folder, name)) {
 		if (asprintf(&longer, "%s%s", name, ending) < 0)
 			longer = NULL;
 		free(name);
@@ -221,6 +243,11 @@ int node_index_view(struct node *folder, struct node *view)
 		return -ENOMEM;
 	*place = view;
 	return 0;
+}
+
+void node_unindex_view(struct node *folder, struct node *view)
+{
+	tdelete(view, &folder->views, by_shown);
 }
 
 struct node *node_find_former(struct node *folder, const char *file)
@@ -245,7 +272,7 @@ int node_add(struct tree *t, struct node *folder, const char *file, bool is_fold
 	char *shown = is_folder ? strdup(file) : free_name(folder, file);
 	struct node *n, **place;
 
-	if (is_folder && (node_find_shown(folder, file) || node_find_view(folder, file))) {
+	if (is_folder && is_taken(folder, file)) {
 		free(shown);
 		report(QC_LOG_WARN, "folder %s is not shown: an image has its name", file);
 		return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * node.h - one name in the mount: a folder, an image, or a view of one (view.h).
+ * node.h - one name in the mount: a folder, an image, or a view of one (view.h,
+ * parts.h).
  *
  * A folder's children change only under its lock, in a scan.  A child is found by the
  * name it is shown under, and by that of its file.  When its file goes it stays, `gone`, since its name may not be
@@ -28,6 +29,7 @@ struct identity {
 enum { IMAGE_VIEWS = 3 };
 
 struct view;
+struct parts;
 
 struct node {
 	uint64_t ino;
@@ -41,9 +43,10 @@ struct node {
 	/* The parent's lock. */
 	bool gone;
 	bool was_replaced; /* freed with its last reference */
-	struct node *next; /* among the replaced */
+	struct node *next; /* among the replaced, or the partitions of an image */
 	unsigned int seen; /* in this scan */
-	struct identity checked; /* when it was last known to be an image */
+	struct identity checked; /* when it was last known to be an image; dev and ino are
+				  * set when it is made, and read without a lock */
 
 	/* Of a folder. */
 	pthread_mutex_t lock;
@@ -55,6 +58,7 @@ struct node {
 
 	/* Of an image. */
 	struct node *view_of[IMAGE_VIEWS]; /* those beside it; set when it is made */
+	struct parts *parts; /* parts.h; NULL: they are not shown */
 	pthread_mutex_t facts; /* for all below */
 	bool probed;
 	struct identity probed_at;
@@ -84,6 +88,9 @@ struct identity identity_of(const struct stat *st);
 bool same_file(const struct identity *a, const struct identity *b);
 bool same_content(const struct identity *a, const struct identity *b);
 
+/* Whether a later change would be seen by the file's times. */
+bool identity_has_settled(const struct identity *id);
+
 /* Takes `shown`, even if it fails: then NULL. */
 struct node *node_new(struct tree *t, struct node *parent, const char *file, char *shown,
 		      bool folder);
@@ -107,6 +114,7 @@ char *node_free_name(struct node *folder, const char *shown, const char *ending)
 /* The view is found by its name, and none that was before.  -ENOMEM, but not if it
  * takes the place of one. */
 int node_index_view(struct node *folder, struct node *view);
+void node_unindex_view(struct node *folder, struct node *view);
 
 /* The image that a file of this name was before a folder took its place. */
 struct node *node_find_former(struct node *folder, const char *file);

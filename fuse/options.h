@@ -23,7 +23,7 @@ struct options {
 	bool foreground, debug, single_thread;
 	unsigned int verbose;
 	bool ro, rw, direct_io;
-	bool snapshots, chain, info;
+	bool snapshots, chain, info, partitions;
 	bool forensic; /* and so all of these, and ro */
 	bool allow_other, default_permissions;
 	enum qc_refs refs;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "parttable.h"
 #include "report.h"
 #include "tree.h"
 
@@ -16,6 +17,10 @@ enum exitcode prepare_operands(struct daemon *d)
 	const struct options *o = &d->o;
 	struct stat src, mnt;
 
+	if (o->partitions && !parttable_library()) {
+		report(QC_LOG_ERROR, "partitions: this program was built without libblkid");
+		return EXIT_USAGE;
+	}
 	if (stat(o->source, &src)) {
 		report(QC_LOG_ERROR, "%s: %s", o->source, strerror(errno));
 		return EXIT_IMAGE;
@@ -32,12 +37,13 @@ enum exitcode prepare_operands(struct daemon *d)
 		       o->mountpoint, o->source);
 		return EXIT_USAGE;
 	}
-	if (!d->in_folder && (o->snapshots || o->chain || o->info)) {
+	if (!d->in_folder && (o->snapshots || o->chain || o->info || o->partitions)) {
 		report(QC_LOG_ERROR, "mountpoint %s: a file has no room for %s: give a folder",
 		       o->mountpoint, o->forensic  ? "forensic" :
 				      o->snapshots ? "snapshots" :
 				      o->chain	   ? "chain" :
-						     "info");
+				      o->info	   ? "info" :
+						     "partitions");
 		return EXIT_USAGE;
 	}
 	if (!d->in_folder && !S_ISREG(mnt.st_mode)) {
@@ -97,6 +103,7 @@ static enum exitcode open_source(struct daemon *d)
 		.snapshots = o->snapshots,
 		.chain = o->chain,
 		.info = o->info,
+		.partitions = o->partitions,
 		.changing = o->locking == QC_LOCKING_SHARE,
 	};
 	int r = source_open(&d->source, o->source, d->mountpoint, o->refs == QC_REFS_ANY);

@@ -103,7 +103,10 @@ static int update(struct scan *s, const char *file, const struct identity *id)
 	} else if (!same_file(&n->checked, id)) {
 		r = node_replace(s->t, n, id);
 	} else {
-		n->checked = *id;
+		/* Not which file it is: others read that without our lock. */
+		n->checked.size = id->size;
+		n->checked.mtime = id->mtime;
+		n->checked.ctime = id->ctime;
 		n->seen = s->folder->scans;
 	}
 	pthread_mutex_unlock(&s->folder->lock);

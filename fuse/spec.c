@@ -260,6 +260,8 @@ static const struct option_spec specs[] = {
 	  false, offsetof(struct options, chain) },
 	{ "info", NULL, "show NAME.json, which says what each image is", NULL, false,
 	  offsetof(struct options, info) },
+	{ "partitions", NULL, "show NAME.p1.raw, NAME.p2.raw, ..., the partitions of each image",
+	  NULL, false, offsetof(struct options, partitions) },
 	{ "forensic", NULL, "ro,snapshots,chain,info, and leave no trace in the source", set_forensic,
 	  false, 0 },
 	{ "backing", "samedir|any|none",

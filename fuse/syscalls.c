@@ -38,7 +38,7 @@ static const char *const always[] = {
 	"statx", "statfs", "statfs64", "fstatfs", "fstatfs64", "getdents64", "readlink",
 	"readlinkat", "access", "faccessat", "faccessat2", "getcwd",
 	/* memory */
-	"brk", "munmap", "mremap", "madvise", "mlock", "mlock2", "munlock",
+	"brk", "munmap", "mremap", "madvise", "mlock", "mlock2", "munlock", "memfd_create",
 	/* threads */
 	"futex", "futex_time64", "futex_waitv", "set_robust_list", "rseq", "exit", "exit_group",
 	"sched_yield", "sched_getaffinity", "getcpu", "membarrier", "gettid", "getpid",

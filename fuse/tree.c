@@ -10,6 +10,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "parts.h"
 #include "scan.h"
 #include "view.h"
 
@@ -99,7 +100,8 @@ static struct node *find_known(struct tree *t, struct node *folder, const char *
 	return NULL;
 }
 
-int tree_lookup(struct tree *t, struct node *folder, const char *name, struct node **out)
+int tree_lookup_plain(struct tree *t, struct node *folder, const char *name,
+		      struct node **out)
 {
 	struct node *n;
 	int r = 0;
@@ -123,6 +125,13 @@ int tree_lookup(struct tree *t, struct node *folder, const char *name, struct no
 	}
 	pthread_mutex_unlock(&folder->lock);
 	return r;
+}
+
+int tree_lookup(struct tree *t, struct node *folder, const char *name, struct node **out)
+{
+	if (t->look.partitions && folder->folder && !folder->view)
+		parts_refresh_for(t, folder, name);
+	return tree_lookup_plain(t, folder, name, out);
 }
 
 /* Unless they are the last. */
@@ -173,6 +182,26 @@ static void list_child(const void *p, VISIT which, void *list)
 	l->node[l->n++] = n;
 }
 
+/* All that is in a folder of SOURCE, as it is known. */
+static int list_known(struct node *folder, struct listing *out)
+{
+	int r;
+
+	*out = (struct listing){ 0 };
+	pthread_mutex_lock(&folder->lock);
+	twalk_r(folder->by_shown, count_child, out);
+	twalk_r(folder->views, count_child, out);
+	out->node = calloc(out->n + 1, sizeof(*out->node));
+	out->n = 0;
+	r = out->node ? 0 : -ENOMEM;
+	if (!r) {
+		twalk_r(folder->by_shown, list_child, out);
+		twalk_r(folder->views, list_child, out);
+	}
+	pthread_mutex_unlock(&folder->lock);
+	return r;
+}
+
 int tree_list(struct tree *t, struct node *folder, struct listing *out)
 {
 	int r;
@@ -183,20 +212,14 @@ int tree_list(struct tree *t, struct node *folder, struct listing *out)
 	if (folder->view)
 		return view_list(t, folder, out);
 	r = t->src->only ? 0 : tree_scan(t, folder);
-	pthread_mutex_lock(&folder->lock);
-	if (!r) {
-		twalk_r(folder->by_shown, count_child, out);
-		twalk_r(folder->views, count_child, out);
-		out->node = calloc(out->n + 1, sizeof(*out->node));
-		out->n = 0;
-		r = out->node ? 0 : -ENOMEM;
-	}
-	if (!r) {
-		twalk_r(folder->by_shown, list_child, out);
-		twalk_r(folder->views, list_child, out);
-	}
-	pthread_mutex_unlock(&folder->lock);
-	return r;
+	if (!r)
+		r = list_known(folder, out);
+	if (r || !t->look.partitions)
+		return r;
+	for (size_t i = 0; i < out->n; i++)
+		parts_refresh(t, out->node[i]);
+	tree_list_free(t, out);
+	return list_known(folder, out);
 }
 
 void tree_list_free(struct tree *t, struct listing *l)

@@ -11,6 +11,7 @@
 #ifndef TREE_H
 #define TREE_H
 
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -26,7 +27,7 @@ struct tree_look {
 	gid_t gid;
 	mode_t mask; /* taken off all modes */
 	bool ro;     /* and the bits for writing */
-	bool snapshots, chain, info; /* the views of each image that are shown */
+	bool snapshots, chain, info, partitions; /* the views of each image that are shown */
 	bool changing; /* images may change while they are read (locking=share) */
 };
 
@@ -51,6 +52,10 @@ const void *tree_origin(const struct node *n);
 const void *tree_peek(struct node *folder, const char *name);
 
 void tree_forget(struct tree *t, struct node *n, uint64_t references);
+
+/* Without looking for new partitions. */
+int tree_lookup_plain(struct tree *t, struct node *folder, const char *name,
+		      struct node **out);
 
 /* All that is in a folder now, each with one reference. */
 struct listing {
@@ -80,8 +85,18 @@ struct text;
 bool node_is_text(const struct node *n);
 int tree_open_text(struct tree *t, struct node *n, struct text **out);
 
-/* Whether it changes when another file of the mount is written: the kernel must not
- * cache it. */
+/* The part of an image that the file is: of a partition its place on the disk, else from 0
+ * on as long as the disk is. */
+struct window {
+	uint64_t start, len;
+};
+struct window node_window(const struct node *n);
+
+/* What is to know when the file's disk is written; NULL: nothing. */
+atomic_bool *node_written_mark(const struct node *n);
+
+/* Whether it changes when another file of the mount is written, or that one when this
+ * is: the kernel must not cache it. */
 bool node_follows_writes(const struct node *n);
 
 /* An internal snapshot is taken, deleted, renamed, as a folder of NAME.snapshots.  -EROFS
@@ -95,8 +110,8 @@ int tree_rename(struct tree *t, struct node *folder, const char *name, const cha
  * earlier must stop then: the kernel caches the bytes for both. */
 unsigned int node_generation(const struct node *n);
 
-/* Opens it before anything is mounted, for the caller to print the reason; to
- * be closed with qc_close(). */
+/* Opens it without a word, for the caller to say the reason; to be closed with
+ * qc_close(). */
 int tree_open_first(struct tree *t, struct node *n, struct qc_image **out,
 		    struct qc_reason *why);
 

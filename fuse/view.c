@@ -8,15 +8,15 @@
 #include <time.h>
 
 #include "disk.h"
+#include "parts.h"
 
 /* The kernel may know a chain for as long, too. */
 enum { CHAIN_MS = 1000 };
 
 /* ---- nodes ------------------------------------------------------------------ */
 
-/* Takes `shown`.  NULL: no memory. */
-static struct node *view_new(struct tree *t, struct node *parent, struct node *above,
-			     enum view_kind kind, char *shown)
+struct node *view_new(struct tree *t, struct node *parent, struct node *above,
+		      enum view_kind kind, char *shown)
 {
 	bool folder = kind == VIEW_SNAPSHOTS || kind == VIEW_CHAIN || kind == VIEW_SNAPSHOT;
 	struct node *n = node_new(t, parent, "", shown, folder);
@@ -51,6 +51,14 @@ void view_free(struct node *n)
 	free(v);
 }
 
+void view_lose(struct node *n)
+{
+	n->view->gone = true;
+	n->was_replaced = true;
+	n->next = n->parent->replaced;
+	n->parent->replaced = n;
+}
+
 void view_hold(struct node *n)
 {
 	if (!n->references)
@@ -74,6 +82,7 @@ void view_unused(struct node *n)
 		return; /* the image has it */
 	case VIEW_SNAPSHOTS:
 	case VIEW_CHAIN:
+	case VIEW_PART:
 		return;
 	case VIEW_SNAPSHOT:
 	case VIEW_LAYER:
@@ -97,6 +106,13 @@ static bool is_wanted(const struct tree *t, int kind)
 					t->look.info;
 }
 
+static int add_parts(const struct tree *t, struct node *image)
+{
+	if (t->look.partitions)
+		image->parts = parts_new();
+	return t->look.partitions && !image->parts ? -ENOMEM : 0;
+}
+
 int views_add(struct tree *t, struct node *image)
 {
 	static const char *const endings[] = { ".snapshots", ".chain", ".json" };
@@ -113,7 +129,7 @@ int views_add(struct tree *t, struct node *image)
 		if (!n || node_index_view(image->parent, n))
 			return -ENOMEM;
 	}
-	return 0;
+	return add_parts(t, image);
 }
 
 int views_inherit(struct tree *t, struct node *image, struct node *old)
@@ -128,9 +144,13 @@ int views_inherit(struct tree *t, struct node *image, struct node *old)
 		if (!image->view_of[kind])
 			return -ENOMEM;
 	}
+	if (add_parts(t, image))
+		return -ENOMEM;
 	for (int kind = 0; kind < IMAGE_VIEWS; kind++)
 		if (image->view_of[kind])
 			node_index_view(image->parent, image->view_of[kind]);
+	if (old->parts)
+		parts_lose(old);
 	return 0;
 }
 
@@ -142,20 +162,6 @@ static int64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* Whether a later change would be seen by the file's times. */
-static bool has_settled(const struct identity *id)
-{
-	const int64_t tick = 50000000;
-	struct timespec t;
-	int64_t now, m, c;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	now = t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-	m = id->mtime.tv_sec * INT64_C(1000000000) + id->mtime.tv_nsec;
-	c = id->ctime.tv_sec * INT64_C(1000000000) + id->ctime.tv_nsec;
-	return now - m > tick && now - c > tick;
 }
 
 struct qc_snapshot *snapshot_copy(const struct qc_snapshot *s)
@@ -194,14 +200,6 @@ static int tell(struct node *n, const struct row *row)
 	return 0;
 }
 
-static void lose(struct node *n)
-{
-	n->view->gone = true;
-	n->was_replaced = true;
-	n->next = n->parent->replaced;
-	n->parent->replaced = n;
-}
-
 /* Nodes go from the old rows to the new ones. */
 static void adopt(struct node *folder, struct rows *new)
 {
@@ -214,7 +212,7 @@ static void adopt(struct node *folder, struct rows *new)
 		if (n && row && !tell(n, row))
 			row->node = n;
 		else if (n)
-			lose(n);
+			view_lose(n);
 	}
 	rows_free(old);
 	*old = *new;
@@ -251,7 +249,7 @@ int view_read(struct tree *t, struct node *folder, struct qc_image *img)
 		r = disk_open(t, v->image, 0, &mine);
 	if (!r)
 		r = read_rows(t, folder, img ? img : mine);
-	v->is_read = !r && has_settled(&id);
+	v->is_read = !r && identity_has_settled(&id);
 	v->read_of = id;
 	v->read_at = now_ms();
 	if (mine)

@@ -35,6 +35,7 @@ enum view_kind {
 	VIEW_DISK,
 	VIEW_VMSTATE,
 	VIEW_LAYER,
+	VIEW_PART, /* parts.h */
 };
 
 struct view {
@@ -56,7 +57,11 @@ struct view {
 	/* Of LAYER. */
 	unsigned int layer;
 	char *path; /* of its file */
-	_Atomic uint64_t size;
+	_Atomic uint64_t size; /* of PART, too */
+
+	/* Of PART; set when it is made. */
+	unsigned int part;
+	uint64_t start;
 
 	/* Of INFO; facts. */
 	struct text *text;
@@ -68,7 +73,13 @@ struct view {
 int views_add(struct tree *t, struct node *image);
 int views_inherit(struct tree *t, struct node *image, struct node *old);
 
+/* Takes `shown`.  NULL: no memory. */
+struct node *view_new(struct tree *t, struct node *parent, struct node *above,
+		      enum view_kind kind, char *shown);
 void view_free(struct node *n); /* its own part */
+
+/* It has lost its place; the parent's lock is held. */
+void view_lose(struct node *n);
 
 /* One more reference, under the parent's lock. */
 void view_hold(struct node *n);
@@ -79,7 +90,7 @@ void view_unused(struct node *n);
 int view_lookup(struct tree *t, struct node *folder, const char *name, struct node **out);
 int view_list(struct tree *t, struct node *folder, struct listing *out);
 int view_stat(struct tree *t, struct node *n, struct stat *st);
-int view_open(struct tree *t, struct node *n, struct qc_image **out);
+int view_open(struct tree *t, struct node *n, bool write, struct qc_image **out);
 
 /* With its names, in one piece; NULL: no memory. */
 struct qc_snapshot *snapshot_copy(const struct qc_snapshot *s);

@@ -2,8 +2,8 @@
 /*
  * viewfacts.c - what a view's node is: its attributes, its bytes.
  *
- * Owner and mode are those of the image file, less the bits for writing, but in
- * NAME.snapshots, where folders may be made.  A snapshot's times are its date.
+ * Owner and mode are those of the image file, less the bits for writing, but of
+ * partitions, and of NAME.snapshots, where folders may be made.  A snapshot's times are its date.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,6 +13,7 @@
 
 #include "disk.h"
 #include "info.h"
+#include "parts.h"
 #include "view.h"
 
 /* ---- NAME.json -------------------------------------------------------------- */
@@ -115,14 +116,14 @@ static void folder_facts(const struct tree *t, bool changing, struct stat *st)
 }
 
 /* It takes no more than the image, nor more than all of it would. */
-static void file_facts(uint64_t size, struct stat *st)
+static void file_facts(uint64_t size, mode_t mask, struct stat *st)
 {
 	uint64_t most;
 
 	if (size > INT64_MAX)
 		size = 0; /* impossible, and so is opening it */
 	most = size / 512 + (size % 512 > 0);
-	st->st_mode = S_IFREG | (st->st_mode & 0444);
+	st->st_mode = S_IFREG | (st->st_mode & mask);
 	st->st_nlink = 1;
 	st->st_size = (off_t)size;
 	if ((uint64_t)st->st_blocks > most)
@@ -135,7 +136,7 @@ static int text_facts(struct tree *t, struct node *n, struct stat *st)
 
 	if (!x)
 		return -ENOMEM;
-	file_facts(x->len, st);
+	file_facts(x->len, 0444, st);
 	text_drop(x);
 	return 0;
 }
@@ -160,11 +161,15 @@ static int facts_of(struct tree *t, struct node *n, struct stat *st)
 	case VIEW_DISK:
 	case VIEW_VMSTATE:
 		r = snapshot_facts(n->parent, st, &disk, &vmstate);
-		file_facts(n->view->kind == VIEW_DISK ? disk : vmstate, st);
+		file_facts(n->view->kind == VIEW_DISK ? disk : vmstate, 0444, st);
 		break;
 	case VIEW_LAYER:
 		r = n->view->gone ? -ESTALE : 0;
-		file_facts(n->view->size, st);
+		file_facts(n->view->size, 0444, st);
+		break;
+	case VIEW_PART:
+		r = n->view->gone ? -ESTALE : 0;
+		file_facts(n->view->size, t->look.ro ? 0444 : 0666, st);
 		break;
 	}
 	return r;
@@ -185,9 +190,29 @@ int view_stat(struct tree *t, struct node *n, struct stat *st)
 
 /* ---- opening ---------------------------------------------------------------- */
 
+static bool is_part(const struct node *n)
+{
+	return n->view && n->view->kind == VIEW_PART;
+}
+
+struct window node_window(const struct node *n)
+{
+	return is_part(n) ? (struct window){ n->view->start, n->view->size } :
+			    (struct window){ 0, UINT64_MAX };
+}
+
+atomic_bool *node_written_mark(const struct node *n)
+{
+	const struct node *image = is_part(n) ? n->view->image : n;
+
+	return image->parts ? &image->parts->written : NULL;
+}
+
 bool node_follows_writes(const struct node *n)
 {
-	return n->view && n->view->kind == VIEW_LAYER && !n->view->layer;
+	if (!n->view)
+		return n->parts;
+	return is_part(n) || (n->view->kind == VIEW_LAYER && !n->view->layer);
 }
 
 static int open_part(struct node *n, struct qc_image *img, struct qc_image **out,
@@ -220,12 +245,19 @@ static int open_layer(struct node *n, struct qc_image *img, struct qc_image **ou
 	return qc_open_from(img, i, out, why);
 }
 
-int view_open(struct tree *t, struct node *n, struct qc_image **out)
+int view_open(struct tree *t, struct node *n, bool write, struct qc_image **out)
 {
 	struct qc_reason why = { 0 };
 	struct qc_image *img;
-	int r = disk_open(t, n->view->image, 0, &img);
+	int r;
 
+	if (write && !is_part(n))
+		return -EROFS;
+	if (n->view->gone)
+		return -ESTALE;
+	if (is_part(n))
+		return disk_open(t, n->view->image, write ? QC_OPEN_WRITE : 0, out);
+	r = disk_open(t, n->view->image, 0, &img);
 	if (r)
 		return r;
 	if (n->view->kind == VIEW_LAYER)

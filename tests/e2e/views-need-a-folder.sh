@@ -6,7 +6,9 @@
 image disk.qcow2 1M
 touch disk.raw
 mkdir mnt
-for o in snapshots chain info forensic; do
+kinds='snapshots chain info forensic'
+if "$QCOWFS" --version | grep -q 'libblkid [0-9]'; then kinds+=' partitions'; fi
+for o in $kinds; do
 	refuses 1 "disk.raw: .*$o" -o $o disk.qcow2 disk.raw
 done
 status=0

@@ -219,6 +219,8 @@ static void views(void)
 	options_free(&o);
 	CHECK(takes("chain,info") && !o.snapshots && o.chain && o.info && !o.forensic);
 	options_free(&o);
+	CHECK(takes("partitions") && o.partitions && !o.snapshots && !o.ro);
+	options_free(&o);
 	CHECK(takes("forensic") && o.snapshots && o.chain && o.info && o.forensic && o.ro);
 	options_free(&o);
 	CHECK(takes("forensic,ro") && o.ro);
