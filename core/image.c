@@ -112,24 +112,39 @@ static qc_err follow(struct qc_image *img, struct qc_place *place, bool guessed,
 	return 0;
 }
 
-static void blame(const struct qc_place *place, struct qc_reason *why)
+static void blame(const struct qc_place *place, const char *whose, struct qc_reason *why)
 {
 	AUTO_FREE char *what = NULL;
 
-	if (asprintf(&what, "backing file %s/%s", place->dir, place->name) < 0)
+	if (asprintf(&what, "%s %s/%s", whose, place->dir, place->name) < 0)
 		what = NULL;
 	else
 		qc_reason_prefix(why, what);
 }
 
-static qc_err open_chain(struct qc_image *img, struct qc_place *place, struct qc_reason *why)
+static void descend(struct qc_place *place, struct qc_place *below)
+{
+	qc_place_drop(place);
+	*place = *below;
+	*below = QC_PLACE_NONE;
+}
+
+/* Down from `place`; where `below` is a place, that is what comes next, by the will of
+ * who opens both. */
+static qc_err open_chain(struct qc_image *img, struct qc_place *place, struct qc_place *below,
+			 struct qc_reason *why)
 {
 	enum qc_expect expect = QC_EXPECT_QCOW;
+	unsigned int first = below->fd >= 0; /* the layer that is the user's image */
 
 	for (unsigned int i = 0;; i++) {
 		bool guessed = expect == QC_EXPECT_NOTHING;
 		qc_err r = push(img, place, expect, why);
 
+		if (!r && i < first) {
+			descend(place, below);
+			continue;
+		}
 		if (!r && !*img->layer[i]->head.backing) {
 			qc_log(&img->ctx->log, QC_LOG_INFO, "%s: open, with %u files",
 			       img->layer[0]->path, img->depth);
@@ -137,8 +152,8 @@ static qc_err open_chain(struct qc_image *img, struct qc_place *place, struct qc
 		}
 		if (!r)
 			r = follow(img, place, guessed, &expect, why);
-		if (r && i > 0)
-			blame(place, why);
+		if (r && i != first)
+			blame(place, i < first ? "overlay" : "backing file", why);
 		if (r)
 			return r;
 	}
@@ -161,11 +176,41 @@ static qc_err refuse_encrypted(const struct qc_image *img, struct qc_reason *why
 	return 0;
 }
 
-qc_err qc_open(struct qc_context *ctx, const struct qc_source *src, unsigned int flags,
-	       struct qc_image **out, struct qc_reason *why)
+static qc_err open_sources(struct qc_image *img, const struct qc_source *top,
+			   const struct qc_source *next, struct qc_reason *why)
+{
+	struct qc_place place, below = QC_PLACE_NONE;
+	qc_err r = start_place(top, &place, why);
+
+	if (!r && next)
+		r = start_place(next, &below, why);
+	if (!r)
+		qc_spare_atime(img->ctx, next ? below.fd : place.fd);
+	if (!r)
+		r = open_chain(img, &place, &below, why);
+	qc_place_drop(&place);
+	qc_place_drop(&below);
+	return r;
+}
+
+static qc_err make_writable(struct qc_image *img, bool over, struct qc_reason *why)
+{
+	struct qc_layer *l = img->layer[0];
+	AUTO_FREE char *what = NULL;
+	qc_err r = qc_shelf_make_writable(l, why);
+
+	img->writable = !r;
+	if (r && over && asprintf(&what, "overlay %s", l->path) >= 0)
+		qc_reason_prefix(why, what);
+	return r;
+}
+
+/* `next` is what lies below `top`; NULL: what `top` says. */
+static qc_err open_image(struct qc_context *ctx, const struct qc_source *top,
+			 const struct qc_source *next, unsigned int flags,
+			 struct qc_image **out, struct qc_reason *why)
 {
 	struct qc_image *img = calloc(1, sizeof(*img));
-	struct qc_place place = QC_PLACE_NONE;
 	qc_err r;
 
 	if (!img)
@@ -177,12 +222,7 @@ qc_err qc_open(struct qc_context *ctx, const struct qc_source *src, unsigned int
 		*out = NULL;
 	if (!img->peeked)
 		qc_context_images(ctx, 1);
-	r = start_place(src, &place, why);
-	if (!r)
-		qc_spare_atime(ctx, place.fd);
-	if (!r)
-		r = open_chain(img, &place, why);
-	qc_place_drop(&place);
+	r = open_sources(img, top, next, why);
 	if (!r && img->peeked)
 		r = refuse_encrypted(img, why);
 	if (!r && img->partial)
@@ -191,15 +231,26 @@ qc_err qc_open(struct qc_context *ctx, const struct qc_source *src, unsigned int
 		*out = img;
 		return r;
 	}
-	if (!r && flags & QC_OPEN_WRITE) {
-		r = qc_shelf_make_writable(img->layer[0], why);
-		img->writable = !r;
-	}
+	if (!r && flags & QC_OPEN_WRITE)
+		r = make_writable(img, next, why);
 	if (r)
 		qc_close(img);
 	else
 		*out = img;
 	return r;
+}
+
+qc_err qc_open(struct qc_context *ctx, const struct qc_source *src, unsigned int flags,
+	       struct qc_image **out, struct qc_reason *why)
+{
+	return open_image(ctx, src, NULL, flags, out, why);
+}
+
+qc_err qc_open_over(struct qc_context *ctx, const struct qc_source *over,
+		    const struct qc_source *src, unsigned int flags, struct qc_image **out,
+		    struct qc_reason *why)
+{
+	return open_image(ctx, over, src, flags, out, why);
 }
 
 void qc_close(struct qc_image *img)
@@ -254,7 +305,7 @@ static void stamp_file(struct qc_stamp *s, const struct qc_file_facts *f)
 void qc_stamp(const struct qc_image *img, struct qc_stamp *out)
 {
 	*out = (struct qc_stamp){ UINT64_C(0xcbf29ce484222325), 0, true };
-	for (unsigned int i = 0; i < img->depth; i++) {
+	for (unsigned int i = img->top; i < img->depth; i++) {
 		const struct qc_layer *l = img->layer[i];
 
 		stamp_file(out, &l->facts);

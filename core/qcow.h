@@ -174,6 +174,26 @@ qc_err qc_open(struct qc_context *ctx, const struct qc_source *src, unsigned int
 	       struct qc_image **out, struct qc_reason *why);
 void qc_close(struct qc_image *img);
 
+/* As qc_open of the image file `over`, with the image at `src` below it, whatever `over`
+ * says of that: it is the caller who knows that it is an overlay of it, and a reference
+ * of the caller's own making is under no rule.  What is below `src` is found as ever. */
+qc_err qc_open_over(struct qc_context *ctx, const struct qc_source *over,
+		    const struct qc_source *src, unsigned int flags, struct qc_image **out,
+		    struct qc_reason *why);
+
+/* Makes of the file an image (version 3) of a disk of this size, in which nothing was
+ * written yet, over the image file `backing` of the format "qcow" or "qcow2".  The size
+ * is rounded up to whole sectors.  -ENAMETOOLONG more than 1023 bytes; -EFBIG more than
+ * 2 EiB. */
+qc_err qc_overlay_create(int fd, uint64_t size, const char *backing, const char *format);
+
+/* What an image file says of the one below it; "" is nothing. */
+struct qc_overlay {
+	char backing[1024];
+	char format[16];
+};
+qc_err qc_overlay_look(int fd, struct qc_overlay *out, struct qc_reason *why);
+
 /* The size of the disk. */
 uint64_t qc_size(const struct qc_image *img);
 
@@ -183,7 +203,7 @@ qc_err qc_writable(const struct qc_image *img, struct qc_reason *why);
 unsigned int qc_depth(const struct qc_image *img); /* layers in its chain */
 uint32_t qc_cluster_size(const struct qc_image *img);
 
-/* Fingerprints of all files of the chain, as they were when they were opened.
+/* Fingerprints of all files that the disk is read from, as they were when they were opened.
  * Where `content` differs, they are other files, or have been written to.  Where
  * `exact` is equal too, and `settled` (none had been changed just before), all
  * bytes are the same. */

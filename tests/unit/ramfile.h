@@ -82,6 +82,18 @@ static inline qc_err ram_sync(struct qc_file *f)
 	return 0;
 }
 
+static inline qc_err ram_resize(struct qc_file *f, uint64_t size)
+{
+	struct ramfile *m = (struct ramfile *)f;
+
+	if (size > m->room)
+		return -ENOSPC;
+	if (size < m->size)
+		memset(m->bytes + size, 0, m->size - size);
+	m->size = size;
+	return 0;
+}
+
 static inline qc_err ram_facts(struct qc_file *f, struct qc_file_facts *out)
 {
 	*out = (struct qc_file_facts){ .size = ((struct ramfile *)f)->size };
@@ -100,6 +112,7 @@ static inline void ram_init(struct ramfile *m, uint64_t room)
 		.facts = ram_facts,
 		.write = ram_write,
 		.sync = ram_sync,
+		.resize = ram_resize,
 		.close = ram_close,
 	};
 
