@@ -6,6 +6,7 @@
 #define DAEMON_H
 
 #include "background.h"
+#include "cow.h"
 #include "exitcode.h"
 #include "keys.h"
 #include "ops.h"
@@ -25,6 +26,7 @@ struct daemon {
 	struct qc_context *ctx;
 	struct source source;
 	struct keys keys;
+	struct cow cow;
 	bool in_folder; /* the mountpoint is one */
 	char *mountpoint;
 	struct server server;

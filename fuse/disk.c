@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cow.h"
 #include "info.h"
 #include "parts.h"
 #include "report.h"
@@ -38,9 +39,10 @@ static void log_reason(struct node *n, const struct qc_reason *why)
 	free(path);
 }
 
-/* Opens the image of an open file.  Its folder is where its references start. */
-static int open_fd(struct tree *t, const char *path, int fd, unsigned int flags,
-		   struct qc_image **out, struct qc_reason *why)
+/* Opens the image of an open file, through the overlay of `over` if that is not NULL.
+ * Its folder is where its references start. */
+static int open_fd(struct tree *t, struct node *over, const char *path, int fd,
+		   unsigned int flags, struct qc_image **out, struct qc_reason *why)
 {
 	const char *slash = strrchr(path, '/');
 	char *sub = strndup(path, slash ? (size_t)(slash - path) : 0), *dir = NULL;
@@ -53,7 +55,8 @@ static int open_fd(struct tree *t, const char *path, int fd, unsigned int flags,
 		snprintf(why->text, sizeof(why->text), "%s", strerror(-r));
 	src.dir = dir;
 	if (r >= 0)
-		r = qc_open(t->ctx, &src, flags, out, why);
+		r = over ? cow_open(t->look.cow, over, &src, flags, out, why) :
+			   qc_open(t->ctx, &src, flags, out, why);
 	if (src.dirfd >= 0)
 		close(src.dirfd);
 	free(sub);
@@ -132,7 +135,7 @@ static int open_file(struct tree *t, struct node *n, const char *path, struct qc
 	return -ESTALE;
 }
 
-static int open_node(struct tree *t, struct node *n, unsigned int flags,
+static int open_node(struct tree *t, struct node *n, bool over, unsigned int flags,
 		     struct qc_image **out, struct qc_reason *why)
 {
 	char *path = node_path(n);
@@ -141,7 +144,7 @@ static int open_node(struct tree *t, struct node *n, unsigned int flags,
 	*why = (struct qc_reason){ 0 };
 	fd = path ? open_file(t, n, path, why) : -ENOMEM;
 	if (fd >= 0) {
-		r = open_fd(t, path, fd, flags, out, why);
+		r = open_fd(t, over ? n : NULL, path, fd, flags, out, why);
 		if (r)
 			r = public_error(r, why);
 		close(fd);
@@ -155,13 +158,21 @@ static int open_node(struct tree *t, struct node *n, unsigned int flags,
 int tree_open_first(struct tree *t, struct node *n, struct qc_image **out,
 		    struct qc_reason *why)
 {
-	return open_node(t, n, 0, out, why);
+	int r = 0;
+
+	if (t->look.cow && t->look.cow->file && !n->overlay) { /* whether it can be written, too */
+		r = open_node(t, n, true, QC_OPEN_WRITE, out, why);
+		if (!r)
+			qc_close(*out);
+	}
+	return r ? r : open_node(t, n, t->look.cow, 0, out, why);
 }
 
-int disk_open(struct tree *t, struct node *image, unsigned int flags, struct qc_image **out)
+static int open_logged(struct tree *t, struct node *image, bool over, unsigned int flags,
+		       struct qc_image **out)
 {
 	struct qc_reason why;
-	int r = open_node(t, image, flags, out, &why);
+	int r = open_node(t, image, over, flags, out, &why);
 
 	if (!r)
 		return 0;
@@ -171,6 +182,16 @@ int disk_open(struct tree *t, struct node *image, unsigned int flags, struct qc_
 	image->probed = false; /* so that its size tells, too */
 	pthread_mutex_unlock(&image->facts);
 	return r;
+}
+
+int disk_open_now(struct tree *t, struct node *image, unsigned int flags, struct qc_image **out)
+{
+	return open_logged(t, image, t->look.cow, flags, out);
+}
+
+int disk_open(struct tree *t, struct node *image, unsigned int flags, struct qc_image **out)
+{
+	return open_logged(t, image, false, flags, out);
 }
 
 int disk_refused(struct node *image, int r, const struct qc_reason *why)
@@ -188,7 +209,7 @@ int tree_open(struct tree *t, struct node *n, bool write, struct qc_image **out,
 	if (n->view)
 		r = view_open(t, n, write, out);
 	else
-		r = disk_open(t, n, write ? QC_OPEN_WRITE : 0, out);
+		r = disk_open_now(t, n, write ? QC_OPEN_WRITE : 0, out);
 	if (!r && !n->view)
 		parts_note_open(n);
 	if (!r)
@@ -204,6 +225,8 @@ void tree_close(struct node *n, struct qc_image *img)
 	pthread_mutex_unlock(&n->facts);
 }
 
+enum { SECTOR = 512 };
+
 /* ---- attributes ----------------------------------------------------------- */
 
 /* Looks into the headers of the chain. */
@@ -213,7 +236,7 @@ static void probe(struct tree *t, struct node *n, const char *path,
 	struct qc_image *img = NULL;
 	struct qc_reason why;
 	int fd = source_open_image(t->src, path);
-	int r = fd < 0 ? fd : open_fd(t, path, fd, QC_OPEN_PEEK, &img, &why);
+	int r = fd < 0 ? fd : open_fd(t, t->look.cow ? n : NULL, path, fd, QC_OPEN_PEEK, &img, &why);
 
 	if (fd >= 0)
 		close(fd);
@@ -222,17 +245,40 @@ static void probe(struct tree *t, struct node *n, const char *path,
 	n->probed_at = *id;
 	n->error = r;
 	n->size = r ? 0 : qc_size(img);
+	if (t->look.cow) /* as an overlay has it, though there is none yet */
+		n->size += (SECTOR - n->size % SECTOR) % SECTOR;
 	n->cluster = r ? 0 : qc_cluster_size(img);
 	pthread_mutex_unlock(&n->facts);
 	if (!r)
 		qc_close(img);
 }
 
+static bool is_later(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
+}
+
+/* What was written has times and blocks, too. */
+static void add_overlay(const struct stat *over, struct stat *st)
+{
+	st->st_blocks += over->st_blocks;
+	if (is_later(&over->st_mtim, &st->st_mtim))
+		st->st_mtim = over->st_mtim;
+	if (is_later(&over->st_ctim, &st->st_ctim))
+		st->st_ctim = over->st_ctim;
+}
+
 static void image_facts(struct tree *t, struct node *n, const char *path, struct stat *st)
 {
 	struct identity id = identity_of(st);
-	bool known;
+	struct stat over;
+	bool known, used;
 
+	if (cow_stat(n, &over, &used)) {
+		id = identity_of(&over); /* the size is from there */
+		if (used)
+			add_overlay(&over, st);
+	}
 	pthread_mutex_lock(&n->facts);
 	known = n->probed && !n->error && same_content(&n->probed_at, &id);
 	pthread_mutex_unlock(&n->facts);
@@ -244,6 +290,8 @@ static void image_facts(struct tree *t, struct node *n, const char *path, struct
 		st->st_blksize = (blksize_t)(n->cluster < 4096 ? 4096 : n->cluster);
 	pthread_mutex_unlock(&n->facts);
 	st->st_mode = S_IFREG | (st->st_mode & 0777 & (t->look.ro ? ~0222u : ~0u));
+	if (t->look.cow)
+		st->st_mode |= S_IWUSR;
 	st->st_nlink = 1;
 }
 
@@ -355,8 +403,8 @@ char *info_json(struct tree *t, struct node *n, size_t *len)
 	}
 	r = fd = open_file(t, n, path, &why);
 	if (fd >= 0) {
-		r = open_fd(t, path, fd, QC_OPEN_PEEK | QC_OPEN_PARTIAL, &info.img, &why);
-		if (!r && is_open(info.img) && open_fd(t, path, fd, 0, &info.live, &ignored))
+		r = open_fd(t, NULL, path, fd, QC_OPEN_PEEK | QC_OPEN_PARTIAL, &info.img, &why);
+		if (!r && is_open(info.img) && open_fd(t, NULL, path, fd, 0, &info.live, &ignored))
 			info.live = NULL;
 		close(fd);
 	}

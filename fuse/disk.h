@@ -7,9 +7,12 @@
 
 #include "node.h"
 
-/* Opens it.  What open(2) is to say, with the reason in the log; -ESTALE another
+/* Opens it as it is, without an overlay.  What open(2) is to say, with the reason in the log; -ESTALE another
  * file has taken its place. */
 int disk_open(struct tree *t, struct node *image, unsigned int flags, struct qc_image **out);
+
+/* Likewise, through its overlay, if the mount has them. */
+int disk_open_now(struct tree *t, struct node *image, unsigned int flags, struct qc_image **out);
 
 /* What open(2) is to say of a part of it that cannot be opened: logged, too. */
 int disk_refused(struct node *image, int r, const struct qc_reason *why);

@@ -107,7 +107,7 @@ static int loop(struct daemon *d)
 /* While no path leads into our own mount. */
 static enum exitcode find_places(struct daemon *d)
 {
-	int r = d->o.no_sandbox ? 0 : places_find(&d->sandbox, &d->o, &d->source);
+	int r = d->o.no_sandbox ? 0 : places_find(&d->sandbox, &d->o, &d->source, d->cow.dirfd);
 
 	if (r)
 		report(QC_LOG_ERROR, "%s: sandbox (sandbox=off does without): %s", d->o.source,
@@ -237,6 +237,7 @@ static void tidy_up(struct daemon *d)
 	if (d->ctx)
 		qc_context_free(d->ctx);
 	keys_close(&d->keys);
+	cow_end(&d->cow);
 	sandbox_free(&d->sandbox);
 	source_close(&d->source);
 	unmounter_end(&d->unmounter, &d->pidfile);
@@ -254,6 +255,7 @@ int main(int argc, char **argv)
 		.source = { .dirfd = -1, .pinned = -1 },
 		.keys = { .dirfd = -1, .file_dirfd = -1, .terminal = -1,
 			  .lock = PTHREAD_MUTEX_INITIALIZER },
+		.cow = { .dirfd = -1 },
 		.server = { .handles_lock = PTHREAD_MUTEX_INITIALIZER,
 			    .close_ended = PTHREAD_COND_INITIALIZER },
 	};

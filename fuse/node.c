@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cow.h"
 #include "names.h"
 #include "parts.h"
 #include "report.h"
@@ -69,6 +70,7 @@ struct node *node_new(struct tree *t, struct node *parent, const char *file, cha
 	pthread_mutex_init(&n->lock, NULL);
 	pthread_mutex_init(&n->scanning, NULL);
 	pthread_mutex_init(&n->facts, NULL);
+	pthread_mutex_init(&n->over_lock, NULL);
 	return n;
 }
 
@@ -100,6 +102,8 @@ void node_free(void *p)
 	pthread_mutex_destroy(&n->lock);
 	pthread_mutex_destroy(&n->scanning);
 	pthread_mutex_destroy(&n->facts);
+	pthread_mutex_destroy(&n->over_lock);
+	overlay_free(n->overlay);
 	free(n->file);
 	free(n->shown);
 	free(n->said);

@@ -8,7 +8,8 @@
  * given to another; when another file takes that place, a new node takes over
  * the name, and the old one lives on for as long as somebody refers to it.
  *
- * Locks: a folder's `scanning`, its `lock`, then a node's `facts`; never two of a kind.
+ * Locks: a folder's `scanning`, its `lock`, then a node's `over_lock`, then `facts`; never
+ * two of a kind.
  */
 #ifndef NODE_H
 #define NODE_H
@@ -28,6 +29,7 @@ struct identity {
 
 enum { IMAGE_VIEWS = 3 };
 
+struct overlay;
 struct view;
 struct parts;
 
@@ -59,6 +61,8 @@ struct node {
 	/* Of an image. */
 	struct node *view_of[IMAGE_VIEWS]; /* those beside it; set when it is made */
 	struct parts *parts; /* parts.h; NULL: they are not shown */
+	pthread_mutex_t over_lock; /* before facts: opening through the overlay */
+	struct overlay *_Atomic overlay; /* cow.h; made under over_lock, and stays */
 	pthread_mutex_t facts; /* for all below */
 	bool probed;
 	struct identity probed_at;

@@ -28,7 +28,7 @@ static int apply(struct options *o, char *text)
 	value = strchr(text, '=');
 	if (value)
 		*value++ = 0;
-	spec = spec_find(text);
+	spec = spec_find(text, value);
 	if (!spec) {
 		report(QC_LOG_ERROR, "%s: unknown option (qcowfs --help lists those there are)",
 		       text);
@@ -142,12 +142,22 @@ static int letter(struct options *o, int c)
 
 static int no_trace(struct options *o)
 {
+	if (o->cow)
+		return 0; /* what is written goes elsewhere */
 	if (o->rw) {
 		report(QC_LOG_ERROR, "rw: not together with forensic");
 		return -EINVAL;
 	}
 	o->ro = true;
 	return 0;
+}
+
+static int check_cow(const struct options *o)
+{
+	if (!o->ro && o->locking != QC_LOCKING_SHARE)
+		return 0;
+	report(QC_LOG_ERROR, "cow: not together with %s", o->ro ? "ro" : "locking=share");
+	return -EINVAL;
 }
 
 enum exitcode options_parse(struct options *o, int argc, char **argv)
@@ -166,6 +176,8 @@ enum exitcode options_parse(struct options *o, int argc, char **argv)
 		else
 			r = letter(o, c);
 	}
+	if (!r && o->cow)
+		r = check_cow(o);
 	if (!r && o->forensic)
 		r = no_trace(o);
 	if (o->locking == QC_LOCKING_SHARE)

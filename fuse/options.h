@@ -24,7 +24,9 @@ struct options {
 	unsigned int verbose;
 	bool ro, rw, direct_io;
 	bool snapshots, chain, info, partitions;
-	bool forensic; /* and so all of these, and ro */
+	bool forensic; /* and so all of these, and ro unless cow */
+	bool cow;
+	char *cow_file; /* absolute; NULL: temporary overlays */
 	bool allow_other, default_permissions;
 	enum qc_refs refs;
 	enum qc_locking locking;

@@ -35,6 +35,7 @@ void options_free(struct options *o)
 		free((char *)o->remaps[i].new_prefix);
 	}
 	free(o->remaps);
+	free(o->cow_file);
 	free(o->data_file);
 	free(o->key_file);
 	free(o->key_dir);

@@ -16,7 +16,7 @@
 
 static enum landlock_use image_use(const struct options *o)
 {
-	return o->ro ? LANDLOCK_READ : LANDLOCK_WRITE;
+	return o->ro || o->cow ? LANDLOCK_READ : LANDLOCK_WRITE;
 }
 
 /* The folder of a path that is given whole. */
@@ -79,7 +79,8 @@ static int allow_map(struct sandbox *s, const struct options *o, const struct qc
 	return r == -ENOENT ? 0 : r;
 }
 
-int places_find(struct sandbox *s, const struct options *o, const struct source *src)
+int places_find(struct sandbox *s, const struct options *o, const struct source *src,
+		int overlays)
 {
 	int r;
 
@@ -88,6 +89,8 @@ int places_find(struct sandbox *s, const struct options *o, const struct source 
 	r = allow_source(s, o, src);
 	for (size_t i = 0; !r && i < o->nremaps; i++)
 		r = allow_map(s, o, &o->remaps[i]);
+	if (!r && overlays >= 0)
+		r = sandbox_allow_fd(s, overlays, LANDLOCK_WRITE);
 	if (!r && o->key_file && *o->key_file) /* it is read again when an image is opened */
 		r = allow_folder_of(s, o->key_file, LANDLOCK_READ);
 	if (!r && o->key_dir)

@@ -7,7 +7,8 @@
 #include "sandbox.h"
 #include "source.h"
 
-/* Fills *s, to be freed.  -errno. */
-int places_find(struct sandbox *s, const struct options *o, const struct source *src);
+/* Fills *s, to be freed.  `overlays` is the folder that those are in, or -1.  -errno. */
+int places_find(struct sandbox *s, const struct options *o, const struct source *src,
+		int overlays);
 
 #endif

@@ -37,6 +37,10 @@ enum exitcode prepare_operands(struct daemon *d)
 		       o->mountpoint, o->source);
 		return EXIT_USAGE;
 	}
+	if (o->cow_file && S_ISDIR(src.st_mode)) {
+		report(QC_LOG_ERROR, "cow: a file is for one image, and %s is a folder", o->source);
+		return EXIT_USAGE;
+	}
 	if (!d->in_folder && (o->snapshots || o->chain || o->info || o->partitions)) {
 		report(QC_LOG_ERROR, "mountpoint %s: a file has no room for %s: give a folder",
 		       o->mountpoint, o->forensic  ? "forensic" :
@@ -104,6 +108,7 @@ static enum exitcode open_source(struct daemon *d)
 		.chain = o->chain,
 		.info = o->info,
 		.partitions = o->partitions,
+		.cow = o->cow ? &d->cow : NULL,
 		.changing = o->locking == QC_LOCKING_SHARE,
 	};
 	int r = source_open(&d->source, o->source, d->mountpoint, o->refs == QC_REFS_ANY);
@@ -112,8 +117,11 @@ static enum exitcode open_source(struct daemon *d)
 		return EXIT_KEY;
 	if (keys_there_are(&d->keys))
 		config.key = keys_get;
+	if (!r && o->cow && cow_begin(&d->cow, o->cow_file))
+		return EXIT_USAGE;
 	if (!r)
 		r = qc_context_new(&config, &d->ctx);
+	d->cow.ctx = d->ctx;
 	if (!r && o->forensic)
 		d->source.traceless = d->ctx;
 	if (!r)
@@ -143,7 +151,7 @@ static void fall_back_to_readonly(struct daemon *d)
 {
 	struct qc_reason why = { 0 };
 
-	if (d->o.ro || (!d->source.only && d->o.rw))
+	if (d->o.ro || d->o.cow || (!d->source.only && d->o.rw))
 		return;
 	if (source_is_readonly(&d->source))
 		snprintf(why.text, sizeof(why.text), "it cannot be written: %s", strerror(errno));

@@ -37,7 +37,7 @@ static int begin(struct change *c)
 {
 	int r;
 
-	if (c->t->look.ro || !node_has_snapshots(c->folder))
+	if (c->t->look.ro || c->t->look.cow || !node_has_snapshots(c->folder))
 		return -EROFS;
 	r = disk_open(c->t, c->folder->view->image, QC_OPEN_WRITE, &c->img);
 	return r == -ESTALE ? -ENOENT : r;

@@ -50,6 +50,16 @@ static int set_forensic(struct options *o, const char *value)
 	return 0;
 }
 
+static int set_cow_file(struct options *o, const char *value)
+{
+	if (!*value)
+		return -EINVAL;
+	free(o->cow_file);
+	o->cow = true;
+	o->cow_file = value_absolute(value);
+	return o->cow_file ? 0 : -ENOMEM;
+}
+
 static int set_backing(struct options *o, const char *value)
 {
 	static const char *const words[] = { "samedir", "any", "none" };
@@ -264,6 +274,10 @@ static const struct option_spec specs[] = {
 	  NULL, false, offsetof(struct options, partitions) },
 	{ "forensic", NULL, "ro,snapshots,chain,info, and leave no trace in the source", set_forensic,
 	  false, 0 },
+	{ "cow", NULL, "the images stay as they are: writes go to temporary overlays", NULL, false,
+	  offsetof(struct options, cow) },
+	{ "cow", "FILE", "the image stays as it is: writes go to FILE, an overlay of it",
+	  set_cow_file, false, 0 },
 	{ "backing", "samedir|any|none",
 	  "which backing and data files an image may name (samedir)", set_backing, false, 0 },
 	{ "backing-map", "OLD:NEW", "look for backing files below NEW instead of OLD", add_remap,
@@ -330,12 +344,14 @@ bool spec_is_ignored(const char *name)
 	       !strncmp(name, "context=", 8);
 }
 
-const struct option_spec *spec_find(const char *name)
+const struct option_spec *spec_find(const char *name, bool value)
 {
+	const struct option_spec *found = NULL;
+
 	for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++)
-		if (!strcmp(specs[i].name, name))
-			return &specs[i];
-	return NULL;
+		if (!strcmp(specs[i].name, name) && (!found || value))
+			found = &specs[i];
+	return found;
 }
 
 void options_help(void)

@@ -16,8 +16,8 @@ struct option_spec {
 	size_t flag;  /* a bool of struct options that it sets; 0: none */
 };
 
-/* NULL: there is no such option. */
-const struct option_spec *spec_find(const char *name);
+/* The one that takes a value, or none, if there are both.  NULL: there is no such option. */
+const struct option_spec *spec_find(const char *name, bool value);
 
 /* One that mount(8) leaves over, and that is not for us: "name" or "name=value". */
 bool spec_is_ignored(const char *option);

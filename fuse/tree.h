@@ -17,6 +17,7 @@
 
 #include "source.h"
 
+struct cow;
 struct tree;
 struct node;
 
@@ -28,6 +29,7 @@ struct tree_look {
 	mode_t mask; /* taken off all modes */
 	bool ro;     /* and the bits for writing */
 	bool snapshots, chain, info, partitions; /* the views of each image that are shown */
+	struct cow *cow; /* what is written goes to overlays; else NULL */
 	bool changing; /* images may change while they are read (locking=share) */
 };
 

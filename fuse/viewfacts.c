@@ -108,7 +108,7 @@ static void folder_facts(const struct tree *t, bool changing, struct stat *st)
 	mode_t read = st->st_mode & 0444, write = st->st_mode & 0222;
 
 	st->st_mode = S_IFDIR | read | read >> 2;
-	if (changing && !t->look.ro)
+	if (changing && !t->look.ro && !t->look.cow)
 		st->st_mode |= write;
 	st->st_nlink = 2;
 	st->st_size = 0;
@@ -170,6 +170,8 @@ static int facts_of(struct tree *t, struct node *n, struct stat *st)
 	case VIEW_PART:
 		r = n->view->gone ? -ESTALE : 0;
 		file_facts(n->view->size, t->look.ro ? 0444 : 0666, st);
+		if (t->look.cow)
+			st->st_mode |= S_IWUSR;
 		break;
 	}
 	return r;
@@ -256,7 +258,7 @@ int view_open(struct tree *t, struct node *n, bool write, struct qc_image **out)
 	if (n->view->gone)
 		return -ESTALE;
 	if (is_part(n))
-		return disk_open(t, n->view->image, write ? QC_OPEN_WRITE : 0, out);
+		return disk_open_now(t, n->view->image, write ? QC_OPEN_WRITE : 0, out);
 	r = disk_open(t, n->view->image, 0, &img);
 	if (r)
 		return r;

@@ -54,7 +54,7 @@ words=($1)
 source $2 || exit 1
 END
 zsh -f zsh.test "$QCOWFS" "$TEST_TOP/fuse/completion/_qcowfs" >given || fail "zsh: it runs"
-sed 's/\[.*//' given | sort >names
-"$QCOWFS" --help | sed -n 's/^    -o \([a-z][a-z_-]*\).*/\1/p' | sort | diff - names || fail "zsh: all options"
+sed 's/\[.*//' given | sort -u >names
+"$QCOWFS" --help | sed -n 's/^    -o \([a-z][a-z_-]*\).*/\1/p' | sort -u | diff - names || fail "zsh: all options"
 grep -q '^backing\[.*\]:samedir|any|none:(samedir any none)$' given || { cat given; fail "zsh: words"; }
 grep -q '^pid-file\[.*:_files$' given || fail "zsh: files"

@@ -227,6 +227,31 @@ static void views(void)
 	options_free(&o);
 	CHECK(rejects("forensic,rw", "rw: not together"));
 	CHECK(rejects("rw,forensic", "forensic"));
+	CHECK(takes("forensic,cow") && o.forensic && o.cow && !o.ro && o.snapshots);
+	options_free(&o);
+	CHECK(takes("cow,rw,forensic") && !o.ro);
+	options_free(&o);
+	CHECK(rejects("forensic,cow,ro", "cow: not together with ro"));
+}
+
+/* With a value, or without. */
+static void overlays(void)
+{
+	char want[600];
+
+	CHECK(takes("cow") && o.cow && !o.cow_file && !o.ro && !o.mount_options);
+	options_free(&o);
+	CHECK(takes("cow=/some/file") && o.cow && !strcmp(o.cow_file, "/some/file"));
+	options_free(&o);
+	CHECK(takes("cow=a,cow=file") && getcwd(want, 500));
+	CHECK(!strcmp(o.cow_file, strcat(want, "/file")));
+	options_free(&o);
+	CHECK(rejects("cow=", "cow: '' is not FILE"));
+	CHECK(rejects("ro,cow", "cow: not together with ro"));
+	CHECK(rejects("cow=/a,ro", "cow: not together with ro"));
+	CHECK(takes("cow,ro,rw"));
+	options_free(&o);
+	CHECK(rejects("locking=share,cow", "cow: not together with locking=share"));
 }
 
 static void values_where_none_belong(void)
@@ -416,6 +441,7 @@ int main(void)
 	RUN(words);
 	RUN(flags);
 	RUN(views);
+	RUN(overlays);
 	RUN(values_where_none_belong);
 	RUN(unknown_options_are_named);
 	RUN(sizes);
