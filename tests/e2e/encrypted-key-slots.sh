@@ -26,12 +26,14 @@ refused() { # refused KEY
 	refuses 4 'does not fit$' -o key-file=this disk.qcow2 mnt
 }
 
-for slot in 7 1 2 3 4 5 6; do
+slots=(7 3 1 2 4 5 6)
+if [ "${TEST_SANITIZER:-}" ]; then slots=(7 3); fi # QEMU takes seconds to make one
+for slot in "${slots[@]}"; do
 	refused "the key of slot $slot"
 	amend "encrypt.state=active,encrypt.new-secret=s1,encrypt.keyslot=$slot,encrypt.iter-time=10" "the key of slot $slot"
 	opens "the key of slot $slot"
 done
-for slot in 1 2 3 4 5 6 7; do opens "the key of slot $slot"; done
+for slot in "${slots[@]}"; do opens "the key of slot $slot"; done
 opens "$(cat "$KEY")"
 amend encrypt.state=inactive,encrypt.keyslot=3 unused
 refused 'the key of slot 3'

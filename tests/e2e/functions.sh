@@ -229,8 +229,25 @@ is_mounted() {
 	grep -q -- "^[^ ]* $(printf '%s' "$(realpath "$1")" | sed 's/[.[\*^$]/\\&/g') fuse" /proc/mounts
 }
 
+# The daemons that serve a folder, as it was given to them; there are others of that name,
+# but not with our files open.
+daemons_of() {
+	local p
+	for p in $(pgrep -x qcowfs); do
+		[ "$(tr '\0' '\n' <"/proc/$p/cmdline" | tail -n 1)" = "$1" ] || continue
+		if find "/proc/$p/fd" -lname "$PWD/*" 2>/dev/null | grep -q .; then echo "$p"; fi
+	done 2>/dev/null
+}
+
+are_gone() {
+	local p
+	for p; do if [ -e "/proc/$p/fd/0" ]; then return 1; fi; done
+}
+
+# unmount MOUNTPOINT: and its daemon ends, so that its locks are free.
 unmount() {
-	local i tries=0
+	local i tries=0 daemons
+	mapfile -t daemons < <(daemons_of "$1")
 	until fusermount3 -u "$1" 2>/dev/null || umount "$1"; do
 		[ $((tries += 1)) -lt 5 ] || return 1
 		sleep 0.1
@@ -239,6 +256,7 @@ unmount() {
 		[ "${MOUNTS[i]}" != "$(realpath "$1")" ] || unset 'MOUNTS[i]'
 	done
 	MOUNTS=("${MOUNTS[@]}")
+	until_true 20 are_gone "${daemons[@]}"
 }
 
 # refuses STATUS REGEX [OPTION...] SOURCE MOUNTPOINT: it exits so, at once, with
