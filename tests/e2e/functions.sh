@@ -256,7 +256,7 @@ unmount() {
 		[ "${MOUNTS[i]}" != "$(realpath "$1")" ] || unset 'MOUNTS[i]'
 	done
 	MOUNTS=("${MOUNTS[@]}")
-	until_true 20 are_gone "${daemons[@]}"
+	if ! is_mounted "$1"; then until_true 20 are_gone "${daemons[@]}"; fi # else one is below
 }
 
 # refuses STATUS REGEX [OPTION...] SOURCE MOUNTPOINT: it exits so, at once, with
