@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A crash while clusters are given back, and used again. */
+/*
+ * A crash while clusters are given back, and used again.
+ *
+ * sanitize: address
+ */
 #include "crash.h"
 
 static uint64_t place(uint64_t most, uint64_t *len)

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A crash while the disk gets another size, or is repaired. */
+/*
+ * A crash while the disk gets another size, or is repaired.
+ *
+ * sanitize: address
+ */
 #include "crash.h"
 
 static void grow(void)

@@ -2,6 +2,8 @@
 /*
  * A crash while snapshots are taken, renamed and deleted: each is there or not, and
  * if it is, with the bytes of its moment.
+ *
+ * sanitize: address
  */
 #include "crash.h"
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A crash while clusters get their places. */
+/*
+ * A crash while clusters get their places.
+ *
+ * sanitize: address
+ */
 #include "crash.h"
 
 /* Writes of all sizes, some flushed, some over each other. */

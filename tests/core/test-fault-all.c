@@ -4,6 +4,8 @@
  * told, and the image is sound: as it is, and as a crash may leave it.
  *
  * $FAULT_RUNS: how many faults of each kind in each scenario.
+ *
+ * sanitize: address
  */
 #include "crash.h"
 

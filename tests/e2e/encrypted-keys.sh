@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # timeout: 240
+# sanitize: none
 # Where passphrases come from, which goes with which image, and what is said of those that do not
 # fit.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"

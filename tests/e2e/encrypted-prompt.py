@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# sanitize: none
 """On a terminal one is asked for the passphrase, three times, and does not see it."""
 import pty
 import termios
