@@ -179,7 +179,9 @@ static void words(void)
 	CHECK(takes("backing=any,backing=samedir") && o.refs == QC_REFS_SAMEDIR);
 	options_free(&o);
 	CHECK(takes("locking=share") && o.locking == QC_LOCKING_SHARE && o.ro);
+	options_free(&o);
 	CHECK(takes("rw,locking=share") && o.ro);
+	options_free(&o);
 	CHECK(takes("locking=share,locking=on") && !o.ro);
 	options_free(&o);
 	CHECK(takes("locking=off") && o.locking == QC_LOCKING_OFF);
