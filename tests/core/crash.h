@@ -82,6 +82,13 @@ static struct {
 /* A test's own look at an image, in dir, as it may be at a place of the log; it complains. */
 static bool (*rig_look)(struct qc_image *img, size_t at, const char *dir, bool sample);
 
+static inline bool is_sanitized(void)
+{
+	const char *s = getenv("TEST_SANITIZER");
+
+	return s && *s;
+}
+
 /* ---- values ------------------------------------------------------------------- */
 
 /* A sector that says where it belongs. */
@@ -878,7 +885,7 @@ static inline void crash_scenario(const struct scenario *s)
 	CHECK(!rig_run((struct rec_fault){ 0 }));
 	CHECK(!rig.errors);
 	check_clean();
-	rig_crash(0, env_number("CRASH_IMAGES", 150));
+	rig_crash(0, env_number("CRASH_IMAGES", is_sanitized() ? 40 : 120));
 	printf("%s - %s: %zu operations, %zu intervals, %u images, %u bad\n",
 	       tap_failed == before ? "ok" : "not ok", s->name, rec.n, intervals(), rig.images,
 	       rig.bad);
