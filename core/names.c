@@ -21,6 +21,17 @@ qc_err qc_names_open(struct qc_names *m, struct qc_writer *w)
 	return m->of ? 0 : -ENOMEM;
 }
 
+qc_err qc_names_extend(struct qc_names *m, uint64_t n)
+{
+	uint16_t *of = realloc(m->of, min_u64(n, QC_NAMES_WINDOW) * sizeof(*of) + 1);
+
+	if (!of)
+		return -ENOMEM;
+	m->of = of;
+	m->n = m->limit = n;
+	return 0;
+}
+
 void qc_names_close(struct qc_names *m)
 {
 	free(m->of);
@@ -43,8 +54,10 @@ static qc_err mark(struct qc_names *m, uint64_t off, uint64_t len)
 	uint64_t first = max_u64(off >> m->g->cluster_bits, m->first);
 	uint64_t end = min_u64(div_up(off + len, geom_cluster(m->g)), qc_names_end(m));
 
-	if (!range_inside(off, len, m->limit << m->g->cluster_bits))
+	if (!range_inside(off, len, m->limit << m->g->cluster_bits)) {
+		m->beyond = true;
 		return damage(m);
+	}
 	for (uint64_t c = first; c < end; c++)
 		if (m->of[c - m->first] < UINT16_MAX)
 			m->of[c - m->first]++;

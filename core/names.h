@@ -14,10 +14,11 @@ enum { QC_NAMES_WINDOW = 8 << 20 }; /* clusters */
 struct qc_names {
 	struct qc_writer *w;
 	const struct geom *g;
-	uint64_t n;	    /* clusters of the file, when it was opened */
+	uint64_t n;	    /* clusters of the file when it was opened, or as extended */
 	uint64_t limit;	    /* what may be named ends here: n, or what the caller put behind that */
 	uint64_t first;	    /* of the window */
 	bool tolerant;	    /* what is damaged names nothing, instead of -EIO */
+	bool beyond;	    /* something behind the limit was named */
 	uint64_t tables;    /* L2 tables that were read */
 	uint16_t *of;	    /* of each cluster of the window; UINT16_MAX: or more */
 	void (*read_one)(struct qc_names *m); /* an L2 table; may be NULL */
@@ -26,6 +27,9 @@ struct qc_names {
 /* Nobody else uses the writer meanwhile. */
 qc_err qc_names_open(struct qc_names *m, struct qc_writer *w);
 void qc_names_close(struct qc_names *m);
+
+/* Lets n, which is no less than before, clusters be named, also behind the end of the file. */
+qc_err qc_names_extend(struct qc_names *m, uint64_t n);
 
 /* Counts the names of the clusters from `first` on, a window of them.  -EIO if a table is
  * damaged, unless it is tolerant. */

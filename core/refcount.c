@@ -49,15 +49,9 @@ static uint64_t cluster_bytes(const struct qc_counts *r)
 	return UINT64_C(1) << r->cluster_bits;
 }
 
-/* log2 of the counters of a block */
-static unsigned int block_bits(const struct qc_counts *r)
-{
-	return r->cluster_bits + 3 - r->order;
-}
-
 static uint64_t block_offset(const struct qc_counts *r, uint64_t cluster)
 {
-	uint64_t i = cluster >> block_bits(r);
+	uint64_t i = cluster >> qc_counts_block_bits(r);
 
 	return i < r->entries ? r->table[i] : 0;
 }
@@ -67,7 +61,7 @@ static uint64_t slice_key(const struct qc_counts *r, uint64_t block, uint64_t cl
 			  uint64_t *index)
 {
 	uint64_t per_slice = (uint64_t)r->slice_bytes * 8 >> r->order;
-	uint64_t in_block = cluster & ((UINT64_C(1) << block_bits(r)) - 1);
+	uint64_t in_block = cluster & ((UINT64_C(1) << qc_counts_block_bits(r)) - 1);
 
 	*index = in_block % per_slice;
 	return block + in_block / per_slice * r->slice_bytes;
@@ -211,13 +205,13 @@ qc_err qc_counts_set(struct qc_counts *r, uint64_t cluster, uint64_t count)
 static qc_err write_block(struct qc_counts *r, uint64_t offset, uint64_t area, uint64_t first,
 			  uint64_t n)
 {
-	uint64_t words = cluster_bytes(r) / 8, per_block = UINT64_C(1) << block_bits(r);
+	uint64_t words = cluster_bytes(r) / 8, per_block = UINT64_C(1) << qc_counts_block_bits(r);
 	AUTO_FREE struct be64 *block = calloc(words, sizeof(*block));
 
 	if (!block)
 		return -ENOMEM;
 	for (uint64_t c = first; c < first + n; c++)
-		if (c >> block_bits(r) == area)
+		if (c >> qc_counts_block_bits(r) == area)
 			qc_refcount_word_set(block, r->order, c % per_block, 1);
 	return qc_file_write(r->file, offset, block, cluster_bytes(r));
 }
@@ -285,7 +279,7 @@ static qc_err grow_table(struct qc_counts *r, uint64_t area, uint64_t *first_fre
 {
 	uint64_t cs = cluster_bytes(r), old_clusters = r->entries * 8 / cs;
 	uint64_t old = r->table_offset >> r->cluster_bits;
-	uint64_t start = r->entries << block_bits(r), nblocks = 1, entries, nclusters;
+	uint64_t start = r->entries << qc_counts_block_bits(r), nblocks = 1, entries, nclusters;
 	struct qc_file_facts now;
 	uint64_t *table;
 	qc_err e = qc_file_facts(r->file, &now);
@@ -294,10 +288,10 @@ static qc_err grow_table(struct qc_counts *r, uint64_t area, uint64_t *first_fre
 	if (e || now.size > start << r->cluster_bits)
 		return e ? e : -EIO;
 	nclusters = div_up(max_u64(r->entries + r->entries / 2, area + 2) * 8, cs);
-	while (nblocks << block_bits(r) < nblocks + nclusters)
+	while (nblocks << qc_counts_block_bits(r) < nblocks + nclusters)
 		nblocks++;
 	nclusters = max_u64(nclusters, div_up((r->entries + nblocks) * 8, cs));
-	while (nblocks << block_bits(r) < nblocks + nclusters)
+	while (nblocks << qc_counts_block_bits(r) < nblocks + nclusters)
 		nblocks++;
 	entries = nclusters * cs / 8;
 	if (nclusters * cs > REFTABLE_BYTES_MAX || entries < r->entries + nblocks)
@@ -324,7 +318,7 @@ static qc_err grow_table(struct qc_counts *r, uint64_t area, uint64_t *first_fre
 
 qc_err qc_counts_cover(struct qc_counts *r, uint64_t cluster, uint64_t *taken)
 {
-	uint64_t area = cluster >> block_bits(r), free_from = 0;
+	uint64_t area = cluster >> qc_counts_block_bits(r), free_from = 0;
 	qc_err e = 0;
 
 	*taken = 0;
@@ -349,7 +343,7 @@ qc_err qc_counts_cover(struct qc_counts *r, uint64_t cluster, uint64_t *taken)
 
 qc_err qc_counts_place(struct qc_counts *r, uint64_t cluster, uint64_t block)
 {
-	uint64_t area = cluster >> block_bits(r);
+	uint64_t area = cluster >> qc_counts_block_bits(r);
 	qc_err e;
 
 	if (area >= r->entries)

@@ -45,10 +45,16 @@ qc_err qc_counts_add(struct qc_counts *r, uint64_t cluster, int by);
 qc_err qc_counts_set(struct qc_counts *r, uint64_t cluster, uint64_t count);
 qc_err qc_counts_place(struct qc_counts *r, uint64_t cluster, uint64_t block);
 
+/* log2 of the clusters that one block counts */
+static inline unsigned int qc_counts_block_bits(const struct qc_counts *r)
+{
+	return r->cluster_bits + 3 - r->order;
+}
+
 /* Whether there is a block for the cluster. */
 static inline bool qc_counts_covers(const struct qc_counts *r, uint64_t cluster)
 {
-	uint64_t i = cluster >> (r->cluster_bits + 3 - r->order);
+	uint64_t i = cluster >> qc_counts_block_bits(r);
 
 	return i < r->entries && r->table[i];
 }

@@ -96,6 +96,8 @@ static qc_err look_at_tables(struct qc_names *m, bool *lie)
 		r = must_count(w, m->g->l1_offset, m->g->l1_entries * UINT64_C(8), lie);
 	if (!r)
 		r = must_count(w, c->table_offset, c->entries * 8, lie);
+	if (!r && w->layer->head.luks_bytes)
+		r = must_count(w, w->layer->head.luks_offset, w->layer->head.luks_bytes, lie);
 	for (uint64_t i = 0; !r && !*lie && i < c->entries; i++)
 		if (c->table[i])
 			r = must_count(w, c->table[i], 1, lie);
@@ -106,19 +108,34 @@ static qc_err look_at_tables(struct qc_names *m, bool *lie)
 
 /* ---- all ---------------------------------------------------------------------- */
 
+/* A cluster may be taken before the file reaches it.  What is named behind all that
+ * counts cover is free to them, and would be handed out when the file gets there. */
+static qc_err extend_to_counts(struct qc_names *m)
+{
+	const struct qc_counts *c = &m->w->alloc.counts;
+	uint64_t n = 0;
+
+	for (uint64_t i = 0; i < c->entries; i++)
+		if (c->table[i])
+			n = min_u64((i + 1) << qc_counts_block_bits(c), QC_NAMES_WINDOW);
+	return qc_names_extend(m, max_u64(n, m->n));
+}
+
 static qc_err look(struct qc_names *m, bool *lie)
 {
-	qc_err r = 0;
+	qc_err r;
 
 	m->tolerant = true;
 	if (!is_worth_it(m))
 		return 0;
+	r = extend_to_counts(m);
 	for (uint64_t first = 0; !r && !*lie && first < m->n; first += QC_NAMES_WINDOW) {
 		r = qc_names_count(m, first);
 		qc_lock(&m->w->alloc.lock);
 		if (!r)
 			r = compare(m, lie);
 		qc_unlock(&m->w->alloc.lock);
+		*lie = *lie || m->beyond;
 	}
 	return r;
 }

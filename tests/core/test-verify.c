@@ -153,6 +153,56 @@ static void what_cannot_be_counted_is_not_written(void)
 	context_end(ctx);
 }
 
+/* An entry that reads as zeros, whose cluster is not in the file yet. */
+static uint64_t zeros_behind_the_end(uint64_t cluster, uint64_t count)
+{
+	uint64_t entry = UINT64_C(1) << 63 | cluster << 16 | 1, counts = block() + cluster / 4 * 8;
+
+	fresh("compat=1.1");
+	poke64("image", l2_table() + 8 * 20, entry);
+	poke64("image", counts, peek64("image", counts) | count << (48 - cluster % 4 * 16));
+	sh("cp image before");
+	return entry;
+}
+
+/* The file would come to it as it grows. */
+static void a_free_cluster_behind_the_end(void)
+{
+	struct qc_context *ctx = context_with(QC_VERIFY_AUTO);
+	struct qc_image *img;
+	struct qc_reason why;
+
+	zeros_behind_the_end(100, 0);
+	CHECK(image_try(ctx, "image", QC_OPEN_WRITE, &img, &why) == -EIO);
+	CHECK(strstr(why.text, "its refcounts are wrong, and cannot be repaired"));
+	img = image_open(ctx, "image");
+	CHECK(reads_byte(img, 0, M, 1) && reads_byte(img, M, 3 * M, 0));
+	qc_close(img);
+	context_end(ctx);
+	sh("cmp before image");
+}
+
+static void a_cluster_that_was_taken_behind_the_end(void)
+{
+	zeros_behind_the_end(100, 1);
+	open_and_close(QC_VERIFY_AUTO);
+	sh("cmp before image");
+	CHECK(keeps_what_was_there(QC_VERIFY_AUTO));
+	CHECK(!book.lines);
+}
+
+static void two_entries_behind_the_end(void)
+{
+	struct qc_context *ctx = context_with(QC_VERIFY_AUTO);
+	uint64_t entry = zeros_behind_the_end(100, 1);
+	struct qc_image *img;
+	struct qc_reason why;
+
+	poke64("image", l2_table() + 8 * 30, entry);
+	CHECK(image_try(ctx, "image", QC_OPEN_WRITE, &img, &why) == -EIO);
+	context_end(ctx);
+}
+
 int main(void)
 {
 	begin();
@@ -164,5 +214,8 @@ int main(void)
 	RUN(counts_that_are_too_high);
 	RUN(off_means_off);
 	RUN(what_cannot_be_counted_is_not_written);
+	RUN(a_free_cluster_behind_the_end);
+	RUN(a_cluster_that_was_taken_behind_the_end);
+	RUN(two_entries_behind_the_end);
 	return DONE();
 }
