@@ -44,6 +44,6 @@ opens 'the key of slot 7'
 MOUNTS+=("$(realpath mnt)")
 printf '\5\5\5' | dd of=mnt/disk.raw bs=1 seek=70001 conv=notrunc status=none
 unmount mnt
-opens 'the key of slot 1'
+opens "the key of slot ${slots[2]}"
 opens 'the key of slot 7'
 encrypted_sound disk.qcow2
