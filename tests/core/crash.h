@@ -885,7 +885,7 @@ static inline void crash_scenario(const struct scenario *s)
 	CHECK(!rig_run((struct rec_fault){ 0 }));
 	CHECK(!rig.errors);
 	check_clean();
-	rig_crash(0, env_number("CRASH_IMAGES", is_sanitized() ? 40 : 120));
+	rig_crash(0, env_number("CRASH_IMAGES", is_sanitized() ? 30 : 80));
 	printf("%s - %s: %zu operations, %zu intervals, %u images, %u bad\n",
 	       tap_failed == before ? "ok" : "not ok", s->name, rec.n, intervals(), rig.images,
 	       rig.bad);

@@ -200,7 +200,7 @@ static void one_fault(size_t kind, uint64_t nth)
 
 static void fault_scenario(const struct scenario *s)
 {
-	unsigned int runs = env_number("FAULT_RUNS", is_sanitized() ? 3 : 8);
+	unsigned int runs = env_number("FAULT_RUNS", is_sanitized() ? 3 : 5);
 	int before = tap_failed;
 	uint64_t calls[REC_KINDS];
 

@@ -6,6 +6,7 @@
 . "${TEST_LIB:-$(dirname "$0")}/writing.sh"
 requires which fio
 SIZE=24m
+[ -z "${TEST_SANITIZER:-}" ] || SIZE=6m
 [ -z "${LONG:-}" ] || SIZE=60m
 
 verify() { # FILE [OPTION...]

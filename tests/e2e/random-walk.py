@@ -225,7 +225,8 @@ class Walk:
 
 def main():
     ap = argparse.ArgumentParser(); a = ap.add_argument
-    a("--ops", type=int, default=int(os.environ.get("OPS", 150))); a("--seed", type=int, default=int(os.environ.get("SEED", time.time()))); a("--only", default="")
+    ops = 30 if os.environ.get("TEST_SANITIZER") else 100
+    a("--ops", type=int, default=int(os.environ.get("OPS", ops))); a("--seed", type=int, default=int(os.environ.get("SEED", time.time()))); a("--only", default="")
     o = ap.parse_args()
     print("seed", o.seed, flush=True)
     bad = 0

@@ -4,6 +4,7 @@
 # signal, also one to its whole group, by timeout=, with files open, in the foreground and in
 # the background; with auto_unmount also when it is killed. No process is left.
 # timeout: 240
+# sanitize: none
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 requires_root
 requires which fusermount3
