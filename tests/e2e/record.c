@@ -163,6 +163,20 @@ PWRITE(pwrite64)
 PWRITEV(pwritev)
 PWRITEV(pwritev64)
 
+#define PWRITEV2(name)                                                                \
+	ssize_t name(int fd, const struct iovec *iov, int n, off_t off, int flags)    \
+	{                                                                             \
+		int file = file_of(fd);                                               \
+		uint64_t begun;                                                       \
+		REAL(name);                                                           \
+		if (file < 0)                                                         \
+			return real(fd, iov, n, off, flags);                          \
+		begun = begin_write(file, off, iov, n);                               \
+		return note_end(file, begun, real(fd, iov, n, off, flags));           \
+	}
+PWRITEV2(pwritev2)
+PWRITEV2(pwritev64v2)
+
 #define FTRUNCATE(name)                                                               \
 	int name(int fd, off_t size)                                                  \
 	{                                                                             \

@@ -11,6 +11,7 @@
 #include "fail.h"
 #include "memfile.h"
 #include "tap.h"
+#include "tempdir.h"
 
 static struct qc_file *file;
 static int fd;
@@ -115,6 +116,44 @@ static void other_files_have_no_descriptor(void)
 	CHECK(!qc_file_read(&m.file, 1, c, 3, &got) && got == 1 && !memcmp(c, "b\0\0", 3));
 }
 
+static bool is_filled(uint64_t off, size_t n, int with)
+{
+	static uint8_t buf[200 * 1024];
+	size_t got;
+
+	if (qc_file_read(file, off, buf, n, &got) || got != n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (buf[i] != with)
+			return false;
+	return true;
+}
+
+/* In a file of memory, and in one of a file system that may have them past its pages. */
+static void large_pieces_at_the_end(void)
+{
+	static uint8_t buf[200 * 1024];
+
+	tempdir_enter();
+	for (int disk = 0; disk < 2; disk++) {
+		fd = disk ? open("file", O_RDWR | O_CREAT | O_CLOEXEC, 0600) :
+			    memfd_create("test", MFD_CLOEXEC);
+		CHECK(fd >= 0 && !qc_file_of_fd(fd, &file));
+		memset(buf, 1, sizeof(buf));
+		CHECK(!qc_file_write(file, 0, buf, 64 * 1024));
+		CHECK(!qc_file_write(file, 64 * 1024, buf, sizeof(buf)));
+		memset(buf, 2, sizeof(buf));
+		CHECK(!qc_file_write(file, 1000, buf, 100 * 1000));
+		CHECK(!qc_file_resize(file, 150 * 1000));
+		CHECK(!qc_file_write(file, 200 * 1000, buf, sizeof(buf)));
+		CHECK(is_filled(0, 1000, 1) && is_filled(1000, 100 * 1000, 2));
+		CHECK(is_filled(101 * 1000, 49 * 1000, 1) && is_filled(150 * 1000, 50 * 1000, 0));
+		CHECK(is_filled(200 * 1000, sizeof(buf), 2));
+		CHECK(lseek(fd, 0, SEEK_END) == 200 * 1000 + (off_t)sizeof(buf));
+		qc_file_close(file);
+	}
+}
+
 #ifdef QC_FAILPOINTS
 static void fail_points(void)
 {
@@ -137,6 +176,7 @@ int main(void)
 	RUN(extents);
 	RUN(errors);
 	RUN(other_files_have_no_descriptor);
+	RUN(large_pieces_at_the_end);
 #ifdef QC_FAILPOINTS
 	RUN(fail_points);
 #endif
