@@ -28,6 +28,7 @@ static int open_image(struct server *s, struct handle *h, fuse_ino_t ino,
 
 	if (r)
 		return r;
+	readahead_raise(&s->ahead);
 	/* The size may be another one, too.  (This is about attributes only, else it
 	 * could not be said from here.) */
 	if (!keep)

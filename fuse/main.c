@@ -74,6 +74,8 @@ static enum exitcode mount_it(struct daemon *d)
 			report(QC_LOG_ERROR, "signals: no handlers can be set");
 		d->mounted = d->signals && mounting(d->session, d->mountpoint, &d->o);
 	}
+	if (d->mounted)
+		readahead_find(&d->server.ahead, d->mountpoint);
 	return d->mounted ? EXIT_OK : EXIT_MOUNT; /* it has said why */
 }
 
@@ -234,6 +236,7 @@ static void tidy_up(struct daemon *d)
 	server_close_all(&d->server);
 	if (d->server.tree)
 		tree_free(d->server.tree);
+	readahead_end(&d->server.ahead);
 	if (d->ctx)
 		qc_context_free(d->ctx);
 	keys_close(&d->keys);
@@ -256,7 +259,8 @@ int main(int argc, char **argv)
 		.keys = { .dirfd = -1, .file_dirfd = -1, .terminal = -1,
 			  .lock = PTHREAD_MUTEX_INITIALIZER },
 		.cow = { .dirfd = -1 },
-		.server = { .handles_lock = PTHREAD_MUTEX_INITIALIZER,
+		.server = { .ahead = { .fd = -1 },
+			    .handles_lock = PTHREAD_MUTEX_INITIALIZER,
 			    .close_ended = PTHREAD_COND_INITIALIZER },
 	};
 	enum exitcode e = options_parse(&d.o, argc, argv);

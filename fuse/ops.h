@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "readahead.h"
 #include "tree.h"
 #include "turns.h"
 
@@ -23,6 +24,7 @@ struct server {
 	struct fuse_session *session;
 	bool direct_io, ro;
 	struct turns turns;
+	struct readahead ahead;
 	struct server_count {
 		_Alignas(64) _Atomic uint64_t reads, bytes;
 	} count[16]; /* of some worker threads each, so that none waits for another */
