@@ -48,21 +48,20 @@ static struct turn *keep(struct turn *t)
 
 /* A request is over once it is replied to, and then may be freed what it was for:
  * that is not looked at again. */
-static void take_turn(struct ask *first)
+static void take_turn(struct ask *mine)
 {
-	struct turns *t = &server_of(first->req)->turns;
-	uint64_t key = first->turn.key;
-	struct turn *next;
+	struct turns *t = &server_of(mine->req)->turns;
+	struct turn *next = turns_begin(t, &mine->turn, keep);
 
-	if (!turns_begin(t, &first->turn, keep))
-		return;
-	first->run(first);
-	while ((next = turns_end(t, key))) {
+	while (next) {
 		struct ask *a = (struct ask *)next;
 
 		a->run(a);
-		free(a->data);
-		free(a);
+		if (a != mine) {
+			free(a->data);
+			free(a);
+		}
+		next = turns_end(t, mine->turn.of);
 	}
 }
 

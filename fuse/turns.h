@@ -9,23 +9,25 @@
 #define TURNS_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TURN_BUCKETS = 64 };
+enum { TURN_BUCKETS = 1024 };
+
+struct turn_key;
 
 /* A request.  What else it needs stands behind it. */
 struct turn {
-	uint64_t key; /* what the request is for */
+	uint64_t key;	     /* what the request is for */
+	struct turn_key *of; /* from turns_begin() on */
 	struct turn *next;
 };
 
 struct turns {
 	unsigned int share; /* most requests at once for one key; 0: any number */
-	struct turn_bucket {
-		_Alignas(64) pthread_mutex_t lock;
-		struct turn_key *keys; /* lock; for which there are requests */
-	} bucket[TURN_BUCKETS];
+	pthread_mutex_t lock; /* adding a key */
+	_Atomic(struct turn_key *) bucket[TURN_BUCKETS];
 };
 
 /* An image that is stuck, and its folder while somebody lists that, leave one. */
@@ -37,11 +39,12 @@ static inline unsigned int turns_share(unsigned int threads)
 void turns_init(struct turns *t, unsigned int share);
 void turns_destroy(struct turns *t); /* when no request is left */
 
-/* Whether a request for this key may begin.  If not, a copy that `keep` made of it will
- * be given to whoever ends one.  If that fails (NULL) it may begin. */
-bool turns_begin(struct turns *t, struct turn *turn, struct turn *(*keep)(struct turn *));
+/* The request to begin with: this one, or the copy that `keep` made of one that waited
+ * longer.  NULL: this one waits, as a copy.  (If none can be made it does not.) */
+struct turn *turns_begin(struct turns *t, struct turn *turn,
+			 struct turn *(*keep)(struct turn *));
 
-/* One request for the key has ended: the next of it, which has begun, or NULL. */
-struct turn *turns_end(struct turns *t, uint64_t key);
+/* A request has ended: the next of its key, which has begun, or NULL. */
+struct turn *turns_end(struct turns *t, struct turn_key *of);
 
 #endif

@@ -21,17 +21,21 @@ static struct turn *keep(struct turn *t)
 	return r ? &r->turn : NULL;
 }
 
+static struct turn_key *key_of[1000]; /* as they come */
+
 static bool begin(struct turns *t, uint64_t key, int number)
 {
 	struct request r = { .turn.key = key, .number = number };
+	bool begun = turns_begin(t, &r.turn, keep) == &r.turn;
 
-	return turns_begin(t, &r.turn, keep);
+	key_of[key] = r.turn.of;
+	return begun;
 }
 
 /* The number of the next, or 0. */
 static int end(struct turns *t, uint64_t key)
 {
-	struct turn *next = turns_end(t, key);
+	struct turn *next = turns_end(t, key_of[key]);
 	int number = next ? ((struct request *)next)->number : 0;
 
 	free(next);
@@ -101,11 +105,57 @@ static void without_memory_nobody_waits(void)
 	turns_destroy(&t);
 }
 
+enum { WORKERS = 6, EACH = 20000, SHARE = 2 };
+
+static atomic_uint inside, most, done;
+
+static void be_inside(struct turns *t, struct turn *turn, struct turn *mine)
+{
+	struct turn_key *of = mine->of;
+
+	while (turn) {
+		unsigned int n = atomic_fetch_add(&inside, 1) + 1;
+
+		if (n > atomic_load(&most))
+			atomic_store(&most, n);
+		atomic_fetch_add(&done, 1);
+		atomic_fetch_sub(&inside, 1);
+		if (turn != mine)
+			free(turn);
+		turn = turns_end(t, of);
+	}
+}
+
+static void *work(void *arg)
+{
+	for (int i = 0; i < EACH; i++) {
+		struct request r = { .turn.key = 5 };
+
+		be_inside(arg, turns_begin(arg, &r.turn, keep), &r.turn);
+	}
+	return NULL;
+}
+
+static void nobody_is_forgotten(void)
+{
+	pthread_t worker[WORKERS];
+	struct turns t;
+
+	turns_init(&t, SHARE);
+	for (int i = 0; i < WORKERS; i++)
+		CHECK(!pthread_create(&worker[i], NULL, work, &t));
+	for (int i = 0; i < WORKERS; i++)
+		pthread_join(worker[i], NULL);
+	CHECK(atomic_load(&done) == WORKERS * EACH && atomic_load(&most) <= SHARE);
+	turns_destroy(&t);
+}
+
 int main(void)
 {
 	RUN(the_next_begins_when_one_ends);
 	RUN(other_keys_do_not_wait);
 	RUN(without_a_share_nobody_waits);
 	RUN(without_memory_nobody_waits);
+	RUN(nobody_is_forgotten);
 	return DONE();
 }
