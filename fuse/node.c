@@ -144,6 +144,26 @@ struct node *node_find_view(struct node *folder, const char *name)
 	return p ? *(struct node **)p : NULL;
 }
 
+/* twalk(3) passes nothing along, and twalk_r(3) is in one C library only. */
+static _Thread_local struct {
+	void (*each)(struct node *, void *);
+	void *arg;
+} walk;
+
+static void walk_by(const void *p, VISIT which, int depth)
+{
+	(void)depth;
+	if (which == postorder || which == leaf)
+		walk.each(*(struct node *const *)p, walk.arg);
+}
+
+void node_each(const void *nodes, void (*each)(struct node *, void *), void *arg)
+{
+	walk.each = each;
+	walk.arg = arg;
+	twalk(nodes, walk_by);
+}
+
 bool node_is_folder(const struct node *n)
 {
 	return n->folder;

@@ -104,6 +104,9 @@ struct node *node_find_shown(struct node *folder, const char *name);
 struct node *node_find_view(struct node *folder, const char *name);
 struct node *node_find_file(struct node *folder, const char *name);
 
+/* Calls `each` with all nodes of one of a folder's trees, in their order; under its lock. */
+void node_each(const void *nodes, void (*each)(struct node *, void *), void *arg);
+
 /* The path in SOURCE, to be freed; "" for the root of a folder. */
 char *node_path(const struct node *n);
 

@@ -14,7 +14,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,12 +204,9 @@ static int add_new(struct scan *s)
 	return r;
 }
 
-static void mark_gone(const void *p, VISIT which, void *folder)
+static void mark_gone(struct node *n, void *folder)
 {
-	struct node *n = *(struct node *const *)p;
-
-	if (which == postorder || which == leaf)
-		n->gone = n->seen != ((struct node *)folder)->scans;
+	n->gone = n->seen != ((struct node *)folder)->scans;
 }
 
 /* What was found becomes what the folder has. */
@@ -221,7 +217,7 @@ static int publish(struct scan *s)
 	pthread_mutex_lock(&s->folder->lock);
 	r = add_new(s);
 	if (!r)
-		twalk_r(s->folder->by_shown, mark_gone, s->folder);
+		node_each(s->folder->by_shown, mark_gone, s->folder);
 	pthread_mutex_unlock(&s->folder->lock);
 	return r;
 }

@@ -3,6 +3,7 @@
  * snapshot_ops.c - what can be made, removed and renamed: the folders of snapshots.
  */
 #include <errno.h>
+#include <linux/fs.h> /* RENAME_NOREPLACE; <stdio.h> has it in some C libraries */
 #include <stdio.h>
 
 #include "handle.h"

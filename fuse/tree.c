@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -164,19 +163,17 @@ void tree_forget(struct tree *t, struct node *n, uint64_t references)
 		tree_forget(t, above, 1);
 }
 
-static void count_child(const void *p, VISIT which, void *list)
+static void count_child(struct node *n, void *list)
 {
-	(void)p;
-	if (which == postorder || which == leaf)
-		((struct listing *)list)->n++;
+	(void)n;
+	((struct listing *)list)->n++;
 }
 
-static void list_child(const void *p, VISIT which, void *list)
+static void list_child(struct node *n, void *list)
 {
-	struct node *n = *(struct node *const *)p;
 	struct listing *l = list;
 
-	if ((which != postorder && which != leaf) || origin(n)->gone)
+	if (origin(n)->gone)
 		return;
 	hold(n);
 	l->node[l->n++] = n;
@@ -189,14 +186,14 @@ static int list_known(struct node *folder, struct listing *out)
 
 	*out = (struct listing){ 0 };
 	pthread_mutex_lock(&folder->lock);
-	twalk_r(folder->by_shown, count_child, out);
-	twalk_r(folder->views, count_child, out);
+	node_each(folder->by_shown, count_child, out);
+	node_each(folder->views, count_child, out);
 	out->node = calloc(out->n + 1, sizeof(*out->node));
 	out->n = 0;
 	r = out->node ? 0 : -ENOMEM;
 	if (!r) {
-		twalk_r(folder->by_shown, list_child, out);
-		twalk_r(folder->views, list_child, out);
+		node_each(folder->by_shown, list_child, out);
+		node_each(folder->views, list_child, out);
 	}
 	pthread_mutex_unlock(&folder->lock);
 	return r;

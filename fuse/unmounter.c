@@ -22,6 +22,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -60,7 +61,7 @@ static void keep_only(int *pipe, struct pidfile *p)
 	*pipe = keep[0];
 	p->fd = keep[1];
 	p->dirfd = keep[2];
-	if (close_range(6, ~0U, 0))
+	if (syscall(SYS_close_range, 6U, ~0U, 0U))
 		for (int other = 6; other < max; other++)
 			close(other);
 }
