@@ -318,7 +318,7 @@ static qc_err read_name(struct qc_file *f, struct qc_header *h, struct qc_reason
 		return qc_refuse(why, -EINVAL, "the backing file name is too long");
 	r = qc_file_read(f, h->backing_offset, name, h->backing_len, &got);
 	if (r)
-		return qc_refuse(why, r, "cannot read the backing file name");
+		return qc_refuse_call(why, r, "cannot read the backing file name");
 	if (h->version == 1 && !got)
 		return 0; /* past the end: no name, as in QEMU */
 	return take_name("backing file", name, h->backing_len, h->backing, NAME_MAX_LEN, why);
@@ -410,7 +410,7 @@ static qc_err read_and_parse(struct qc_file *f, struct qc_header *h, size_t want
 		return qc_refuse(why, -ENOMEM, "out of memory");
 	r = qc_file_read(f, 0, buf, want, &got);
 	if (r)
-		return qc_refuse(why, r, "cannot read the header: %s", strerror(-r));
+		return qc_refuse_call(why, r, "cannot read the header");
 	/* Behind the end of a small file the extensions end, too. */
 	return qc_header_parse(buf, got < HEAD_V3_BYTES ? got : want, h, need, why);
 }
@@ -422,7 +422,7 @@ qc_err qc_header_read(struct qc_file *f, struct qc_header *h, struct qc_reason *
 	qc_err r = qc_file_facts(f, &facts);
 
 	if (r)
-		return qc_refuse(why, r, "cannot read the header: %s", strerror(-r));
+		return qc_refuse_call(why, r, "cannot read the header");
 	r = read_and_parse(f, h, FIRST_READ, &need, why);
 	if (!r && need > FIRST_READ)
 		r = read_and_parse(f, h, need, &need, why);
@@ -434,5 +434,5 @@ qc_err qc_header_read(struct qc_file *f, struct qc_header *h, struct qc_reason *
 		r = check_luks(h, facts.size, why);
 	if (!r)
 		r = check_references(h, why);
-	return r;
+	return qc_reason_advise(why, r);
 }

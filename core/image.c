@@ -27,7 +27,7 @@ static qc_err start_place(const struct qc_source *src, struct qc_place *p,
 	p->fd = open(self, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	p->dirfd = p->fd < 0 ? -1 : fcntl(src->dirfd, F_DUPFD_CLOEXEC, 0);
 	if (p->dirfd < 0)
-		return qc_refuse(why, -errno, "%s", strerror(errno));
+		return qc_refuse_call(why, -errno, NULL);
 	p->dir = strdup(src->dir);
 	p->name = strdup(src->name);
 	return p->dir && p->name ? 0 : qc_refuse(why, -ENOMEM, "out of memory");

@@ -59,7 +59,7 @@ static qc_err lock_and_note(struct qc_layer *l, struct qc_file *f, unsigned int 
 		       l->path);
 	r = qc_file_facts(f, facts);
 	if (r)
-		return qc_refuse(why, r, "%s", strerror(-r));
+		return qc_refuse_call(why, r, NULL);
 	l->settled = l->settled && is_settled(facts);
 	return 0;
 }
@@ -159,7 +159,7 @@ qc_err qc_layer_open(struct qc_context *ctx, struct qc_place *place, enum qc_for
 		l->path = NULL;
 	r = l->path ? qc_file_of_fd(place->fd, &l->file) : -ENOMEM;
 	if (r) {
-		qc_refuse(why, r, "%s", strerror(-r));
+		qc_refuse_call(why, r, NULL);
 	} else {
 		place->fd = -1;
 		r = lock_and_note(l, l->file, flags, &l->facts, why);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "log.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,6 +41,45 @@ qc_err qc_refuse(struct qc_reason *why, qc_err err, const char *fmt, ...)
 	vsnprintf(why->text, sizeof(why->text), fmt, ap);
 	va_end(ap);
 	qc_text_clean(why->text);
+	return err;
+}
+
+const char *qc_hint(qc_err err)
+{
+	switch (-err) {
+	case EACCES:
+	case EPERM:
+		return " (mount as a user who may, or as root)";
+	case EMFILE:
+		return " (ulimit -n is the limit)";
+	case EIO:
+		return " (dmesg may say more)";
+	case ENOSPC:
+	case EDQUOT:
+		return " (make room there)";
+	case ENOMEM:
+		return " (a smaller cache-size takes less)";
+	default:
+		return "";
+	}
+}
+
+qc_err qc_refuse_call(struct qc_reason *why, qc_err err, const char *what)
+{
+	return qc_refuse(why, err, "%s%s%s%s", what ? what : "", what ? ": " : "", strerror(-err),
+			 qc_hint(err));
+}
+
+qc_err qc_reason_advise(struct qc_reason *why, qc_err err)
+{
+	const char *advice = err == -EINVAL || err == -EFBIG ?
+				     " (damaged: only a backup of the image can help)" :
+			     err == -ENOTSUP ? " (qemu-img convert can make an image without that)" :
+					       "";
+	size_t n = strlen(why->text);
+
+	if (n + strlen(advice) < sizeof(why->text))
+		memcpy(why->text + n, advice, strlen(advice) + 1);
 	return err;
 }
 

@@ -23,6 +23,13 @@ void qc_log(const struct qc_log *log, enum qc_level level, const char *fmt, ...)
 /* Fills *why and returns err, so that a refusal is one statement. */
 qc_err qc_refuse(struct qc_reason *why, qc_err err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* The same for a call of the system that failed: what that was, why, and what may help.
+ * NULL: the reason stands alone. */
+qc_err qc_refuse_call(struct qc_reason *why, qc_err err, const char *what);
+
+/* Puts what may help behind the reason of a header that was refused with err, and returns err. */
+qc_err qc_reason_advise(struct qc_reason *why, qc_err err);
+
 /* Puts "what: " before the reason. */
 void qc_reason_prefix(struct qc_reason *why, const char *what);
 

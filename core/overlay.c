@@ -152,7 +152,7 @@ qc_err qc_overlay_look(int fd, struct qc_overlay *out, struct qc_reason *why)
 	qc_err r = h ? file_of(fd, &f) : -ENOMEM;
 
 	if (r)
-		qc_refuse(why, r, "%s", strerror(-r));
+		qc_refuse_call(why, r, NULL);
 	else
 		r = qc_header_read(f, h, why);
 	if (!r) {

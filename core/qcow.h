@@ -130,6 +130,9 @@ struct qc_reason {
 	char text[600];
 };
 
+/* What may help against an error of the system, with a blank before it; "": who knows. */
+const char *qc_hint(qc_err err);
+
 /* Where an image is.  `fd` is open for reading, and is the file `name` in the
  * folder `dir` (an absolute path), of which `dirfd` is a descriptor. */
 struct qc_source {

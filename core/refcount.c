@@ -82,7 +82,7 @@ static qc_err read_table(struct qc_counts *r, struct qc_reason *why)
 	if (!e)
 		e = qc_file_read(r->file, r->table_offset, raw, bytes, &got);
 	if (e)
-		return qc_refuse(why, e, "cannot read the refcount table: %s", strerror(-e));
+		return qc_refuse_call(why, e, "cannot read the refcount table");
 	for (uint64_t i = 0; i < r->entries; i++) {
 		r->table[i] = be64_at(raw + 8 * i);
 		/* One behind the end would come to hold something else. */

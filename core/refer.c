@@ -244,8 +244,9 @@ static qc_err explain(const char *what, const char *name, qc_err r, struct qc_re
 	case -EMEDIUMTYPE:
 		return qc_refuse(why, -EACCES, "its %s '%s' is not a regular file", what, name);
 	default:
-		return qc_refuse(why, r, "cannot open its %s '%s': %s", what, name,
-				 strerror(-r));
+		return qc_refuse(why, r, "cannot open its %s '%s': %s%s", what, name, strerror(-r),
+				 r == -ENOENT ? " (backing-map=OLD:NEW finds what was moved)" :
+						qc_hint(r));
 	}
 }
 

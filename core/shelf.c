@@ -200,7 +200,7 @@ qc_err qc_shelf_take(struct qc_context *ctx, struct qc_place *place, enum qc_exp
 	qc_err r = 0;
 
 	if (fstat(place->fd, &st))
-		return qc_refuse(why, -errno, "%s", strerror(errno));
+		return qc_refuse_call(why, -errno, NULL);
 	sought = (struct sought){ st.st_dev, st.st_ino, format, place->dir, place->name };
 	busy = (struct qc_busy){ st.st_dev, st.st_ino, NULL };
 	if (!peek)

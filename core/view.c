@@ -123,12 +123,12 @@ static qc_err check_snapshot(const struct qc_layer *l, const struct qc_snapshot 
 	qc_err r = qc_file_facts(l->file, &now);
 
 	if (r)
-		return qc_refuse(why, r, "%s", strerror(-r));
+		return qc_refuse_call(why, r, NULL);
 	if (!qc_snapshot_is_possible(s, geom_cluster(g), now.size))
-		return qc_refuse(why, -EIO, "the L1 table of the snapshot is impossible");
+		return qc_refuse(why, -EIO, "the L1 table of the snapshot is impossible (delete it: qemu-img snapshot -d)");
 	if (s->size > INT64_MAX || s->vmstate_bytes > (uint64_t)INT64_MAX - s->size - geom_l1_span(g) ||
 	    geom_l1_need(g, s->size) > s->l1_entries)
-		return qc_refuse(why, -EIO, "the size of the snapshot is impossible");
+		return qc_refuse(why, -EIO, "the size of the snapshot is impossible (delete it: qemu-img snapshot -d)");
 	return 0;
 }
 
@@ -160,7 +160,7 @@ static qc_err open_listed(struct qc_image *v, const struct qc_snapshot *s, enum 
 	qc_err r = qc_snaptable_read(l->file, h->snapshots_offset, h->snapshots, l->size, &t);
 
 	if (r)
-		return qc_refuse(why, r, "the table of snapshots is damaged");
+		return qc_refuse(why, r, "the table of snapshots is damaged (qemu-img check may repair it)");
 	if (qc_snaptable_find(&t, s) < t.n)
 		r = check_snapshot(l, s, why);
 	else

@@ -47,7 +47,7 @@ static qc_err check_counts(struct qc_writer *w, struct qc_reason *why)
 		return qc_repair(w, "it was not closed in order", why);
 	r = qc_verify(w, &lie);
 	if (r)
-		return qc_refuse(why, r, "its refcounts cannot be read: %s", strerror(-r));
+		return qc_refuse_call(why, r, "its refcounts cannot be read");
 	return lie ? qc_repair(w, "its refcounts are wrong", why) : 0;
 }
 

@@ -64,7 +64,7 @@ static qc_err reopen(struct qc_file *f, struct qc_file **out, struct qc_reason *
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", qc_file_fd(f));
 	fd = open(self, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		r = qc_refuse(why, -errno, "cannot write to it: %s", strerror(errno));
+		r = qc_refuse_call(why, -errno, "cannot write to it");
 	else
 		r = qc_file_of_fd(fd, out);
 	why->cause = QC_CAUSE_READONLY;
@@ -122,7 +122,7 @@ static qc_err open_alloc(struct qc_writer *w, struct qc_reason *why)
 	qc_err r = qc_file_facts(w->file, &now);
 
 	if (r)
-		return qc_refuse(why, r, "%s", strerror(-r));
+		return qc_refuse_call(why, r, NULL);
 	a->cluster_bits = g->cluster_bits;
 	a->counted = g->layout != LAYOUT_V1;
 	a->virgin = div_up(now.size, geom_cluster(g));

@@ -217,8 +217,8 @@ static int continue_file(const struct cow *c, struct overlay *o, const struct qc
 		return refuse(why, c, "is not a regular file");
 	o->fd = openat(c->dirfd, c->file, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (o->fd < 0) {
-		snprintf(why->text, sizeof(why->text), "%s/%s cannot be written: %s", c->dir,
-			 c->file, strerror(errno));
+		snprintf(why->text, sizeof(why->text), "%s/%s cannot be written: %s%s", c->dir,
+			 c->file, strerror(errno), qc_hint(-errno));
 		return -EACCES;
 	}
 	return check_below(c, o, src, why);

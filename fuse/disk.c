@@ -52,7 +52,7 @@ static int open_fd(struct tree *t, struct node *over, const char *path, int fd,
 	if (sub && asprintf(&dir, "%s%s%s", t->src->dir, *sub ? "/" : "", sub) >= 0)
 		r = src.dirfd = source_open_path(t->src, sub, O_PATH | O_DIRECTORY);
 	if (r < 0)
-		snprintf(why->text, sizeof(why->text), "%s", strerror(-r));
+		snprintf(why->text, sizeof(why->text), "%s%s", strerror(-r), qc_hint(r));
 	src.dir = dir;
 	if (r >= 0)
 		r = over ? cow_open(t->look.cow, over, &src, flags, out, why) :
@@ -117,13 +117,14 @@ static int open_file(struct tree *t, struct node *n, const char *path, struct qc
 	struct stat st;
 
 	if (fd < 0) {
-		snprintf(why->text, sizeof(why->text), "%s",
-			 fd == -EMEDIUMTYPE ? "not a regular file" : strerror(-fd));
+		snprintf(why->text, sizeof(why->text), "%s%s",
+			 fd == -EMEDIUMTYPE ? "not a regular file" : strerror(-fd), qc_hint(fd));
 		return fd;
 	}
 	if (spare_are_short()) {
 		close(fd);
-		snprintf(why->text, sizeof(why->text), "%s", strerror(EMFILE));
+		snprintf(why->text, sizeof(why->text), "%s%s", strerror(EMFILE),
+			 qc_hint(-EMFILE));
 		return -EMFILE;
 	}
 	if (t->src->only || fstat(fd, &st))

@@ -44,12 +44,12 @@ static inline struct server *server_of(fuse_req_t req)
 
 static inline struct node *node_of(fuse_req_t req, fuse_ino_t ino)
 {
-	return ino == FUSE_ROOT_ID ? tree_root(server_of(req)->tree) : (struct node *)ino;
+	return ino == FUSE_ROOT_ID ? tree_root(server_of(req)->tree) : (struct node *)(uintptr_t)ino;
 }
 
 static inline fuse_ino_t ino_of(fuse_req_t req, struct node *n)
 {
-	return n == tree_root(server_of(req)->tree) ? FUSE_ROOT_ID : (fuse_ino_t)n;
+	return n == tree_root(server_of(req)->tree) ? FUSE_ROOT_ID : (uintptr_t)n;
 }
 
 /* The file's size: the disk may have another one by now. */

@@ -10,6 +10,7 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include "parttable.h"
 #include "places.h"
 #include "report.h"
+#include "syscalls.h"
 #include "version.h"
 
 static void print_version(void)
@@ -30,6 +32,9 @@ static void print_version(void)
 	for (unsigned int i = 0; qc_library(i, text, sizeof(text)); i++)
 		puts(text);
 	printf("libblkid %s\n", parttable_library() ? parttable_library() : "none");
+	syscalls_version(text, sizeof(text));
+	printf("libseccomp %s\n", text);
+	printf("libjansson %s\n", JANSSON_VERSION);
 }
 
 static int mount_options(struct options *o, const struct source *src)

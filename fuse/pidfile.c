@@ -108,7 +108,7 @@ int pidfile_write(struct pidfile *p, const char *path)
 		why = "another qcowfs uses it; give each its own";
 	} else if (!r && !may_be_replaced(p->fd)) {
 		r = -EEXIST;
-		why = "it holds something else than a process id, and is left alone";
+		why = "it holds something else than a process id, and is left alone; name another";
 	}
 	if (r && p->fd >= 0) { /* not ours to remove */
 		close(p->fd);
@@ -117,7 +117,8 @@ int pidfile_write(struct pidfile *p, const char *path)
 	if (!r)
 		r = fill(p->fd);
 	if (r)
-		report(QC_LOG_ERROR, "pid-file: %s: %s", path, why ? why : strerror(-r));
+		report(QC_LOG_ERROR, "pid-file: %s: %s%s", path, why ? why : strerror(-r),
+		       why ? "" : qc_hint(r));
 	return r;
 }
 

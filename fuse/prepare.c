@@ -18,17 +18,19 @@ enum exitcode prepare_operands(struct daemon *d)
 	struct stat src, mnt;
 
 	if (o->partitions && !parttable_library()) {
-		report(QC_LOG_ERROR, "partitions: this program was built without libblkid");
+		report(QC_LOG_ERROR, "partitions: this program was built without libblkid (meson: -Dpartitions=enabled)");
 		return EXIT_USAGE;
 	}
 	if (stat(o->source, &src)) {
-		report(QC_LOG_ERROR, "%s: %s", o->source, strerror(errno));
+		report(QC_LOG_ERROR, "%s: %s%s", o->source, strerror(errno),
+		       errno == ENOENT ? " (SOURCE is an image, or a folder of them)" :
+					 qc_hint(-errno));
 		return EXIT_IMAGE;
 	}
 	d->mountpoint = realpath(o->mountpoint, NULL);
 	if (!d->mountpoint || stat(d->mountpoint, &mnt)) {
 		report(QC_LOG_ERROR, "mountpoint %s: %s%s", o->mountpoint, strerror(errno),
-		       errno == ENOENT ? " (mkdir makes one)" : "");
+		       errno == ENOENT ? " (mkdir makes one)" : qc_hint(-errno));
 		return EXIT_MOUNT;
 	}
 	d->in_folder = S_ISDIR(mnt.st_mode);
@@ -51,7 +53,7 @@ enum exitcode prepare_operands(struct daemon *d)
 		return EXIT_USAGE;
 	}
 	if (!d->in_folder && !S_ISREG(mnt.st_mode)) {
-		report(QC_LOG_ERROR, "mountpoint %s: neither a folder nor a regular file",
+		report(QC_LOG_ERROR, "mountpoint %s: neither a folder nor a regular file, of which one is needed",
 		       o->mountpoint);
 		return EXIT_USAGE;
 	}
@@ -128,7 +130,7 @@ static enum exitcode open_source(struct daemon *d)
 		r = tree_new(d->ctx, &d->source, &look, d->in_folder, &d->server.tree);
 	if (!r)
 		return EXIT_OK;
-	report(QC_LOG_ERROR, "%s: %s", o->source, strerror(-r));
+	report(QC_LOG_ERROR, "%s: %s%s", o->source, strerror(-r), qc_hint(r));
 	return EXIT_IMAGE;
 }
 
@@ -154,7 +156,8 @@ static void fall_back_to_readonly(struct daemon *d)
 	if (d->o.ro || d->o.cow || (!d->source.only && d->o.rw))
 		return;
 	if (source_is_readonly(&d->source))
-		snprintf(why.text, sizeof(why.text), "it cannot be written: %s", strerror(errno));
+		snprintf(why.text, sizeof(why.text), "it cannot be written: %s%s", strerror(errno),
+			 qc_hint(-errno));
 	else if (!d->source.only || !qc_writable(d->first, &why))
 		return;
 	report(QC_LOG_WARN, "%s: mounted read-only: %s", d->o.source, why.text);

@@ -15,6 +15,7 @@
 #include "syscalls.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #ifdef HAVE_SECCOMP
 #include <fcntl.h>
@@ -137,9 +138,21 @@ int syscalls_restrict(void)
 	seccomp_release(filter);
 	return r;
 }
+
+void syscalls_version(char *out, size_t n)
+{
+	const struct scmp_version *v = seccomp_version();
+
+	snprintf(out, n, "%u.%u.%u", v->major, v->minor, v->micro);
+}
 #else
 int syscalls_restrict(void)
 {
 	return -ENOSYS;
+}
+
+void syscalls_version(char *out, size_t n)
+{
+	snprintf(out, n, "none");
 }
 #endif

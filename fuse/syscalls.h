@@ -5,8 +5,13 @@
 #ifndef SYSCALLS_H
 #define SYSCALLS_H
 
+#include <stddef.h>
+
 /* For the calling thread and those that it makes; needs no_new_privs.  -errno:
  * -ENOSYS if this was not built in. */
 int syscalls_restrict(void);
+
+/* Of libseccomp; "none" if this was not built in. */
+void syscalls_version(char *out, size_t n);
 
 #endif

@@ -94,7 +94,7 @@ static int snapshot_facts(struct node *snapshot, struct stat *st, uint64_t *disk
 
 	pthread_mutex_lock(&snapshot->facts);
 	s = snapshot->view->snapshot;
-	date.tv_sec = s->date_s;
+	date.tv_sec = (time_t)s->date_s;
 	date.tv_nsec = s->date_ns < 1000000000 ? s->date_ns : 0;
 	*disk = s->size - s->size % 512;
 	*vmstate = s->vmstate_bytes;

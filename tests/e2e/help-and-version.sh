@@ -11,6 +11,9 @@ done
 for option in -V --version; do
 	"$QCOWFS" $option >out 2>err || fail "status 0"
 	grep -Eq '^qcowfs [0-9]+\.[0-9]+' out || fail "it shows the version"
+	for library in fuse blkid gcrypt seccomp jansson deflate; do
+		grep -Eq "^lib$library ([0-9.]+|none)" out || fail "it shows the version of $library"
+	done
 done
 image ./-disk.qcow2 1M "write -P 1 0 1M"
 mkdir mnt

@@ -17,3 +17,12 @@ for letter in h V v f d s r; do
 		exit 1
 	}
 done
+
+# What is accepted and ignored stands there, too.
+sed -n '/ignored\[\] = {/,/};/s/"\([a-z_]*\)"/\n=\1\n/gp' "$TEST_TOP/fuse/spec.c" |
+	sed -n 's/^=//p' | sort >ignored
+[ -s ignored ] || { echo "# not so: some options are ignored"; exit 1; }
+sed -n '/accepted and ignored:$/,/^and all/p' "$TEST_TOP/man/qcowfs.1" | grep -o '[a-z_][a-z_]*' |
+	sort -u >words
+comm -23 ignored words >missing
+[ ! -s missing ] || { cat missing; echo "# not so: the manual has all that are ignored"; exit 1; }

@@ -52,6 +52,33 @@ static void so_do_those_that_utf8_knows(void)
 	CHECK(!strcmp(text, "a??2J????\xc2"));
 }
 
+/* What, why, and what to do. */
+static void failed_calls_are_explained(void)
+{
+	struct qc_reason why = { 0 };
+
+	CHECK(qc_refuse_call(&why, -EACCES, "cannot read it") == -EACCES);
+	CHECK(!strcmp(why.text, "cannot read it: Permission denied (mount as a user who may, or as root)"));
+	CHECK(qc_refuse_call(&why, -EMFILE, NULL) == -EMFILE);
+	CHECK(!strcmp(why.text, "Too many open files (ulimit -n is the limit)"));
+	CHECK(qc_refuse_call(&why, -ESRCH, NULL) == -ESRCH);
+	CHECK(!strcmp(why.text, "No such process"));
+}
+
+static void headers_that_are_refused_come_with_advice(void)
+{
+	struct qc_reason why = { 0 };
+
+	CHECK(qc_reason_advise(&why, qc_refuse(&why, -EINVAL, "no bits")) == -EINVAL);
+	CHECK(!strncmp(why.text, "no bits (damaged: ", 18));
+	CHECK(qc_reason_advise(&why, qc_refuse(&why, -ENOTSUP, "a bit")) == -ENOTSUP);
+	CHECK(!strncmp(why.text, "a bit (qemu-img convert ", 24));
+	memset(why.text, 'x', sizeof(why.text) - 1);
+	why.text[sizeof(why.text) - 1] = 0;
+	CHECK(qc_reason_advise(&why, -EINVAL) == -EINVAL); /* no room */
+	CHECK(strspn(why.text, "x") == sizeof(why.text) - 1);
+}
+
 static void messages_are_cleaned(void)
 {
 	struct seen s = { 0 };
@@ -113,6 +140,8 @@ int main(void)
 	RUN(control_bytes_become_question_marks);
 	RUN(so_do_those_that_utf8_knows);
 	RUN(utf8_stays);
+	RUN(failed_calls_are_explained);
+	RUN(headers_that_are_refused_come_with_advice);
 	RUN(messages_are_cleaned);
 	RUN(levels);
 	RUN(long_messages_are_cut);

@@ -500,6 +500,9 @@ int main(void)
 {
 	int before;
 
+	/* Links are followed inside of a folder by this call only. */
+	if (syscall(SYS_openat2, -1, "", NULL, 0) && errno == ENOSYS)
+		SKIP("there is no openat2(2) here");
 	tempdir_enter();
 	make_tree();
 	before = lowest_free();
