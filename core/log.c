@@ -74,7 +74,7 @@ qc_err qc_reason_advise(struct qc_reason *why, qc_err err)
 {
 	const char *advice = err == -EINVAL || err == -EFBIG ?
 				     " (damaged: only a backup of the image can help)" :
-			     err == -ENOTSUP ? " (qemu-img convert can make an image without that)" :
+			     err == -ENOTSUP ? " (what made it, or qemu-img convert, may write one without)" :
 					       "";
 	size_t n = strlen(why->text);
 
