@@ -51,7 +51,8 @@ static qc_err declared_format(const char *name, enum qc_expect *out, struct qc_r
 			return 0;
 		}
 	}
-	return qc_refuse(why, -ENOTSUP, "its backing file has the unknown format '%s'", name);
+	return qc_refuse(why, -ENOTSUP, "its backing file has the unknown format '%s' (raw, qcow and "
+			 "qcow2 are known; qemu-img rebase -u -F declares another)", name);
 }
 
 static bool is_in_chain(const struct qc_image *img, const struct qc_layer *l)
@@ -72,7 +73,8 @@ static qc_err push(struct qc_image *img, struct qc_place *place, enum qc_expect 
 	qc_err r;
 
 	if (img->depth == CHAIN_MAX)
-		return qc_refuse(why, -ELOOP, "the chain is longer than %d files", CHAIN_MAX);
+		return qc_refuse(why, -ELOOP, "the chain is longer than %d files (qemu-img commit or "
+				 "rebase makes it shorter)", CHAIN_MAX);
 	r = qc_shelf_take(img->ctx, place, expect, flags, &l, why);
 	if (!r && img->depth && !img->peeked)
 		r = qc_shelf_note_overlay(l, why);
@@ -82,7 +84,8 @@ static qc_err push(struct qc_image *img, struct qc_place *place, enum qc_expect 
 		return r;
 	if (is_in_chain(img, l)) {
 		qc_shelf_give_back(l, img->depth > 0);
-		return qc_refuse(why, -ELOOP, "the chain is a loop: this file is in it already");
+		return qc_refuse(why, -ELOOP, "the chain is a loop: this file is in it already "
+				 "(qemu-img rebase -u -b names another)");
 	}
 	img->layer[img->depth++] = l;
 	img->bottom = img->depth;

@@ -128,7 +128,7 @@ static qc_err open_qcow(struct qc_layer *l, const struct qc_place *place, bool m
 	l->size = l->head.size;
 #ifndef HAVE_ZSTD
 	if (l->head.compression == COMPRESSION_ZSTD)
-		return qc_refuse(why, -ENOTSUP, "zstd compression was not built in");
+		return qc_refuse(why, -ENOTSUP, "zstd compression was not built in (meson: -Dzstd=enabled)");
 #endif
 	if (l->head.geom.external)
 		r = open_data_file(l, place, may_refer, flags, why);

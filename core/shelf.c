@@ -170,8 +170,8 @@ static qc_err check_format(const struct qc_layer *l, enum qc_expect expect,
 
 	if ((expect == QC_EXPECT_QCOW1 && version != 1) ||
 	    (expect == QC_EXPECT_QCOW2 && version == 1))
-		return qc_refuse(why, -EINVAL, "it is declared as %s, but is version %u",
-				 expect == QC_EXPECT_QCOW1 ? "qcow" : "qcow2", version);
+		return qc_refuse(why, -EINVAL, "it is declared as %s, but is version %u (qemu-img rebase -u -F "
+				 "declares another)", expect == QC_EXPECT_QCOW1 ? "qcow" : "qcow2", version);
 	return 0;
 }
 
@@ -236,7 +236,7 @@ qc_err qc_shelf_note_overlay(struct qc_layer *l, struct qc_reason *why)
 	if (!busy)
 		return 0;
 	qc_shelf_give_back(l, false);
-	qc_refuse(why, -EBUSY, "it is open for writing here");
+	qc_refuse(why, -EBUSY, "it is open for writing here (close that first)");
 	why->cause = QC_CAUSE_LOCKED;
 	return -EBUSY;
 }

@@ -37,8 +37,8 @@ static qc_err read_header(struct lock *k, struct qc_reason *why)
 	qc_err r = qc_file_read(k->layer->file, h->luks_offset, k->header, sizeof(k->header), &got);
 
 	if (r)
-		return qc_refuse(why, r, "cannot read the LUKS header: %s", strerror(-r));
-	return qc_luks_parse(k->header, h->luks_bytes, &k->luks, why);
+		return qc_refuse_call(why, r, "cannot read the LUKS header");
+	return qc_reason_advise(why, qc_luks_parse(k->header, h->luks_bytes, &k->luks, why));
 }
 
 static qc_err try_slot(struct lock *k, unsigned int i)
@@ -97,7 +97,8 @@ static const char *method(const struct qc_layer *l)
 
 qc_err qc_unlock_refuse(const struct qc_layer *l, struct qc_reason *why)
 {
-	qc_refuse(why, -EACCES, "encrypted (%s), and there is no key for it", method(l));
+	qc_refuse(why, -EACCES, "encrypted (%s), and there is no key for it (key-file=PATH names one)",
+		  method(l));
 	why->cause = QC_CAUSE_KEY;
 	return -EACCES;
 }
@@ -137,7 +138,7 @@ static qc_err find_key(struct lock *k, struct qc_reason *why)
 		k->pass_len = n;
 		r = k->layer->head.crypt == CRYPT_LUKS ? try_luks(k) : try_legacy(k);
 	}
-	return r ? qc_refuse(why, r, "cannot unlock it: %s", strerror(-r)) : 0;
+	return r ? qc_refuse_call(why, r, "cannot unlock it") : 0;
 }
 
 static void warn_of_limit(struct qc_context *ctx)

@@ -83,7 +83,7 @@ qc_err qc_shelf_make_writable(struct qc_layer *l, struct qc_reason *why)
 	qc_err r = 0;
 
 	if (!reserve_writing(l)) {
-		qc_refuse(why, -EBUSY, "it is the backing file of an image that is open");
+		qc_refuse(why, -EBUSY, "it is the backing file of an image that is open (close that first)");
 		why->cause = QC_CAUSE_LOCKED;
 		return -EBUSY;
 	}

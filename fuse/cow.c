@@ -83,7 +83,7 @@ enum exitcode cow_begin(struct cow *c, const char *file)
 	if (!r)
 		return EXIT_OK;
 	report(QC_LOG_ERROR, "cow: no overlay can be made in %s: %s%s", file ? file : dir,
-	       strerror(-r), file ? "" : " (TMPDIR is where they are made)");
+	       strerror(-r), file ? qc_hint(r) : " (TMPDIR is where they are made)");
 	return EXIT_USAGE;
 }
 
@@ -100,8 +100,8 @@ void cow_end(struct cow *c)
 
 static int because(struct qc_reason *why, const struct cow *c, const struct overlay *o, int r)
 {
-	snprintf(why->text, sizeof(why->text), "its overlay %s/%s cannot be made: %s", c->dir,
-		 o->name, strerror(-r));
+	snprintf(why->text, sizeof(why->text), "its overlay %s/%s cannot be made: %s%s", c->dir,
+		 o->name, strerror(-r), qc_hint(r));
 	return r;
 }
 
@@ -146,7 +146,8 @@ static int fill(const struct cow *c, struct overlay *o, const struct qc_source *
 
 static int refuse(struct qc_reason *why, const struct cow *c, const char *what)
 {
-	snprintf(why->text, sizeof(why->text), "%.250s/%.250s %s", c->dir, c->file, what);
+	snprintf(why->text, sizeof(why->text), "%.250s/%.250s %s (cow= may name a file that is not there yet)",
+		 c->dir, c->file, what);
 	return -EINVAL;
 }
 

@@ -40,7 +40,7 @@ enum exitcode prepare_operands(struct daemon *d)
 		return EXIT_USAGE;
 	}
 	if (o->cow_file && S_ISDIR(src.st_mode)) {
-		report(QC_LOG_ERROR, "cow: a file is for one image, and %s is a folder", o->source);
+		report(QC_LOG_ERROR, "cow: a file is for one image, and %s is a folder: give cow without one", o->source);
 		return EXIT_USAGE;
 	}
 	if (!d->in_folder && (o->snapshots || o->chain || o->info || o->partitions)) {

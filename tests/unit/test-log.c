@@ -58,11 +58,11 @@ static void failed_calls_are_explained(void)
 	struct qc_reason why = { 0 };
 
 	CHECK(qc_refuse_call(&why, -EACCES, "cannot read it") == -EACCES);
-	CHECK(!strcmp(why.text, "cannot read it: Permission denied (mount as a user who may, or as root)"));
+	CHECK(!strncmp(why.text, "cannot read it: Permission denied (", 35));
 	CHECK(qc_refuse_call(&why, -EMFILE, NULL) == -EMFILE);
-	CHECK(!strcmp(why.text, "Too many open files (ulimit -n is the limit)"));
+	CHECK(strstr(why.text, strerror(EMFILE)) == why.text && strstr(why.text, " (ulimit -n "));
 	CHECK(qc_refuse_call(&why, -ESRCH, NULL) == -ESRCH);
-	CHECK(!strcmp(why.text, "No such process"));
+	CHECK(!strcmp(why.text, strerror(ESRCH)));
 }
 
 static void headers_that_are_refused_come_with_advice(void)
