@@ -146,7 +146,8 @@ static int fill(const struct cow *c, struct overlay *o, const struct qc_source *
 
 static int refuse(struct qc_reason *why, const struct cow *c, const char *what)
 {
-	snprintf(why->text, sizeof(why->text), "%.250s/%.250s %s (cow= may name a file that is not there yet)",
+	snprintf(why->text, sizeof(why->text),
+		 "%.200s/%.200s %s (cow= may name a file that is not there yet)",
 		 c->dir, c->file, what);
 	return -EINVAL;
 }
