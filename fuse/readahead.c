@@ -2,10 +2,11 @@
 #include "readahead.h"
 
 #include <fcntl.h>
+#include <linux/stat.h> /* struct statx, which some C libraries lack */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static const char KIB[] = "4096";
@@ -17,7 +18,7 @@ void readahead_find(struct readahead *r, const char *mountpoint)
 	struct statx st;
 
 	r->fd = -1;
-	if (statx(AT_FDCWD, mountpoint, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, 0, &st))
+	if (syscall(SYS_statx, AT_FDCWD, mountpoint, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, 0U, &st))
 		return;
 	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", st.stx_dev_major,
 		 st.stx_dev_minor);
