@@ -109,9 +109,9 @@ static qc_err count_shared(struct qc_snapjob *j, uint64_t *n)
 	return 0;
 }
 
-qc_err qc_snapjob_delete(struct qc_snapjob *j, const struct qc_snapshot *s)
+qc_err qc_snapjob_delete(struct qc_snapjob *j, const struct qc_snapwish *wish)
 {
-	struct qc_snapedit edit = { .skip = qc_snaptable_find(&j->table, s) };
+	struct qc_snapedit edit = { .skip = qc_snaptable_find(&j->table, wish->s) };
 	const struct qc_snapshot *mine = &j->table.row[edit.skip].s;
 	uint64_t tables;
 	qc_err r;
