@@ -25,7 +25,8 @@ qc_err qc_snapjob_read_l1(struct qc_snapjob *j, const struct qc_root *root, uint
 	return bytes ? qc_file_read(j->w->file, root->l1_offset, *out, bytes, &got) : 0;
 }
 
-qc_err qc_snapjob_each_table(struct qc_snapjob *j, const uint8_t *l1, uint64_t entries, qc_snaptable_fn *fn)
+qc_err qc_snapjob_each_table(struct qc_snapjob *j, const uint8_t *l1, uint64_t entries,
+			     qc_snapl2_fn *fn)
 {
 	qc_err r = 0;
 

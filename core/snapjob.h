@@ -26,6 +26,7 @@ struct qc_snapjob {
 	struct hoff rows_at, l1_at;
 	uint8_t *l1; /* the live one, as it will be */
 	uint8_t *l2; /* room for one */
+	uint64_t shared; /* live tables of which deleting may make a copy */
 };
 
 /* What is asked for: that `s` goes, or is called `name`; or a new one of that name. */
@@ -46,9 +47,9 @@ qc_err qc_snapjob_damaged(struct qc_snapjob *j, uint64_t offset);
 qc_err qc_snapjob_read_l1(struct qc_snapjob *j, const struct qc_root *root, uint8_t **out);
 
 /* Calls fn for each L2 table of an L1 table, with its bytes in j->l2. */
-typedef qc_err qc_snaptable_fn(struct qc_snapjob *j, uint64_t index, struct hoff table);
+typedef qc_err qc_snapl2_fn(struct qc_snapjob *j, uint64_t index, struct hoff table);
 qc_err qc_snapjob_each_table(struct qc_snapjob *j, const uint8_t *l1, uint64_t entries,
-			     qc_snaptable_fn *fn);
+			     qc_snapl2_fn *fn);
 
 /* Bytes from one entry of an L2 table to the next; and the entry there. */
 static inline size_t qc_snapjob_step(const struct qc_snapjob *j)
