@@ -42,6 +42,9 @@ struct qc_alloc {
 	struct qc_limbo limbo;
 };
 
+/* Notes a stretch in a list, together with the one before where they are one. */
+qc_err qc_limbo_note(const struct qc_alloc *a, struct qc_limbo *l, uint64_t off, uint64_t len);
+
 /* Takes up to `want` clusters in one piece.  *virgin: they read as zeros. */
 enum qc_use { QC_USE_DATA, QC_USE_TABLE };
 qc_err qc_alloc_own(struct qc_alloc *a, enum qc_use use, uint64_t want, struct hoff *first,
