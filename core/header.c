@@ -100,7 +100,7 @@ static qc_err check_features(struct qc_header *h, struct qc_reason *why)
 				 h->compression);
 	if (h->autoclear & AUTOCLEAR_RAW_DATA_FILE && !g->external)
 		return qc_refuse(why, -EINVAL, "a raw external data file without a data file");
-	if (g->layout == LAYOUT_V3_EXTENDED && g->cluster_bits < CLUSTER_BITS_MIN_EXTENDED)
+	if (geom_is_extended(g) && g->cluster_bits < CLUSTER_BITS_MIN_EXTENDED)
 		return qc_refuse(why, -EINVAL, "extended L2 entries need cluster_bits 14, not %u",
 				 g->cluster_bits);
 	return 0;
@@ -263,7 +263,7 @@ static qc_err parse_v2(const uint8_t *buf, size_t n, struct qc_header *h, size_t
 								      LAYOUT_V3;
 		g->external = h->incompatible & INCOMPAT_DATA_FILE;
 	}
-	g->entry_bits = g->layout == LAYOUT_V3_EXTENDED ? 4 : 3;
+	g->entry_bits = geom_is_extended(g) ? 4 : 3;
 	g->l2_bits = g->cluster_bits - g->entry_bits;
 	if (crypt > CRYPT_LUKS)
 		return qc_refuse(why, -ENOTSUP, "unknown encryption method %u", crypt);
