@@ -154,7 +154,7 @@ qc_err qc_bitmaps(struct qc_image *img, struct qc_bitmaps *out)
 qc_err qc_luks_facts(struct qc_image *img, struct qc_luks_facts *out)
 {
 	const struct qc_layer *l = img->layer[0];
-	uint8_t buf[QC_LUKS_FACTS_BYTES];
+	uint8_t buf[LUKS_BYTES];
 	size_t got;
 	qc_err r;
 
