@@ -175,11 +175,8 @@ static qc_err layer_in_use(struct qc_layer *l, bool backing, struct qc_reason *w
 	qc_err r;
 
 	qc_shelf_look(l, &use);
-	if (backing && use.written) {
-		qc_refuse(why, -EBUSY, "it is open for writing here");
-		why->cause = QC_CAUSE_LOCKED;
-		return -EBUSY;
-	}
+	if (backing && use.written)
+		return qc_refuse_as(why, QC_CAUSE_LOCKED, -EBUSY, "it is open for writing here");
 	if (use.open) /* the locks are ours */
 		return 0;
 	r = qc_qemulock_test(qc_file_fd(l->file), how, why);

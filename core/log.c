@@ -31,15 +31,32 @@ void qc_log(const struct qc_log *log, enum qc_level level, const char *fmt, ...)
 	log->fn(log->arg, level, msg);
 }
 
+static void fill_reason(struct qc_reason *why, enum qc_cause cause, const char *fmt, va_list ap)
+	PRINTF_LIKE(3, 0);
+static void fill_reason(struct qc_reason *why, enum qc_cause cause, const char *fmt, va_list ap)
+{
+	why->cause = cause;
+	vsnprintf(why->text, sizeof(why->text), fmt, ap);
+	qc_text_clean(why->text);
+}
+
 qc_err qc_refuse(struct qc_reason *why, qc_err err, const char *fmt, ...)
 {
 	va_list ap;
 
-	why->cause = QC_CAUSE_IMAGE;
 	va_start(ap, fmt);
-	vsnprintf(why->text, sizeof(why->text), fmt, ap);
+	fill_reason(why, QC_CAUSE_IMAGE, fmt, ap);
 	va_end(ap);
-	qc_text_clean(why->text);
+	return err;
+}
+
+qc_err qc_refuse_as(struct qc_reason *why, enum qc_cause cause, qc_err err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fill_reason(why, cause, fmt, ap);
+	va_end(ap);
 	return err;
 }
 

@@ -23,6 +23,10 @@ void qc_log(const struct qc_log *log, enum qc_level level, const char *fmt, ...)
 /* Fills *why and returns err, so that a refusal is one statement. */
 qc_err qc_refuse(struct qc_reason *why, qc_err err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* The same for another cause than the image, which the reason has else. */
+qc_err qc_refuse_as(struct qc_reason *why, enum qc_cause cause, qc_err err, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
+
 /* Puts "what: " before the reason. */
 void qc_reason_prefix(struct qc_reason *why, const char *what);
 

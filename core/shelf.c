@@ -236,9 +236,7 @@ qc_err qc_shelf_note_overlay(struct qc_layer *l, struct qc_reason *why)
 	if (!busy)
 		return 0;
 	qc_shelf_give_back(l, false);
-	qc_refuse(why, -EBUSY, "it is open for writing here");
-	why->cause = QC_CAUSE_LOCKED;
-	return -EBUSY;
+	return qc_refuse_as(why, QC_CAUSE_LOCKED, -EBUSY, "it is open for writing here");
 }
 
 void qc_shelf_hold(struct qc_layer *l, bool as_overlay)
