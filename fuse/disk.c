@@ -16,8 +16,10 @@
 #include "parts.h"
 #include "report.h"
 #include "snapnames.h"
-#include "view.h"
 #include "spare.h"
+#include "view.h"
+
+enum { SECTOR = 512 }; /* an overlay is of whole ones */
 
 /* ---- opening -------------------------------------------------------------- */
 
@@ -224,8 +226,6 @@ void tree_close(struct node *n, struct qc_image *img)
 	n->opens--;
 	pthread_mutex_unlock(&n->facts);
 }
-
-enum { SECTOR = 512 };
 
 /* ---- attributes ----------------------------------------------------------- */
 
