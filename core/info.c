@@ -189,10 +189,9 @@ qc_err qc_image_in_use(struct qc_image *img, struct qc_reason *why)
 {
 	for (unsigned int i = 0; i < img->depth; i++) {
 		qc_err r = layer_in_use(img->layer[i], i > 0, why);
-		AUTO_FREE char *what = NULL;
 
-		if (r && i > 0 && asprintf(&what, "backing file %s", img->layer[i]->path) >= 0)
-			qc_reason_prefix(why, what);
+		if (r && i > 0)
+			qc_reason_prefix(why, "backing file %s", img->layer[i]->path);
 		if (r)
 			return r;
 	}

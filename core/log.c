@@ -60,10 +60,14 @@ qc_err qc_refuse_as(struct qc_reason *why, enum qc_cause cause, qc_err err, cons
 	return err;
 }
 
-void qc_reason_prefix(struct qc_reason *why, const char *what)
+void qc_reason_prefix(struct qc_reason *why, const char *fmt, ...)
 {
-	char rest[sizeof(why->text)];
+	char what[sizeof(why->text)], rest[sizeof(why->text)];
+	va_list ap;
 
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
 	memcpy(rest, why->text, sizeof(rest));
 	if (snprintf(why->text, sizeof(why->text), "%s: %s", what, rest) < 0)
 		memcpy(why->text, rest, sizeof(rest));

@@ -27,8 +27,8 @@ qc_err qc_refuse(struct qc_reason *why, qc_err err, const char *fmt, ...) PRINTF
 qc_err qc_refuse_as(struct qc_reason *why, enum qc_cause cause, qc_err err, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
 
-/* Puts "what: " before the reason. */
-void qc_reason_prefix(struct qc_reason *why, const char *what);
+/* Puts what it is about, and ": ", before the reason. */
+void qc_reason_prefix(struct qc_reason *why, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Replaces what a terminal or a log could stumble over. */
 void qc_text_clean(char *text);
