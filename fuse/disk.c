@@ -66,7 +66,9 @@ static int open_fd(struct tree *t, struct node *over, const char *path, int fd,
 	return r;
 }
 
-bool disk_note_open(struct tree *t, struct node *n, const struct qc_image *img)
+/* An open of n has found this.  Whether the kernel's pages of it, from before,
+ * are still good. */
+static bool note_open(struct tree *t, struct node *n, const struct qc_image *img)
 {
 	struct qc_stamp now;
 	bool keep;
@@ -215,7 +217,7 @@ int tree_open(struct tree *t, struct node *n, bool write, struct qc_image **out,
 	if (!r && !n->view)
 		parts_note_open(n);
 	if (!r)
-		*keep = disk_note_open(t, n, *out);
+		*keep = note_open(t, n, *out);
 	return r;
 }
 

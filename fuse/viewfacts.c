@@ -208,8 +208,8 @@ bool node_follows_writes(const struct node *n)
 	return is_part(n) || (n->view->kind == VIEW_LAYER && !n->view->layer);
 }
 
-static int open_part(struct node *n, struct qc_image *img, struct qc_image **out,
-		     struct qc_reason *why)
+static int open_of_snapshot(struct node *n, struct qc_image *img, struct qc_image **out,
+			    struct qc_reason *why)
 {
 	struct node *snapshot = n->parent;
 	struct qc_snapshot *s = NULL;
@@ -256,7 +256,7 @@ int view_open(struct tree *t, struct node *n, bool write, struct qc_image **out)
 	if (n->view->kind == VIEW_LAYER)
 		r = open_layer(n, img, out, &why);
 	else
-		r = open_part(n, img, out, &why);
+		r = open_of_snapshot(n, img, out, &why);
 	qc_close(img);
 	return r && r != -ESTALE && r != -ENOMEM ? disk_refused(n->view->image, r, &why) : r;
 }
