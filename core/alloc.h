@@ -8,7 +8,7 @@
  * nothing is lost.  The reverse, a name without a count, must never reach the
  * disk.  Limbo: no table in memory names it any more, but one in the file may,
  * and a reader may still be on its way to it.  It becomes free when both are
- * over (qc_alloc_release, called by the checkpoint in writer.c).
+ * over (qc_alloc_release, called by the checkpoint).
  *
  * Allocation never waits for limbo: when nothing is free the file grows.
  */

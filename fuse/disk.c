@@ -354,7 +354,6 @@ int tree_stat(struct tree *t, struct node *n, struct stat *st)
 		return view_stat(t, n, st);
 	path = node_path(n);
 	r = path ? stat_file(t, n, path, st) : -ENOMEM;
-
 	if (!r && n->folder)
 		st->st_mode = S_IFDIR | (st->st_mode & 0777 & (t->look.ro ? ~0222u : ~0u));
 	else if (!r)

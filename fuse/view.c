@@ -356,13 +356,18 @@ static int list_locked(struct tree *t, struct node *folder, struct listing *l)
 {
 	struct rows *rows = &folder->view->rows;
 	bool is_snapshot = folder->view->kind == VIEW_SNAPSHOT;
-	/* Even if it was read before: somebody may have it by now. */
-	int r = is_snapshot ? 0 : (folder->view->is_read = false, view_read(t, folder, NULL));
-	size_t n = is_snapshot ? 2 : rows->n;
 	struct node *node;
+	size_t n;
+	int r = 0;
 
+	if (!is_snapshot) {
+		/* Even if it was read before: somebody may have it by now. */
+		folder->view->is_read = false;
+		r = view_read(t, folder, NULL);
+	}
 	if (r)
 		return r;
+	n = is_snapshot ? 2 : rows->n;
 	l->node = calloc(n + 1, sizeof(*l->node));
 	l->name = calloc(n + 1, sizeof(*l->name));
 	if (!l->node || !l->name)
