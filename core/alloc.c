@@ -8,35 +8,34 @@
 
 /* ---- notes ---------------------------------------------------------------- */
 
-static void note(struct qc_alloc *a, struct qc_limbo *l, struct qc_orphan o)
+qc_err qc_limbo_note(const struct qc_alloc *a, struct qc_limbo *l, uint64_t off, uint64_t len)
 {
 	struct qc_orphan *last = l->n ? &l->orphan[l->n - 1] : NULL;
 	uint64_t inside = (UINT64_C(1) << a->cluster_bits) - 1;
 
 	/* Compressed ones may share a cluster, which each counts for itself. */
-	if (last && last->off + last->len == o.off && !(o.off & inside)) {
-		last->len += o.len;
-		return;
+	if (last && last->off + last->len == off && !(off & inside)) {
+		last->len += len;
+		return 0;
 	}
 	if (l->n == l->room) {
-		size_t room = l->room ? 2 * l->room : 64;
+		size_t room = l->room ? 2 * l->room : 16;
 		struct qc_orphan *more = realloc(l->orphan, room * sizeof(*more));
 
 		if (!more)
-			return;
+			return -ENOMEM;
 		l->orphan = more;
 		l->room = room;
 	}
-	l->orphan[l->n++] = o;
+	l->orphan[l->n++] = (struct qc_orphan){ off, len };
+	return 0;
 }
 
 /* Back to none; if the count cannot be changed now, as on a full disk, later. */
 static void lower(struct qc_alloc *a, uint64_t c)
 {
-	uint64_t bytes = UINT64_C(1) << a->cluster_bits;
-
 	if (qc_counts_add(&a->counts, c, -1))
-		note(a, &a->limbo, (struct qc_orphan){ c << a->cluster_bits, bytes });
+		qc_limbo_note(a, &a->limbo, c << a->cluster_bits, UINT64_C(1) << a->cluster_bits);
 }
 
 /* ---- taking --------------------------------------------------------------- */
@@ -174,21 +173,18 @@ qc_err qc_alloc_own_run(struct qc_alloc *a, uint64_t n, struct hoff *first)
 	struct qc_limbo tried = { 0 };
 	uint64_t got = 0;
 	bool virgin;
-	qc_err r = 0;
+	qc_err r;
 
 	while (!(r = qc_alloc_own(a, QC_USE_DATA, n, first, &got, &virgin)) && got < n) {
-		struct qc_orphan *more = realloc(tried.orphan, (tried.n + 1) * sizeof(*more));
-
-		if (!more) {
+		r = qc_limbo_note(a, &tried, first->v, got << a->cluster_bits);
+		if (r) {
 			qc_alloc_undo(a, *first, got);
-			r = -ENOMEM;
 			break;
 		}
-		tried.orphan = more;
-		more[tried.n++] = (struct qc_orphan){ first->v, got };
 	}
 	for (size_t i = 0; i < tried.n; i++)
-		qc_alloc_undo(a, (struct hoff){ tried.orphan[i].off }, tried.orphan[i].len);
+		qc_alloc_undo(a, (struct hoff){ tried.orphan[i].off },
+			      tried.orphan[i].len >> a->cluster_bits);
 	free(tried.orphan);
 	return r;
 }
@@ -205,7 +201,7 @@ void qc_alloc_orphan(struct qc_alloc *a, uint64_t off, uint64_t len)
 	if (!a->counted)
 		return; /* version 1 cannot say that it is free */
 	qc_lock(&a->lock);
-	note(a, &a->limbo, (struct qc_orphan){ off, len });
+	qc_limbo_note(a, &a->limbo, off, len);
 	qc_unlock(&a->lock);
 }
 
@@ -221,7 +217,7 @@ void qc_alloc_keep_limbo(struct qc_alloc *a, struct qc_limbo *l)
 {
 	qc_lock(&a->lock);
 	for (size_t i = 0; i < l->n; i++)
-		note(a, &a->limbo, l->orphan[i]);
+		qc_limbo_note(a, &a->limbo, l->orphan[i].off, l->orphan[i].len);
 	qc_unlock(&a->lock);
 	free(l->orphan);
 	*l = (struct qc_limbo){ 0 };
@@ -291,7 +287,7 @@ qc_err qc_alloc_release(struct qc_alloc *a, struct qc_limbo *l, qc_freed_fn *fre
 			break;
 	}
 	for (; i < l->n; i++) /* another time, perhaps */
-		note(a, &a->limbo, l->orphan[i]);
+		qc_limbo_note(a, &a->limbo, l->orphan[i].off, l->orphan[i].len);
 	qc_unlock(&a->lock);
 	free(l->orphan);
 	*l = (struct qc_limbo){ 0 };

@@ -8,7 +8,7 @@
  * nothing is lost.  The reverse, a name without a count, must never reach the
  * disk.  Limbo: no table in memory names it any more, but one in the file may,
  * and a reader may still be on its way to it.  It becomes free when both are
- * over (qc_alloc_release, called by the checkpoint in writer.c).
+ * over (qc_alloc_release, called by the checkpoint).
  *
  * Allocation never waits for limbo: when nothing is free the file grows.
  */
@@ -41,6 +41,9 @@ struct qc_alloc {
 	uint64_t high; /* no cluster from low_end to here is free */
 	struct qc_limbo limbo;
 };
+
+/* Notes a stretch in a list, together with the one before where they are one. */
+qc_err qc_limbo_note(const struct qc_alloc *a, struct qc_limbo *l, uint64_t off, uint64_t len);
 
 /* Takes up to `want` clusters in one piece.  *virgin: they read as zeros. */
 enum qc_use { QC_USE_DATA, QC_USE_TABLE };

@@ -87,6 +87,12 @@ static inline qc_err bitmaps_decode(uint64_t bits, struct entry *e)
 	return 0;
 }
 
+/* Whether it names a cluster, whatever that reads as.  In a data file offset 0 is one. */
+static inline bool entry_has_host(const struct geom *g, const struct entry *e)
+{
+	return e->kind != QC_PACKED && (e->host.v || (g->external && e->owned));
+}
+
 /* `bits` is the second word of an extended entry, else not looked at. */
 static inline qc_err entry_decode(const struct geom *g, uint64_t raw, uint64_t bits,
 				  struct entry *e)
@@ -100,9 +106,9 @@ static inline qc_err entry_decode(const struct geom *g, uint64_t raw, uint64_t b
 	e->host.v = raw & L2_OFFSET_MASK;
 	if (raw & L2_RESERVED || e->host.v & (geom_cluster(g) - 1))
 		return -EIO;
-	if (e->host.v || (g->external && e->owned))
+	if (entry_has_host(g, e))
 		e->kind = QC_DATA;
-	if (g->layout == LAYOUT_V3_EXTENDED)
+	if (geom_is_extended(g))
 		return bitmaps_decode(bits, e);
 	if (raw & L2_ZERO && g->layout == LAYOUT_V2)
 		return -EIO;

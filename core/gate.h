@@ -4,8 +4,8 @@
  *
  * A request is inside the gate from its first table lookup to its last byte of
  * data, so what it looked up stays true for as long: a host cluster that is
- * unlinked meanwhile is not punched or given away before gate_wait() has seen
- * the request leave.  Requests never wait for a gate_wait() that is going on.
+ * unlinked meanwhile is not punched or given away before qc_gate_wait() has seen
+ * the request leave.  Requests never wait for a qc_gate_wait() that is going on.
  * They wait outside of a closed gate, while something is changed that takes
  * away their right to write in place, or moves tables.
  *
@@ -26,7 +26,7 @@ struct qc_gate {
 	atomic_uint side; /* newcomers count on this one */
 	atomic_uint waiting;
 	atomic_uint closed;
-	struct qc_mutex waiters; /* one gate_wait at a time */
+	struct qc_mutex waiters; /* one qc_gate_wait at a time */
 	pthread_mutex_t lock;	 /* with `left` only */
 	pthread_cond_t left, opened;
 	struct qc_gate_shard {

@@ -29,6 +29,12 @@ struct geom {
 	uint32_t l1_entries;
 };
 
+/* Entries have a second word: a bitmap of subclusters. */
+static inline bool geom_is_extended(const struct geom *g)
+{
+	return g->layout == LAYOUT_V3_EXTENDED;
+}
+
 static inline uint64_t geom_cluster(const struct geom *g)
 {
 	return UINT64_C(1) << g->cluster_bits;

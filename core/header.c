@@ -64,6 +64,8 @@ static qc_err parse_v1(const uint8_t *buf, struct qc_header *h, struct qc_reason
 static qc_err parse_v3_fields(const uint8_t *buf, size_t n, struct qc_header *h,
 			      uint32_t *length, struct qc_reason *why)
 {
+	struct geom *g = &h->geom;
+
 	if (n < HEAD_V3_BYTES)
 		return qc_refuse(why, -EINVAL, "the file ends inside the header");
 	h->incompatible = be64_at(buf + HEAD_INCOMPATIBLE);
@@ -71,11 +73,12 @@ static qc_err parse_v3_fields(const uint8_t *buf, size_t n, struct qc_header *h,
 	h->autoclear = be64_at(buf + HEAD_AUTOCLEAR);
 	h->refcount_order = be32_at(buf + HEAD_REFCOUNT_ORDER);
 	*length = be32_at(buf + HEAD_LENGTH);
-	if (*length < HEAD_V3_BYTES || *length % 8 ||
-	    *length > geom_cluster(&h->geom))
+	if (*length < HEAD_V3_BYTES || *length % 8 || *length > geom_cluster(g))
 		return qc_refuse(why, -EINVAL, "header_length %u is impossible", *length);
 	if (*length > HEAD_COMPRESSION && n > HEAD_COMPRESSION)
 		h->compression = buf[HEAD_COMPRESSION];
+	g->layout = h->incompatible & INCOMPAT_EXTENDED_L2 ? LAYOUT_V3_EXTENDED : LAYOUT_V3;
+	g->external = h->incompatible & INCOMPAT_DATA_FILE;
 	return 0;
 }
 
@@ -96,11 +99,10 @@ static qc_err check_features(struct qc_header *h, struct qc_reason *why)
 				 "compression type %u and its feature bit do not agree",
 				 h->compression);
 	if (h->compression > COMPRESSION_ZSTD)
-		return qc_refuse(why, -ENOTSUP, "unknown compression type %u",
-				 h->compression);
+		return qc_refuse(why, -ENOTSUP, "unknown compression type %u", h->compression);
 	if (h->autoclear & AUTOCLEAR_RAW_DATA_FILE && !g->external)
 		return qc_refuse(why, -EINVAL, "a raw external data file without a data file");
-	if (g->layout == LAYOUT_V3_EXTENDED && g->cluster_bits < CLUSTER_BITS_MIN_EXTENDED)
+	if (geom_is_extended(g) && g->cluster_bits < CLUSTER_BITS_MIN_EXTENDED)
 		return qc_refuse(why, -EINVAL, "extended L2 entries need cluster_bits 14, not %u",
 				 g->cluster_bits);
 	return 0;
@@ -233,20 +235,18 @@ static qc_err parse_extensions(const uint8_t *buf, size_t n, size_t at, struct q
 	return 0;
 }
 
-static qc_err parse_v2(const uint8_t *buf, size_t n, struct qc_header *h, size_t *need,
-		       struct qc_reason *why)
+/* The fixed part; *length is that of all the header, where it says so. */
+static qc_err parse_v2_fields(const uint8_t *buf, size_t n, struct qc_header *h,
+			      uint32_t *length, struct qc_reason *why)
 {
 	struct geom *g = &h->geom;
-	uint32_t crypt, length = HEAD_V2_BYTES;
-	qc_err r, ext;
+	uint32_t crypt = be32_at(buf + HEAD_CRYPT);
+	qc_err r = 0;
 
-	if (n < HEAD_V2_BYTES)
-		return qc_refuse(why, -EINVAL, "the file ends inside the header");
 	g->cluster_bits = be32_at(buf + HEAD_CLUSTER_BITS);
 	if (g->cluster_bits < CLUSTER_BITS_MIN || g->cluster_bits > CLUSTER_BITS_MAX)
 		return qc_refuse(why, -EINVAL, "cluster_bits %u is not in 9..21",
 				 g->cluster_bits);
-	crypt = be32_at(buf + HEAD_CRYPT);
 	g->l1_entries = be32_at(buf + HEAD_L1_ENTRIES);
 	g->l1_offset = be64_at(buf + HEAD_L1_OFFSET);
 	h->reftable_offset = be64_at(buf + HEAD_REFTABLE_OFFSET);
@@ -255,20 +255,29 @@ static qc_err parse_v2(const uint8_t *buf, size_t n, struct qc_header *h, size_t
 	h->snapshots_offset = be64_at(buf + HEAD_SNAPSHOTS_OFFSET);
 	h->refcount_order = REFCOUNT_ORDER_V2;
 	g->layout = LAYOUT_V2;
-	if (h->version == 3) {
-		r = parse_v3_fields(buf, n, h, &length, why);
-		if (r)
-			return r;
-		g->layout = h->incompatible & INCOMPAT_EXTENDED_L2 ? LAYOUT_V3_EXTENDED :
-								      LAYOUT_V3;
-		g->external = h->incompatible & INCOMPAT_DATA_FILE;
-	}
-	g->entry_bits = g->layout == LAYOUT_V3_EXTENDED ? 4 : 3;
+	if (h->version == 3)
+		r = parse_v3_fields(buf, n, h, length, why);
+	if (r)
+		return r;
+	g->entry_bits = geom_is_extended(g) ? 4 : 3;
 	g->l2_bits = g->cluster_bits - g->entry_bits;
 	if (crypt > CRYPT_LUKS)
 		return qc_refuse(why, -ENOTSUP, "unknown encryption method %u", crypt);
 	h->crypt = crypt;
-	r = check_fields(h, why);
+	return 0;
+}
+
+static qc_err parse_v2(const uint8_t *buf, size_t n, struct qc_header *h, size_t *need,
+		       struct qc_reason *why)
+{
+	uint32_t length = HEAD_V2_BYTES;
+	qc_err r, ext;
+
+	if (n < HEAD_V2_BYTES)
+		return qc_refuse(why, -EINVAL, "the file ends inside the header");
+	r = parse_v2_fields(buf, n, h, &length, why);
+	if (!r)
+		r = check_fields(h, why);
 	if (r)
 		return r;
 	if (h->backing_offset && h->backing_offset < length)

@@ -115,16 +115,6 @@ static qc_err follow(struct qc_image *img, struct qc_place *place, bool guessed,
 	return 0;
 }
 
-static void blame(const struct qc_place *place, const char *whose, struct qc_reason *why)
-{
-	AUTO_FREE char *what = NULL;
-
-	if (asprintf(&what, "%s %s/%s", whose, place->dir, place->name) < 0)
-		what = NULL;
-	else
-		qc_reason_prefix(why, what);
-}
-
 static void descend(struct qc_place *place, struct qc_place *below)
 {
 	qc_place_drop(place);
@@ -156,7 +146,8 @@ static qc_err open_chain(struct qc_image *img, struct qc_place *place, struct qc
 		if (!r)
 			r = follow(img, place, guessed, &expect, why);
 		if (r && i != first)
-			blame(place, i < first ? "overlay" : "backing file", why);
+			qc_reason_prefix(why, "%s %s/%s", i < first ? "overlay" : "backing file",
+					 place->dir, place->name);
 		if (r)
 			return r;
 	}
@@ -167,13 +158,12 @@ static qc_err refuse_encrypted(const struct qc_image *img, struct qc_reason *why
 {
 	for (unsigned int i = 0; i < img->depth && !img->ctx->key; i++) {
 		const struct qc_layer *l = img->layer[i];
-		AUTO_FREE char *what = NULL;
 
 		if (!l->head.crypt)
 			continue;
 		qc_unlock_refuse(l, why);
-		if (i && asprintf(&what, "backing file %s", l->path) >= 0)
-			qc_reason_prefix(why, what);
+		if (i)
+			qc_reason_prefix(why, "backing file %s", l->path);
 		return -EACCES;
 	}
 	return 0;
@@ -199,12 +189,11 @@ static qc_err open_sources(struct qc_image *img, const struct qc_source *top,
 static qc_err make_writable(struct qc_image *img, bool over, struct qc_reason *why)
 {
 	struct qc_layer *l = img->layer[0];
-	AUTO_FREE char *what = NULL;
 	qc_err r = qc_shelf_make_writable(l, why);
 
 	img->writable = !r;
-	if (r && over && asprintf(&what, "overlay %s", l->path) >= 0)
-		qc_reason_prefix(why, what);
+	if (r && over)
+		qc_reason_prefix(why, "overlay %s", l->path);
 	return r;
 }
 

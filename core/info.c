@@ -154,7 +154,7 @@ qc_err qc_bitmaps(struct qc_image *img, struct qc_bitmaps *out)
 qc_err qc_luks_facts(struct qc_image *img, struct qc_luks_facts *out)
 {
 	const struct qc_layer *l = img->layer[0];
-	uint8_t buf[QC_LUKS_FACTS_BYTES];
+	uint8_t buf[LUKS_BYTES];
 	size_t got;
 	qc_err r;
 
@@ -175,11 +175,8 @@ static qc_err layer_in_use(struct qc_layer *l, bool backing, struct qc_reason *w
 	qc_err r;
 
 	qc_shelf_look(l, &use);
-	if (backing && use.written) {
-		qc_refuse(why, -EBUSY, "it is open for writing here");
-		why->cause = QC_CAUSE_LOCKED;
-		return -EBUSY;
-	}
+	if (backing && use.written)
+		return qc_refuse_as(why, QC_CAUSE_LOCKED, -EBUSY, "it is open for writing here");
 	if (use.open) /* the locks are ours */
 		return 0;
 	r = qc_qemulock_test(qc_file_fd(l->file), how, why);
@@ -192,10 +189,9 @@ qc_err qc_image_in_use(struct qc_image *img, struct qc_reason *why)
 {
 	for (unsigned int i = 0; i < img->depth; i++) {
 		qc_err r = layer_in_use(img->layer[i], i > 0, why);
-		AUTO_FREE char *what = NULL;
 
-		if (r && i > 0 && asprintf(&what, "backing file %s", img->layer[i]->path) >= 0)
-			qc_reason_prefix(why, what);
+		if (r && i > 0)
+			qc_reason_prefix(why, "backing file %s", img->layer[i]->path);
 		if (r)
 			return r;
 	}

@@ -32,15 +32,22 @@ void qc_log(const struct qc_log *log, enum qc_level level, const char *fmt, ...)
 	log->fn(log->arg, level, msg);
 }
 
+static void fill_reason(struct qc_reason *why, enum qc_cause cause, const char *fmt, va_list ap)
+	PRINTF_LIKE(3, 0);
+static void fill_reason(struct qc_reason *why, enum qc_cause cause, const char *fmt, va_list ap)
+{
+	why->cause = cause;
+	vsnprintf(why->text, sizeof(why->text), fmt, ap);
+	qc_text_clean(why->text);
+}
+
 qc_err qc_refuse(struct qc_reason *why, qc_err err, const char *fmt, ...)
 {
 	va_list ap;
 
-	why->cause = QC_CAUSE_IMAGE;
 	va_start(ap, fmt);
-	vsnprintf(why->text, sizeof(why->text), fmt, ap);
+	fill_reason(why, QC_CAUSE_IMAGE, fmt, ap);
 	va_end(ap);
-	qc_text_clean(why->text);
 	return err;
 }
 
@@ -83,10 +90,24 @@ qc_err qc_reason_advise(struct qc_reason *why, qc_err err)
 	return err;
 }
 
-void qc_reason_prefix(struct qc_reason *why, const char *what)
+qc_err qc_refuse_as(struct qc_reason *why, enum qc_cause cause, qc_err err, const char *fmt, ...)
 {
-	char rest[sizeof(why->text)];
+	va_list ap;
 
+	va_start(ap, fmt);
+	fill_reason(why, cause, fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+void qc_reason_prefix(struct qc_reason *why, const char *fmt, ...)
+{
+	char what[sizeof(why->text)], rest[sizeof(why->text)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
 	memcpy(rest, why->text, sizeof(rest));
 	if (snprintf(why->text, sizeof(why->text), "%s: %s", what, rest) < 0)
 		memcpy(why->text, rest, sizeof(rest));

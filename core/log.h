@@ -30,8 +30,12 @@ qc_err qc_refuse_call(struct qc_reason *why, qc_err err, const char *what);
 /* Puts what may help behind the reason of a header that was refused with err, and returns err. */
 qc_err qc_reason_advise(struct qc_reason *why, qc_err err);
 
-/* Puts "what: " before the reason. */
-void qc_reason_prefix(struct qc_reason *why, const char *what);
+/* The same for another cause than the image, which the reason has else. */
+qc_err qc_refuse_as(struct qc_reason *why, enum qc_cause cause, qc_err err, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
+
+/* Puts what it is about, and ": ", before the reason. */
+void qc_reason_prefix(struct qc_reason *why, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Replaces what a terminal or a log could stumble over. */
 void qc_text_clean(char *text);

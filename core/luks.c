@@ -16,48 +16,29 @@
 #include <string.h>
 
 #include "be.h"
-#include "format.h"
 #include "range.h"
 #include "secret.h"
-
-/* Places in the header. */
-enum {
-	AT_VERSION = 6,
-	AT_CIPHER = 8,
-	AT_MODE = 40,
-	AT_HASH = 72,
-	AT_KEY_BYTES = 108,
-	AT_DIGEST = 112,
-	AT_DIGEST_SALT = 132,
-	AT_DIGEST_ITERATIONS = 164,
-	AT_SLOTS = 208,
-	SLOT_BYTES = 48,
-	NAME_BYTES = 32,
-};
-
-#define SLOT_ON	 UINT32_C(0x00ac71f3)
-#define SLOT_OFF UINT32_C(0x0000dead)
 
 /* ---- the header ------------------------------------------------------------- */
 
 static qc_err take_text(const char *what, const uint8_t *at, char *to, struct qc_reason *why)
 {
-	if (!memchr(at, 0, NAME_BYTES))
+	if (!memchr(at, 0, LUKS_TEXT))
 		return qc_refuse(why, -EINVAL, "LUKS header: the %s has no end", what);
-	memcpy(to, at, NAME_BYTES);
+	memcpy(to, at, LUKS_TEXT);
 	return 0;
 }
 
 static qc_err parse_scheme(const uint8_t *buf, struct qc_luks *l, struct qc_reason *why)
 {
-	char cipher[NAME_BYTES], mode[NAME_BYTES], hash[NAME_BYTES];
-	uint32_t key_bytes = be32_at(buf + AT_KEY_BYTES);
-	qc_err r = take_text("cipher", buf + AT_CIPHER, cipher, why);
+	char cipher[LUKS_TEXT], mode[LUKS_TEXT], hash[LUKS_TEXT];
+	uint32_t key_bytes = be32_at(buf + LUKS_AT_KEY_BYTES);
+	qc_err r = take_text("cipher", buf + LUKS_AT_CIPHER, cipher, why);
 
 	if (!r)
-		r = take_text("cipher mode", buf + AT_MODE, mode, why);
+		r = take_text("cipher mode", buf + LUKS_AT_MODE, mode, why);
 	if (!r)
-		r = take_text("hash", buf + AT_HASH, hash, why);
+		r = take_text("hash", buf + LUKS_AT_HASH, hash, why);
 	if (r)
 		return r;
 	l->hash = qc_hash_by_name(hash);
@@ -89,17 +70,17 @@ static qc_err parse_slot(const uint8_t *p, uint64_t len, unsigned int i, struct 
 			 struct qc_reason *why)
 {
 	struct qc_luks_slot *s = &l->slot[i];
-	uint32_t state = be32_at(p), stripes = be32_at(p + 44);
+	uint32_t state = be32_at(p + LUKS_SLOT_STATE), stripes = be32_at(p + LUKS_SLOT_STRIPES);
 
-	if (state != SLOT_ON && state != SLOT_OFF)
+	if (state != LUKS_SLOT_ON && state != LUKS_SLOT_OFF)
 		return qc_refuse(why, -EINVAL, "LUKS header: key slot %u has the state 0x%08x", i,
 				 state);
-	s->active = state == SLOT_ON;
+	s->active = state == LUKS_SLOT_ON;
 	if (!s->active)
 		return 0;
-	s->iterations = be32_at(p + 4);
-	memcpy(s->salt, p + 8, LUKS_SALT);
-	s->material = (uint64_t)be32_at(p + 40) * SECTOR;
+	s->iterations = be32_at(p + LUKS_SLOT_ITERATIONS);
+	memcpy(s->salt, p + LUKS_SLOT_SALT, LUKS_SALT);
+	s->material = (uint64_t)be32_at(p + LUKS_SLOT_MATERIAL) * SECTOR;
 	if (stripes != LUKS_STRIPES)
 		return qc_refuse(why, -EINVAL, "LUKS header: key slot %u has %u stripes", i, stripes);
 	if (!s->iterations)
@@ -142,25 +123,24 @@ static qc_err check_work(const struct qc_luks *l, struct qc_reason *why)
 
 qc_err qc_luks_parse(const uint8_t *buf, uint64_t len, struct qc_luks *l, struct qc_reason *why)
 {
-	static const uint8_t magic[6] = { 'L', 'U', 'K', 'S', 0xba, 0xbe };
 	qc_err r;
 
 	memset(l, 0, sizeof(*l));
 	if (len < LUKS_BYTES)
 		return qc_refuse(why, -EINVAL, "a LUKS header of %" PRIu64 " bytes", len);
-	if (memcmp(buf, magic, sizeof(magic)))
+	if (memcmp(buf, LUKS_MAGIC, LUKS_MAGIC_BYTES))
 		return qc_refuse(why, -EINVAL, "LUKS header: it is none");
-	if (be16_at(buf + AT_VERSION) != 1)
+	if (be16_at(buf + LUKS_AT_VERSION) != 1)
 		return qc_refuse(why, -ENOTSUP, "LUKS header: unknown version %u",
-				 be16_at(buf + AT_VERSION));
+				 be16_at(buf + LUKS_AT_VERSION));
 	r = parse_scheme(buf, l, why);
-	memcpy(l->digest, buf + AT_DIGEST, LUKS_DIGEST);
-	memcpy(l->digest_salt, buf + AT_DIGEST_SALT, LUKS_SALT);
-	l->digest_iterations = be32_at(buf + AT_DIGEST_ITERATIONS);
+	memcpy(l->digest, buf + LUKS_AT_DIGEST, LUKS_DIGEST);
+	memcpy(l->digest_salt, buf + LUKS_AT_DIGEST_SALT, LUKS_SALT);
+	l->digest_iterations = be32_at(buf + LUKS_AT_ITERATIONS);
 	if (!r && !l->digest_iterations)
 		r = qc_refuse(why, -EINVAL, "LUKS header: its digest has no iterations");
 	for (unsigned int i = 0; !r && i < LUKS_SLOTS; i++)
-		r = parse_slot(buf + AT_SLOTS + i * SLOT_BYTES, len, i, l, why);
+		r = parse_slot(buf + LUKS_AT_SLOTS + i * LUKS_SLOT_BYTES, len, i, l, why);
 	return r ? r : check_work(l, why);
 }
 

@@ -10,14 +10,10 @@
 #define QC_LUKS_H
 
 #include "crypt.h"
+#include "format.h"
 #include "log.h"
 
 enum {
-	LUKS_BYTES = 592,
-	LUKS_SLOTS = 8,
-	LUKS_SALT = 32,
-	LUKS_DIGEST = 20,
-	LUKS_STRIPES = 4000,
 	LUKS_SLOT_ROUNDS = 1 << 26, /* most for one slot; ours */
 	LUKS_ALL_ROUNDS = 1 << 28,  /* most for all of them; ours */
 };

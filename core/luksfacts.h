@@ -7,10 +7,9 @@
 #define QC_LUKSFACTS_H
 
 #include "base.h"
+#include "format.h"
 
-enum { QC_LUKS_FACTS_BYTES = 592 };
-
-/* -EINVAL if it is no LUKS header of version 1, or shorter than that. */
+/* -EINVAL if it is no LUKS header of version 1, or shorter than LUKS_BYTES. */
 qc_err qc_luks_facts_parse(const uint8_t *buf, size_t len, struct qc_luks_facts *out);
 
 #endif

@@ -114,9 +114,7 @@ static qc_err refuse(int fd, const char *hint, struct qc_reason *why)
 	char holder[400];
 
 	name_holder(fd, holder, sizeof(holder));
-	qc_refuse(why, -EBUSY, "locked: %s has it open%s", holder, hint);
-	why->cause = QC_CAUSE_LOCKED;
-	return -EBUSY;
+	return qc_refuse_as(why, QC_CAUSE_LOCKED, -EBUSY, "locked: %s has it open%s", holder, hint);
 }
 
 static qc_err take(int fd, const off_t *bytes, size_t n, const char *rules_hint,
@@ -198,11 +196,7 @@ qc_err qc_qemulock_write(int read_fd, int write_fd, enum qc_locking how,
 	if (how == QC_LOCKING_OFF)
 		return 0;
 	if (how == QC_LOCKING_SHARE)
-	{
-		qc_refuse(why, -EROFS, "locking=share is for reading");
-		why->cause = QC_CAUSE_READONLY;
-		return -EROFS;
-	}
+		return qc_refuse_as(why, QC_CAUSE_READONLY, -EROFS, "locking=share is for reading");
 	/* Our own locks would be in the way. */
 	set_lock(read_fd, F_UNLCK, DENIED + WRITE);
 	set_lock(read_fd, F_UNLCK, DENIED + RESIZE);

@@ -102,13 +102,16 @@ static qc_err roundabout_below(const char *name, const struct qc_place *from,
 			       struct target *t)
 {
 	const char *slash = strrchr(name, '/');
-	AUTO_FREE char *up = !slash ? NULL : slash == name ? strdup("/") : strndup(name, (size_t)(slash - name));
-	char *dir = up ? join(from->dir, up) : NULL;
-	int fd = dir ? open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	AUTO_FREE char *up = NULL;
+	char *dir;
 	qc_err r = 0;
+	int fd;
 
 	if (!slash)
 		return -EMEDIUMTYPE; /* ".." */
+	up = slash == name ? strdup("/") : strndup(name, (size_t)(slash - name));
+	dir = up ? join(from->dir, up) : NULL;
+	fd = dir ? open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (fd < 0)
 		r = dir ? -errno : -ENOMEM;
 	else if (!is_below(fd, from->dirfd))

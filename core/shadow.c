@@ -26,27 +26,6 @@ void qc_shadow_init(struct qc_shadow *s, struct qc_writer *w)
 
 /* ---- places --------------------------------------------------------------- */
 
-static qc_err note(struct qc_limbo *l, uint64_t off, uint64_t len)
-{
-	struct qc_orphan *last = l->n ? &l->orphan[l->n - 1] : NULL;
-
-	if (last && last->off + last->len == off) {
-		last->len += len;
-		return 0;
-	}
-	if (l->n == l->room) {
-		size_t room = l->room ? 2 * l->room : 16;
-		struct qc_orphan *more = realloc(l->orphan, room * sizeof(*more));
-
-		if (!more)
-			return -ENOMEM;
-		l->orphan = more;
-		l->room = room;
-	}
-	l->orphan[l->n++] = (struct qc_orphan){ off, len };
-	return 0;
-}
-
 static qc_err reserve(struct qc_shadow *s, uint64_t n)
 {
 	struct hoff *more;
@@ -88,7 +67,7 @@ qc_err qc_shadow_own_run(struct qc_shadow *s, uint64_t n, struct hoff *first)
 	r = qc_alloc_own_run(&s->w->alloc, n, first);
 	if (r)
 		return r;
-	r = note(&s->runs, first->v, n * cluster_bytes(s));
+	r = qc_limbo_note(&s->w->alloc, &s->runs, first->v, n * cluster_bytes(s));
 	if (r)
 		qc_alloc_undo(&s->w->alloc, *first, n);
 	return r;
@@ -225,7 +204,8 @@ static qc_err add_one(struct qc_shadow *s, uint64_t cluster, int by)
 	if (!r)
 		r = qc_counts_add(c, cluster, by);
 	if (!r && count == 1 && by < 0)
-		r = note(&s->freed, cluster << c->cluster_bits, cluster_bytes(s));
+		r = qc_limbo_note(&s->w->alloc, &s->freed, cluster << c->cluster_bits,
+				  cluster_bytes(s));
 	return r;
 }
 

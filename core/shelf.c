@@ -8,6 +8,7 @@
 #include "shelf.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -33,23 +34,17 @@ static void unshelve(struct qc_context *ctx, struct qc_layer *l)
 struct sought {
 	uint64_t dev, ino;
 	enum qc_format format;
-	const char *dir, *name;
+	const char *path;
 };
 
 /* A data file is found from the folder of its image, so one image that is in two
  * folders may be two. */
 static bool fits(const struct qc_layer *l, const struct sought *s)
 {
-	size_t n = strlen(s->dir);
-
-	if (l->facts.dev != s->dev || l->facts.ino != s->ino || l->format != s->format)
-		return false;
-	return !l->head.geom.external ||
-	       (!strncmp(l->path, s->dir, n) && l->path[n] == '/' &&
-		!strcmp(l->path + n + 1, s->name));
+	return l->facts.dev == s->dev && l->facts.ino == s->ino && l->format == s->format &&
+	       (!l->head.geom.external || !strcmp(l->path, s->path));
 }
 
-/* The layer that is on the shelf, for one user more. */
 static struct qc_layer *find(struct qc_context *ctx, const struct sought *s)
 	NEEDS(&ctx->shelf_lock);
 static struct qc_layer *find(struct qc_context *ctx, const struct sought *s)
@@ -58,8 +53,6 @@ static struct qc_layer *find(struct qc_context *ctx, const struct sought *s)
 
 	while (l && !fits(l, s))
 		l = l->next;
-	if (l)
-		l->users++;
 	return l;
 }
 
@@ -126,8 +119,8 @@ static void close_layer(struct qc_context *ctx, struct qc_layer *l, struct qc_bu
 	qc_unlock(&ctx->shelf_lock);
 }
 
-/* An open layer of this file, if it is still good.  Else NULL, and the file is
- * busy: the caller opens it. */
+/* An open layer of this file, if it is still good, for one user more.  Else NULL, and
+ * the file is busy: the caller opens it. */
 static struct qc_layer *find_or_begin(struct qc_context *ctx, const struct sought *s,
 				      struct qc_busy *mine)
 {
@@ -138,7 +131,9 @@ static struct qc_layer *find_or_begin(struct qc_context *ctx, const struct sough
 		while (is_busy(ctx, s->dev, s->ino))
 			qc_wait(&ctx->idle, &ctx->shelf_lock);
 		l = find(ctx, s);
-		if (!l)
+		if (l)
+			l->users++;
+		else
 			busy_begin(ctx, mine);
 		qc_unlock(&ctx->shelf_lock);
 		if (!l)
@@ -193,6 +188,7 @@ qc_err qc_shelf_take(struct qc_context *ctx, struct qc_place *place, enum qc_exp
 	enum qc_format format = qcow ? QC_FORMAT_QCOW : QC_FORMAT_RAW;
 	bool may_refer = !guess || ctx->policy.refs == QC_REFS_ANY;
 	bool peek = flags & QC_OPEN_PEEK;
+	AUTO_FREE char *path = NULL;
 	struct qc_layer *l = NULL;
 	struct sought sought;
 	struct qc_busy busy;
@@ -201,7 +197,9 @@ qc_err qc_shelf_take(struct qc_context *ctx, struct qc_place *place, enum qc_exp
 
 	if (fstat(place->fd, &st))
 		return qc_refuse_call(why, -errno, NULL);
-	sought = (struct sought){ st.st_dev, st.st_ino, format, place->dir, place->name };
+	if (asprintf(&path, "%s/%s", place->dir, place->name) < 0)
+		return qc_refuse(why, -ENOMEM, "out of memory");
+	sought = (struct sought){ st.st_dev, st.st_ino, format, path };
 	busy = (struct qc_busy){ st.st_dev, st.st_ino, NULL };
 	if (!peek)
 		l = find_or_begin(ctx, &sought, &busy);
@@ -236,9 +234,8 @@ qc_err qc_shelf_note_overlay(struct qc_layer *l, struct qc_reason *why)
 	if (!busy)
 		return 0;
 	qc_shelf_give_back(l, false);
-	qc_refuse(why, -EBUSY, "it is open for writing here (close that first)");
-	why->cause = QC_CAUSE_LOCKED;
-	return -EBUSY;
+	return qc_refuse_as(why, QC_CAUSE_LOCKED, -EBUSY,
+			    "it is open for writing here (close that first)");
 }
 
 void qc_shelf_hold(struct qc_layer *l, bool as_overlay)
@@ -290,18 +287,15 @@ static void note_use(struct qc_layer *l, struct qc_layer_use *out)
 
 void qc_shelf_look(const struct qc_layer *l, struct qc_layer_use *out)
 {
+	const struct sought same = { l->facts.dev, l->facts.ino, l->format, l->path };
 	struct qc_context *ctx = l->ctx;
-	struct qc_layer *i;
+	struct qc_layer *open;
 
 	*out = (struct qc_layer_use){ 0 };
 	qc_lock(&ctx->shelf_lock);
-	i = *bucket(ctx, l->facts.dev, l->facts.ino);
-	while (i && (i->facts.dev != l->facts.dev || i->facts.ino != l->facts.ino ||
-		     i->format != l->format ||
-		     (i->head.geom.external && strcmp(i->path, l->path))))
-		i = i->next;
-	if (i)
-		note_use(i, out);
+	open = find(ctx, &same);
+	if (open)
+		note_use(open, out);
 	qc_unlock(&ctx->shelf_lock);
 }
 

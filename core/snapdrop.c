@@ -31,23 +31,29 @@ static qc_err drop_tree(struct qc_snapjob *j, const struct qc_snapshot *s)
 	return r == -ERANGE ? qc_snapjob_damaged(j, s->place) : r;
 }
 
+/* Whether the entry names a cluster that it may come to have alone. */
+static bool may_adopt(const struct qc_snapjob *j, size_t at, struct entry *e)
+{
+	return !qc_snapjob_entry(j, at, e) && e->kind != QC_PACKED && e->host.v && !e->owned;
+}
+
 /* Each entry says whether its cluster has no other name. */
 static qc_err set_copied(struct qc_snapjob *j, bool *changed)
 {
 	*changed = false;
 	for (size_t at = 0; at < geom_l2_bytes(j->g); at += qc_snapjob_step(j)) {
-		uint64_t word = be64_at(j->l2 + at), count;
+		uint64_t count;
 		struct entry e;
 		qc_err r;
 
-		if (qc_snapjob_entry(j, at, &e) || e.kind == QC_PACKED || !e.host.v || e.owned)
+		if (!may_adopt(j, at, &e))
 			continue;
 		r = qc_counts_get(&j->w->alloc.counts, e.host.v >> j->g->cluster_bits, &count);
 		if (r)
 			return r;
 		if (count != 1)
 			continue;
-		be64_to(j->l2 + at, word | L2_COPIED);
+		be64_to(j->l2 + at, be64_at(j->l2 + at) | L2_COPIED);
 		*changed = true;
 	}
 	return 0;
@@ -82,42 +88,28 @@ static qc_err drop_all(struct qc_snapjob *j, const struct qc_snapshot *s)
 	return r;
 }
 
-/* How many live tables may need a copy. */
-static qc_err count_shared(struct qc_snapjob *j, uint64_t *n)
+/* Live tables of which adopt_table() may make a copy. */
+static qc_err count_shared(struct qc_snapjob *j, uint64_t index, struct hoff table)
 {
-	*n = 0;
-	for (uint64_t i = 0; i < j->shadow.root.l1_entries; i++) {
-		struct hoff table;
-		bool shared = false;
-		size_t got;
-		qc_err r;
+	bool shared = false;
+	struct entry e;
 
-		if (l1_decode(j->g, be64_at(j->l1 + 8 * i), &table))
-			return qc_snapjob_damaged(j, j->shadow.root.l1_offset);
-		if (!table.v)
-			continue;
-		r = qc_file_read(j->w->file, table.v, j->l2, geom_l2_bytes(j->g), &got);
-		if (r)
-			return r;
-		for (size_t at = 0; !shared && at < geom_l2_bytes(j->g); at += qc_snapjob_step(j)) {
-			struct entry e;
-
-			shared = !qc_snapjob_entry(j, at, &e) && e.kind != QC_PACKED && e.host.v && !e.owned;
-		}
-		*n += shared;
-	}
+	(void)index, (void)table;
+	for (size_t at = 0; !shared && at < geom_l2_bytes(j->g); at += qc_snapjob_step(j))
+		shared = may_adopt(j, at, &e);
+	j->shared += shared;
 	return 0;
 }
 
-qc_err qc_snapjob_delete(struct qc_snapjob *j, const struct qc_snapshot *s)
+qc_err qc_snapjob_delete(struct qc_snapjob *j, const struct qc_snapwish *wish)
 {
-	struct qc_snapedit edit = { .skip = qc_snaptable_find(&j->table, s) };
-	const struct qc_snapshot *mine = &j->table.row[edit.skip].s;
-	uint64_t tables;
+	struct qc_snapedit edit = { .skip = qc_snaptable_find(&j->table, wish->s) };
+	const struct qc_snapshot *mine;
 	qc_err r;
 
 	if (edit.skip == j->table.n)
 		return -ENOENT;
+	mine = &j->table.row[edit.skip].s;
 	if (mine->l1_entries > L1_ENTRIES_MAX || mine->place & (geom_cluster(j->g) - 1))
 		return qc_snapjob_damaged(j, mine->place);
 	if (qc_shelf_is_pinned(j->l, mine->place))
@@ -126,8 +118,8 @@ qc_err qc_snapjob_delete(struct qc_snapjob *j, const struct qc_snapshot *s)
 	if (!r)
 		r = qc_snapjob_read_l1(j, &j->shadow.root, &j->l1);
 	if (!r)
-		r = count_shared(j, &tables);
+		r = qc_snapjob_each_table(j, j->l1, j->shadow.root.l1_entries, count_shared);
 	if (!r)
-		r = qc_snapjob_own(j, tables);
+		r = qc_snapjob_own(j, j->shared);
 	return r ? r : qc_snapjob_change(j, drop_all, mine);
 }

@@ -25,7 +25,8 @@ qc_err qc_snapjob_read_l1(struct qc_snapjob *j, const struct qc_root *root, uint
 	return bytes ? qc_file_read(j->w->file, root->l1_offset, *out, bytes, &got) : 0;
 }
 
-qc_err qc_snapjob_each_table(struct qc_snapjob *j, const uint8_t *l1, uint64_t entries, qc_snaptable_fn *fn)
+qc_err qc_snapjob_each_table(struct qc_snapjob *j, const uint8_t *l1, uint64_t entries,
+			     qc_snapl2_fn *fn)
 {
 	qc_err r = 0;
 
@@ -75,49 +76,11 @@ qc_err qc_snapjob_write_copy(struct qc_snapjob *j, uint64_t index)
 	return qc_file_write(j->w->file, to.v, j->l2, geom_l2_bytes(j->g));
 }
 
-/* ---- the frame ------------------------------------------------------------ */
+/* ---- the change ----------------------------------------------------------- */
 
 static uint64_t clusters(const struct qc_snapjob *j, uint64_t bytes)
 {
 	return div_up(bytes, geom_cluster(j->g));
-}
-
-qc_err qc_snapjob_open(struct qc_image *img, struct qc_snapjob *j)
-{
-	*j = (struct qc_snapjob){ .l = img->layer[0], .g = &img->layer[0]->head.geom };
-	if (!img->writable)
-		return -EROFS;
-	if (j->g->layout == LAYOUT_V1 || j->g->external)
-		return -EOPNOTSUPP;
-	j->w = j->l->writer;
-	return qc_writer_ready(j->w) ? -EIO : qc_writer_settle(j->w);
-}
-
-UNCHECKED qc_err qc_snapjob_begin(struct qc_snapjob *j)
-{
-	const struct qc_header *h = &j->l->head;
-	qc_err r;
-
-	qc_lock(&j->w->resize_lock);
-	qc_gate_close(&j->l->gate);
-	r = qc_writer_settle(j->w);
-	if (!r)
-		r = qc_snaptable_read(j->w->file, h->snapshots_offset, h->snapshots, j->l->size,
-				      &j->table);
-	qc_shadow_init(&j->shadow, j->w);
-	j->l2 = malloc(geom_l2_bytes(j->g));
-	return r ? r : j->l2 ? 0 : -ENOMEM;
-}
-
-UNCHECKED void qc_snapjob_end(struct qc_snapjob *j)
-{
-	qc_snaptable_free(&j->table);
-	qc_shadow_end(&j->shadow);
-	free(j->rows);
-	free(j->l1);
-	free(j->l2);
-	qc_gate_open(&j->l->gate);
-	qc_unlock(&j->w->resize_lock);
 }
 
 qc_err qc_snapjob_own(struct qc_snapjob *j, uint64_t tables)
@@ -183,4 +146,59 @@ qc_err qc_snapjob_change(struct qc_snapjob *j, qc_snapjob_fn *fn, const struct q
 	qc_unlock(&j->w->alloc.lock);
 	qc_unlock(&j->w->flush_lock);
 	return r;
+}
+
+/* ---- the frame ------------------------------------------------------------ */
+
+static qc_err open_job(struct qc_image *img, struct qc_snapjob *j)
+{
+	*j = (struct qc_snapjob){ .l = img->layer[0], .g = &img->layer[0]->head.geom };
+	if (!img->writable)
+		return -EROFS;
+	if (j->g->layout == LAYOUT_V1 || j->g->external)
+		return -EOPNOTSUPP;
+	j->w = j->l->writer;
+	return qc_writer_ready(j->w) ? -EIO : qc_writer_settle(j->w);
+}
+
+static qc_err begin(struct qc_snapjob *j)
+{
+	const struct qc_header *h = &j->l->head;
+	qc_err r = qc_writer_settle(j->w);
+
+	if (!r)
+		r = qc_snaptable_read(j->w->file, h->snapshots_offset, h->snapshots, j->l->size,
+				      &j->table);
+	qc_shadow_init(&j->shadow, j->w);
+	j->l2 = malloc(geom_l2_bytes(j->g));
+	return r ? r : j->l2 ? 0 : -ENOMEM;
+}
+
+static void end(struct qc_snapjob *j)
+{
+	qc_snaptable_free(&j->table);
+	qc_shadow_end(&j->shadow);
+	free(j->rows);
+	free(j->l1);
+	free(j->l2);
+}
+
+qc_err qc_snapjob_run(struct qc_image *img, qc_snapwish_fn *fn, const struct qc_snapwish *wish)
+{
+	struct qc_snapjob j;
+	qc_err settled, r = open_job(img, &j);
+
+	if (r)
+		return r;
+	qc_lock(&j.w->resize_lock);
+	qc_gate_close(&j.l->gate);
+	r = begin(&j);
+	if (!r)
+		r = fn(&j, wish);
+	end(&j);
+	qc_gate_open(&j.l->gate);
+	qc_unlock(&j.w->resize_lock);
+	/* A failure gives back what was taken; the file is to say so, too. */
+	settled = qc_writer_settle(j.w);
+	return r ? r : settled;
 }

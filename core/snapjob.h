@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * snapjob.h - what taking and deleting a snapshot have in common: the tables that are
- * walked through, the places that are taken, and the moment at which all changes.
+ * snapjob.h - what taking, deleting and renaming a snapshot have in common: the frame,
+ * the tables that are walked through, the places that are taken, and the moment at which
+ * all changes.
  *
  * The gate is closed meanwhile, and the file is as memory is; so tables are read
  * from the file, and nobody is on the way to a cluster that goes.
@@ -25,13 +26,20 @@ struct qc_snapjob {
 	struct hoff rows_at, l1_at;
 	uint8_t *l1; /* the live one, as it will be */
 	uint8_t *l2; /* room for one */
+	uint64_t shared; /* live tables of which deleting may make a copy */
 };
 
-/* Of an image that is open for writing; settles most while requests go on.  Then the
- * gate is closed.  qc_snapjob_end() also after a failure of qc_snapjob_begin(). */
-qc_err qc_snapjob_open(struct qc_image *img, struct qc_snapjob *j);
-qc_err qc_snapjob_begin(struct qc_snapjob *j);
-void qc_snapjob_end(struct qc_snapjob *j);
+/* What is asked for: that `s` goes, or is called `name`; or a new one of that name. */
+struct qc_snapwish {
+	const struct qc_snapshot *s;
+	const char *name;
+	size_t len;
+};
+
+/* Settles most of an image that is open for writing while requests go on; then closes the
+ * gate, settles the rest, and lets fn do the job. */
+typedef qc_err qc_snapwish_fn(struct qc_snapjob *j, const struct qc_snapwish *wish);
+qc_err qc_snapjob_run(struct qc_image *img, qc_snapwish_fn *fn, const struct qc_snapwish *wish);
 
 /* -EIO, and says which table is damaged. */
 qc_err qc_snapjob_damaged(struct qc_snapjob *j, uint64_t offset);
@@ -39,9 +47,9 @@ qc_err qc_snapjob_damaged(struct qc_snapjob *j, uint64_t offset);
 qc_err qc_snapjob_read_l1(struct qc_snapjob *j, const struct qc_root *root, uint8_t **out);
 
 /* Calls fn for each L2 table of an L1 table, with its bytes in j->l2. */
-typedef qc_err qc_snaptable_fn(struct qc_snapjob *j, uint64_t index, struct hoff table);
+typedef qc_err qc_snapl2_fn(struct qc_snapjob *j, uint64_t index, struct hoff table);
 qc_err qc_snapjob_each_table(struct qc_snapjob *j, const uint8_t *l1, uint64_t entries,
-			     qc_snaptable_fn *fn);
+			     qc_snapl2_fn *fn);
 
 /* Bytes from one entry of an L2 table to the next; and the entry there. */
 static inline size_t qc_snapjob_step(const struct qc_snapjob *j)
@@ -63,7 +71,7 @@ qc_err qc_snapjob_own(struct qc_snapjob *j, uint64_t tables);
 typedef qc_err qc_snapjob_fn(struct qc_snapjob *j, const struct qc_snapshot *s);
 qc_err qc_snapjob_change(struct qc_snapjob *j, qc_snapjob_fn *fn, const struct qc_snapshot *s);
 
-/* snapdrop.c: the change that deletes s. */
-qc_err qc_snapjob_delete(struct qc_snapjob *j, const struct qc_snapshot *s);
+/* snapdrop.c: the job that deletes a snapshot. */
+qc_err qc_snapjob_delete(struct qc_snapjob *j, const struct qc_snapwish *wish);
 
 #endif

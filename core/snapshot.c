@@ -64,8 +64,11 @@ static uint64_t count_tables(const struct qc_snapjob *j)
 	return n;
 }
 
-static qc_err check_name(const struct qc_snaptable *t, const char *name, size_t len)
+static qc_err check_name(const struct qc_snaptable *t, const struct qc_snapwish *wish)
 {
+	const char *name = wish->name;
+	size_t len = wish->len;
+
 	if (!len || memchr(name, 0, len))
 		return -EINVAL;
 	if (len > NAME_LEN_MAX)
@@ -76,14 +79,14 @@ static qc_err check_name(const struct qc_snaptable *t, const char *name, size_t 
 	return 0;
 }
 
-static qc_err take(struct qc_snapjob *j, const char *name, size_t len)
+static qc_err take(struct qc_snapjob *j, const struct qc_snapwish *wish)
 {
 	char id[24];
 	struct timespec now;
-	struct qc_snapshot s = { .name = name, .name_len = len, .id = id,
+	struct qc_snapshot s = { .name = wish->name, .name_len = wish->len, .id = id,
 				 .size = j->l->size, .icount = UINT64_MAX };
 	struct qc_snapedit edit = { .skip = UINT32_MAX, .add = &s };
-	qc_err r = check_name(&j->table, name, len);
+	qc_err r = check_name(&j->table, wish);
 
 	if (!r && j->table.n == SNAPSHOTS_MAX)
 		r = -EMLINK;
@@ -131,67 +134,35 @@ static qc_err switch_rows(struct qc_snapjob *j)
 	return 0;
 }
 
-static qc_err rename_row(struct qc_snapjob *j, const struct qc_snapshot *s, const char *name, size_t len)
+static qc_err rename_row(struct qc_snapjob *j, const struct qc_snapwish *wish)
 {
-	struct qc_snapedit edit = { .skip = UINT32_MAX, .name = name, .name_len = len,
-				    .renamed = qc_snaptable_find(&j->table, s) };
-	qc_err r = check_name(&j->table, name, len);
+	struct qc_snapedit edit = { .skip = UINT32_MAX, .name = wish->name, .name_len = wish->len,
+				    .renamed = qc_snaptable_find(&j->table, wish->s) };
+	qc_err r = check_name(&j->table, wish);
 
 	if (edit.renamed == j->table.n)
 		return -ENOENT;
-	if (qc_shelf_is_pinned(j->l, s->place))
+	if (qc_shelf_is_pinned(j->l, wish->s->place))
 		return -EBUSY;
 	if (!r)
 		r = qc_snaptable_write(&j->table, &edit, &j->rows, &j->rows_bytes);
 	return r ? r : switch_rows(j);
 }
 
-/* A failure gives back what was taken; the file is to say so, too. */
-static qc_err finish(struct qc_snapjob *j, qc_err r)
-{
-	qc_err settled;
-
-	qc_snapjob_end(j);
-	settled = qc_writer_settle(j->w);
-	return r ? r : settled;
-}
+/* --------------------------------------------------------------------------- */
 
 qc_err qc_snapshot_take(struct qc_image *img, const char *name, size_t len)
 {
-	struct qc_snapjob j;
-	qc_err r = qc_snapjob_open(img, &j);
-
-	if (r)
-		return r;
-	r = qc_snapjob_begin(&j);
-	if (!r)
-		r = take(&j, name, len);
-	return finish(&j, r);
+	return qc_snapjob_run(img, take, &(struct qc_snapwish){ NULL, name, len });
 }
 
 qc_err qc_snapshot_delete(struct qc_image *img, const struct qc_snapshot *s)
 {
-	struct qc_snapjob j;
-	qc_err r = qc_snapjob_open(img, &j);
-
-	if (r)
-		return r;
-	r = qc_snapjob_begin(&j);
-	if (!r)
-		r = qc_snapjob_delete(&j, s);
-	return finish(&j, r);
+	return qc_snapjob_run(img, qc_snapjob_delete, &(struct qc_snapwish){ .s = s });
 }
 
 qc_err qc_snapshot_rename(struct qc_image *img, const struct qc_snapshot *s, const char *name,
 			  size_t len)
 {
-	struct qc_snapjob j;
-	qc_err r = qc_snapjob_open(img, &j);
-
-	if (r)
-		return r;
-	r = qc_snapjob_begin(&j);
-	if (!r)
-		r = rename_row(&j, s, name, len);
-	return finish(&j, r);
+	return qc_snapjob_run(img, rename_row, &(struct qc_snapwish){ s, name, len });
 }

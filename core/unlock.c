@@ -97,10 +97,9 @@ static const char *method(const struct qc_layer *l)
 
 qc_err qc_unlock_refuse(const struct qc_layer *l, struct qc_reason *why)
 {
-	qc_refuse(why, -EACCES, "encrypted (%s), and there is no key for it (key-file=PATH names one)",
-		  method(l));
-	why->cause = QC_CAUSE_KEY;
-	return -EACCES;
+	return qc_refuse_as(why, QC_CAUSE_KEY, -EACCES,
+			    "encrypted (%s), and there is no key for it (key-file=PATH names one)",
+			    method(l));
 }
 
 static qc_err no_key(const struct lock *k, unsigned int attempts, struct qc_reason *why)
@@ -109,10 +108,10 @@ static qc_err no_key(const struct lock *k, unsigned int attempts, struct qc_reas
 
 	if (!attempts)
 		return qc_unlock_refuse(k->layer, why);
-	qc_refuse(why, -EACCES, "encrypted (%s), and the key does not fit%s", method(k->layer),
-		  newline ? " (it ends with a newline, which counts: printf %s writes none)" : "");
-	why->cause = QC_CAUSE_KEY;
-	return -EACCES;
+	return qc_refuse_as(why, QC_CAUSE_KEY, -EACCES,
+			    "encrypted (%s), and the key does not fit%s", method(k->layer),
+			    newline ? " (it ends with a newline, which counts: printf %s writes "
+				      "none)" : "");
 }
 
 /* With the next passphrase there is. */
@@ -129,12 +128,10 @@ static qc_err find_key(struct lock *k, struct qc_reason *why)
 			    -ENOENT;
 		if (r == -ENOENT)
 			return no_key(k, i, why);
-		if (r) {
-			qc_refuse(why, -EACCES, "encrypted (%s), and its key cannot be read: %s",
-				  method(k->layer), strerror(-r));
-			why->cause = QC_CAUSE_KEY;
-			return -EACCES;
-		}
+		if (r)
+			return qc_refuse_as(why, QC_CAUSE_KEY, -EACCES,
+					    "encrypted (%s), and its key cannot be read: %s",
+					    method(k->layer), strerror(-r));
 		k->pass_len = n;
 		r = k->layer->head.crypt == CRYPT_LUKS ? try_luks(k) : try_legacy(k);
 	}

@@ -82,11 +82,9 @@ qc_err qc_shelf_make_writable(struct qc_layer *l, struct qc_reason *why)
 {
 	qc_err r = 0;
 
-	if (!reserve_writing(l)) {
-		qc_refuse(why, -EBUSY, "it is the backing file of an image that is open (close that first)");
-		why->cause = QC_CAUSE_LOCKED;
-		return -EBUSY;
-	}
+	if (!reserve_writing(l))
+		return qc_refuse_as(why, QC_CAUSE_LOCKED, -EBUSY,
+				    "it is the backing file of an image that is open (close that first)");
 	start_flusher(l->ctx);
 	qc_lock(&l->open_lock);
 	if (!l->writer)

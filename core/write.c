@@ -35,11 +35,6 @@ struct room {
 	struct qc_words words[ROOM_CLUSTERS];
 };
 
-static bool is_extended(const struct geom *g)
-{
-	return g->layout == LAYOUT_V3_EXTENDED;
-}
-
 /* ---- what must be kept ---------------------------------------------------- */
 
 /* Copies [from, end) of the disk, as it is, to its place in the new clusters.
@@ -66,17 +61,15 @@ static qc_err copy(struct room *m, uint64_t from, uint64_t end)
 	return qc_data_write(m->w, at, host, buf, len);
 }
 
-/* Of the cluster k, subcluster by subcluster: the parts of what must be valid
+/* Of the one cluster, subcluster by subcluster: the parts of what must be valid
  * (`need`) that the request does not write. */
-static qc_err copy_subclusters(struct room *m, uint64_t k, uint32_t need, uint64_t off,
-			       uint64_t end)
+static qc_err copy_subclusters(struct room *m, uint32_t need, uint64_t off, uint64_t end)
 {
-	const struct geom *g = &m->w->layer->head.geom;
-	uint64_t size = geom_subcluster(g), start = m->start.v + k * geom_cluster(g);
+	uint64_t size = geom_subcluster(&m->w->layer->head.geom);
 	qc_err r = 0;
 
 	for (unsigned int s = 0; !r && s < SUBCLUSTERS; s++) {
-		uint64_t a = start + s * size, b = a + size;
+		uint64_t a = m->start.v + s * size, b = a + size;
 
 		if (!(need >> s & 1))
 			continue;
@@ -112,13 +105,13 @@ static qc_err copy_kept(struct room *m, uint64_t off, uint64_t end)
 	uint32_t need;
 	qc_err r;
 
-	if (is_extended(g)) { /* one cluster */
+	if (geom_is_extended(g)) { /* one cluster */
 		need = touched(g, m->start.v, off, end);
 		if (m->reuse)
 			need &= ~e->alloc;
 		else
 			need |= e->kind == QC_PACKED ? UINT32_MAX : e->alloc;
-		return copy_subclusters(m, 0, need, off, m->keep ? off : end);
+		return copy_subclusters(m, need, off, m->keep ? off : end);
 	}
 	if (m->keep)
 		return copy(m, m->start.v, stop);
@@ -131,14 +124,9 @@ static qc_err copy_kept(struct room *m, uint64_t off, uint64_t end)
 /* Whether the cluster needs more than its data written. */
 static bool needs_room(const struct geom *g, const struct entry *e)
 {
-	if (is_extended(g))
+	if (geom_is_extended(g))
 		return !(e->owned && e->alloc == UINT32_MAX);
 	return !(e->kind == QC_DATA && e->owned);
-}
-
-static bool has_host(const struct geom *g, const struct entry *e)
-{
-	return e->kind != QC_PACKED && (e->host.v || (g->external && e->owned));
 }
 
 /* Reads the entries of the run, and cuts it where one needs no room. */
@@ -154,7 +142,7 @@ static qc_err read_entries(struct room *m)
 						 " is damaged",
 						 m->start.v + k * geom_cluster(g));
 		if (!needs_room(g, &m->old[k]) ||
-		    (k && has_host(g, &m->old[k]) && m->old[k].owned)) {
+		    (k && entry_has_host(g, &m->old[k]) && m->old[k].owned)) {
 			m->n = k;
 			break;
 		}
@@ -172,10 +160,10 @@ static qc_err own(struct room *m)
 	m->reuse = m->virgin = false;
 	if (g->external) {
 		m->host.v = m->start.v;
-		m->reuse = has_host(g, &m->old[0]);
+		m->reuse = entry_has_host(g, &m->old[0]);
 		return 0;
 	}
-	if (has_host(g, &m->old[0]) && m->old[0].owned) {
+	if (entry_has_host(g, &m->old[0]) && m->old[0].owned) {
 		m->host = m->old[0].host;
 		m->reuse = true;
 		m->n = 1;
@@ -204,7 +192,7 @@ static qc_err link_clusters(struct room *m, uint64_t off, uint64_t end)
 		const struct entry *e = &m->old[k];
 
 		m->words[k].word = g->layout == LAYOUT_V1 ? host : host | L2_COPIED;
-		if (is_extended(g))
+		if (geom_is_extended(g))
 			m->words[k].bits =
 				(e->kind == QC_PACKED ? UINT32_MAX : e->alloc | now) |
 				(uint64_t)(e->zero & ~now) << SUBCLUSTERS;
@@ -288,7 +276,8 @@ static qc_err make_room(struct qc_image *img, uint64_t off, const uint8_t *buf, 
 	qc_err r;
 
 	m.start.v = off - geom_in_cluster(g, (struct goff){ off });
-	most = min_u64(qc_map_slice_clusters(l, m.start), is_extended(g) ? 1 : ROOM_CLUSTERS);
+	most = min_u64(qc_map_slice_clusters(l, m.start),
+		       geom_is_extended(g) ? 1 : ROOM_CLUSTERS);
 	most = min_u64(most, div_up(off + len - m.start.v, geom_cluster(g)));
 	qc_claim(&m.w->claims, &claim, m.start.v, m.start.v + most * geom_cluster(g));
 	do {

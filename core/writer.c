@@ -64,12 +64,9 @@ static qc_err reopen(struct qc_file *f, struct qc_file **out, struct qc_reason *
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", qc_file_fd(f));
 	fd = open(self, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		r = qc_refuse_call(why, -errno, "cannot write to it");
-	else
-		r = qc_file_of_fd(fd, out);
-	why->cause = QC_CAUSE_READONLY;
-	if (fd < 0)
-		return r;
+		return qc_refuse_as(why, QC_CAUSE_READONLY, -errno, "cannot write to it: %s%s",
+				    strerror(errno), qc_hint(-errno));
+	r = qc_file_of_fd(fd, out);
 	if (r) {
 		close(fd);
 		qc_refuse(why, r, "out of memory");

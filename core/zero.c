@@ -65,11 +65,6 @@ static qc_err write_zeros(struct qc_image *img, uint64_t off, uint64_t end)
 
 /* ---- entries -------------------------------------------------------------- */
 
-static bool has_host(const struct geom *g, const struct entry *e)
-{
-	return e->kind != QC_PACKED && (e->host.v || (g->external && e->owned));
-}
-
 /* What of the cluster at `start` lies in [off, end), as subclusters. */
 static uint32_t covered(const struct geom *g, uint64_t start, uint64_t off, uint64_t end)
 {
@@ -90,9 +85,9 @@ static void zero_subclusters(const struct entry *e, uint32_t which, struct qc_wo
 static bool zero_cluster(const struct zero *z, const struct entry *e, struct qc_words *words)
 {
 	const struct geom *g = z->g;
-	bool extended = g->layout == LAYOUT_V3_EXTENDED, v2 = g->layout == LAYOUT_V2;
-	bool stays = has_host(g, e) && e->owned && (z->keep || g->external) && !v2;
-	bool nothing = e->kind == QC_ABSENT && !has_host(g, e) && !e->zero;
+	bool extended = geom_is_extended(g), v2 = g->layout == LAYOUT_V2;
+	bool stays = entry_has_host(g, e) && e->owned && (z->keep || g->external) && !v2;
+	bool nothing = e->kind == QC_ABSENT && !entry_has_host(g, e) && !e->zero;
 
 	if (nothing && z->img->depth == 1)
 		return false;
@@ -101,7 +96,7 @@ static bool zero_cluster(const struct zero *z, const struct entry *e, struct qc_
 		words->word |= extended ? 0 : L2_ZERO;
 	else
 		words->word = extended || v2 ? 0 : L2_ZERO;
-	return !stays && !g->external && (e->kind == QC_PACKED || has_host(g, e));
+	return !stays && !g->external && (e->kind == QC_PACKED || entry_has_host(g, e));
 }
 
 /* [off, end) has its entries in one slice. */

@@ -16,8 +16,10 @@
 #include "parts.h"
 #include "report.h"
 #include "snapnames.h"
-#include "view.h"
 #include "spare.h"
+#include "view.h"
+
+enum { SECTOR = 512 }; /* an overlay is of whole ones */
 
 /* ---- opening -------------------------------------------------------------- */
 
@@ -64,7 +66,9 @@ static int open_fd(struct tree *t, struct node *over, const char *path, int fd,
 	return r;
 }
 
-bool disk_note_open(struct tree *t, struct node *n, const struct qc_image *img)
+/* An open of n has found this.  Whether the kernel's pages of it, from before,
+ * are still good. */
+static bool note_open(struct tree *t, struct node *n, const struct qc_image *img)
 {
 	struct qc_stamp now;
 	bool keep;
@@ -214,7 +218,7 @@ int tree_open(struct tree *t, struct node *n, bool write, struct qc_image **out,
 	if (!r && !n->view)
 		parts_note_open(n);
 	if (!r)
-		*keep = disk_note_open(t, n, *out);
+		*keep = note_open(t, n, *out);
 	return r;
 }
 
@@ -225,8 +229,6 @@ void tree_close(struct node *n, struct qc_image *img)
 	n->opens--;
 	pthread_mutex_unlock(&n->facts);
 }
-
-enum { SECTOR = 512 };
 
 /* ---- attributes ----------------------------------------------------------- */
 
@@ -353,7 +355,6 @@ int tree_stat(struct tree *t, struct node *n, struct stat *st)
 		return view_stat(t, n, st);
 	path = node_path(n);
 	r = path ? stat_file(t, n, path, st) : -ENOMEM;
-
 	if (!r && n->folder)
 		st->st_mode = S_IFDIR | (st->st_mode & 0777 & (t->look.ro ? ~0222u : ~0u));
 	else if (!r)

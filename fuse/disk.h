@@ -7,8 +7,8 @@
 
 #include "node.h"
 
-/* Opens it as it is, without an overlay.  What open(2) is to say, with the reason in the log; -ESTALE another
- * file has taken its place. */
+/* Opens it as it is, without an overlay.  What open(2) is to say, with the reason in the
+ * log; -ESTALE another file has taken its place. */
 int disk_open(struct tree *t, struct node *image, unsigned int flags, struct qc_image **out);
 
 /* Likewise, through its overlay, if the mount has them. */
@@ -16,10 +16,6 @@ int disk_open_now(struct tree *t, struct node *image, unsigned int flags, struct
 
 /* What open(2) is to say of a part of it that cannot be opened: logged, too. */
 int disk_refused(struct node *image, int r, const struct qc_reason *why);
-
-/* An open of n has found this.  Whether the kernel's pages of it, from before,
- * are still good. */
-bool disk_note_open(struct tree *t, struct node *n, const struct qc_image *img);
 
 /* The file's own attributes.  -ESTALE as above. */
 int disk_stat(struct tree *t, struct node *image, struct stat *st);

@@ -6,6 +6,8 @@
 
 #include "text.h"
 
+enum { AWAIT_SECONDS = 5 }; /* for images that are being closed */
+
 static void note_close(struct server *s)
 {
 	struct timespec t;
@@ -27,8 +29,6 @@ void handle_add(struct server *s, struct handle *h, struct fuse_file_info *fi)
 	pthread_mutex_unlock(&s->handles_lock);
 	fi->fh = (uintptr_t)h;
 }
-
-enum { AWAIT_SECONDS = 5 };
 
 static void close_image(struct server *s, struct handle *h)
 {

@@ -75,6 +75,10 @@ static inline void reply_err(fuse_req_t req, int r)
 /* Fills *e for a node that the caller has a reference of. */
 int entry_of(fuse_req_t req, struct node *n, struct fuse_entry_param *e);
 
+/* Where r is 0, replies with a node that the caller has a reference of, which is the
+ * kernel's then; else with the error. */
+void reply_entry(fuse_req_t req, int r, struct node *n);
+
 /* Another size for the disk, through an open file or without one.  -errno. */
 int resize(fuse_req_t req, fuse_ino_t ino, off_t size, struct fuse_file_info *fi);
 

@@ -102,6 +102,11 @@ static void put_header(struct page *p, json_t *o, const struct qc_layer_facts *f
 	put(p, o, "features", features(p, f));
 }
 
+static const char *use_of_file(const struct qc_layer_use *use)
+{
+	return !use->open ? "no" : use->written ? "writing" : "reading";
+}
+
 /* `file` is what it is called by who names it. */
 static json_t *link_of_chain(struct page *p, const char *file, const struct qc_layer_facts *f)
 {
@@ -118,7 +123,7 @@ static json_t *link_of_chain(struct page *p, const char *file, const struct qc_l
 	put(p, o, "actual-size", json_number(f->allocated_bytes));
 	if (f->version)
 		put_header(p, o, f);
-	put(p, o, "open", json_string(!f->use.open ? "no" : f->use.written ? "writing" : "reading"));
+	put(p, o, "open", json_string(use_of_file(&f->use)));
 	put(p, o, "locks", locks(p, &f->locks));
 	if (f->use.open)
 		put(p, o, "counters", counters_of_file(p, &f->use));
@@ -223,7 +228,7 @@ static json_t *own_object(struct page *p)
 	put(p, o, "tables", tables(p));
 	put_snapshots(p, o);
 	put_bitmaps(p, o);
-	put(p, o, "open", json_string(!f->use.open ? "no" : f->use.written ? "writing" : "reading"));
+	put(p, o, "open", json_string(use_of_file(&f->use)));
 	put(p, o, "locks", locks(p, &f->locks));
 	put(p, o, "counters", counters_of_file(p, &f->use));
 	put(p, o, "counters-of-all", counters_of_all(p));

@@ -222,16 +222,20 @@ static void leave_undisturbed(void)
 	signal(SIGHUP, SIG_IGN);
 }
 
+static void unmount(struct daemon *d)
+{
+	leave_undisturbed();
+	ready_stopping(&d->ready);
+	if (d->unmounter.pid)
+		unmounter_unmount(&d->unmounter, d->session);
+	else
+		fuse_session_unmount(d->session);
+}
+
 static void tidy_up(struct daemon *d)
 {
 	if (d->mounted)
-		leave_undisturbed();
-	if (d->mounted)
-		ready_stopping(&d->ready);
-	if (d->mounted && d->unmounter.pid)
-		unmounter_unmount(&d->unmounter, d->session);
-	else if (d->mounted)
-		fuse_session_unmount(d->session);
+		unmount(d);
 	if (d->signals)
 		fuse_remove_signal_handlers(d->session);
 	if (d->session)

@@ -60,6 +60,8 @@ struct node *node_new(struct tree *t, struct node *parent, const char *file, cha
 		n->file = strdup(file);
 	if (!n || !n->file || !shown) {
 		free(shown);
+		if (n)
+			free(n->file);
 		free(n);
 		return NULL;
 	}

@@ -4,9 +4,9 @@
  * parts.h).
  *
  * A folder's children change only under its lock, in a scan.  A child is found by the
- * name it is shown under, and by that of its file.  When its file goes it stays, `gone`, since its name may not be
- * given to another; when another file takes that place, a new node takes over
- * the name, and the old one lives on for as long as somebody refers to it.
+ * name it is shown under, and by that of its file.  When its file goes it stays, `gone`,
+ * since its name may not be given to another; when another file takes that place, a new
+ * node takes over the name, and the old one lives on for as long as somebody refers to it.
  *
  * Locks: a folder's `scanning`, its `lock`, then a node's `over_lock`, then `facts`; never
  * two of a kind.

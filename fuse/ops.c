@@ -51,22 +51,27 @@ int entry_of(fuse_req_t req, struct node *n, struct fuse_entry_param *e)
 	return tree_stat(server_of(req)->tree, n, &e->attr);
 }
 
-void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+void reply_entry(fuse_req_t req, int r, struct node *n)
 {
-	struct tree *t = server_of(req)->tree;
 	struct fuse_entry_param e;
-	struct node *n;
-	int r = tree_lookup(t, node_of(req, parent), name, &n);
 
 	if (!r) {
 		r = entry_of(req, n, &e);
 		if (r)
-			tree_forget(t, n, 1);
+			tree_forget(server_of(req)->tree, n, 1);
 	}
 	if (r)
 		reply_err(req, r);
 	else
 		fuse_reply_entry(req, &e);
+}
+
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct node *n = NULL;
+	int r = tree_lookup(server_of(req)->tree, node_of(req, parent), name, &n);
+
+	reply_entry(req, r, n);
 }
 
 static void forget_one(fuse_req_t req, fuse_ino_t ino, uint64_t n)
@@ -107,7 +112,6 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int which,
 {
 	const int times = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_CTIME |
 			  FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW;
-
 	int r = 0;
 
 	if (which & ~(times | FUSE_SET_ATTR_SIZE))

@@ -81,10 +81,11 @@ static void bound_heap(void)
 #endif
 }
 
-static enum exitcode open_source(struct daemon *d)
+static struct qc_config config_of(struct daemon *d)
 {
 	const struct options *o = &d->o;
-	struct qc_config config = {
+
+	return (struct qc_config){
 		.log = report_line,
 		.log_max = QC_LOG_TRACE,
 		.progress = report_progress,
@@ -97,9 +98,16 @@ static enum exitcode open_source(struct daemon *d)
 		.keep_discarded = o->keep_discarded,
 		.data_file = o->data_file,
 		.noatime = o->forensic,
+		.key = keys_there_are(&d->keys) ? keys_get : NULL,
 		.key_arg = &d->keys,
 	};
-	struct tree_look look = {
+}
+
+static struct tree_look look_of(struct daemon *d)
+{
+	const struct options *o = &d->o;
+
+	return (struct tree_look){
 		.set_uid = o->set_uid,
 		.set_gid = o->set_gid,
 		.uid = o->uid,
@@ -113,12 +121,18 @@ static enum exitcode open_source(struct daemon *d)
 		.cow = o->cow ? &d->cow : NULL,
 		.changing = o->locking == QC_LOCKING_SHARE,
 	};
+}
+
+static enum exitcode open_source(struct daemon *d)
+{
+	const struct options *o = &d->o;
+	struct tree_look look = look_of(d);
+	struct qc_config config;
 	int r = source_open(&d->source, o->source, d->mountpoint, o->refs == QC_REFS_ANY);
 
 	if (!r && keys_open(&d->keys, o, d->source.dir, d->source.only))
 		return EXIT_KEY;
-	if (keys_there_are(&d->keys))
-		config.key = keys_get;
+	config = config_of(d);
 	if (!r && o->cow && cow_begin(&d->cow, o->cow_file))
 		return EXIT_USAGE;
 	if (!r)

@@ -10,21 +10,11 @@
 
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
-	struct tree *t = server_of(req)->tree;
-	struct fuse_entry_param e;
-	struct node *n;
-	int r = tree_take(t, node_of(req, parent), name, &n);
+	struct node *n = NULL;
+	int r = tree_take(server_of(req)->tree, node_of(req, parent), name, &n);
 
 	(void)mode;
-	if (!r) {
-		r = entry_of(req, n, &e);
-		if (r)
-			tree_forget(t, n, 1);
-	}
-	if (r)
-		reply_err(req, r);
-	else
-		fuse_reply_entry(req, &e);
+	reply_entry(req, r, n);
 }
 
 /* With the files in it, which cannot be removed by themselves. */

@@ -27,6 +27,13 @@ static int parse_word(const char *text, const char *const *words, size_t n, size
 	return -EINVAL;
 }
 
+static int set_path(char **to, const char *value)
+{
+	free(*to);
+	*to = value_absolute(value);
+	return *to ? 0 : -ENOMEM;
+}
+
 static int set_ro(struct options *o, const char *value)
 {
 	(void)value;
@@ -54,10 +61,8 @@ static int set_cow_file(struct options *o, const char *value)
 {
 	if (!*value)
 		return -EINVAL;
-	free(o->cow_file);
 	o->cow = true;
-	o->cow_file = value_absolute(value);
-	return o->cow_file ? 0 : -ENOMEM;
+	return set_path(&o->cow_file, value);
 }
 
 static int set_backing(struct options *o, const char *value)
@@ -129,16 +134,12 @@ static int set_data_file(struct options *o, const char *value)
 
 static int set_key_file(struct options *o, const char *value)
 {
-	free(o->key_file);
-	o->key_file = value_absolute(value);
-	return o->key_file ? 0 : -ENOMEM;
+	return set_path(&o->key_file, value);
 }
 
 static int set_key_dir(struct options *o, const char *value)
 {
-	free(o->key_dir);
-	o->key_dir = value_absolute(value);
-	return o->key_dir ? 0 : -ENOMEM;
+	return set_path(&o->key_dir, value);
 }
 
 /* It must be open now: later the number may be one of ours. */
@@ -198,11 +199,7 @@ static int set_ready_fd(struct options *o, const char *value)
 
 static int set_pid_file(struct options *o, const char *value)
 {
-	if (!*value)
-		return -EINVAL;
-	free(o->pid_file);
-	o->pid_file = value_absolute(value);
-	return o->pid_file ? 0 : -ENOMEM;
+	return *value ? set_path(&o->pid_file, value) : -EINVAL;
 }
 
 static int set_sandbox(struct options *o, const char *value)

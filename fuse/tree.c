@@ -43,8 +43,7 @@ static struct node *find(struct node *folder, const char *name)
 	return n ? n : node_find_view(folder, name);
 }
 
-/* What in SOURCE the node stands for. */
-static struct node *origin(struct node *n)
+const struct node *tree_origin(const struct node *n)
 {
 	return n->view ? n->view->image : n;
 }
@@ -58,23 +57,17 @@ static void hold(struct node *n)
 		node_hold(n);
 }
 
-const void *tree_origin(const struct node *n)
-{
-	return n->view ? n->view->image : n;
-}
-
-const void *tree_peek(struct node *folder, const char *name)
+const struct node *tree_peek(struct node *folder, const char *name)
 {
 	const struct node *n;
-	const void *key;
 
 	if (!folder->folder || folder->view)
 		return tree_origin(folder);
 	pthread_mutex_lock(&folder->lock);
 	n = find(folder, name);
-	key = tree_origin(n ? n : folder);
+	n = tree_origin(n ? n : folder);
 	pthread_mutex_unlock(&folder->lock);
-	return key;
+	return n;
 }
 
 /* A node that is known, and still there.  That is seen without the lock: the file may
@@ -86,14 +79,14 @@ static struct node *find_known(struct tree *t, struct node *folder, const char *
 
 	pthread_mutex_lock(&folder->lock);
 	n = find(folder, name);
-	if (n && origin(n)->gone)
+	if (n && tree_origin(n)->gone)
 		n = NULL;
 	if (n) {
 		hold(n);
-		then = origin(n)->checked;
+		then = tree_origin(n)->checked;
 	}
 	pthread_mutex_unlock(&folder->lock);
-	if (!n || t->src->only || still_there(t, origin(n), &then))
+	if (!n || t->src->only || still_there(t, tree_origin(n), &then))
 		return n;
 	tree_forget(t, n, 1);
 	return NULL;
@@ -116,7 +109,7 @@ int tree_lookup_plain(struct tree *t, struct node *folder, const char *name,
 		r = tree_scan(t, folder);
 	pthread_mutex_lock(&folder->lock);
 	n = find(folder, name);
-	if (!r && (!n || origin(n)->gone))
+	if (!r && (!n || tree_origin(n)->gone))
 		r = -ENOENT;
 	if (!r) {
 		hold(n);
@@ -173,7 +166,7 @@ static void list_child(struct node *n, void *list)
 {
 	struct listing *l = list;
 
-	if (origin(n)->gone)
+	if (tree_origin(n)->gone)
 		return;
 	hold(n);
 	l->node[l->n++] = n;

@@ -48,16 +48,15 @@ bool node_is_folder(const struct node *n);
 
 /* The node of that name in a folder, with one reference. */
 int tree_lookup(struct tree *t, struct node *folder, const char *name, struct node **out);
-/* What all requests for an image and its views have in common, only to be compared; and
- * for a name, as the folder was when it was last looked into. */
-const void *tree_origin(const struct node *n);
-const void *tree_peek(struct node *folder, const char *name);
-
-void tree_forget(struct tree *t, struct node *n, uint64_t references);
-
 /* Without looking for new partitions. */
 int tree_lookup_plain(struct tree *t, struct node *folder, const char *name,
 		      struct node **out);
+void tree_forget(struct tree *t, struct node *n, uint64_t references);
+
+/* What in SOURCE the node stands for: an image for its views, too.  And what a name does,
+ * as the folder was when it was last looked into, only to be compared; or the folder. */
+const struct node *tree_origin(const struct node *n);
+const struct node *tree_peek(struct node *folder, const char *name);
 
 /* All that is in a folder now, each with one reference. */
 struct listing {

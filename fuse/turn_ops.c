@@ -13,37 +13,49 @@
 
 #include "handle.h"
 
+typedef void file_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+typedef void stretch_op(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
+			struct fuse_file_info *fi);
+
+/* A callback, with pointers to what it was given. */
 struct ask {
 	struct turn turn;
 	void (*run)(struct ask *);
+	file_op *file_op; /* what run_file() calls */
+	stretch_op *stretch_op; /* and run_stretch() */
 	fuse_req_t req;
 	fuse_ino_t ino;
+	struct fuse_file_info *fi; /* NULL: none, as of st and data */
+	struct stat *st;
+	const char *data; /* len bytes */
 	size_t len;
 	off_t off, more;
 	int number;
-	struct stat st;
-	bool has_file;
+};
+
+/* One that waits: all that it points to is here. */
+struct kept {
+	struct ask ask;
 	struct fuse_file_info fi;
-	char *data; /* of a copy: its own */
+	struct stat st;
+	char data[];
 };
 
 static struct turn *keep(struct turn *t)
 {
 	const struct ask *from = (const struct ask *)t;
-	struct ask *a = malloc(sizeof(*a));
-	size_t n = from->data ? from->len : 0;
+	struct kept *k = malloc(sizeof(*k) + (from->data ? from->len : 0));
 
-	if (!a)
+	if (!k)
 		return NULL;
-	*a = *from;
-	a->data = n ? malloc(n) : NULL;
-	if (n && !a->data) {
-		free(a);
-		return NULL;
-	}
-	if (n)
-		memcpy(a->data, from->data, n);
-	return &a->turn;
+	k->ask = *from;
+	if (from->fi)
+		k->ask.fi = memcpy(&k->fi, from->fi, sizeof(k->fi));
+	if (from->st)
+		k->ask.st = memcpy(&k->st, from->st, sizeof(k->st));
+	if (from->data)
+		k->ask.data = memcpy(k->data, from->data, from->len);
+	return &k->ask.turn;
 }
 
 /* A request is over once it is replied to, and then may be freed what it was for:
@@ -57,209 +69,145 @@ static void take_turn(struct ask *mine)
 		struct ask *a = (struct ask *)next;
 
 		a->run(a);
-		if (a != mine) {
-			free(a->data);
-			free(a);
-		}
+		if (a != mine)
+			free(a); /* with all that is kept behind it */
 		next = turns_end(t, mine->turn.of);
 	}
 }
 
-static struct ask ask(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
-		      void (*run)(struct ask *))
+/* The turn of the image that the node is, or is a view of. */
+static void ask(struct ask *a, fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct ask a = { .run = run, .req = req, .ino = ino, .has_file = fi };
-
-	a.turn.key = (uintptr_t)tree_origin(node_of(req, ino));
-
-	if (fi)
-		a.fi = *fi;
-	return a;
+	a->turn.key = (uintptr_t)tree_origin(node_of(req, ino));
+	a->req = req;
+	a->ino = ino;
+	a->fi = fi;
+	take_turn(a);
 }
 
-static struct fuse_file_info *file_of(struct ask *a)
-{
-	return a->has_file ? &a->fi : NULL;
-}
+/* ---- of a file or folder -------------------------------------------------- */
 
-/* ---- one by one ----------------------------------------------------------- */
-
-static void run_open(struct ask *a)
+static void run_file(struct ask *a)
 {
-	op_open(a->req, a->ino, &a->fi);
+	a->file_op(a->req, a->ino, a->fi);
 }
 
 void turn_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct ask a = ask(req, ino, fi, run_open);
-
-	take_turn(&a);
+	ask(&(struct ask){ .run = run_file, .file_op = op_open }, req, ino, fi);
 }
 
-static void run_read(struct ask *a)
+void turn_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	op_read(a->req, a->ino, a->len, a->off, &a->fi);
+	ask(&(struct ask){ .run = run_file, .file_op = op_flush }, req, ino, fi);
+}
+
+void turn_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	ask(&(struct ask){ .run = run_file, .file_op = op_release }, req, ino, fi);
+}
+
+void turn_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	ask(&(struct ask){ .run = run_file, .file_op = op_getattr }, req, ino, fi);
+}
+
+void turn_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	ask(&(struct ask){ .run = run_file, .file_op = op_opendir }, req, ino, fi);
+}
+
+/* ---- of a stretch of it --------------------------------------------------- */
+
+static void run_stretch(struct ask *a)
+{
+	a->stretch_op(a->req, a->ino, a->len, a->off, a->fi);
 }
 
 void turn_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off, struct fuse_file_info *fi)
 {
-	struct ask a = ask(req, ino, fi, run_read);
+	struct ask a = { .run = run_stretch, .stretch_op = op_read, .len = len, .off = off };
 
-	a.len = len;
-	a.off = off;
-	take_turn(&a);
+	ask(&a, req, ino, fi);
 }
+
+void turn_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		      struct fuse_file_info *fi)
+{
+	struct ask a = { .run = run_stretch, .stretch_op = op_readdirplus, .len = size,
+			 .off = off };
+
+	ask(&a, req, ino, fi);
+}
+
+/* ---- with more to say ----------------------------------------------------- */
 
 static void run_write(struct ask *a)
 {
-	op_write(a->req, a->ino, a->data, a->len, a->off, &a->fi);
+	op_write(a->req, a->ino, a->data, a->len, a->off, a->fi);
 }
 
 void turn_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t off,
 		struct fuse_file_info *fi)
 {
-	struct ask a = ask(req, ino, fi, run_write);
-
-	a.data = (char *)buf; /* not ours, and not changed */
-	a.len = len;
-	a.off = off;
-	take_turn(&a);
+	ask(&(struct ask){ .run = run_write, .data = buf, .len = len, .off = off }, req, ino, fi);
 }
 
 static void run_fallocate(struct ask *a)
 {
-	op_fallocate(a->req, a->ino, a->number, a->off, a->more, &a->fi);
+	op_fallocate(a->req, a->ino, a->number, a->off, a->more, a->fi);
 }
 
 void turn_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
 		    struct fuse_file_info *fi)
 {
-	struct ask a = ask(req, ino, fi, run_fallocate);
+	struct ask a = { .run = run_fallocate, .number = mode, .off = off, .more = len };
 
-	a.number = mode;
-	a.off = off;
-	a.more = len;
-	take_turn(&a);
+	ask(&a, req, ino, fi);
 }
 
 static void run_lseek(struct ask *a)
 {
-	op_lseek(a->req, a->ino, a->off, a->number, &a->fi);
+	op_lseek(a->req, a->ino, a->off, a->number, a->fi);
 }
 
 void turn_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
 {
-	struct ask a = ask(req, ino, fi, run_lseek);
-
-	a.off = off;
-	a.number = whence;
-	take_turn(&a);
+	ask(&(struct ask){ .run = run_lseek, .off = off, .number = whence }, req, ino, fi);
 }
 
 static void run_fsync(struct ask *a)
 {
-	op_fsync(a->req, a->ino, a->number, &a->fi);
+	op_fsync(a->req, a->ino, a->number, a->fi);
 }
 
 void turn_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-	struct ask a = ask(req, ino, fi, run_fsync);
-
-	a.number = datasync;
-	take_turn(&a);
-}
-
-static void run_flush(struct ask *a)
-{
-	op_flush(a->req, a->ino, &a->fi);
-}
-
-void turn_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	struct ask a = ask(req, ino, fi, run_flush);
-
-	take_turn(&a);
-}
-
-static void run_release(struct ask *a)
-{
-	op_release(a->req, a->ino, &a->fi);
-}
-
-void turn_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	struct ask a = ask(req, ino, fi, run_release);
-
-	take_turn(&a);
-}
-
-static void run_getattr(struct ask *a)
-{
-	op_getattr(a->req, a->ino, file_of(a));
-}
-
-void turn_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	struct ask a = ask(req, ino, fi, run_getattr);
-
-	take_turn(&a);
+	ask(&(struct ask){ .run = run_fsync, .number = datasync }, req, ino, fi);
 }
 
 static void run_setattr(struct ask *a)
 {
-	op_setattr(a->req, a->ino, &a->st, a->number, file_of(a));
+	op_setattr(a->req, a->ino, a->st, a->number, a->fi);
 }
 
 void turn_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int which,
 		  struct fuse_file_info *fi)
 {
-	struct ask a = ask(req, ino, fi, run_setattr);
-
-	a.st = *st;
-	a.number = which;
-	take_turn(&a);
+	ask(&(struct ask){ .run = run_setattr, .st = st, .number = which }, req, ino, fi);
 }
-
-/* ---- names ---------------------------------------------------------------- */
 
 static void run_lookup(struct ask *a)
 {
 	op_lookup(a->req, a->ino, a->data);
 }
 
+/* In the turn of what the name is of. */
 void turn_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct ask a = ask(req, parent, NULL, run_lookup);
+	struct ask a = { .turn.key = (uintptr_t)tree_peek(node_of(req, parent), name),
+			 .run = run_lookup, .req = req, .ino = parent, .data = name,
+			 .len = strlen(name) + 1 };
 
-	a.turn.key = (uintptr_t)tree_peek(node_of(req, parent), name);
-	a.data = (char *)name;
-	a.len = strlen(name) + 1;
-	take_turn(&a);
-}
-
-static void run_opendir(struct ask *a)
-{
-	op_opendir(a->req, a->ino, &a->fi);
-}
-
-void turn_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	struct ask a = ask(req, ino, fi, run_opendir);
-
-	take_turn(&a);
-}
-
-static void run_readdirplus(struct ask *a)
-{
-	op_readdirplus(a->req, a->ino, a->len, a->off, &a->fi);
-}
-
-void turn_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
-		      struct fuse_file_info *fi)
-{
-	struct ask a = ask(req, ino, fi, run_readdirplus);
-
-	a.len = size;
-	a.off = off;
 	take_turn(&a);
 }

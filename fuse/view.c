@@ -156,7 +156,7 @@ int views_inherit(struct tree *t, struct node *image, struct node *old)
 
 /* ---- rows ------------------------------------------------------------------- */
 
-static int64_t now_ms(void)
+int64_t view_now_ms(void)
 {
 	struct timespec t;
 
@@ -243,7 +243,7 @@ int view_read(struct tree *t, struct node *folder, struct qc_image *img)
 		return r == -ESTALE ? -ENOENT : r;
 	id = identity_of(&st);
 	if (!img && v->is_read && same_content(&v->read_of, &id) &&
-	    (v->kind == VIEW_SNAPSHOTS || now_ms() - v->read_at < CHAIN_MS))
+	    (v->kind == VIEW_SNAPSHOTS || view_now_ms() - v->read_at < CHAIN_MS))
 		return 0;
 	if (!img)
 		r = disk_open(t, v->image, 0, &mine);
@@ -251,7 +251,7 @@ int view_read(struct tree *t, struct node *folder, struct qc_image *img)
 		r = read_rows(t, folder, img ? img : mine);
 	v->is_read = !r && identity_has_settled(&id);
 	v->read_of = id;
-	v->read_at = now_ms();
+	v->read_at = view_now_ms();
 	if (mine)
 		qc_close(mine);
 	return r;
@@ -356,13 +356,18 @@ static int list_locked(struct tree *t, struct node *folder, struct listing *l)
 {
 	struct rows *rows = &folder->view->rows;
 	bool is_snapshot = folder->view->kind == VIEW_SNAPSHOT;
-	/* Even if it was read before: somebody may have it by now. */
-	int r = is_snapshot ? 0 : (folder->view->is_read = false, view_read(t, folder, NULL));
-	size_t n = is_snapshot ? 2 : rows->n;
 	struct node *node;
+	size_t n;
+	int r = 0;
 
+	if (!is_snapshot) {
+		/* Even if it was read before: somebody may have it by now. */
+		folder->view->is_read = false;
+		r = view_read(t, folder, NULL);
+	}
 	if (r)
 		return r;
+	n = is_snapshot ? 2 : rows->n;
 	l->node = calloc(n + 1, sizeof(*l->node));
 	l->name = calloc(n + 1, sizeof(*l->name));
 	if (!l->node || !l->name)

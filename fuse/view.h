@@ -92,6 +92,9 @@ int view_list(struct tree *t, struct node *folder, struct listing *out);
 int view_stat(struct tree *t, struct node *n, struct stat *st);
 int view_open(struct tree *t, struct node *n, bool write, struct qc_image **out);
 
+/* By a clock that nobody sets. */
+int64_t view_now_ms(void);
+
 /* With its names, in one piece; NULL: no memory. */
 struct qc_snapshot *snapshot_copy(const struct qc_snapshot *s);
 

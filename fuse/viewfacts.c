@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "disk.h"
 #include "info.h"
@@ -21,14 +20,6 @@
 /* For so long it is not made anew, and its size is what was said of it. */
 enum { INFO_MS = 1000 };
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 bool node_is_text(const struct node *n)
 {
 	return n->view && n->view->kind == VIEW_INFO;
@@ -38,7 +29,7 @@ bool node_is_text(const struct node *n)
  * just now; and who asks for the size of an open one gets the size of that. */
 static struct text *known_text(struct view *v, bool opening)
 {
-	int64_t now = now_ms();
+	int64_t now = view_now_ms();
 
 	if (!v->text || now >= (opening ? v->made + INFO_MS : v->stays))
 		return NULL;
@@ -66,7 +57,7 @@ static struct text *text_of(struct tree *t, struct node *n, bool opening)
 	pthread_mutex_lock(&n->facts);
 	old = v->text;
 	v->text = text_hold(x);
-	v->made = now_ms();
+	v->made = view_now_ms();
 	v->stays = v->made + INFO_MS;
 	pthread_mutex_unlock(&n->facts);
 	text_drop(old);
@@ -217,8 +208,8 @@ bool node_follows_writes(const struct node *n)
 	return is_part(n) || (n->view->kind == VIEW_LAYER && !n->view->layer);
 }
 
-static int open_part(struct node *n, struct qc_image *img, struct qc_image **out,
-		     struct qc_reason *why)
+static int open_of_snapshot(struct node *n, struct qc_image *img, struct qc_image **out,
+			    struct qc_reason *why)
 {
 	struct node *snapshot = n->parent;
 	struct qc_snapshot *s = NULL;
@@ -265,7 +256,7 @@ int view_open(struct tree *t, struct node *n, bool write, struct qc_image **out)
 	if (n->view->kind == VIEW_LAYER)
 		r = open_layer(n, img, out, &why);
 	else
-		r = open_part(n, img, out, &why);
+		r = open_of_snapshot(n, img, out, &why);
 	qc_close(img);
 	return r && r != -ESTALE && r != -ENOMEM ? disk_refused(n->view->image, r, &why) : r;
 }

@@ -879,8 +879,6 @@ static inline void crash_scenario(const struct scenario *s)
 {
 	int before = tap_failed;
 
-	if (getenv("CRASH_ONLY") && !strstr(s->name, getenv("CRASH_ONLY")))
-		return;
 	rig_begin(s);
 	CHECK(!rig_run((struct rec_fault){ 0 }));
 	CHECK(!rig.errors);
@@ -891,6 +889,20 @@ static inline void crash_scenario(const struct scenario *s)
 	       rig.bad);
 	fflush(stdout);
 	rig_end();
+}
+
+/* main(), but for what a test does before: all scenarios, or those that are asked for. */
+static inline int run_scenarios(const struct scenario *s, size_t n,
+				void (*run)(const struct scenario *))
+{
+	const char *only = getenv("CRASH_ONLY");
+
+	begin();
+	rig.seed = random_seed();
+	for (size_t i = 0; i < n; i++)
+		if (!only || strstr(s[i].name, only))
+			run(&s[i]);
+	return DONE();
 }
 
 #endif

@@ -107,9 +107,5 @@ static const struct scenario scenarios[] = {
 
 int main(void)
 {
-	begin();
-	rig.seed = random_seed();
-	for (size_t i = 0; i < COUNT(scenarios); i++)
-		crash_scenario(&scenarios[i]);
-	return DONE();
+	return run_scenarios(scenarios, COUNT(scenarios), crash_scenario);
 }

@@ -269,15 +269,15 @@ static const struct scenario scenarios[] = {
 	  .shrinks = true },
 };
 
+static void snapshot_scenario(const struct scenario *s)
+{
+	crash_scenario(s);
+	while (nshots > 0)
+		free(shots[--nshots].disk);
+}
+
 int main(void)
 {
-	begin();
-	rig.seed = random_seed();
 	rig_look = look_at_snapshots;
-	for (size_t i = 0; i < COUNT(scenarios); i++) {
-		crash_scenario(&scenarios[i]);
-		while (nshots > 0)
-			free(shots[--nshots].disk);
-	}
-	return DONE();
+	return run_scenarios(scenarios, COUNT(scenarios), snapshot_scenario);
 }

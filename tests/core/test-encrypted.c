@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Encrypted images with their keys, with other ones and with none; and who meets
  * whom in a sector. */
-#include <stdatomic.h>
-
-#include "write.h"
+#include "job.h"
 
 #define SECRET "--object secret,id=s,data=letmein "
 
@@ -328,51 +326,6 @@ static void an_image_under_an_overlay_is_not_unlocked_twice(void)
 /* ---- who meets whom ------------------------------------------------------------ */
 
 #ifdef QC_FAILPOINTS
-struct job {
-	struct qc_image *img;
-	uint64_t off;
-	size_t len;
-	uint8_t byte; /* to write; 0: read */
-	const char *path;
-	qc_err r;
-	uint8_t *got;
-	atomic_bool done;
-};
-
-static void *run(void *arg)
-{
-	struct job *j = arg;
-
-	if (j->path) {
-		struct qc_reason why;
-
-		j->r = image_try(ctx, j->path, 0, &j->img, &why);
-	} else if (j->byte) {
-		j->r = fill(j->img, j->off, j->len, j->byte);
-	} else {
-		j->got = malloc(j->len);
-		j->r = qc_read(j->img, j->off, j->got, j->len);
-	}
-	atomic_store(&j->done, true);
-	return NULL;
-}
-
-static pthread_t park(struct job *j, const char *place)
-{
-	pthread_t t;
-
-	qc_fail_park(place);
-	t = start(run, j);
-	qc_fail_await(place);
-	return t;
-}
-
-static void linger(struct job *j)
-{
-	for (int i = 0; i < 2000 && !atomic_load(&j->done); i++)
-		sched_yield();
-}
-
 static struct qc_image *fresh(void)
 {
 	make("image", LUKS);
@@ -384,17 +337,10 @@ static struct qc_image *fresh(void)
 static void two_who_write_parts_of_a_sector(void)
 {
 	struct qc_image *img = fresh();
-	struct job a = { .img = img, .off = 512, .len = 100, .byte = 1 };
-	struct job b = { .img = img, .off = 700, .len = 100, .byte = 2 };
-	pthread_t t[2];
+	struct job a = { .what = WRITE, .img = img, .off = 512, .len = 100, .byte = 1 };
+	struct job b = { .what = WRITE, .img = img, .off = 700, .len = 100, .byte = 2 };
 
-	t[0] = park(&a, "io.write");
-	t[1] = start(run, &b);
-	linger(&b);
-	CHECK(!b.done);
-	qc_fail_resume("io.write");
-	end(t[0]);
-	end(t[1]);
+	CHECK(has_to_wait(&b, &a, "io.write"));
 	CHECK(!a.r && !b.r);
 	CHECK(reads_byte(img, 512, 100, 1) && reads_byte(img, 612, 88, 7));
 	CHECK(reads_byte(img, 700, 100, 2) && reads_byte(img, 800, 224, 7));
@@ -405,17 +351,10 @@ static void two_who_write_parts_of_a_sector(void)
 static void who_writes_all_of_a_sector_waits_for_who_writes_part(void)
 {
 	struct qc_image *img = fresh();
-	struct job a = { .img = img, .off = 512, .len = 100, .byte = 1 };
-	struct job b = { .img = img, .off = 0, .len = 4096, .byte = 2 };
-	pthread_t t[2];
+	struct job a = { .what = WRITE, .img = img, .off = 512, .len = 100, .byte = 1 };
+	struct job b = { .what = WRITE, .img = img, .off = 0, .len = 4096, .byte = 2 };
 
-	t[0] = park(&a, "io.write");
-	t[1] = start(run, &b);
-	linger(&b);
-	CHECK(!b.done);
-	qc_fail_resume("io.write");
-	end(t[0]);
-	end(t[1]);
+	CHECK(has_to_wait(&b, &a, "io.write"));
 	CHECK(!a.r && !b.r && reads_byte(img, 0, 4096, 2));
 	qc_close(img);
 }
@@ -423,8 +362,8 @@ static void who_writes_all_of_a_sector_waits_for_who_writes_part(void)
 static void a_reader_does_not_see_half_a_sector(void)
 {
 	struct qc_image *img = fresh();
-	struct job a = { .img = img, .off = 0, .len = 4096, .byte = 1 };
-	struct job b = { .img = img, .off = 512, .len = 512 };
+	struct job a = { .what = WRITE, .img = img, .off = 0, .len = 4096, .byte = 1 };
+	struct job b = { .what = READ, .img = img, .off = 512, .len = 512 };
 	pthread_t t[2];
 
 	t[0] = park(&a, "io.write");
@@ -436,15 +375,14 @@ static void a_reader_does_not_see_half_a_sector(void)
 	qc_fail_resume("io.write");
 	end(t[0]);
 	end(t[1]);
-	CHECK(!a.r && !b.r && b.got[0] == 1 && b.got[511] == 1);
-	free(b.got);
+	CHECK(!a.r && !b.r && b.uniform && b.byte == 1);
 	qc_close(img);
 }
 
 /* While a key is made, which takes seconds, all else goes on. */
 static void a_slow_unlock_holds_nobody_up(void)
 {
-	struct job a = { .path = "other" }, b = { .path = "other" };
+	struct job a = { .what = OPEN, .ctx = ctx, .path = "other" }, b = a;
 	struct qc_image *img;
 	pthread_t t[2];
 

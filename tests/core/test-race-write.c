@@ -1,84 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Writers that meet others, with one of them stopped where it matters. */
-#include <stdatomic.h>
-
-#include "write.h"
+#include "job.h"
 
 #ifdef QC_FAILPOINTS
 
 static struct qc_context *ctx;
-
-enum what { READ, WRITE, DISCARD, ALLOCATE, FLUSH, SETTLE, RESIZE, CLOSE, OPEN };
-
-struct job {
-	enum what what;
-	struct qc_image *img;
-	uint64_t off;
-	size_t len;
-	uint8_t byte; /* to write; or read first */
-	const char *path;
-	qc_err r;
-	bool uniform; /* all bytes that were read were one */
-	atomic_bool done;
-};
-
-static void read_job(struct job *j)
-{
-	uint8_t *buf = malloc(j->len);
-
-	j->r = qc_read(j->img, j->off, buf, j->len);
-	j->byte = buf[0];
-	j->uniform = true;
-	for (size_t i = 0; i < j->len; i++)
-		j->uniform = j->uniform && buf[i] == buf[0];
-	free(buf);
-}
-
-static void open_job(struct job *j)
-{
-	struct qc_reason why;
-
-	j->r = image_try(ctx, j->path, QC_OPEN_WRITE, &j->img, &why);
-	if (j->r)
-		printf("# %s: %s\n", j->path, why.text);
-}
-
-static void *run(void *arg)
-{
-	struct job *j = arg;
-
-	switch (j->what) {
-	case READ: read_job(j); break;
-	case WRITE: j->r = fill(j->img, j->off, j->len, j->byte); break;
-	case DISCARD: j->r = qc_discard(j->img, j->off, j->len); break;
-	case ALLOCATE: j->r = qc_allocate(j->img, j->off, j->len); break;
-	case FLUSH: j->r = qc_flush(j->img); break;
-	case SETTLE: j->r = qc_settle(j->img); break;
-	case RESIZE: j->r = qc_resize(j->img, j->off); break;
-	case CLOSE: qc_close(j->img); break;
-	case OPEN: open_job(j); break;
-	}
-	atomic_store(&j->done, true);
-	return NULL;
-}
-
-/* Starts it, and returns when it waits at the place. */
-static pthread_t park(struct job *j, const char *place)
-{
-	pthread_t t;
-
-	qc_fail_park(place);
-	t = start(run, j);
-	qc_fail_await(place);
-	return t;
-}
-
-/* Time enough for a job to end too soon; if it was not, nothing is lost. */
-static void linger(struct job *j)
-{
-	for (int i = 0; i < 2000 && !atomic_load(&j->done); i++)
-		sched_yield();
-}
 
 static struct qc_image *fresh(const char *options)
 {
@@ -93,15 +19,8 @@ static void the_second_writer_of_a_cluster_keeps_the_bytes_of_the_first(void)
 	struct qc_image *img = fresh("");
 	struct job a = { .what = WRITE, .img = img, .off = 0, .len = 700, .byte = 1 };
 	struct job b = { .what = WRITE, .img = img, .off = 5000, .len = 700, .byte = 2 };
-	pthread_t t[2];
 
-	t[0] = park(&a, "write.before-link");
-	t[1] = start(run, &b);
-	linger(&b);
-	CHECK(!b.done);
-	qc_fail_resume("write.before-link");
-	end(t[0]);
-	end(t[1]);
+	CHECK(has_to_wait(&b, &a, "write.before-link"));
 	CHECK(!a.r && !b.r);
 	CHECK(reads_byte(img, 0, 700, 1) && reads_byte(img, 700, 4300, 0));
 	CHECK(reads_byte(img, 5000, 700, 2) && reads_byte(img, 5700, 50000, 0));
@@ -153,19 +72,13 @@ static void allocation_does_not_undo_a_write(void)
 	struct qc_image *img;
 	struct job a = { .what = ALLOCATE, .off = 0, .len = 64 * K };
 	struct job b = { .what = WRITE, .off = 0, .len = 64 * K, .byte = 2 };
-	pthread_t t[2];
 
 	sh("qemu-img create -q -f raw base.raw 1M && qemu-io -t unsafe -f raw -c 'write -P 1 0 1M'"
 	   " base.raw >/dev/null && rm -f image && qemu-img create -q -f qcow2 -b base.raw -F raw"
 	   " image");
 	a.img = b.img = img = image_write(ctx, "image");
 	CHECK(reads_byte(img, 128 * K, 64 * K, 1));
-	t[0] = park(&a, "io.read");
-	t[1] = start(run, &b);
-	linger(&b);
-	qc_fail_resume("io.read");
-	end(t[0]);
-	end(t[1]);
+	(void)has_to_wait(&b, &a, "io.read");
 	CHECK(!a.r && !b.r);
 	CHECK(reads_byte(img, 0, 64 * K, 2));
 	qc_close(img);
@@ -380,16 +293,11 @@ static void nobody_writes_behind_an_end_that_came_nearer(void)
 /* The last of its users still writes it back when the next one comes. */
 static void who_opens_it_while_it_is_being_closed_gets_it(void)
 {
-	struct job c = { .what = CLOSE, .img = fresh("") }, o = { .what = OPEN, .path = "image" };
-	pthread_t t[2];
+	struct job c = { .what = CLOSE, .img = fresh("") };
+	struct job o = { .what = OPEN, .ctx = ctx, .path = "image", .flags = QC_OPEN_WRITE };
 
 	CHECK(!fill(c.img, 0, 64 * K, 1));
-	t[0] = park(&c, "io.sync");
-	t[1] = start(run, &o);
-	linger(&o);
-	qc_fail_resume("io.sync");
-	end(t[0]);
-	end(t[1]);
+	(void)has_to_wait(&o, &c, "io.sync");
 	CHECK(!o.r);
 	if (!o.r) {
 		CHECK(reads_byte(o.img, 0, 64 * K, 1) && !fill(o.img, M, 64 * K, 2));
@@ -403,16 +311,9 @@ static void a_settle_waits_for_who_is_freeing(void)
 {
 	struct qc_image *img = fresh(""), *other = image_write(ctx, "image");
 	struct job f = { .what = FLUSH, .img = img }, s = { .what = SETTLE, .img = other };
-	pthread_t t[2];
 
 	CHECK(!fill(img, 0, 64 * K, 1) && !qc_settle(img) && !qc_discard(img, 0, 64 * K));
-	t[0] = park(&f, "checkpoint.before-free");
-	t[1] = start(run, &s);
-	linger(&s);
-	CHECK(!s.done);
-	qc_fail_resume("checkpoint.before-free");
-	end(t[0]);
-	end(t[1]);
+	CHECK(has_to_wait(&s, &f, "checkpoint.before-free"));
 	CHECK(!f.r && !s.r && is_sound("image"));
 	qc_close(img);
 	qc_close(other);

@@ -4,21 +4,7 @@
 # into the daemon; and with no memory to lock, after one word about that.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 . "$TEST_LIB/encrypted.sh"
-requires_root
-requires which fusermount3
-as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
-requires as_user true
-requires as_user test -x "$TEST_TMP"
-if ! as_user test -w /dev/fuse; then # one for everybody
-	own_mounts
-fi
-if [ -n "${UNSHARED:-}" ]; then
-	mkdir dev
-	requires mount -t tmpfs none dev
-	mknod -m 666 dev/fuse c 10 229
-	mount --bind dev/fuse /dev/fuse
-fi
-[ -u "$(which fusermount3)" ] || skip "needs a fusermount3 that is setuid root"
+requires_user_mounts
 
 mkdir -p home/mnt home/src
 cp "$QCOWFS" home/qcowfs # whatever the modes of the folders above the build are

@@ -4,16 +4,8 @@
 # written: any user mounts it with -o forensic.  What cannot be prevented is said, once.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 requires_root
-requires which fusermount3
-as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
-requires as_user true
-requires as_user test -x "$TEST_TMP"
-own_mounts
-mkdir dev
-requires mount -t tmpfs none dev
-mknod -m 666 dev/fuse c 10 229
-mount --bind dev/fuse /dev/fuse
-[ -u "$(which fusermount3)" ] || skip "needs a fusermount3 that is setuid root"
+own_mounts # and what it mounts itself
+requires_user_mounts
 
 mkdir -p bin src/lab mnt ro
 cp "$QCOWFS" bin/qcowfs
@@ -36,34 +28,30 @@ looks_right() {
 	[ "$(as_user ls mnt/base.chain)" = 0-base.qcow2.raw ] || fail "the base"
 }
 
+look_at() { # look_at SOURCE: mounts and unmounts it; what was said is in log
+	local pid
+	as_user "$PWD/bin/qcowfs" -f -o forensic "$1" mnt 2>log &
+	pid=$!
+	PROCESSES+=("$pid")
+	until_true 20 is_mounted mnt
+	MOUNTS+=("$PWD/mnt")
+	looks_right
+	as_user fusermount3 -u mnt
+	MOUNTS=()
+	wait $pid || fail "status $?"
+	PROCESSES=()
+	cat log
+}
+
 # Somebody else's files.
-as_user "$PWD/bin/qcowfs" -f -o forensic src mnt 2>log &
-DAEMON=$!
-PROCESSES+=("$DAEMON")
-until_true 20 is_mounted mnt
-MOUNTS+=("$PWD/mnt")
-looks_right
-as_user fusermount3 -u mnt
-MOUNTS=()
-wait $DAEMON || fail "status $?"
-PROCESSES=()
-cat log
+look_at src
 [ "$(grep -c 'access time' log)" = 1 ] || fail "one line says that times may change"
 
 # The same on a file system that is read-only.
 sum=$(find src -type f -exec sha256sum {} + | sort)
 mount --bind src ro
 mount -o remount,bind,ro ro
-as_user "$PWD/bin/qcowfs" -f -o forensic ro mnt 2>log &
-DAEMON=$!
-PROCESSES+=("$DAEMON")
-until_true 20 is_mounted mnt
-MOUNTS+=("$PWD/mnt")
-looks_right
-as_user fusermount3 -u mnt
-MOUNTS=()
-wait $DAEMON || fail "status $?"
-PROCESSES=()
+look_at ro
 umount ro
-[ ! -s log ] || { cat log; fail "nothing to say: it keeps its times"; }
+[ ! -s log ] || fail "nothing to say: it keeps its times"
 [ "$(find src -type f -exec sha256sum {} + | sort)" = "$sum" ] || fail "no byte is another"

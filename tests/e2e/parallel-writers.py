@@ -19,13 +19,13 @@ def sector(number, who):
     return struct.pack('<QQ', number, who) * 32
 
 
-class Own(threading.Thread):
-    """Writes to its own range, which it compares all the time."""
+class Worker(threading.Thread):
+    """Takes step() after step on a descriptor of its own, until it says what is bad."""
 
     def __init__(self, i, path, flags):
         super().__init__()
-        self.r, self.start_at, self.bad = random.Random(f'{SEED}-{i}'), i * OWN, None
-        self.model, self.path, self.flags = bytearray(OWN), path, flags
+        self.r, self.bad = random.Random(f'{SEED}-{i}'), None
+        self.i, self.path, self.flags = i, path, flags
 
     def run(self):
         try:
@@ -36,6 +36,14 @@ class Own(threading.Thread):
             os.close(fd)
         except Exception as e:  # told in the end
             self.bad = repr(e)
+
+
+class Own(Worker):
+    """Writes to its own range, which it compares all the time."""
+
+    def __init__(self, i, path, flags):
+        super().__init__(i, path, flags)
+        self.start_at, self.model = i * OWN, bytearray(OWN)
 
     def step(self, fd):
         unit = 512 if self.flags & os.O_DIRECT else 1
@@ -60,23 +68,8 @@ class Own(threading.Thread):
                 self.bad = f'bytes at {self.start_at + at} + {n} are not as they were left'
 
 
-class Everywhere(threading.Thread):
+class Everywhere(Worker):
     """Writes numbered sectors where others do, too; what it reads must be such."""
-
-    def __init__(self, i, path, flags):
-        super().__init__()
-        self.r, self.i, self.bad = random.Random(f'{SEED}-{i}'), i, None
-        self.path, self.flags = path, flags
-
-    def run(self):
-        try:
-            fd = os.open(self.path, os.O_RDWR | self.flags)
-            until_ = time.monotonic() + SECONDS
-            while time.monotonic() < until_ and not self.bad:
-                self.step(fd)
-            os.close(fd)
-        except Exception as e:  # told in the end
-            self.bad = repr(e)
 
     def step(self, fd):
         first, n = SHARED // 512 + self.r.randrange(2000), self.r.randrange(1, 300)

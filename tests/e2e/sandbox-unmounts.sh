@@ -7,14 +7,8 @@
 # sanitize: none
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 requires_root
-requires which fusermount3
 own_mounts # with a /dev/fuse for everybody
-mkdir dev
-requires mount -t tmpfs none dev
-mknod -m 666 dev/fuse c 10 229
-mount --bind dev/fuse /dev/fuse
-[ -u "$(which fusermount3)" ] || skip "needs a fusermount3 that is setuid root"
-requires setpriv --reuid=65534 --regid=65534 --clear-groups test -x "$TEST_TMP"
+requires_user_mounts
 
 mkdir -p home/mnt
 cp "$QCOWFS" home/qcowfs

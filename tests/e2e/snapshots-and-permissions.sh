@@ -4,7 +4,6 @@
 # shellcheck source=writing.sh
 . "${TEST_LIB:-$(dirname "$0")}/writing.sh"
 requires_root
-as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
 requires as_user true
 requires as_user test -x "$TEST_TMP"
 

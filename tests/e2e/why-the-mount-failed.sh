@@ -4,7 +4,6 @@
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 requires_root
 requires which fusermount3
-as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
 requires as_user test -x "$TEST_TMP"
 own_mounts # with a /dev and an /etc/fuse.conf of its own
 

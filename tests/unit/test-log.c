@@ -131,7 +131,7 @@ static void reasons(void)
 	CHECK(strlen(why.text) == sizeof(why.text) - 1);
 	qc_reason_prefix(&why, "first");
 	CHECK(strlen(why.text) == sizeof(why.text) - 1 && !strncmp(why.text, "first: y", 8));
-	qc_reason_prefix(&why, text);
+	qc_reason_prefix(&why, "%s", text);
 	CHECK(strlen(why.text) == sizeof(why.text) - 1);
 }
 

@@ -6,7 +6,7 @@
 
 #include "tap.h"
 
-static uint8_t head[QC_LUKS_FACTS_BYTES];
+static uint8_t head[LUKS_BYTES];
 static struct qc_luks_facts facts;
 
 static void put32(size_t at, uint32_t v)
