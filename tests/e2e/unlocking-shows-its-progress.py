@@ -13,10 +13,18 @@ from encrypted import *
 
 encrypted('disk.qcow2', 'qcow2', LUKS, '1M', 'write -P 7 0 1M')
 shutil.copy('disk.qcow2', 'slow.qcow2')
-began = time.process_time()
-hashlib.pbkdf2_hmac('sha256', b'x', bytes(32), 1 << 19, 32)
-per_second = (1 << 19) / (time.process_time() - began)
-slow_slots('slow.qcow2', int(per_second / 3))  # three slots, two rounds each: some two seconds
+
+
+def rounds_per_second():
+    best = 0
+    for _ in range(3):
+        began = time.process_time()
+        hashlib.pbkdf2_hmac('sha256', b'x', bytes(32), 1 << 17, 32)
+        best = max(best, (1 << 17) / (time.process_time() - began))
+    return best
+
+
+slow_slots('slow.qcow2', int(rounds_per_second() / 3))  # three slots, two rounds each: some two seconds
 Path('key').write_text(KEY)
 os.mkdir('src')
 os.mkdir('mnt')
@@ -41,8 +49,9 @@ def on_a_terminal(*argv, act=lambda: None):
 
 def shows_percents(text, path, log=''):
     percents = [int(x) for x in re.findall(r'\rqcowfs: ' + path + r': unlocking: (\d+) %', text)]
-    # The slots before the one that fits take the same time each, and that takes none.
-    check(percents[:3] == [0, 33, 66] and len(percents) == 4 and 98 < percents[3] < 100,
+    # The slots before the one that fits take the same time each, and that takes little.
+    steps = [(0, 0), (30, 33), (60, 66), (90, 99)]
+    check(len(percents) == 4 and all(a <= p <= b for p, (a, b) in zip(percents, steps)),
           f'a percentage for each slot that is tried: {text!r}')
     check(text.endswith('\r\033[K' + log), f'the line is rubbed out: {text!r}')
 
