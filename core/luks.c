@@ -14,10 +14,13 @@
 #include <gcrypt.h>
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #include "be.h"
 #include "range.h"
 #include "secret.h"
+
+enum { PROBE_ROUNDS = 4096 };
 
 /* ---- the header ------------------------------------------------------------- */
 
@@ -100,16 +103,22 @@ static uint64_t rounds(const struct qc_luks *l, uint32_t iterations, size_t byte
 	return iterations * div_up(bytes, gcry_md_get_algo_dlen(l->hash));
 }
 
+/* What comes out is compared with the digest, whatever it is. */
+uint64_t qc_luks_rounds(const struct qc_luks *l, unsigned int slot)
+{
+	const struct qc_luks_slot *s = &l->slot[slot];
+
+	return s->active ? rounds(l, l->digest_iterations, LUKS_DIGEST) +
+				   rounds(l, s->iterations, l->scheme.key_bytes) : 0;
+}
+
 static qc_err check_work(const struct qc_luks *l, struct qc_reason *why)
 {
-	uint64_t digest = rounds(l, l->digest_iterations, LUKS_DIGEST), all = 0;
+	uint64_t all = 0;
 
 	for (unsigned int i = 0; i < LUKS_SLOTS; i++) {
-		const struct qc_luks_slot *s = &l->slot[i];
-		uint64_t n = digest + rounds(l, s->iterations, l->scheme.key_bytes);
+		uint64_t n = qc_luks_rounds(l, i);
 
-		if (!s->active)
-			continue;
 		if (n > LUKS_SLOT_ROUNDS)
 			return qc_refuse(why, -EINVAL, "LUKS header: key slot %u wants %" PRIu64
 					 " rounds of PBKDF2, more than %d", i, n, LUKS_SLOT_ROUNDS);
@@ -183,6 +192,26 @@ static qc_err derive(int hash, const uint8_t *pass, size_t n, const uint8_t *sal
 					 iterations, want, out);
 
 	return !e ? 0 : gcry_err_code(e) == GPG_ERR_ENOMEM ? -ENOMEM : -EACCES;
+}
+
+static double now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+bool qc_luks_is_slow(const struct qc_luks *l, uint64_t rounds)
+{
+	static const uint8_t any[LUKS_SALT] = "any";
+	uint8_t out[1];
+	double began = now_s();
+
+	/* As many as would not matter. */
+	if (rounds < 32 * PROBE_ROUNDS || derive(l->hash, any, 3, any, PROBE_ROUNDS, out, sizeof(out)))
+		return false;
+	return (now_s() - began) / PROBE_ROUNDS * (double)rounds > 1;
 }
 
 static qc_err decipher(const struct qc_luks *l, const uint8_t *key, uint8_t *material)

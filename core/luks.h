@@ -44,6 +44,13 @@ static inline size_t qc_luks_material(const struct qc_luks *l)
 	return l->scheme.key_bytes * LUKS_STRIPES;
 }
 
+/* Rounds of PBKDF2 that it takes to try a slot: none of one that is off. */
+uint64_t qc_luks_rounds(const struct qc_luks *l, unsigned int slot);
+
+/* Whether so many of them take longer than about a second: tries some, for a few
+ * milliseconds of many. */
+bool qc_luks_is_slow(const struct qc_luks *l, uint64_t rounds);
+
 /* Whether the passphrase opens the slot, whose material (memory for secrets, as
  * all here) is lost.  `key` has QC_CRYPT_KEY_MAX bytes.  -EACCES if not. */
 qc_err qc_luks_open_slot(const struct qc_luks *l, unsigned int slot, uint8_t *material,

@@ -34,8 +34,11 @@ typedef void qc_log_fn(void *arg, enum qc_level level, const char *msg);
  * without; false if there are not so many. */
 bool qc_library(unsigned int i, char *out, size_t n);
 
-/* Long work on an image file has come so far: percent that grow, 100 when it ends. */
-typedef void qc_progress_fn(void *arg, const char *path, unsigned int percent);
+enum qc_work { QC_WORK_REPAIR, QC_WORK_UNLOCK };
+
+/* Long work on an image file has come so far: percent that grow, 100 when it ends.  May be
+ * called from any thread; of several files at once, too. */
+typedef void qc_progress_fn(void *arg, const char *path, enum qc_work work, unsigned int percent);
 
 /* ---- keys -------------------------------------------------------------- */
 

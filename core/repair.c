@@ -27,7 +27,7 @@ static void tell(struct repair *p, unsigned int percent)
 		return;
 	p->percent = percent;
 	if (l->ctx->progress)
-		l->ctx->progress(l->ctx->log.arg, l->path, percent);
+		l->ctx->progress(l->ctx->log.arg, l->path, QC_WORK_REPAIR, percent);
 }
 
 /* Most of the time goes by with L2 tables. */

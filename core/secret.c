@@ -6,6 +6,11 @@
  * piece has pages of its own: they are few, and locking goes by pages.  Where the
  * limit (RLIMIT_MEMLOCK) forbids that, they are used all the same, and whoever
  * opens an image tells the user.
+ *
+ * libgcrypt takes a piece and gives it back in each round of PBKDF2, of which there
+ * are millions.  So a few single pages that are free stay as they are, wiped and
+ * locked: system calls would take most of the time.  A child has no locks: it is not
+ * to use what its parent used.
  */
 #include "secret.h"
 
@@ -15,15 +20,17 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { PAGE = 4096, PAGES = 65536 };
+enum { PAGE = 4096, PAGES = 65536, STAY = 4 };
 
 static struct {
 	pthread_once_t once;
-	pthread_mutex_t lock; /* a leaf, for `run` and `first_free` */
+	pthread_mutex_t lock; /* a leaf, for `run` to `stay` */
 	uint8_t *base;	      /* NULL: there is none */
 	uint32_t run[PAGES];  /* pages of the piece that begins here */
 	bool taken[PAGES];
+	bool ready[PAGES]; /* free, and stayed as it was; `stay` of them */
 	size_t first_free; /* all pages below are taken */
+	size_t stay;
 	atomic_bool unlocked;
 } region = { .once = PTHREAD_ONCE_INIT, .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -111,7 +118,20 @@ static size_t find_pages(size_t n)
 	return PAGES;
 }
 
-static size_t take_pages(size_t n)
+/* They are in use; whether all were ready for that. */
+static bool unready(size_t first, size_t n)
+{
+	size_t were = 0;
+
+	for (size_t i = first; i < first + n; i++) {
+		were += region.ready[i];
+		region.ready[i] = false;
+	}
+	region.stay -= were;
+	return were == n;
+}
+
+static size_t take_pages(size_t n, bool *ready)
 {
 	size_t first;
 
@@ -122,22 +142,36 @@ static size_t take_pages(size_t n)
 	if (first < PAGES) {
 		memset(&region.taken[first], true, n);
 		region.run[first] = (uint32_t)n;
+		*ready = unready(first, n);
 	}
 	pthread_mutex_unlock(&region.lock);
 	return first;
 }
 
+/* Whether the page may stay as it is. */
+static bool may_stay(void)
+{
+	bool may;
+
+	pthread_mutex_lock(&region.lock);
+	may = region.stay < STAY;
+	region.stay += may;
+	pthread_mutex_unlock(&region.lock);
+	return may;
+}
+
 void *qc_secret_new(size_t n)
 {
 	size_t pages = n / PAGE + 1, first;
+	bool ready = false;
 	uint8_t *p;
 
 	qc_secret_start();
-	first = region.base && pages <= PAGES ? take_pages(pages) : PAGES;
+	first = region.base && pages <= PAGES ? take_pages(pages, &ready) : PAGES;
 	if (first == PAGES)
 		return NULL;
 	p = region.base + first * PAGE;
-	if (mlock(p, pages * PAGE))
+	if (!ready && mlock(p, pages * PAGE))
 		atomic_store(&region.unlocked, true);
 	return p;
 }
@@ -145,16 +179,21 @@ void *qc_secret_new(size_t n)
 void qc_secret_free(void *p)
 {
 	size_t first, n;
+	bool stays;
 
 	if (!p)
 		return;
 	first = (size_t)((uint8_t *)p - region.base) / PAGE;
 	n = region.run[first];
 	explicit_bzero(p, n * PAGE);
-	munlock(p, n * PAGE);
-	madvise(p, n * PAGE, MADV_DONTNEED);
+	stays = n == 1 && may_stay();
+	if (!stays) {
+		munlock(p, n * PAGE);
+		madvise(p, n * PAGE, MADV_DONTNEED);
+	}
 	pthread_mutex_lock(&region.lock);
 	region.run[first] = 0;
+	region.ready[first] = stays;
 	memset(&region.taken[first], false, n);
 	if (first < region.first_free)
 		region.first_free = first;

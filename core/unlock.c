@@ -47,8 +47,6 @@ static qc_err try_slot(struct lock *k, unsigned int i)
 	size_t n = qc_luks_material(&k->luks), got;
 	qc_err r;
 
-	if (!s->active)
-		return -EACCES;
 	if (FAIL_POINT("unlock.slot"))
 		return -EIO;
 	if (!k->material)
@@ -60,6 +58,31 @@ static qc_err try_slot(struct lock *k, unsigned int i)
 	return r ? r : qc_luks_open_slot(&k->luks, i, k->material, k->pass, k->pass_len, k->key);
 }
 
+/* What is tried, and in vain, is the most of the work. */
+static qc_err try_slots(struct lock *k)
+{
+	const struct qc_context *ctx = k->layer->ctx;
+	uint64_t all = 0, done = 0;
+	bool tells;
+	qc_err r = -EACCES;
+
+	for (unsigned int i = 0; i < LUKS_SLOTS; i++)
+		all += qc_luks_rounds(&k->luks, i);
+	tells = ctx->progress && qc_luks_is_slow(&k->luks, all);
+	for (unsigned int i = 0; r == -EACCES && i < LUKS_SLOTS; i++) {
+		if (!k->luks.slot[i].active)
+			continue;
+		if (tells)
+			ctx->progress(ctx->log.arg, k->layer->path, QC_WORK_UNLOCK,
+				      (unsigned int)(done * 100 / all));
+		r = try_slot(k, i);
+		done += qc_luks_rounds(&k->luks, i);
+	}
+	if (tells)
+		ctx->progress(ctx->log.arg, k->layer->path, QC_WORK_UNLOCK, 100);
+	return r;
+}
+
 static qc_err try_luks(struct lock *k)
 {
 	struct qc_keyring *ring = k->layer->ctx->keyring;
@@ -68,9 +91,7 @@ static qc_err try_luks(struct lock *k)
 
 	if (r || qc_keyring_find(ring, name, k->key))
 		return r;
-	r = -EACCES;
-	for (unsigned int i = 0; r == -EACCES && i < LUKS_SLOTS; i++)
-		r = try_slot(k, i);
+	r = try_slots(k);
 	if (!r)
 		qc_keyring_add(ring, name, k->key);
 	return r;

@@ -34,7 +34,7 @@ struct daemon {
 	struct fuse_session *session;
 	struct unmounter unmounter;
 	struct sandbox sandbox;
-	unsigned int threads;
+	unsigned int threads, share, idle; /* most; most for one image; most that wait */
 	bool mounted, signals;
 	struct watch watch;
 };

@@ -84,17 +84,23 @@ static enum exitcode mount_it(struct daemon *d)
 	return d->mounted ? EXIT_OK : EXIT_MOUNT; /* it has said why */
 }
 
-/* Twice as many as are good for one image, and two: see turns_share(). */
-static unsigned int default_threads(void)
+/* As many as are good for one image are its share, and there are enough for several that
+ * are slow at once: to make a key of a passphrase takes seconds.  Those who are not needed
+ * are not made. */
+static void choose_threads(struct daemon *d)
 {
+	enum { IMAGES = 8 };
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned int share = cpus < 2 ? 4 : cpus > 8 ? 16 : (unsigned int)cpus * 2;
+	unsigned int threads = d->o.single_thread ? 1 : d->o.threads;
 
-	return cpus < 2 ? 10 : cpus > 8 ? 34 : (unsigned int)cpus * 4 + 2;
+	d->threads = threads ? threads : IMAGES * share + 2;
+	d->share = threads ? turns_share(threads) : share;
+	d->idle = d->o.threads ? threads : share + 1;
 }
 
 static int loop(struct daemon *d)
 {
-	unsigned int threads = d->threads;
 	struct fuse_loop_config *config;
 	int r;
 
@@ -104,8 +110,8 @@ static int loop(struct daemon *d)
 	if (!config)
 		return -ENOMEM;
 	fuse_loop_cfg_set_clone_fd(config, 1);
-	fuse_loop_cfg_set_max_threads(config, threads);
-	fuse_loop_cfg_set_idle_threads(config, d->o.threads ? threads : threads / 2);
+	fuse_loop_cfg_set_max_threads(config, d->threads);
+	fuse_loop_cfg_set_idle_threads(config, d->idle);
 	r = fuse_session_loop_mt(d->session, config);
 	fuse_loop_cfg_destroy(config);
 	return r;
@@ -140,7 +146,7 @@ static enum exitcode serve(struct daemon *d)
 {
 	int r;
 
-	d->threads = d->o.single_thread ? 1 : d->o.threads ? d->o.threads : default_threads();
+	choose_threads(d);
 	r = enter_sandbox(d);
 	if (r) {
 		report(QC_LOG_ERROR, "%s: no sandbox (sandbox=off does without): %s", d->o.source,
@@ -152,7 +158,7 @@ static enum exitcode serve(struct daemon *d)
 	if (d->first)
 		qc_close(d->first); /* from now on it is open when somebody opens it */
 	d->first = NULL;
-	turns_init(&d->server.turns, turns_share(d->threads));
+	turns_init(&d->server.turns, d->share);
 	d->watch = (struct watch){ .ctx = d->ctx, .server = &d->server, .timeout = d->o.timeout };
 	r = watch_start(&d->watch);
 	if (!r)

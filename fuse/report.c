@@ -39,13 +39,18 @@ void report_line(void *unused, enum qc_level level, const char *msg)
 }
 
 /* The line is rubbed out in the end, and what is logged then takes its place. */
-void report_progress(void *unused, const char *path, unsigned int percent)
+void report_progress(void *unused, const char *path, enum qc_work work, unsigned int percent)
 {
+	static const char *const doing[] = {
+		[QC_WORK_REPAIR] = "repairing",
+		[QC_WORK_UNLOCK] = "unlocking",
+	};
+
 	(void)unused;
 	if (to_syslog || !isatty(STDERR_FILENO))
 		return;
 	if (percent < 100)
-		fprintf(stderr, "\rqcowfs: %s: repairing: %u %%", path, percent);
+		fprintf(stderr, "\rqcowfs: %s: %s: %u %%", path, doing[work], percent);
 	else
 		fprintf(stderr, "\r\033[K");
 	fflush(stderr);

@@ -16,7 +16,7 @@ void report(enum qc_level level, const char *fmt, ...) __attribute__((format(pri
 void report_set_level(enum qc_level max);
 
 /* A qc_progress_fn: one line on the terminal, over and over, if stderr is one. */
-void report_progress(void *unused, const char *path, unsigned int percent);
+void report_progress(void *unused, const char *path, enum qc_work work, unsigned int percent);
 
 /* From now on to the system log. */
 void report_to_syslog(void);

@@ -24,6 +24,9 @@
 
 extern char **environ;
 
+#define PASSPHRASE "letmein"
+#define SECRET	   "secret,id=s,data=" PASSPHRASE
+
 enum { SLOTS = 2, TAG = 0x51c0f5, SAMPLE = 10 };
 
 struct change {
@@ -48,6 +51,8 @@ struct scenario {
 	bool data_file, snapshot;
 	bool dirty;   /* QEMU was killed before: until that is repaired, counts are wrong */
 	bool shrinks; /* what it cuts off must be zeros after the crash */
+	bool encrypted; /* with PASSPHRASE; the options say how */
+	bool rare;	/* only if there is time: $LONG, or a number of images */
 	uint64_t cache_bytes;
 };
 
@@ -276,6 +281,16 @@ static inline int rig_files(const char *const **path)
 	return rig.s->data_file ? 2 : 1;
 }
 
+/* How QEMU's programs are told of the image in the folder that they run in. */
+static inline const char *rig_image(const struct scenario *s)
+{
+	static char text[200];
+
+	snprintf(text, sizeof(text), s->encrypted ? "--object " SECRET " --image-opts driver=%s,"
+		 "encrypt.key-secret=s,file.filename=img" : "-f %s img", s->format);
+	return text;
+}
+
 /* A raw file of tagged sectors, for what is there before. */
 static inline void spill_tagged(const char *path, uint64_t bytes, uint32_t version)
 {
@@ -293,7 +308,7 @@ static inline void rig_know(const struct scenario *s)
 	size_t size;
 	uint8_t *disk;
 
-	sh("cd w && qemu-img convert -q -f %s -O raw img ../disk.raw", s->format);
+	sh("cd w && qemu-img convert -q -O raw %s ../disk.raw", rig_image(s));
 	disk = slurp("disk.raw", &size);
 	rig.sectors = 2 * (uint32_t)(size / REC_SECTOR) + 1;
 	rig.last = calloc(rig.sectors, sizeof(*rig.last));
@@ -310,7 +325,7 @@ static inline void rig_know(const struct scenario *s)
 	rig.size[0].size = size;
 	rig.sizes = 1;
 	if (s->snapshot) {
-		sh("qemu-img convert -q -f qcow2 -l one -O raw w/img snap.raw");
+		sh("cd w && qemu-img convert -q -l one -O raw %s ../snap.raw", rig_image(s));
 		rig.snapshot = slurp("snap.raw", &size);
 		rig.snapshot_bytes = size;
 	}
@@ -318,10 +333,23 @@ static inline void rig_know(const struct scenario *s)
 
 /* ---- images that scenarios begin with --------------------------------------------- */
 
+/* QEMU measures its processor for LUKS, and gives up if that is busy. */
+static inline void make_encrypted(const struct scenario *s)
+{
+	for (int i = 0; try_sh("cd w && qemu-img create -q --object " SECRET " -f %s -o "
+			       "%s,encrypt.key-secret=s img %" PRIu64, s->format, s->options,
+			       s->bytes); i++)
+		if (i == 20)
+			fatal("qemu-img create");
+}
+
 static inline void make_empty(const struct scenario *s)
 {
-	sh("cd w && qemu-img create -q -f %s %s %s img %" PRIu64, s->format,
-	   s->options ? "-o" : "", s->options ? s->options : "", s->bytes);
+	if (s->encrypted)
+		make_encrypted(s);
+	else
+		sh("cd w && qemu-img create -q -f %s %s %s img %" PRIu64, s->format,
+		   s->options ? "-o" : "", s->options ? s->options : "", s->bytes);
 }
 
 /* The first half has data. */
@@ -329,18 +357,18 @@ static inline void make_filled(const struct scenario *s)
 {
 	make_empty(s);
 	spill_tagged("w/fill", s->bytes / 2, 0);
-	sh("cd w && qemu-io -f %s -c 'write -s fill 0 %" PRIu64 "' img >/dev/null", s->format,
-	   s->bytes / 2);
+	sh("cd w && qemu-io -c 'write -s fill 0 %" PRIu64 "' %s >/dev/null", s->bytes / 2,
+	   rig_image(s));
 }
 
 /* All has data, and a third then other data. */
 static inline void make_snapshot(const struct scenario *s)
 {
 	make_filled(s);
-	sh("cd w && qemu-img snapshot -c one img");
+	sh("cd w && qemu-img snapshot -c one %s", rig_image(s) + (s->encrypted ? 0 : 8));
 	spill_tagged("w/fill", s->bytes / 3, 1000000);
-	sh("cd w && qemu-io -f %s -c 'write -s fill 0 %" PRIu64 "' img >/dev/null", s->format,
-	   s->bytes / 8);
+	sh("cd w && qemu-io -c 'write -s fill 0 %" PRIu64 "' %s >/dev/null", s->bytes / 8,
+	   rig_image(s));
 }
 
 static inline void make_packed(const struct scenario *s)
@@ -361,10 +389,21 @@ static inline void make_backed(const struct scenario *s)
 	   s->options ? "-o" : "", s->options ? s->options : "", s->bytes);
 }
 
+static inline qc_err rig_key(void *arg, const char *path, unsigned int attempt, void *buf,
+			     size_t room, size_t *len)
+{
+	(void)arg;
+	(void)path;
+	*len = min_u64(room, strlen(PASSPHRASE));
+	memcpy(buf, PASSPHRASE, *len);
+	return attempt ? -ENOENT : 0;
+}
+
 static inline struct qc_context *rig_context(const struct scenario *s)
 {
 	struct qc_config config = { .locking = QC_LOCKING_OFF, .refs = QC_REFS_ANY,
-				    .cache_bytes = s->cache_bytes };
+				    .cache_bytes = s->cache_bytes,
+				    .key = s->encrypted ? rig_key : NULL };
 
 	return context_of(&config);
 }
@@ -560,14 +599,14 @@ static inline bool qemu_reads_it(const char *dir, size_t at)
 	uint8_t *disk;
 	bool good;
 
-	sh("cd %s && qemu-img convert -q -U -f %s -O raw img out.raw", dir, rig.s->format);
+	sh("cd %s && qemu-img convert -q -U -O raw %s out.raw", dir, rig_image(rig.s));
 	sh("mv %s/out.raw out.raw", dir);
 	disk = slurp("out.raw", &n);
 	good = sectors_are_good(disk, n, at, flushed_changes(at), "qemu");
 	free(disk);
 	if (!good || !rig.s->snapshot)
 		return good;
-	sh("cd %s && qemu-img convert -q -U -f qcow2 -l one -O raw img out.raw", dir);
+	sh("cd %s && qemu-img convert -q -U -l one -O raw %s out.raw", dir, rig_image(rig.s));
 	sh("mv %s/out.raw out.raw", dir);
 	disk = slurp("out.raw", &n);
 	good = !memcmp(disk, rig.snapshot, min_u64(n, rig.snapshot_bytes));
@@ -694,19 +733,19 @@ static inline void slot_wait(struct slot *s)
 
 static inline void slot_check(struct slot *s)
 {
-	char path[] = "img", out[] = "check";
-	char *argv[] = { (char *)"qemu-img", (char *)"check", (char *)"-U", (char *)"-f",
-			 (char *)rig.s->format, path, NULL };
+	char command[300], out[] = "check";
+	char *argv[] = { (char *)"sh", (char *)"-c", command, NULL };
 	posix_spawn_file_actions_t a;
 
 	if (!strcmp(rig.s->format, "qcow") || s->dirty)
 		return;
+	snprintf(command, sizeof(command), "exec qemu-img check -U %s", rig_image(rig.s));
 	posix_spawn_file_actions_init(&a);
 	posix_spawn_file_actions_addchdir_np(&a, s->dir);
 	posix_spawn_file_actions_addopen(&a, 1, out, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	posix_spawn_file_actions_adddup2(&a, 1, 2);
-	if (posix_spawnp(&s->pid, "qemu-img", &a, NULL, argv, environ))
-		fatal("qemu-img");
+	if (posix_spawnp(&s->pid, "sh", &a, NULL, argv, environ))
+		fatal("sh");
 	posix_spawn_file_actions_destroy(&a);
 }
 
@@ -871,11 +910,12 @@ static inline unsigned int env_number(const char *name, unsigned int otherwise)
 static inline void check_clean(void)
 {
 	if (strcmp(rig.s->format, "qcow"))
-		CHECK(!try_sh("cd w && qemu-img check -q -f %s img >out 2>&1 || "
-			      "{ head -5 out | sed 's/^/# /'; false; }", rig.s->format));
+		CHECK(!try_sh("cd w && qemu-img check -q %s >out 2>&1 || "
+			      "{ head -5 out | sed 's/^/# /'; false; }", rig_image(rig.s)));
 }
 
-static inline void crash_scenario(const struct scenario *s)
+/* With so many images, unless the user says how many. */
+static inline void crash_scenario_of(const struct scenario *s, unsigned int images)
 {
 	int before = tap_failed;
 
@@ -883,7 +923,7 @@ static inline void crash_scenario(const struct scenario *s)
 	CHECK(!rig_run((struct rec_fault){ 0 }));
 	CHECK(!rig.errors);
 	check_clean();
-	rig_crash(0, env_number("CRASH_IMAGES", is_sanitized() ? 30 : 80));
+	rig_crash(0, env_number("CRASH_IMAGES", images));
 	printf("%s - %s: %zu operations, %zu intervals, %u images, %u bad\n",
 	       tap_failed == before ? "ok" : "not ok", s->name, rec.n, intervals(), rig.images,
 	       rig.bad);
@@ -891,16 +931,28 @@ static inline void crash_scenario(const struct scenario *s)
 	rig_end();
 }
 
+static inline void crash_scenario(const struct scenario *s)
+{
+	crash_scenario_of(s, is_sanitized() ? 30 : 80);
+}
+
+static inline bool is_chosen(const struct scenario *s)
+{
+	const char *only = getenv("CRASH_ONLY");
+
+	if (only && !strstr(s->name, only))
+		return false;
+	return !s->rare || getenv("LONG") || getenv("CRASH_IMAGES") || getenv("FAULT_RUNS");
+}
+
 /* main(), but for what a test does before: all scenarios, or those that are asked for. */
 static inline int run_scenarios(const struct scenario *s, size_t n,
 				void (*run)(const struct scenario *))
 {
-	const char *only = getenv("CRASH_ONLY");
-
 	begin();
 	rig.seed = random_seed();
 	for (size_t i = 0; i < n; i++)
-		if (!only || strstr(s[i].name, only))
+		if (is_chosen(&s[i]))
 			run(&s[i]);
 	return DONE();
 }

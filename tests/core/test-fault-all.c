@@ -141,6 +141,11 @@ static const struct scenario scenarios[] = {
 	{ SCENARIO("snapshots-packed", "qcow2", make_packed, snapshots,
 		   "compat=0.10,cluster_size=4k", M) },
 	{ SCENARIO("v1", "qcow", make_filled, requests, NULL, M) },
+	{ SCENARIO("aes", "qcow2", make_filled, requests, "encrypt.format=aes,cluster_size=4k", M),
+	  .encrypted = true },
+	{ SCENARIO("luks", "qcow2", make_filled, requests, "encrypt.format=luks,"
+		   "encrypt.iter-time=1,encrypt.cipher-alg=aes-128,cluster_size=4k", M),
+	  .encrypted = true, .rare = true },
 	{ SCENARIO("resize-v1", "qcow", make_filled, resizing, NULL, M) },
 };
 
@@ -186,7 +191,7 @@ static void one_fault(size_t kind, uint64_t nth)
 		if (!rig.flushes || rig.flush[rig.flushes - 1].changes != rig.changes)
 			complain("it does not go on when there is room again");
 		if (strcmp(rig.s->format, "qcow") &&
-		    try_sh("cd w && qemu-img check -q -f qcow2 img >../out 2>&1")) {
+		    try_sh("cd w && qemu-img check -q %s >../out 2>&1", rig_image(rig.s))) {
 			complain("it is not clean after there was room again");
 			if (rig.bad <= 5)
 				try_sh("head -3 out | sed 's/^/# /'");
@@ -200,7 +205,7 @@ static void one_fault(size_t kind, uint64_t nth)
 
 static void fault_scenario(const struct scenario *s)
 {
-	unsigned int runs = env_number("FAULT_RUNS", is_sanitized() ? 3 : 5);
+	unsigned int runs = env_number("FAULT_RUNS", s->encrypted ? 2 : is_sanitized() ? 3 : 5);
 	int before = tap_failed;
 	uint64_t calls[REC_KINDS];
 

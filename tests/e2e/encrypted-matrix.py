@@ -38,6 +38,9 @@ for options in (
         'encrypt.cipher-alg=cast5-128,encrypt.cipher-mode=ctr'):
     VARIANTS.append(('qcow2', f'{LUKS},{options}'))
 
+for size in '1k', '2k', '4k', '8k', '16k', '32k', '128k', '256k', '512k', '1M', '2M':
+    VARIANTS.append(('qcow2', f'encrypt.format=aes,cluster_size={size}'))
+
 if not os.environ.get('LONG'):  # some: QEMU takes seconds to make one
     VARIANTS = rng.sample(VARIANTS, 4 if os.environ.get('TEST_SANITIZER') else 6)
 

@@ -40,3 +40,27 @@ def encrypted_raw(name, fmt='qcow2'):
 
 def encrypted_sound(name):
     run('qemu-img', 'check', '-q', *opened(name))
+
+
+def luks_at(name):
+    """Where an image of version 2 or 3 has its LUKS header."""
+    data = Path(name).read_bytes()[:65536]
+    at = int.from_bytes(data[100:104], 'big') if data[7] > 2 else 72
+    while data[at:at + 4] != bytes.fromhex('0537be77'):
+        check(any(data[at:at + 4]), f'{name} has a LUKS header')
+        at += 8 + (int.from_bytes(data[at + 4:at + 8], 'big') + 7) // 8 * 8
+    return int.from_bytes(data[at + 8:at + 16], 'big')
+
+
+def slow_slots(name, iterations, slots=3):
+    """Moves the key from the first slot to the last, and makes so many before it that fit no
+    passphrase, and take so many iterations (two rounds each) to tell."""
+    at = luks_at(name) + 208
+    data = Path(name).read_bytes()[at:at + 8 * 48]
+    slot = [bytearray(data[i:i + 48]) for i in range(0, len(data), 48)]
+    first = bytes(slot[0])
+    slot[0][40:44] = slot[7][40:44]
+    for i in range(slots):
+        slot[i][:8] = bytes.fromhex('00ac71f3') + iterations.to_bytes(4, 'big')
+    slot[7] = first
+    poke(name, at, b''.join(slot))

@@ -101,6 +101,41 @@ static void it_is_locked_and_not_dumped(void)
 	qc_secret_free(p);
 }
 
+/* Lest it be locked and unlocked millions of times; but it is not a hoard. */
+static void a_few_pages_stay_locked(void)
+{
+	uint8_t *p[10], *again;
+	bool dumped = true, found = false;
+	int kb;
+
+	for (int i = 0; i < 10; i++) {
+		p[i] = qc_secret_new(100);
+		memset(p[i], 1, 100);
+	}
+	for (int i = 0; i < 10; i++)
+		qc_secret_free(p[i]);
+	for (int i = 0; i < 10; i++)
+		CHECK(is_zero(p[i], 4096));
+	kb = locked_at(p[0], &dumped);
+#ifndef LOCKS_NOTHING
+	CHECK(kb == 16 || !qc_secret_is_locked());
+#endif
+	CHECK(kb >= 0 && kb <= 16);
+	again = qc_secret_new(100);
+	for (int i = 0; i < 10; i++)
+		found = found || p[i] == again;
+	CHECK(found && is_zero(again, 4096));
+	qc_secret_free(again);
+	/* Several pages over some that stayed. */
+	again = qc_secret_new(20000);
+	CHECK(again && is_zero(again, 20000));
+#ifndef LOCKS_NOTHING
+	CHECK(locked_at(again, &dumped) >= 20 || !qc_secret_is_locked());
+#endif
+	qc_secret_free(again);
+	CHECK(locked_at(p[0], &dumped) <= 16);
+}
+
 static void a_child_has_none_of_it(void)
 {
 	uint8_t *p = qc_secret_new(100);
@@ -232,6 +267,7 @@ int main(void)
 	RUN(pieces_are_apart_and_empty);
 	RUN(too_much_is_refused);
 	RUN(it_is_locked_and_not_dumped);
+	RUN(a_few_pages_stay_locked);
 	RUN(a_child_has_none_of_it);
 	RUN(threads_do_not_share_pieces);
 	RUN(a_key_is_found_by_header_and_passphrase);
