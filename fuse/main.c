@@ -185,8 +185,11 @@ static enum exitcode into_background(struct daemon *d)
 /* While there is nothing yet that it would have, too. */
 static enum exitcode start_unmounter(struct daemon *d, char **argv)
 {
-	int r = d->o.no_sandbox ? 0 : unmounter_start(&d->unmounter, d->mountpoint, &d->pidfile, argv);
+	int r = 0;
 
+	if (!d->o.no_sandbox || d->o.auto_unmount)
+		r = unmounter_start(&d->unmounter, d->mountpoint, d->o.auto_unmount, &d->pidfile,
+				    argv);
 	if (r)
 		report(QC_LOG_ERROR, "%s: no second process: %s", d->o.source, strerror(-r));
 	return r ? EXIT_RUNNING : EXIT_OK;

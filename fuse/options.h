@@ -27,7 +27,7 @@ struct options {
 	bool forensic; /* and so all of these, and ro unless cow */
 	bool cow;
 	char *cow_file; /* absolute; NULL: temporary overlays */
-	bool allow_other, default_permissions;
+	bool allow_other, auto_unmount, default_permissions;
 	enum qc_refs refs;
 	enum qc_locking locking;
 	enum qc_verifying verify;

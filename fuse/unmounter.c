@@ -87,8 +87,19 @@ static bool unmount_in_child(const char *mountpoint)
 	return status == 0;
 }
 
+/* A mount whose daemon is gone; its connection may just be ending.  (Attributes the
+ * kernel may still know.) */
+static bool is_abandoned(const char *mountpoint)
+{
+	int fd = open(mountpoint, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+}
+
 /* Signals that end the daemon often come to its whole group; it needs us then. */
-static void serve(int pipe, const char *mountpoint, struct pidfile *p)
+static void serve(int pipe, const char *mountpoint, bool killed, struct pidfile *p)
 {
 	char what, done;
 
@@ -106,10 +117,13 @@ static void serve(int pipe, const char *mountpoint, struct pidfile *p)
 		if (write(pipe, &done, 1) != 1)
 			break;
 	}
+	if (killed && is_abandoned(mountpoint))
+		unmount_in_child(mountpoint);
 	_exit(0);
 }
 
-int unmounter_start(struct unmounter *u, const char *mountpoint, struct pidfile *p, char **argv)
+int unmounter_start(struct unmounter *u, const char *mountpoint, bool killed, struct pidfile *p,
+		    char **argv)
 {
 	int ask[2], dead[2];
 	char ready;
@@ -125,7 +139,7 @@ int unmounter_start(struct unmounter *u, const char *mountpoint, struct pidfile 
 	u->pid = fork();
 	if (!u->pid) {
 		rename_self(argv);
-		serve(ask[0], mountpoint, p);
+		serve(ask[0], mountpoint, killed, p);
 	}
 	close(ask[0]);
 	u->ask = ask[1];

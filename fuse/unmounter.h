@@ -4,8 +4,8 @@
  *
  * It is made before the daemon has opened any image, holds one end of a pipe, and does
  * two things when it is told to: it unmounts the mountpoint, and it removes the file
- * with the daemon's process id.  When the daemon ends without a word, it ends without a
- * deed.
+ * with the daemon's process id.  When the daemon ends without a word, it leaves all as it
+ * is, but for a mount that it was to unmount even then.
  */
 #ifndef UNMOUNTER_H
 #define UNMOUNTER_H
@@ -24,8 +24,9 @@ struct unmounter {
 };
 
 /* The process calls itself qcowfs-unmount, over the arguments of this one.
- * -errno. */
-int unmounter_start(struct unmounter *u, const char *mountpoint, struct pidfile *p, char **argv);
+ * `killed`: it is to unmount also if the daemon is.  -errno. */
+int unmounter_start(struct unmounter *u, const char *mountpoint, bool killed, struct pidfile *p,
+		    char **argv);
 
 /* Unmounts what the session has mounted, if it still is, and waits for that.  When
  * it returns libfuse has nothing left to unmount. */
