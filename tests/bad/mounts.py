@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+import traceback
 from pathlib import Path
 
 import make
@@ -183,7 +184,8 @@ def look_for_data(daemon, fd, image):
         must(e in (0, errno.EIO, errno.ENXIO), f'SEEK_DATA at {at:#x}: {os.strerror(e)}')
         end = image.size if e == errno.ENXIO else at if e else start
         for g, data in image.disk.items():
-            lost = at <= g * image.cs < end and data is not make.ANY and any(data)
+            skipped = slice(max(0, at - g * image.cs), max(0, end - g * image.cs))
+            lost = data is not make.ANY and any(data[skipped])
             must(not lost, f'guest cluster {g} is called a hole')
         if e:
             return
@@ -212,6 +214,6 @@ def run_one(name, call, *args):
         return call(*args) or 1
     except Wrong as e:
         complain(name, e)
-    except Exception as e:  # a fault of this script; the others go on
-        complain(name, repr(e))
+    except Exception:  # a fault of this script; the others go on
+        complain(name, traceback.format_exc())
     return 1
