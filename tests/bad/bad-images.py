@@ -193,7 +193,33 @@ def metadata_bytes(image):
     return used
 
 
-def look_at_flipped(image, name, daemon):
+def read_places(fd, image, daemon):
+    """(offset, length) -> bytes, or None where it fails."""
+    size = os.fstat(fd).st_size
+    places = [(g * image.cs, image.cs) for g in image.known()]
+    places += [(0, 128 << 10), (max(0, size - 4096), 4096), (size // 2, 1000)]
+    got = {}
+    for at, n in places:
+        got[at, n], e = daemon.timed('read', error_of, os.pread, fd, n, at)
+        must(e in (0, errno.EIO, errno.EINVAL), f'read at {at:#x}: {os.strerror(e)}')
+    return got
+
+
+def must_be_as_before(before, after, written, when):
+    """But for what was written; (offset, bytes) in turn."""
+    for (at, n), old in before.items():
+        new = after[at, n]
+        if old is None or new is None:
+            continue
+        want = bytearray(old)
+        for w, data in written:
+            first, end = max(at, w), min(at + len(old), w + len(data))
+            if first < end:
+                want[first - at:end - at] = data[first - w:end - w]
+        must(new == want, f'{when} the {n} bytes at {at:#x} are others')
+
+
+def look_at_flipped(image, name, last, daemon):
     path = daemon.where / name
     if not path.exists():
         return
@@ -202,42 +228,59 @@ def look_at_flipped(image, name, daemon):
     must(e in (0, *REFUSALS), f'open: {os.strerror(e)}')
     if e:
         return
-    places = [(g * image.cs, image.cs) for g in image.known()]
-    places += [(0, 128 << 10), (max(0, size - 4096), 4096), (size // 2, 1000)]
-    for at, n in places:
-        _, e = daemon.timed('read', error_of, os.pread, fd, n, at)
-        must(e in (0, errno.EIO, errno.EINVAL), f'read at {at:#x}: {os.strerror(e)}')
+    before = read_places(fd, image, daemon)
     at = 0
     for whence in (os.SEEK_DATA, os.SEEK_HOLE) * 3:
         at, e = daemon.timed('lseek', error_of, os.lseek, fd, at, whence)
         must(e in (0, errno.EIO, errno.ENXIO), f'lseek: {os.strerror(e)}')
         if e:
             break
+    written, safe = write_a_little(path, size, daemon)
+    if written is not None:
+        after = read_places(fd, image, daemon)
+        must_be_as_before(before, after, written, 'when it was written')
+        if safe:
+            last[name] = after
     os.close(fd)
-    write_a_little(path, size, daemon)
+
+
+def look_again(image, name, last, daemon):
+    """It was written, and that is on disk."""
+    if name not in last:
+        return
+    fd, e = daemon.timed('open', error_of, os.open, daemon.where / name, os.O_RDONLY)
+    must(not e, f'open again: {os.strerror(e)}')
+    must_be_as_before(last[name], read_places(fd, image, daemon), [], 'opened again')
+    os.close(fd)
 
 
 def write_a_little(path, size, daemon):
-    """What was written without an error is read again."""
+    """What was written without an error is read again.  Returns (offset, bytes) of each, and
+    whether they are on disk; None if it may be anything."""
     fd, e = daemon.timed('open to write', error_of, os.open, path, os.O_RDWR)
     must(e in (0, errno.EROFS, *REFUSALS), f'open to write: {os.strerror(e)}')
     if e:
-        return
+        return [], False
+    errors, written = [], []
     for at, n, byte in [(700, 3000, b'a'), (size // 2, 512, b'b'), (max(0, size - 999), 999, b'c')]:
         n = min(n, max(0, size - at))
         done, e = daemon.timed('write', error_of, os.pwrite, fd, byte * n, at)
         must(e in WRITE_ERRORS, f'write at {at:#x}: {os.strerror(e)}')
+        errors.append(e or done != n)
+        written.append((at, byte * n))
         if not e and done == n:
             got, e = daemon.timed('read', error_of, os.pread, fd, n, at)
             must(e or got == byte * n, f'write at {at:#x}: it reads other bytes then')
     for call in (lambda: os.fsync(fd), lambda: os.close(fd)):
         _, e = daemon.timed('sync', error_of, call)
         must(e in WRITE_ERRORS, f'sync: {os.strerror(e)}')
+        errors.append(e)
+    return (None, False) if any(errors) else (written, True)
 
 
 def flipped_images(bases, folder):
     rng = random.Random(SEED)
-    items = []
+    items, last = [], {}
     for base in bases:
         image = make.GOOD[base]()
         make.write(image, folder / 'flipped' / base)
@@ -254,9 +297,10 @@ def flipped_images(bases, folder):
                 data[at:at + len(new)] = new
                 name = f'byte-{at}-{new.hex()}'
             (folder / 'flipped' / base / name).write_bytes(data)
-            items.append((f'{base}-{name}', image, f'{base}/{name}.raw'))
+            items.append((f'{base}-{name}', image, f'{base}/{name}.raw', last))
     through_one_mount('flipped', folder / 'flipped', folder, items, look_at_flipped,
                       how='rw')
+    through_one_mount('again', folder / 'flipped', folder, items, look_again)
     return len(items)
 
 
