@@ -25,7 +25,7 @@ qc_err qc_names_open(struct qc_names *m, struct qc_writer *w)
 
 qc_err qc_names_extend(struct qc_names *m, uint64_t n)
 {
-	uint16_t *of = realloc(m->of, min_u64(n, QC_NAMES_WINDOW) * sizeof(*of) + 1);
+	uint32_t *of = realloc(m->of, min_u64(n, QC_NAMES_WINDOW) * sizeof(*of) + 1);
 
 	if (!of)
 		return -ENOMEM;
@@ -58,7 +58,7 @@ static qc_err impossible(struct qc_names *m)
 	return damage(m);
 }
 
-static qc_err mark(struct qc_names *m, uint64_t off, uint64_t len, bool in_place)
+static qc_err mark(struct qc_names *m, uint64_t off, uint64_t len, uint32_t by)
 {
 	uint64_t first = max_u64(off >> m->bits, m->first);
 	uint64_t end = min_u64(div_up(off + len, UINT64_C(1) << m->bits), qc_names_end(m));
@@ -66,20 +66,21 @@ static qc_err mark(struct qc_names *m, uint64_t off, uint64_t len, bool in_place
 	if (!range_inside(off, len, m->limit << m->bits))
 		return impossible(m);
 	for (uint64_t c = first; c < end; c++) {
-		uint16_t *of = &m->of[c - m->first];
+		uint32_t *of = &m->of[c - m->first];
 
 		if ((*of & QC_NAMES_MOST) < QC_NAMES_MOST)
 			++*of;
-		if (in_place)
-			*of |= QC_NAMES_IN_PLACE;
+		*of |= by;
 	}
 	return 0;
 }
 
 /* Version 1 writes all but packed clusters where they are. */
-static bool is_copied(const struct qc_names *m, uint64_t word)
+static uint32_t in_place(const struct qc_names *m, uint64_t word)
 {
-	return !m->distrust && !m->shared && (m->g->layout == LAYOUT_V1 || word & L2_COPIED);
+	bool copied = m->g->layout == LAYOUT_V1 || word & L2_COPIED;
+
+	return copied && !m->distrust && !m->shared ? QC_NAMES_IN_PLACE : 0;
 }
 
 static qc_err mark_entry(struct qc_names *m, const uint8_t *p)
@@ -91,15 +92,16 @@ static qc_err mark_entry(struct qc_names *m, const uint8_t *p)
 		return damage(m);
 	if (e.kind == QC_PACKED) /* its last sector may not be in the file */
 		return mark(m, e.host.v, range_clamp(e.host.v, e.packed_len, m->n << m->bits),
-			    false);
+			    QC_NAMES_DATA);
 	if (e.host.v && !m->g->external)
-		return mark(m, e.host.v, geom_cluster(m->g), is_copied(m, word));
+		return mark(m, e.host.v, geom_cluster(m->g),
+			    QC_NAMES_DATA | in_place(m, word));
 	return 0;
 }
 
 static qc_err mark_l2(struct qc_names *m, uint64_t offset, uint64_t word, uint8_t *table)
 {
-	qc_err r = mark(m, offset, geom_l2_bytes(m->g), is_copied(m, word));
+	qc_err r = mark(m, offset, geom_l2_bytes(m->g), QC_NAMES_TABLE | in_place(m, word));
 
 	for (uint64_t i = 0; !r && i < geom_l2_bytes(m->g); i += UINT64_C(1) << m->g->entry_bits)
 		r = mark_entry(m, table + i);
@@ -143,7 +145,8 @@ qc_err qc_names_each_l2(struct qc_names *m, uint64_t offset, uint64_t entries, q
 /* The L1 table of the disk is written where it is, that of a snapshot never. */
 static qc_err mark_disk(struct qc_names *m, uint64_t l1_offset, uint64_t entries)
 {
-	qc_err r = entries ? mark(m, l1_offset, entries * 8, !m->shared) : 0;
+	uint32_t by = QC_NAMES_TABLE | (m->shared ? 0 : QC_NAMES_IN_PLACE);
+	qc_err r = entries ? mark(m, l1_offset, entries * 8, by) : 0;
 
 	return r ? r : qc_names_each_l2(m, l1_offset, entries, mark_l2);
 }
@@ -174,7 +177,7 @@ static qc_err mark_snapshots(struct qc_names *m)
 		r = is_possible(m, s) ? mark_disk(m, s->place, s->l1_entries) : damage(m);
 	}
 	if (!r && t.n)
-		r = mark(m, m->w->layer->head.snapshots_offset, t.bytes, false);
+		r = mark(m, m->w->layer->head.snapshots_offset, t.bytes, QC_NAMES_TABLE);
 	m->shared = false;
 	qc_snaptable_free(&t);
 	return r;
@@ -184,21 +187,22 @@ qc_err qc_names_count(struct qc_names *m, uint64_t first)
 {
 	const struct qc_header *h = &m->w->layer->head;
 	const struct qc_counts *c = &m->w->alloc.counts;
+	const uint32_t by = QC_NAMES_TABLE | QC_NAMES_IN_PLACE;
 	qc_err r;
 
 	m->first = first;
 	memset(m->of, 0, (qc_names_end(m) - first) * sizeof(*m->of));
 	/* The L1 table of version 1 is in the sector of the header, where no data can be. */
-	r = mark(m, 0, m->g->layout == LAYOUT_V1 ? 0 : 1, true);
+	r = mark(m, 0, m->g->layout == LAYOUT_V1 ? 0 : 1, by);
 	if (!r)
 		r = mark_disk(m, m->g->l1_offset, m->g->l1_entries);
 	if (!r)
-		r = mark(m, c->table_offset, c->entries * 8, true);
+		r = mark(m, c->table_offset, c->entries * 8, by);
 	if (!r && h->luks_bytes)
-		r = mark(m, h->luks_offset, h->luks_bytes, true);
+		r = mark(m, h->luks_offset, h->luks_bytes, by);
 	for (uint64_t i = 0; !r && i < c->entries; i++)
 		if (c->table[i])
-			r = mark(m, c->table[i], geom_cluster(m->g), true);
+			r = mark(m, c->table[i], geom_cluster(m->g), by);
 	return r ? r : mark_snapshots(m);
 }
 

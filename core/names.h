@@ -12,11 +12,13 @@
 
 #include "writer.h"
 
-enum {
-	QC_NAMES_WINDOW = 8 << 20, /* clusters */
-	QC_NAMES_MOST = 0x7fff,	   /* so many names, or more */
-	QC_NAMES_IN_PLACE = 0x8000 /* who has one of the names writes there without a look */
-};
+enum { QC_NAMES_WINDOW = 8 << 20 }; /* clusters */
+
+/* Of a cluster: how often it is named, and by whom. */
+#define QC_NAMES_IN_PLACE (UINT32_C(1) << 31) /* one who writes there without a look */
+#define QC_NAMES_TABLE (UINT32_C(1) << 30)    /* as metadata */
+#define QC_NAMES_DATA (UINT32_C(1) << 29)     /* by an entry of an L2 table */
+#define QC_NAMES_MOST (QC_NAMES_DATA - 1)     /* so often, or more */
 
 struct qc_names {
 	struct qc_writer *w;
@@ -31,7 +33,7 @@ struct qc_names {
 			     * room for */
 	bool shared;	    /* what is read belongs to a snapshot */
 	uint64_t tables;    /* L2 tables that were read */
-	uint16_t *of;	    /* of each cluster of the window: see below */
+	uint32_t *of;	    /* of each cluster of the window */
 	void (*read_one)(struct qc_names *m); /* an L2 table; may be NULL */
 };
 
@@ -55,10 +57,14 @@ static inline uint64_t qc_names_of(const struct qc_names *m, uint64_t cluster)
 	return m->of[cluster - m->first] & QC_NAMES_MOST;
 }
 
-/* Whether a write by one of its names would be seen by another. */
+/* Whether a write by one of its names would be seen by another: what tables hold is changed in
+ * many ways. */
 static inline bool qc_names_clash(const struct qc_names *m, uint64_t cluster)
 {
-	return m->of[cluster - m->first] & QC_NAMES_IN_PLACE && qc_names_of(m, cluster) > 1;
+	uint32_t by = m->of[cluster - m->first];
+
+	return (by & QC_NAMES_IN_PLACE && qc_names_of(m, cluster) > 1) ||
+	       (by & QC_NAMES_TABLE && by & QC_NAMES_DATA);
 }
 
 /* Reads the L1 table at `offset`, and gives each of its L2 tables to fn, with its entry. */

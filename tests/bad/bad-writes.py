@@ -213,6 +213,12 @@ def l1_entry_points_at_table(i, what):
     i.fails(*[g for g in i.known() if 2 * i.per_l2 <= g])
 
 
+@bad(NEW, opens=errno.EIO, log=HOPELESS)
+def l1_entry_points_at_data(i):
+    i.set_l1(2, i.host[1] | COPIED)
+    i.anything(*[g for g in i.known() if 2 * i.per_l2 <= g])
+
+
 @bad(NEW, log=REPAIRED)
 def l1_entries_share_a_table(i):
     i.set_l1(2, i.get64(i.l1_at(1)))
@@ -230,24 +236,29 @@ def l1_entries_share_a_table_that_counts_them(i):
 
 # -- L2 entries
 
-@each(NEW, ['reftable', 'refblock', 'l1'], 'entry-points-at-the-%s', opens=errno.EIO,
-      log=HOPELESS)
+def place_of(i, what):
+    return i.l2[0] if what == 'l2' else getattr(i, what)
+
+
+TABLES = ['reftable', 'refblock', 'l1', 'l2']
+
+
+@each(NEW, TABLES, 'entry-points-at-the-%s', opens=errno.EIO, log=HOPELESS)
 def entry_points_at_table(i, what):
-    i.set(5, getattr(i, what) | COPIED)
+    i.set(5, place_of(i, what) | COPIED)
     i.anything(5)
 
 
-@bad(NEW, log=REPAIRED)
-def entry_points_at_its_own_table(i):
-    i.set(5, i.l2[0] | COPIED)
-    i.anything(5)
-
-
-@each(NEW, ['reftable', 'refblock', 'l1'], 'entry-points-at-the-%s-that-counts-it',
-      opens=errno.EIO, log=HOPELESS)
+@each(NEW, TABLES, 'entry-points-at-the-%s-that-counts-it', opens=errno.EIO, log=HOPELESS)
 def entry_points_at_table_that_counts_it(i, what):
     entry_points_at_table(i, what)
-    count(i, getattr(i, what), 2)
+    count(i, place_of(i, what), 2)
+
+
+@bad(NEW, opens=errno.EIO, log=HOPELESS)
+def entry_points_at_the_table_of_another(i):
+    i.set(5, i.l2[1])
+    i.anything(5)
 
 
 @bad('v2 v3', log=REPAIRED)
@@ -276,7 +287,7 @@ def zero_flag_in_version_2(i):
     i.fails(5)
 
 
-@bad(NEW, log=REPAIRED)
+@bad(NEW, opens=errno.EIO, log=HOPELESS)
 def packed_cluster_overlaps_a_table(i):
     i.set(6, PACKED | i.l2[0])
     i.fails(6)
