@@ -22,8 +22,8 @@ import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-from make import (ALL, ANY, BITMAPS, COPIED, CORRUPT, DIRTY, GOOD, NEW, PACKED, ZERO,  # noqa: E402
-                  extension, noise, packed_entry, plain_name, set_extensions, sparse, up, write)
+from make import (ALL, ANY, COPIED, CORRUPT, DIRTY, GOOD, NEW, PACKED, ZERO,  # noqa: E402
+                  bitmaps, count, noise, packed_entry, plain_name, snapshot, sparse, up, write)
 from mounts import (Daemon, Wrong, complain, error_of, look_at_disk, must, problems,  # noqa: E402
                     run_one)
 
@@ -168,10 +168,6 @@ def refcounts_are_all_zero(i):
 @bad(NEW, sound=False)
 def refcounts_are_all_at_the_most(i):
     i.write(i.refblock, b'\xff' * i.cs)
-
-
-def count(i, host, n):
-    i.put(i.refblock + 2 * (host // i.cs), 'H', n)
 
 
 @bad(NEW, log=REPAIRED)
@@ -345,21 +341,6 @@ def entry_beyond_the_file_(i):
 
 # -- snapshots
 
-def snapshot(i, l1=None, entries=3, id_=b'1', name=b'one', extra=24, size=None, n=1):
-    """One, of an L1 table of its own, unless its place is given."""
-    if l1 is None:
-        l1 = up(len(i.file), i.cs)
-        i.write(l1, bytes(i.cs))
-        count(i, l1, 1)
-    at = up(len(i.file), i.cs)
-    row = struct.pack('>QIHHIIQII', l1, entries, len(id_), len(name), 1, 0, 0, 0, extra)
-    row += struct.pack('>QQQ', 0, i.size if size is None else size, 0) + id_ + name
-    i.write(at, row + bytes(-len(row) % i.cs))
-    count(i, at, 1)
-    i.put(60, 'IQ', n, at)
-    return l1
-
-
 @bad(NEW)
 def snapshot_as_it_should_be(i):
     snapshot(i)
@@ -458,16 +439,6 @@ def dirty_bit_and_more_tables_than_there_is_room_for(i):
 
 
 # -- bitmaps
-
-def bitmaps(i, n=1, reserved=0, size=32, offset=None):
-    at = up(len(i.file), i.cs)
-    row = struct.pack('>QIIBBHI', at, 1, 0, 1, 16, 3, 0) + b'one'
-    i.write(at, row + bytes(-len(row) % i.cs))
-    count(i, at, 1)
-    set_extensions(i, extension(BITMAPS, struct.pack('>IIQQ', n, reserved, size,
-                                                     at if offset is None else offset)))
-    i.u64(88, 1)
-
 
 LOST = {'log': 'bitmaps are no longer valid', 'bits': (AUTOCLEAR, 1, 0), 'sound': False}
 
