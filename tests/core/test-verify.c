@@ -105,6 +105,7 @@ static void two_entries_that_are_counted(void)
 	img = image_write(ctx, "image");
 	CHECK(logged(&book, "its refcounts are wrong"));
 	CHECK(!fill(img, 20 * 64 * K, 100, 7) && reads_byte(img, 0, M, 1));
+	CHECK(!fill(img, 0, 100, 8) && reads_byte(img, 20 * 64 * K, 100, 7));
 	qc_close(img);
 	context_end(ctx);
 	CHECK(is_sound("image"));
