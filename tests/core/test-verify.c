@@ -143,6 +143,37 @@ static void a_block_on_data(void)
 	is_refused("its refcounts are wrong, and cannot be repaired");
 }
 
+/* So large that its names are counted in two turns. */
+static void a_large_one_that_is_dirty(bool clashes)
+{
+	struct qc_context *ctx = context_with(QC_VERIFY_AUTO);
+	struct qc_image *img;
+	struct qc_reason why;
+
+	fresh("compat=1.1,cluster_size=512");
+	poke64("image", 72, 1);
+	sh("truncate -s 4200M image");
+	if (clashes)
+		poke64("image", peek64("image", 48), peek64("image", l2_table()) << 1 >> 1);
+	CHECK(image_try(ctx, "image", QC_OPEN_WRITE, &img, &why) == (clashes ? -EIO : 0));
+	if (clashes)
+		img = image_open(ctx, "image");
+	CHECK(reads_byte(img, 0, M, 1));
+	qc_close(img);
+	context_end(ctx);
+	CHECK(clashes || is_sound("image"));
+}
+
+static void a_block_on_data_of_a_large_file(void)
+{
+	a_large_one_that_is_dirty(true);
+}
+
+static void a_large_file_is_repaired(void)
+{
+	a_large_one_that_is_dirty(false);
+}
+
 static void two_entries_of_version_1(void)
 {
 	uint64_t l1, l2;
@@ -259,6 +290,8 @@ int main(void)
 	RUN(two_entries_that_are_counted);
 	RUN(an_entry_on_a_table);
 	RUN(a_block_on_data);
+	RUN(a_block_on_data_of_a_large_file);
+	RUN(a_large_file_is_repaired);
 	RUN(two_entries_of_version_1);
 	RUN(an_image_that_is_right_is_left_alone);
 	RUN(counts_that_are_too_high);
