@@ -18,6 +18,7 @@ They all have three L1 entries.  The first names a table with clusters 0 (data),
 but with a host cluster); the second one with two clusters of data, of which
 the last is the end of the file; the third is empty.
 """
+import functools
 import os
 import random
 import re
@@ -38,10 +39,13 @@ def up(n, unit):
     return -(-n // unit) * unit
 
 
+@functools.cache
 def noise(seed, n):
+    """Once for all images: they are kept by the hundred."""
     return random.Random(seed).randbytes(n)
 
 
+@functools.cache
 def text(seed, n):
     return (b'%d all work and no play ' % seed * n)[:n]
 

@@ -4,6 +4,7 @@ import errno
 import os
 import random
 import re
+import resource
 import signal
 import subprocess
 import threading
@@ -96,9 +97,11 @@ class Daemon:
         return (int(stat[11]) + int(stat[12])) / TICK
 
     def memory(self):
-        """The most that it ever had."""
+        """The most that it ever had.  Of what has ended we only hear if that is more than we
+        had, as it began as a copy of us."""
         if self.usage is not None:
-            return self.usage.ru_maxrss << 10
+            ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            return self.usage.ru_maxrss << 10 if self.usage.ru_maxrss > ours else 0
         status = Path(f'/proc/{self.process.pid}/status').read_text()
         return int(re.search(r'^VmHWM:\s+(\d+)', status, re.M)[1]) << 10
 
