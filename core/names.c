@@ -16,14 +16,16 @@ qc_err qc_names_open(struct qc_names *m, struct qc_writer *w)
 	*m = (struct qc_names){ .w = w, .g = &w->layer->head.geom };
 	if (r)
 		return r;
-	m->n = m->limit = div_up(now.size, geom_cluster(m->g));
+	m->bits = m->g->layout == LAYOUT_V1 ? 9 : m->g->cluster_bits;
+	/* The last cluster of version 1 need not be whole, either. */
+	m->n = m->limit = round_up(now.size, geom_cluster(m->g)) >> m->bits;
 	m->of = malloc(min_u64(m->n, QC_NAMES_WINDOW) * sizeof(*m->of) + 1);
 	return m->of ? 0 : -ENOMEM;
 }
 
 qc_err qc_names_extend(struct qc_names *m, uint64_t n)
 {
-	uint16_t *of = realloc(m->of, min_u64(n, QC_NAMES_WINDOW) * sizeof(*of) + 1);
+	uint32_t *of = realloc(m->of, min_u64(n, QC_NAMES_WINDOW) * sizeof(*of) + 1);
 
 	if (!of)
 		return -ENOMEM;
@@ -49,47 +51,73 @@ static qc_err damage(const struct qc_names *m)
 	return m->tolerant ? 0 : -EIO;
 }
 
-static qc_err mark(struct qc_names *m, uint64_t off, uint64_t len)
+/* What cannot be true of a sound image, whatever the counts are. */
+static qc_err impossible(struct qc_names *m)
 {
-	uint64_t first = max_u64(off >> m->g->cluster_bits, m->first);
-	uint64_t end = min_u64(div_up(off + len, geom_cluster(m->g)), qc_names_end(m));
+	m->impossible = true;
+	return damage(m);
+}
 
-	if (!range_inside(off, len, m->limit << m->g->cluster_bits)) {
-		m->beyond = true;
-		return damage(m);
+static qc_err mark(struct qc_names *m, uint64_t off, uint64_t len, uint32_t by)
+{
+	uint64_t first = max_u64(off >> m->bits, m->first);
+	uint64_t end = min_u64(div_up(off + len, UINT64_C(1) << m->bits), qc_names_end(m));
+
+	if (!range_inside(off, len, m->limit << m->bits))
+		return impossible(m);
+	for (uint64_t c = first; c < end; c++) {
+		uint32_t *of = &m->of[c - m->first];
+
+		if ((*of & QC_NAMES_MOST) < QC_NAMES_MOST)
+			++*of;
+		*of |= by;
 	}
-	for (uint64_t c = first; c < end; c++)
-		if (m->of[c - m->first] < UINT16_MAX)
-			m->of[c - m->first]++;
 	return 0;
+}
+
+/* Version 1 writes all but packed clusters where they are. */
+static uint32_t in_place(const struct qc_names *m, uint64_t word)
+{
+	bool copied = m->g->layout == LAYOUT_V1 || word & L2_COPIED;
+
+	return copied && !m->distrust && !m->shared ? QC_NAMES_IN_PLACE : 0;
 }
 
 static qc_err mark_entry(struct qc_names *m, const uint8_t *p)
 {
+	uint64_t word = be64_at(p);
 	struct entry e;
 
-	if (entry_decode(m->g, be64_at(p), m->g->entry_bits == 4 ? be64_at(p + 8) : 0, &e))
+	if (entry_decode(m->g, word, m->g->entry_bits == 4 ? be64_at(p + 8) : 0, &e))
 		return damage(m);
 	if (e.kind == QC_PACKED) /* its last sector may not be in the file */
-		return mark(m, e.host.v,
-			    range_clamp(e.host.v, e.packed_len, m->n << m->g->cluster_bits));
+		return mark(m, e.host.v, range_clamp(e.host.v, e.packed_len, m->n << m->bits),
+			    QC_NAMES_DATA);
 	if (e.host.v && !m->g->external)
-		return mark(m, e.host.v, geom_cluster(m->g));
+		return mark(m, e.host.v, geom_cluster(m->g),
+			    QC_NAMES_DATA | in_place(m, word));
 	return 0;
 }
 
-static qc_err mark_l2(struct qc_names *m, uint64_t offset, uint8_t *table)
+static qc_err mark_l2(struct qc_names *m, uint64_t offset, uint64_t word, uint8_t *table)
 {
-	qc_err r = mark(m, offset, geom_l2_bytes(m->g));
+	qc_err r = mark(m, offset, geom_l2_bytes(m->g), QC_NAMES_TABLE | in_place(m, word));
 
 	for (uint64_t i = 0; !r && i < geom_l2_bytes(m->g); i += UINT64_C(1) << m->g->entry_bits)
 		r = mark_entry(m, table + i);
 	return r;
 }
 
+/* No more tables than the file has room for: so many names of one would take forever. */
+static bool has_room(const struct qc_names *m, uint64_t tables)
+{
+	return tables <= (m->limit << m->bits) / geom_l2_bytes(m->g);
+}
+
 qc_err qc_names_each_l2(struct qc_names *m, uint64_t offset, uint64_t entries, qc_names_fn *fn)
 {
 	AUTO_FREE uint8_t *l1 = malloc(entries * 8 + 1), *l2 = malloc(geom_l2_bytes(m->g));
+	uint64_t before = m->tables;
 	size_t got;
 	qc_err r = l1 && l2 ? qc_file_read(m->w->file, offset, l1, entries * 8, &got) : -ENOMEM;
 
@@ -103,18 +131,22 @@ qc_err qc_names_each_l2(struct qc_names *m, uint64_t offset, uint64_t entries, q
 		if (!table.v)
 			continue;
 		m->tables++;
+		if (!has_room(m, m->tables - before))
+			return impossible(m);
 		if (m->read_one)
 			m->read_one(m);
 		r = qc_file_read(m->w->file, table.v, l2, geom_l2_bytes(m->g), &got);
 		if (!r) /* zeros, behind the end of the file */
-			r = fn(m, table.v, l2);
+			r = fn(m, table.v, be64_at(l1 + 8 * i), l2);
 	}
 	return r;
 }
 
+/* The L1 table of the disk is written where it is, that of a snapshot never. */
 static qc_err mark_disk(struct qc_names *m, uint64_t l1_offset, uint64_t entries)
 {
-	qc_err r = entries ? mark(m, l1_offset, entries * 8) : 0;
+	uint32_t by = QC_NAMES_TABLE | (m->shared ? 0 : QC_NAMES_IN_PLACE);
+	qc_err r = entries ? mark(m, l1_offset, entries * 8, by) : 0;
 
 	return r ? r : qc_names_each_l2(m, l1_offset, entries, mark_l2);
 }
@@ -138,13 +170,15 @@ static qc_err mark_snapshots(struct qc_names *m)
 
 	if (r == -EIO || r == -EINVAL)
 		return damage(m);
+	m->shared = true;
 	for (uint32_t i = 0; !r && i < t.n; i++) {
 		const struct qc_snapshot *s = &t.row[i].s;
 
 		r = is_possible(m, s) ? mark_disk(m, s->place, s->l1_entries) : damage(m);
 	}
 	if (!r && t.n)
-		r = mark(m, m->w->layer->head.snapshots_offset, t.bytes);
+		r = mark(m, m->w->layer->head.snapshots_offset, t.bytes, QC_NAMES_TABLE);
+	m->shared = false;
 	qc_snaptable_free(&t);
 	return r;
 }
@@ -153,20 +187,22 @@ qc_err qc_names_count(struct qc_names *m, uint64_t first)
 {
 	const struct qc_header *h = &m->w->layer->head;
 	const struct qc_counts *c = &m->w->alloc.counts;
+	const uint32_t by = QC_NAMES_TABLE | QC_NAMES_IN_PLACE;
 	qc_err r;
 
 	m->first = first;
 	memset(m->of, 0, (qc_names_end(m) - first) * sizeof(*m->of));
-	r = mark(m, 0, 1);
+	/* The L1 table of version 1 is in the sector of the header, where no data can be. */
+	r = mark(m, 0, m->g->layout == LAYOUT_V1 ? 0 : 1, by);
 	if (!r)
 		r = mark_disk(m, m->g->l1_offset, m->g->l1_entries);
 	if (!r)
-		r = mark(m, c->table_offset, c->entries * 8);
+		r = mark(m, c->table_offset, c->entries * 8, by);
 	if (!r && h->luks_bytes)
-		r = mark(m, h->luks_offset, h->luks_bytes);
+		r = mark(m, h->luks_offset, h->luks_bytes, by);
 	for (uint64_t i = 0; !r && i < c->entries; i++)
 		if (c->table[i])
-			r = mark(m, c->table[i], geom_cluster(m->g));
+			r = mark(m, c->table[i], geom_cluster(m->g), by);
 	return r ? r : mark_snapshots(m);
 }
 

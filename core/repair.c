@@ -57,6 +57,15 @@ static qc_err add_block(struct repair *p, uint64_t c)
 	return r ? r : qc_counts_add(counts, p->next++, 1);
 }
 
+/* Metadata that is data, too, or other metadata: to write one would damage the other. */
+static qc_err must_not_clash(const struct qc_names *m)
+{
+	for (uint64_t c = m->first; c < qc_names_end(m); c++)
+		if (qc_names_clash(m, c))
+			return -EIO;
+	return 0;
+}
+
 static qc_err correct_window(struct repair *p)
 {
 	const struct qc_names *m = &p->names;
@@ -64,7 +73,7 @@ static qc_err correct_window(struct repair *p)
 	qc_err r = 0;
 
 	for (uint64_t c = m->first; !r && c < qc_names_end(m); c++) {
-		uint64_t names = m->of[c - m->first], now = 0;
+		uint64_t names = qc_names_of(m, c), now = 0;
 
 		if (!qc_counts_covers(counts, c)) {
 			r = names ? add_block(p, c) : 0;
@@ -73,7 +82,7 @@ static qc_err correct_window(struct repair *p)
 		}
 		r = qc_counts_get(counts, c, &now);
 		/* So many are not told apart; those there were will do. */
-		if (r || now == names || (names == UINT16_MAX && now > names))
+		if (r || now == names || (names == QC_NAMES_MOST && now > names))
 			continue;
 		r = qc_counts_set(counts, c, names);
 		p->corrected++;
@@ -81,14 +90,29 @@ static qc_err correct_window(struct repair *p)
 	return r;
 }
 
+/* Nothing is written before all is known. */
+static qc_err look_for_clashes(struct repair *p)
+{
+	qc_err r = 0;
+
+	for (uint64_t first = 0; !r && first < p->names.n; first += QC_NAMES_WINDOW) {
+		r = qc_names_count(&p->names, first);
+		if (!r)
+			r = must_not_clash(&p->names);
+	}
+	return r;
+}
+
 static qc_err correct_counts(struct repair *p)
 {
 	struct qc_alloc *a = &p->names.w->alloc;
-	qc_err r = 0;
+	qc_err r = p->names.n > QC_NAMES_WINDOW ? look_for_clashes(p) : 0;
 
 	for (uint64_t first = 0; !r && first < p->names.n; first += QC_NAMES_WINDOW) {
 		p->names.limit = p->next;
 		r = qc_names_count(&p->names, first);
+		if (!r)
+			r = must_not_clash(&p->names);
 		qc_lock(&a->lock);
 		if (!r)
 			r = correct_window(p);
@@ -111,13 +135,16 @@ static qc_err with_copied(struct qc_writer *w, uint64_t word, uint64_t off, uint
 }
 
 /* Writes the table back if a flag of it was wrong. */
-static qc_err correct_l2(struct qc_names *m, uint64_t offset, uint8_t *table)
+static qc_err correct_l2(struct qc_names *m, uint64_t offset, uint64_t word, uint8_t *table)
 {
 	bool changed = false;
 	qc_err r = 0;
 
 	for (uint64_t i = 0; !r && i < geom_l2_bytes(m->g); i += UINT64_C(1) << m->g->entry_bits) {
-		uint64_t word = be64_at(table + i), off = word & L2_OFFSET_MASK, want;
+		uint64_t off, want;
+
+		word = be64_at(table + i);
+		off = word & L2_OFFSET_MASK;
 
 		if (word & L2_COMPRESSED || !off || m->g->external)
 			continue;
@@ -179,8 +206,10 @@ static qc_err repair(struct qc_writer *w, uint64_t *corrected)
 	if (!r)
 		r = qc_names_cost(&p.names, &p.foreseen);
 	if (!r) {
-		p.foreseen *= 1 + div_up(p.names.n, QC_NAMES_WINDOW);
+		p.foreseen *= 1 + (p.names.n > QC_NAMES_WINDOW ? 2 : 1) *
+				  div_up(p.names.n, QC_NAMES_WINDOW);
 		p.names.read_one = read_one;
+		p.names.distrust = true;
 		p.next = p.names.n;
 		r = correct(&p);
 	}

@@ -28,9 +28,10 @@ static qc_err compare(struct qc_names *m, bool *lie)
 	qc_err r = 0;
 
 	for (uint64_t c = m->first; !r && !*lie && c < qc_names_end(m); c++) {
-		uint64_t count, names = m->of[c - m->first];
+		uint64_t count, names = qc_names_of(m, c);
 
-		if (!names)
+		*lie = qc_names_clash(m, c);
+		if (!names || *lie || !m->w->alloc.counted)
 			continue;
 		r = qc_counts_get(&m->w->alloc.counts, c, &count);
 		*lie = !r && count < names;
@@ -135,7 +136,7 @@ static qc_err look(struct qc_names *m, bool *lie)
 		if (!r)
 			r = compare(m, lie);
 		qc_unlock(&m->w->alloc.lock);
-		*lie = *lie || m->beyond;
+		*lie = *lie || m->impossible;
 	}
 	return r;
 }
@@ -146,12 +147,10 @@ qc_err qc_verify(struct qc_writer *w, bool *lie)
 	qc_err r;
 
 	*lie = false;
-	if (!w->alloc.counted)
-		return 0;
 	if (w->layer->ctx->verify == QC_VERIFY_OFF)
 		return 0;
 	r = qc_names_open(&m, w);
-	if (!r)
+	if (!r && w->alloc.counted)
 		r = look_at_tables(&m, lie);
 	if (!r && !*lie)
 		r = look(&m, lie);

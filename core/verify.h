@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * verify.h - whether an image's refcounts are to be trusted with writing.
+ * verify.h - whether an image's refcounts, and who has what, are to be trusted with writing.
  */
 #ifndef QC_VERIFY_H
 #define QC_VERIFY_H
 
 #include "writer.h"
 
-/* Sets *lie if a cluster is counted lower than it is named: it would be given away while
- * it is in use, or written in place where two share it.  All clusters are looked at, with
+/* Sets *lie if a cluster is counted lower than it is named, so that it would be given away
+ * while it is in use; or if one name of several lets its owner write in place.  All clusters are looked at, with
  * QC_VERIFY_AUTO only where that takes no longer than people wait; then those of tables.
  * A damaged table is nobody's lie: who comes by
  * it says so. */

@@ -24,7 +24,7 @@ static qc_err read_table(struct qc_layer *l, struct qc_snaptable *out)
 	qc_err r = qc_snaptable_read(l->file, h->snapshots_offset, h->snapshots, l->size, out);
 
 	qc_gate_leave(&l->gate, pass);
-	return r;
+	return r == -EIO || r == -EINVAL ? qc_layer_damaged(l, "the table of snapshots is damaged") : r;
 }
 
 static qc_err copy_rows(const struct qc_snaptable *t, struct qc_snapshots *out)

@@ -48,6 +48,9 @@ static qc_err check_counts(struct qc_writer *w, struct qc_reason *why)
 	r = qc_verify(w, &lie);
 	if (r)
 		return qc_refuse_call(why, r, "its refcounts cannot be read");
+	if (lie && !w->alloc.counted)
+		return qc_refuse(why, -EIO, "its tables name a place twice, or one behind the end "
+				 "of the file");
 	return lie ? qc_repair(w, "its refcounts are wrong", why) : 0;
 }
 

@@ -35,21 +35,28 @@ qc_err qc_writer_check_state(const struct qc_layer *l, struct qc_reason *why)
 	return 0;
 }
 
-/* Else it might come to mean something when the file grows. */
+/* Else it might come to mean something when the file grows.  Nor may their L1 tables, none of
+ * which is that of another, be more than the file has room for: that would take forever. */
 static qc_err check_snapshots(const struct qc_layer *l, struct qc_reason *why)
 {
 	const struct qc_header *h = &l->head;
 	struct qc_file_facts now;
 	struct qc_snaptable t;
+	uint64_t l1_bytes = 0;
 	qc_err r = qc_snaptable_read(l->file, h->snapshots_offset, h->snapshots, h->size, &t);
 
 	if (r == -ENOMEM)
 		return qc_refuse(why, r, "out of memory");
 	if (!r)
 		r = qc_file_facts(l->file, &now);
-	for (uint32_t i = 0; !r && i < t.n; i++)
-		if (!qc_snapshot_is_possible(&t.row[i].s, geom_cluster(&h->geom), now.size))
+	for (uint32_t i = 0; !r && i < t.n; i++) {
+		const struct qc_snapshot *s = &t.row[i].s;
+
+		l1_bytes += round_up(s->l1_entries * UINT64_C(8), geom_cluster(&h->geom));
+		if (!qc_snapshot_is_possible(s, geom_cluster(&h->geom), now.size) ||
+		    l1_bytes > round_up(now.size, geom_cluster(&h->geom)))
 			r = -EIO;
+	}
 	qc_snaptable_free(&t);
 	return !r ? 0 : qc_refuse(why, -EROFS, "its table of snapshots is damaged: qemu-img check "
 						"-r all may repair it");

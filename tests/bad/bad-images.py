@@ -13,214 +13,23 @@ which are written a little, too.
 """
 import concurrent.futures
 import errno
+import hashlib
 import os
 import random
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 import make  # noqa: E402
+from mounts import (MEMORY, QCOWFS, REFUSALS, SANITIZED, SECONDS, SEED, Daemon,  # noqa: E402
+                    Wrong, complain, error_of, look_at_disk, must, problems, run_one)
 
-HERE = Path(__file__).resolve().parent
-QCOWFS = os.environ.get('QCOWFS', str(HERE.parent.parent / 'build' / 'qcowfs'))
-SANITIZED = bool(os.environ.get('TEST_SANITIZER'))
-SEED = int(os.environ.get('SEED', random.SystemRandom().randrange(1 << 31)))
-SECONDS = 10 if SANITIZED else 1    # of a processor, for one thing
-PATIENCE = 30 if SANITIZED else 10  # on the clock: then it hangs
-MEMORY = 96 << 20
 FLIPS = int(os.environ.get('FLIPS', 30 if SANITIZED else 80))  # changed images of each good one
-REFUSALS = (errno.EIO, errno.EACCES)
 WRITE_ERRORS = (0, errno.EIO, errno.ENOSPC, errno.EROFS, errno.EFBIG)
-TICK = os.sysconf('SC_CLK_TCK')
-
-problems = []
-output = threading.Lock()
-
-
-def complain(name, text):
-    with output:
-        problems.append(name)
-        print(f'not ok - {name}: {text}', flush=True)
-
-
-class Wrong(Exception):
-    """It is not as it must be."""
-
-
-def must(so, text):
-    if not so:
-        raise Wrong(text)
-
-
-# ---- the daemon ---------------------------------------------------------------
-
-class Daemon:
-    """A mount, in the foreground, and a watch on how long each thing takes."""
-
-    def __init__(self, source, where, options='', how='ro'):
-        where.mkdir()
-        self.where = where
-        self.device = os.stat(where).st_dev
-        self.log_path = where.with_suffix('.log')
-        self.hangs = None
-        argv = [QCOWFS, '-f', '-o', f'{how},direct_io' + (',' + options if options else ''),
-                str(source), str(where)]
-        with open(self.log_path, 'wb') as log:
-            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=log,
-                                            stdout=log)
-        self.usage = None
-
-    def log(self):
-        return self.log_path.read_text(errors='backslashreplace')
-
-    def is_mounted(self):
-        try:
-            return os.stat(self.where).st_dev != self.device
-        except OSError as e:
-            return e.errno in (errno.ENOTCONN, errno.ECONNABORTED)  # its daemon was killed
-
-    def start(self):
-        """Whether it mounts; else it has ended."""
-        deadline = time.monotonic() + PATIENCE
-        while not self.ended():
-            if self.is_mounted():
-                return True
-            if time.monotonic() > deadline:
-                self.process.kill()
-                raise Wrong(f'neither mounted nor refused in {PATIENCE} s')
-            time.sleep(0.002)
-        return False
-
-    def ended(self):
-        if self.usage is None:
-            pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
-            if pid:
-                self.process.returncode = os.waitstatus_to_exitcode(status)
-                self.usage = usage
-        return self.usage is not None
-
-    def cpu(self):
-        if self.usage is not None:
-            return self.usage.ru_utime + self.usage.ru_stime
-        stat = Path(f'/proc/{self.process.pid}/stat').read_text().rpartition(') ')[2].split()
-        return (int(stat[11]) + int(stat[12])) / TICK
-
-    def memory(self):
-        """The most that it ever had."""
-        if self.usage is not None:
-            return self.usage.ru_maxrss << 10
-        status = Path(f'/proc/{self.process.pid}/status').read_text()
-        return int(re.search(r'^VmHWM:\s+(\d+)', status, re.M)[1]) << 10
-
-    def timed(self, what, call, *args):
-        """Does it, within the time that it may take."""
-        cpu, began = self.cpu(), time.monotonic()
-        watch = threading.Timer(PATIENCE, self.give_up, [what])
-        watch.start()
-        try:
-            return call(*args)
-        finally:
-            watch.cancel()
-            if not self.hangs and not self.ended() and time.monotonic() - began > SECONDS:
-                used = self.cpu() - cpu
-                must(used < SECONDS, f'{what} takes {used:.1f} s of a processor')
-
-    def give_up(self, what):
-        self.hangs = what
-        self.process.kill()
-
-    def stop(self):
-        """It must be alive, small, and end in order."""
-        small = True
-        must(not self.hangs, f'{self.hangs} hangs')
-        must(not self.ended(), f'it crashed: status {self.process.returncode}: {self.log()}')
-        if not SANITIZED:
-            small = self.memory() < MEMORY
-        self.process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + PATIENCE
-        while not self.ended():
-            must(time.monotonic() < deadline, 'it does not end')
-            time.sleep(0.002)
-        must(self.process.returncode == 0,
-             f'it ends with status {self.process.returncode}: {self.log()}')
-        must(small, f'it took more than {MEMORY >> 20} MiB')
-
-    def clean_up(self):
-        if not self.ended():
-            self.process.kill()
-            self.process.wait()
-        if self.is_mounted():
-            subprocess.run(['fusermount3', '-u', '-z', self.where], capture_output=True)
-
-
-# ---- looking at one image -------------------------------------------------------
-
-def error_of(call, *args):
-    """(result, errno)"""
-    try:
-        return call(*args), 0
-    except OSError as e:
-        return None, e.errno
-
-
-def look_at_cluster(fd, image, g):
-    got, e = error_of(os.pread, fd, image.cs, g * image.cs)
-    where = f'guest cluster {g} (offset {g * image.cs:#x})'
-    want = image.disk.get(g, bytes(image.cs))
-    if want is make.ANY:
-        must(e in (0, errno.EIO), f'{where}: {os.strerror(e)}')
-    elif g in image.error:
-        must(e == errno.EIO, f'{where} can be read: {os.strerror(e)}')
-    else:
-        must(not e, f'{where}: {os.strerror(e)}')
-        must(got == want, f'{where} has wrong bytes')
-
-
-def look_at_all(fd, image):
-    """In one request; an error somewhere may cut it short, or fail it."""
-    n = min(image.size, 128 << 10)
-    got, e = error_of(os.pread, fd, n, 0)
-    want = [image.disk.get(g, bytes(image.cs)) for g in range(-(-n // image.cs))]
-    must(e in (0, errno.EIO), f'the beginning: {os.strerror(e)}')
-    if make.ANY not in want and not image.error:
-        must(got == b''.join(want)[:n], 'the beginning has wrong bytes')
-
-
-def look_for_data(daemon, fd, image):
-    """What is called a hole must be one."""
-    at = 0
-    for _ in range(20):
-        start, e = daemon.timed('SEEK_DATA', error_of, os.lseek, fd, at, os.SEEK_DATA)
-        must(e in (0, errno.EIO, errno.ENXIO), f'SEEK_DATA at {at:#x}: {os.strerror(e)}')
-        end = image.size if e == errno.ENXIO else at if e else start
-        for g, data in image.disk.items():
-            lost = at <= g * image.cs < end and data is not make.ANY and any(data)
-            must(not lost, f'guest cluster {g} is called a hole')
-        if e:
-            return
-        at, e = daemon.timed('SEEK_HOLE', error_of, os.lseek, fd, start, os.SEEK_HOLE)
-        must(e in (0, errno.EIO), f'SEEK_HOLE at {start:#x}: {os.strerror(e)}')
-        if e or at >= image.size:
-            return
-
-
-def look_at_disk(daemon, path, image):
-    must(os.stat(path).st_size == image.size, f'its size is {os.stat(path).st_size}')
-    fd = daemon.timed('open', os.open, path, os.O_RDONLY)
-    try:
-        for g in image.known():
-            daemon.timed(f'reading guest cluster {g}', look_at_cluster, fd, image, g)
-        daemon.timed('reading', look_at_all, fd, image)
-        look_for_data(daemon, fd, image)
-    finally:
-        os.close(fd)
 
 
 # ---- each recipe, mounted alone ---------------------------------------------------
@@ -385,7 +194,33 @@ def metadata_bytes(image):
     return used
 
 
-def look_at_flipped(image, name, daemon):
+def read_places(fd, image, daemon):
+    """(offset, length) -> bytes, or None where it fails."""
+    size = os.fstat(fd).st_size
+    places = [(g * image.cs, image.cs) for g in image.known()]
+    places += [(0, 128 << 10), (max(0, size - 4096), 4096), (size // 2, 1000)]
+    got = {}
+    for at, n in places:
+        got[at, n], e = daemon.timed('read', error_of, os.pread, fd, n, at)
+        must(e in (0, errno.EIO, errno.EINVAL), f'read at {at:#x}: {os.strerror(e)}')
+    return got
+
+
+def must_be_as_before(before, after, written):
+    """But for what was written; (offset, bytes) in turn."""
+    for (at, n), old in before.items():
+        new = after[at, n]
+        if old is None or new is None:
+            continue
+        want = bytearray(old)
+        for w, data in written:
+            first, end = max(at, w), min(at + len(old), w + len(data))
+            if first < end:
+                want[first - at:end - at] = data[first - w:end - w]
+        must(new == want, f'when it was written the {n} bytes at {at:#x} are others')
+
+
+def look_at_flipped(image, name, last, daemon):
     path = daemon.where / name
     if not path.exists():
         return
@@ -394,42 +229,67 @@ def look_at_flipped(image, name, daemon):
     must(e in (0, *REFUSALS), f'open: {os.strerror(e)}')
     if e:
         return
-    places = [(g * image.cs, image.cs) for g in image.known()]
-    places += [(0, 128 << 10), (max(0, size - 4096), 4096), (size // 2, 1000)]
-    for at, n in places:
-        _, e = daemon.timed('read', error_of, os.pread, fd, n, at)
-        must(e in (0, errno.EIO, errno.EINVAL), f'read at {at:#x}: {os.strerror(e)}')
+    before = read_places(fd, image, daemon)
     at = 0
     for whence in (os.SEEK_DATA, os.SEEK_HOLE) * 3:
         at, e = daemon.timed('lseek', error_of, os.lseek, fd, at, whence)
         must(e in (0, errno.EIO, errno.ENXIO), f'lseek: {os.strerror(e)}')
         if e:
             break
+    written, safe = write_a_little(path, size, daemon)
+    if written is not None:
+        after = read_places(fd, image, daemon)
+        must_be_as_before(before, after, written)
+        if safe:
+            last[name] = digests(after)
     os.close(fd)
-    write_a_little(path, size, daemon)
+
+
+def digests(got):
+    """In little memory, for there are many."""
+    return {place: data and hashlib.sha256(data).digest() for place, data in got.items()}
+
+
+def look_again(image, name, last, daemon):
+    """It was written, and that is on disk."""
+    if name not in last:
+        return
+    fd, e = daemon.timed('open', error_of, os.open, daemon.where / name, os.O_RDONLY)
+    must(not e, f'open again: {os.strerror(e)}')
+    now = digests(read_places(fd, image, daemon))
+    os.close(fd)
+    for (at, n), digest in last[name].items():
+        must(None in (digest, now[at, n]) or digest == now[at, n],
+             f'opened again the {n} bytes at {at:#x} are others')
 
 
 def write_a_little(path, size, daemon):
-    """What was written without an error is read again."""
+    """What was written without an error is read again.  Returns (offset, bytes) of each, and
+    whether they are on disk; None if it may be anything."""
     fd, e = daemon.timed('open to write', error_of, os.open, path, os.O_RDWR)
     must(e in (0, errno.EROFS, *REFUSALS), f'open to write: {os.strerror(e)}')
     if e:
-        return
+        return [], False
+    errors, written = [], []
     for at, n, byte in [(700, 3000, b'a'), (size // 2, 512, b'b'), (max(0, size - 999), 999, b'c')]:
         n = min(n, max(0, size - at))
         done, e = daemon.timed('write', error_of, os.pwrite, fd, byte * n, at)
         must(e in WRITE_ERRORS, f'write at {at:#x}: {os.strerror(e)}')
+        errors.append(e or done != n)
+        written.append((at, byte * n))
         if not e and done == n:
             got, e = daemon.timed('read', error_of, os.pread, fd, n, at)
             must(e or got == byte * n, f'write at {at:#x}: it reads other bytes then')
     for call in (lambda: os.fsync(fd), lambda: os.close(fd)):
         _, e = daemon.timed('sync', error_of, call)
         must(e in WRITE_ERRORS, f'sync: {os.strerror(e)}')
+        errors.append(e)
+    return (None, False) if any(errors) else (written, True)
 
 
 def flipped_images(bases, folder):
     rng = random.Random(SEED)
-    items = []
+    items, last = [], {}
     for base in bases:
         image = make.GOOD[base]()
         make.write(image, folder / 'flipped' / base)
@@ -446,23 +306,14 @@ def flipped_images(bases, folder):
                 data[at:at + len(new)] = new
                 name = f'byte-{at}-{new.hex()}'
             (folder / 'flipped' / base / name).write_bytes(data)
-            items.append((f'{base}-{name}', image, f'{base}/{name}.raw'))
+            items.append((f'{base}-{name}', image, f'{base}/{name}.raw', last))
     through_one_mount('flipped', folder / 'flipped', folder, items, look_at_flipped,
                       how='rw')
+    through_one_mount('again', folder / 'flipped', folder, items, look_again)
     return len(items)
 
 
 # ---------------------------------------------------------------------------------
-
-def run_one(name, call, *args):
-    try:
-        return call(*args) or 1
-    except Wrong as e:
-        complain(name, e)
-    except Exception as e:  # a fault of this script; the others go on
-        complain(name, repr(e))
-    return 1
-
 
 def main():
     words = sys.argv[1:]

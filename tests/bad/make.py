@@ -18,6 +18,7 @@ They all have three L1 entries.  The first names a table with clusters 0 (data),
 but with a host cluster); the second one with two clusters of data, of which
 the last is the end of the file; the third is empty.
 """
+import functools
 import os
 import random
 import re
@@ -38,10 +39,13 @@ def up(n, unit):
     return -(-n // unit) * unit
 
 
+@functools.cache
 def noise(seed, n):
+    """Once for all images: they are kept by the hundred."""
     return random.Random(seed).randbytes(n)
 
 
+@functools.cache
 def text(seed, n):
     return (b'%d all work and no play ' % seed * n)[:n]
 
@@ -345,6 +349,37 @@ GOOD = {
 }
 
 
+# ---- what a good one may have besides -------------------------------------------
+
+def count(i, host, n):
+    i.put(i.refblock + 2 * (host // i.cs), 'H', n)
+
+
+def snapshot(i, l1=None, entries=3, id_=b'1', name=b'one', extra=24, size=None, n=1):
+    """One, of an L1 table of its own, unless its place is given."""
+    if l1 is None:
+        l1 = up(len(i.file), i.cs)
+        i.write(l1, bytes(i.cs))
+        count(i, l1, 1)
+    at = up(len(i.file), i.cs)
+    row = struct.pack('>QIHHIIQII', l1, entries, len(id_), len(name), 1, 0, 0, 0, extra)
+    row += struct.pack('>QQQ', 0, i.size if size is None else size, 0) + id_ + name
+    i.write(at, row + bytes(-len(row) % i.cs))
+    count(i, at, 1)
+    i.put(60, 'IQ', n, at)
+    return l1
+
+
+def bitmaps(i, n=1, reserved=0, size=32, offset=None):
+    at = up(len(i.file), i.cs)
+    row = struct.pack('>QIIBBHI', at, 1, 0, 1, 16, 3, 0) + b'one'
+    i.write(at, row + bytes(-len(row) % i.cs))
+    count(i, at, 1)
+    set_extensions(i, extension(BITMAPS, struct.pack('>IIQQ', n, reserved, size,
+                                                     at if offset is None else offset)))
+    i.u64(88, 1)
+
+
 # ---- recipes ------------------------------------------------------------------
 
 class Recipe:
@@ -502,6 +537,21 @@ def size_beyond_the_l1_table(i):
 @bad(NEW, refuse='too small')
 def size_near_2_63(i):
     i.u64(24, (1 << 63) - 512)
+
+
+@bad(NEW)
+def size_0(i):
+    """Then it needs no L1 table."""
+    i.size, i.disk, i.host = 0, {}, {}
+    i.u64(24, 0)
+    i.put(36, 'IQ', 0, 0)
+
+
+@bad('v2 v3-4k ext')
+def l1_longer_than_the_disk(i):
+    """What is behind its end is of no disk."""
+    i.u32(36, i.cs // 8)
+    i.u64(i.l1 + 24, (1 << 64) - 1)
 
 
 @bad(NEW, refuse='too small')
@@ -1191,6 +1241,18 @@ def backing_file_of_undeclared_format_has_a_data_file(i):
     refer(i, 'base')
     i.beside['base'] = GOOD['data']()
     i.beside['disk.data'] = b'x' * 512
+
+
+@bad('v3')
+def backing_file_declared_raw_is_an_image(i):
+    """A guest may write a header to its raw disk, which names what it likes."""
+    refer(i, 'base.raw')
+    base = qcow2()
+    refer(base, '/etc/passwd')
+    i.beside['base.raw'] = raw = bytes(base.file)
+    for g in range(up(len(raw), i.cs) // i.cs):
+        if g not in i.disk and g not in (4, 7):
+            i.holds(g, raw[g * i.cs:(g + 1) * i.cs].ljust(i.cs, b'\0'))
 
 
 @bad('v3', refuse='backing file')

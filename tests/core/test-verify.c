@@ -93,19 +93,97 @@ static void two_entries_on_one_cluster(void)
 	CHECK(is_sound("image"));
 }
 
-/* It would be overwritten through that entry. */
-static void an_entry_on_a_table(void)
+/* A write to one must not be seen in the other, though both say that they are alone. */
+static void two_entries_that_are_counted(void)
 {
 	struct qc_context *ctx = context_with(QC_VERIFY_AUTO);
 	struct qc_image *img;
 
 	fresh("compat=1.1");
-	poke64("image", l2_table() + 8 * 20, l2_table() | UINT64_C(1) << 63);
+	poke64("image", l2_table() + 8 * 20, peek64("image", l2_table()));
+	poke64("image", block() + 8, 0x0001000200010001); /* cluster 5 */
 	img = image_write(ctx, "image");
-	CHECK(!fill(img, 20 * 64 * K, 64 * K, 7) && reads_byte(img, 0, M, 1));
+	CHECK(logged(&book, "its refcounts are wrong"));
+	CHECK(!fill(img, 20 * 64 * K, 100, 7) && reads_byte(img, 0, M, 1));
+	CHECK(!fill(img, 0, 100, 8) && reads_byte(img, 20 * 64 * K, 100, 7));
 	qc_close(img);
 	context_end(ctx);
 	CHECK(is_sound("image"));
+}
+
+static void is_refused(const char *word)
+{
+	struct qc_context *ctx = context_with(QC_VERIFY_AUTO);
+	struct qc_image *img;
+	struct qc_reason why;
+
+	sh("cp image before");
+	CHECK(image_try(ctx, "image", QC_OPEN_WRITE, &img, &why) == -EIO);
+	CHECK(strstr(why.text, word));
+	img = image_open(ctx, "image");
+	CHECK(reads_byte(img, 0, M, 1));
+	qc_close(img);
+	context_end(ctx);
+	sh("cmp before image");
+}
+
+/* It would be overwritten through that entry, or change with the table. */
+static void an_entry_on_a_table(void)
+{
+	fresh("compat=1.1");
+	poke64("image", l2_table() + 8 * 20, l2_table() | UINT64_C(1) << 63);
+	is_refused("its refcounts are wrong, and cannot be repaired");
+}
+
+/* A repair would write counts into what the guest wrote. */
+static void a_block_on_data(void)
+{
+	fresh("compat=1.1");
+	poke64("image", peek64("image", 48), 5 * 64 * K);
+	is_refused("its refcounts are wrong, and cannot be repaired");
+}
+
+/* So large that its names are counted in two turns. */
+static void a_large_one_that_is_dirty(bool clashes)
+{
+	struct qc_context *ctx = context_with(QC_VERIFY_AUTO);
+	struct qc_image *img;
+	struct qc_reason why;
+
+	fresh("compat=1.1,cluster_size=512");
+	poke64("image", 72, 1);
+	sh("truncate -s 4200M image");
+	if (clashes)
+		poke64("image", peek64("image", 48), peek64("image", l2_table()) << 1 >> 1);
+	CHECK(image_try(ctx, "image", QC_OPEN_WRITE, &img, &why) == (clashes ? -EIO : 0));
+	if (clashes)
+		img = image_open(ctx, "image");
+	CHECK(reads_byte(img, 0, M, 1));
+	qc_close(img);
+	context_end(ctx);
+	CHECK(clashes || is_sound("image"));
+}
+
+static void a_block_on_data_of_a_large_file(void)
+{
+	a_large_one_that_is_dirty(true);
+}
+
+static void a_large_file_is_repaired(void)
+{
+	a_large_one_that_is_dirty(false);
+}
+
+static void two_entries_of_version_1(void)
+{
+	uint64_t l1, l2;
+
+	sh("rm -f image && qemu-img create -q -f qcow image 4M &&"
+	   " qemu-io -t unsafe -f qcow -c 'write -P 1 0 1M' image >/dev/null");
+	l1 = peek64("image", 40);
+	l2 = peek64("image", l1);
+	poke64("image", l2 + 8 * 500, peek64("image", l2));
+	is_refused("name a place twice");
 }
 
 static void an_image_that_is_right_is_left_alone(void)
@@ -209,7 +287,12 @@ int main(void)
 	RUN(a_cluster_in_use_that_is_counted_free);
 	RUN(a_table_that_is_counted_free);
 	RUN(two_entries_on_one_cluster);
+	RUN(two_entries_that_are_counted);
 	RUN(an_entry_on_a_table);
+	RUN(a_block_on_data);
+	RUN(a_block_on_data_of_a_large_file);
+	RUN(a_large_file_is_repaired);
+	RUN(two_entries_of_version_1);
 	RUN(an_image_that_is_right_is_left_alone);
 	RUN(counts_that_are_too_high);
 	RUN(off_means_off);

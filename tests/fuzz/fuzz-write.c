@@ -3,7 +3,8 @@
  * fuzz-write.c - the input is an image file, which is opened and changed at random.
  *
  * What was written is read again, what was zeroed is zeros, and a snapshot does not
- * change.  When it has been closed, whatever of it can be opened can be read.
+ * change; nor does what nobody wrote, whatever the tables say.  When it has been closed,
+ * whatever of it can be opened can be read.
  */
 #include "fuzz.h"
 
@@ -19,7 +20,15 @@ enum {
 	LEN_MAX = 96 << 10,
 	FILE_MAX = 64 << 20, /* of the image, before somebody stops */
 	SIZE_MAX_USED = 16 << 20, /* offsets are below this, or near the end */
+	MODEL = 256 << 10,
+	CHUNK = 4096,
 };
+
+/* The beginning of the disk, as far as it can be read. */
+static struct {
+	uint8_t byte[MODEL];
+	bool known[MODEL];
+} model;
 
 static uint8_t bytes[LEN_MAX], got[LEN_MAX], before[4096], after[4096];
 
@@ -39,6 +48,7 @@ static struct qc_context *context(void)
 		.refs = QC_REFS_NONE,
 		.locking = QC_LOCKING_OFF,
 		.cache_bytes = 256 << 10,
+		.verify = QC_VERIFY_ON,
 	};
 	static struct qc_context *ctx;
 
@@ -69,6 +79,49 @@ struct request {
 	size_t len;
 };
 
+/* ---- the model ------------------------------------------------------------- */
+
+static void model_set(struct request q, int byte, bool known)
+{
+	size_t n = (size_t)range_clamp(q.off, q.len, MODEL);
+
+	if (!n)
+		return;
+	memset(model.byte + q.off, byte, n);
+	memset(model.known + q.off, known, n);
+}
+
+static size_t model_chunk(struct qc_image *img, uint64_t at)
+{
+	return (size_t)min_u64(range_clamp(at, CHUNK, MODEL), range_clamp(at, CHUNK, qc_size(img)));
+}
+
+static void model_read(struct qc_image *img)
+{
+	size_t n;
+
+	model_set((struct request){ 0, MODEL }, 0, false);
+	for (uint64_t at = 0; (n = model_chunk(img, at)); at += n) {
+		if (qc_read(img, at, model.byte + at, n))
+			continue;
+		memset(model.known + at, true, n);
+	}
+}
+
+static void model_compare(struct qc_image *img)
+{
+	size_t n;
+
+	for (uint64_t at = 0; (n = model_chunk(img, at)); at += n) {
+		if (qc_read(img, at, got, n))
+			continue;
+		for (size_t i = 0; i < n; i++)
+			MUST(!model.known[at + i] || model.byte[at + i] == got[i]);
+	}
+}
+
+/* ---- changes ----------------------------------------------------------------- */
+
 static struct request pick(struct qc_image *img, uint64_t *random)
 {
 	uint64_t size = qc_size(img), near = min_u64(size, SIZE_MAX_USED);
@@ -84,8 +137,13 @@ static struct request pick(struct qc_image *img, uint64_t *random)
 
 static void write_some(struct qc_image *img, struct request q, uint64_t *random)
 {
-	memset(bytes, (int)next_random(random), q.len);
-	if (qc_write(img, q.off, bytes, q.len) || qc_read(img, q.off, got, q.len))
+	int byte = (int)next_random(random);
+	qc_err r;
+
+	memset(bytes, byte, q.len);
+	r = qc_write(img, q.off, bytes, q.len);
+	model_set(q, byte, !r);
+	if (r || qc_read(img, q.off, got, q.len))
 		return;
 	MUST(!memcmp(bytes, got, q.len));
 }
@@ -95,6 +153,7 @@ static void zero_some(struct qc_image *img, struct request q, uint64_t *random)
 	qc_err r = next_random(random) % 2 ? qc_zero(img, q.off, q.len) :
 					     qc_discard(img, q.off, q.len);
 
+	model_set(q, 0, !r);
 	if (r || qc_read(img, q.off, got, q.len))
 		return;
 	for (size_t i = 0; i < q.len; i++)
@@ -107,6 +166,7 @@ static void resize_some(struct qc_image *img, uint64_t *random)
 
 	if (!qc_resize(img, size))
 		MUST(qc_size(img) == size);
+	model_set((struct request){ min_u64(size, MODEL), MODEL }, 0, false);
 }
 
 /* The first bytes of the disk are in it, also when others are on the disk. */
@@ -121,7 +181,7 @@ static void snapshot_some(struct qc_image *img, uint64_t *random)
 		return;
 	memset(bytes, (int)next_random(random), n);
 	MUST(!qc_snapshots(img, &list) && list.n);
-	qc_write(img, 0, bytes, n);
+	model_set((struct request){ 0, n }, bytes[0], !qc_write(img, 0, bytes, n));
 	MUST(!qc_snapshot_open(img, &list.at[list.n - 1], QC_PART_DISK, &v, &why));
 	MUST(!qc_read(v, 0, after, n) && !memcmp(before, after, n));
 	qc_close(v);
@@ -167,24 +227,47 @@ static void read_all(struct qc_image *img)
 		qc_read(img, off, got, (size_t)min_u64(LEN_MAX, end - off));
 }
 
+/* Returns whether all that was changed is in the file. */
+static bool change_all(struct qc_image *img, int fd, uint64_t random)
+{
+	qc_err r;
+
+	model_compare(img);
+	for (int i = 0; i < STEPS && !is_large(fd); i++)
+		change(img, &random);
+	model_compare(img);
+	r = qc_flush(img);
+	qc_close(img);
+	return !r;
+}
+
+static void use(int fd, int dirfd, uint64_t random)
+{
+	struct qc_image *img;
+	bool kept = true;
+
+	if (open_image(fd, dirfd, 0, &img))
+		return;
+	model_read(img);
+	qc_close(img);
+	if (!open_image(fd, dirfd, QC_OPEN_WRITE, &img))
+		kept = change_all(img, fd, random);
+	if (!open_image(fd, dirfd, 0, &img)) {
+		if (kept)
+			model_compare(img);
+		read_all(img);
+		qc_close(img);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	int fd = memfd_create("image", MFD_CLOEXEC);
 	int dirfd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	uint64_t random = feed_seed(data, size);
 	struct qc_counters count;
-	struct qc_image *img;
 
 	MUST(fd >= 0 && dirfd >= 0 && pwrite(fd, data, size, 0) == (ssize_t)size);
-	if (!open_image(fd, dirfd, QC_OPEN_WRITE, &img)) {
-		for (int i = 0; i < STEPS && !is_large(fd); i++)
-			change(img, &random);
-		qc_close(img);
-	}
-	if (!open_image(fd, dirfd, 0, &img)) {
-		read_all(img);
-		qc_close(img);
-	}
+	use(fd, dirfd, feed_seed(data, size));
 	close(dirfd);
 	close(fd);
 	qc_counters(context(), &count);
