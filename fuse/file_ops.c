@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "handle.h"
+#include "rings.h"
 #include "text.h"
 
 enum { SEEK_CALLS = 1 << 9 }; /* less than a second */
@@ -121,10 +122,12 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
 		    struct fuse_file_info *fi)
 {
 	struct handle *h = handle_of(fi);
-	void *buf = own_buffer();
+	void *buf = ring_memory(req, len);
 	int r;
 
 	(void)ino;
+	if (!buf)
+		buf = own_buffer();
 	if (!buf || len > MAX_IO) {
 		reply_err(req, buf ? -EINVAL : -ENOMEM);
 		return;

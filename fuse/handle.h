@@ -10,6 +10,7 @@
 #define HANDLE_H
 
 #include "ops.h"
+#include "rings.h"
 
 struct handle {
 	struct node *node;
@@ -39,6 +40,7 @@ static inline struct handle *handle_of(const struct fuse_file_info *fi)
 
 static inline struct server *server_of(fuse_req_t req)
 {
+	ring_thread_stays(); /* here, since whatever is to be finished needs the server */
 	return fuse_req_userdata(req);
 }
 

@@ -160,6 +160,7 @@ static enum exitcode serve(struct daemon *d)
 	d->first = NULL;
 	turns_init(&d->server.turns, d->share);
 	d->watch = (struct watch){ .ctx = d->ctx, .server = &d->server, .timeout = d->o.timeout };
+	d->server.rings = d->o.io_uring; /* their threads are to be in the sandbox, too */
 	r = watch_start(&d->watch);
 	if (!r)
 		r = loop(d);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "handle.h"
+#include "rings.h"
 #include "turn_ops.h"
 
 /* Names and attributes are asked for again after this, in seconds. */
@@ -19,7 +20,8 @@ static const double TIMEOUT = 1.0;
 
 static void op_init(void *arg, struct fuse_conn_info *conn)
 {
-	(void)arg;
+	const struct server *s = arg;
+
 	/* One read into a buffer and one reply beats splicing. */
 	conn->want &= ~(unsigned int)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE);
 	conn->want |= conn->capable & (FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
@@ -31,6 +33,7 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
 	conn->congestion_threshold = 192;
 	/* Times come from the image files, in their precision. */
 	conn->time_gran = 1;
+	rings_choose(conn, s->rings);
 }
 
 /* ---- names and attributes ------------------------------------------------- */

@@ -23,6 +23,7 @@ struct server {
 	struct tree *tree;
 	struct fuse_session *session;
 	bool direct_io, ro;
+	bool rings; /* to be asked for */
 	struct turns turns;
 	struct readahead ahead;
 	struct server_count {

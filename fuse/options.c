@@ -47,6 +47,9 @@ static int apply(struct options *o, char *text)
 		r = options_pass_on(o, spec->name, value);
 	if (r == -EINVAL)
 		report(QC_LOG_ERROR, "%s: '%s' is not %s", text, value, spec->arg);
+	else if (r == -EOPNOTSUPP)
+		report(QC_LOG_ERROR,
+		       "%s: the libfuse that qcowfs was built with does not have it (3.18 does)", text);
 	else if (r)
 		report(QC_LOG_ERROR, "%s: out of memory", text);
 	return r;
@@ -180,6 +183,10 @@ enum exitcode options_parse(struct options *o, int argc, char **argv)
 		r = check_cow(o);
 	if (!r && o->forensic)
 		r = no_trace(o);
+	if (!r && o->io_uring && o->single_thread) {
+		report(QC_LOG_ERROR, "io_uring: not together with -s: each processor has a thread");
+		r = -EINVAL;
+	}
 	if (o->locking == QC_LOCKING_SHARE)
 		o->ro = true; /* others may be writing */
 	if (!r && o->key_file && o->key_fd >= 0) {

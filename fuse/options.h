@@ -39,6 +39,7 @@ struct options {
 	int key_fd; /* -1: none */
 	size_t cache_bytes;
 	unsigned int threads;
+	bool io_uring;
 	unsigned int timeout; /* seconds; 0: never */
 	int ready_fd;	      /* -1: none */
 	char *pid_file;	      /* absolute */

@@ -79,6 +79,15 @@ static int allow_map(struct sandbox *s, const struct options *o, const struct qc
 	return r == -ENOENT ? 0 : r;
 }
 
+/* libfuse makes a ring for each of them, and the kernel wants no less; and asks which
+ * memory is near. */
+static int allow_processors(struct sandbox *s)
+{
+	static const char path[] = "/sys/devices/system";
+
+	return access(path, R_OK) ? 0 : sandbox_allow(s, path, LANDLOCK_READ);
+}
+
 int places_find(struct sandbox *s, const struct options *o, const struct source *src,
 		int overlays)
 {
@@ -86,6 +95,7 @@ int places_find(struct sandbox *s, const struct options *o, const struct source 
 
 	s->write = !o->ro;
 	s->noatime = o->forensic;
+	s->rings = o->io_uring;
 	r = allow_source(s, o, src);
 	for (size_t i = 0; !r && i < o->nremaps; i++)
 		r = allow_map(s, o, &o->remaps[i]);
@@ -99,5 +109,7 @@ int places_find(struct sandbox *s, const struct options *o, const struct source 
 		r = sandbox_allow(s, "/", image_use(o));
 	if (!r && !access("/dev/fuse", F_OK)) /* each worker has a descriptor of its own */
 		r = sandbox_allow(s, "/dev/fuse", LANDLOCK_DEVICE);
+	if (!r && o->io_uring)
+		r = allow_processors(s);
 	return r;
 }

@@ -162,7 +162,7 @@ int sandbox_enter(const struct sandbox *s)
 		privileges_say(l.text, sizeof(l.text));
 	}
 	if (!r && WITH_FILTER)
-		r = apply(&l, syscalls_restrict(), "filter of system calls");
+		r = apply(&l, syscalls_restrict(s->rings), "filter of system calls");
 	if (!r)
 		report(QC_LOG_INFO, "%s", l.text);
 	return r;

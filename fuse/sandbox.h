@@ -14,6 +14,7 @@
 /* What may be opened later; what is open is not held back. */
 struct sandbox {
 	bool write; /* some image may be written */
+	bool rings; /* requests come by io_uring */
 	bool noatime; /* files of others are read without a trace */
 	struct landlock_place *place;
 	size_t n;

@@ -177,6 +177,29 @@ static int set_threads(struct options *o, const char *value)
 	return r;
 }
 
+#ifdef HAVE_RINGS
+enum { WITH_RINGS = 1 };
+#else
+enum { WITH_RINGS = 0 };
+#endif
+
+static int set_io_uring(struct options *o, const char *value)
+{
+	(void)value;
+	o->io_uring = true;
+	return WITH_RINGS ? 0 : -EOPNOTSUPP;
+}
+
+/* Each place has a megabyte. */
+static int set_io_uring_depth(struct options *o, const char *value)
+{
+	unsigned long long n;
+	int r = value_number(value, 1024, false, &n);
+
+	(void)o;
+	return r || !n ? -EINVAL : WITH_RINGS ? 0 : -EOPNOTSUPP;
+}
+
 static int set_timeout(struct options *o, const char *value)
 {
 	unsigned long long n;
@@ -296,6 +319,9 @@ static const struct option_spec specs[] = {
 	{ "cache-size", "SIZE", "memory for the tables of one image (32M)", set_cache_size,
 	  false, 0 },
 	{ "threads", "N", "most worker threads (from the machine)", set_threads, false, 0 },
+	{ "io_uring", NULL, "take requests from the kernel by io_uring", set_io_uring, true, 0 },
+	{ "io_uring_q_depth", "N", "places for requests, for each processor (8)",
+	  set_io_uring_depth, true, 0 },
 	{ "direct_io", NULL, "by-pass the page cache of the kernel", NULL, false,
 	  offsetof(struct options, direct_io) },
 	{ "timeout", "SECONDS", "leave when nothing was open for so long", set_timeout, false, 0 },

@@ -22,7 +22,6 @@
 #include <linux/fuse.h>
 #include <sched.h>
 #include <seccomp.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
@@ -52,6 +51,13 @@ static const char *const always[] = {
 	"time", "nanosleep", "clock_nanosleep", "clock_nanosleep_time64", "getrandom", "sysinfo",
 	"uname", "getuid", "geteuid", "getgid", "getegid", "getuid32", "geteuid32", "getgid32",
 	"getegid32", "getrlimit", "ugetrlimit",
+};
+
+/* What a ring is told to do is no system call: the filter does not see it. */
+static const char *const for_rings[] = {
+	"io_uring_setup", "io_uring_enter", "io_uring_register",
+	/* to end their threads; where these run, and have their memory */
+	"eventfd2", "sched_setaffinity", "mbind",
 };
 
 /* Calls with a condition on one argument: (argument & mask) == value. */
@@ -104,13 +110,15 @@ static unsigned int position(const struct condition *c)
 	return c->arg;
 }
 
-static int add_rules(scmp_filter_ctx filter)
+static int add_rules(scmp_filter_ctx filter, bool rings)
 {
 	struct scmp_arg_cmp self = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0);
 	int r = 0;
 
 	for (size_t i = 0; !r && i < sizeof(always) / sizeof(always[0]); i++)
 		r = allow(filter, always[i], 0, NULL);
+	for (size_t i = 0; !r && rings && i < sizeof(for_rings) / sizeof(for_rings[0]); i++)
+		r = allow(filter, for_rings[i], 0, NULL);
 	for (size_t i = 0; !r && i < sizeof(conditional) / sizeof(conditional[0]); i++) {
 		const struct condition *c = &conditional[i];
 		struct scmp_arg_cmp cmp = SCMP_CMP(position(c), SCMP_CMP_MASKED_EQ, c->mask, c->value);
@@ -122,7 +130,7 @@ static int add_rules(scmp_filter_ctx filter)
 	return r ? r : allow(filter, "tgkill", 1, &self);
 }
 
-int syscalls_restrict(void)
+int syscalls_restrict(bool rings)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	int r;
@@ -132,7 +140,7 @@ int syscalls_restrict(void)
 	seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1); /* no code of others runs here */
 	seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
-	r = add_rules(filter);
+	r = add_rules(filter, rings);
 	if (!r)
 		r = seccomp_load(filter);
 	seccomp_release(filter);
@@ -146,8 +154,9 @@ void syscalls_version(char *out, size_t n)
 	snprintf(out, n, "%u.%u.%u", v->major, v->minor, v->micro);
 }
 #else
-int syscalls_restrict(void)
+int syscalls_restrict(bool rings)
 {
+	(void)rings;
 	return -ENOSYS;
 }
 

@@ -5,11 +5,12 @@
 #ifndef SYSCALLS_H
 #define SYSCALLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* For the calling thread and those that it makes; needs no_new_privs.  -errno:
- * -ENOSYS if this was not built in. */
-int syscalls_restrict(void);
+ * -ENOSYS if this was not built in.  `rings`: also those of io_uring. */
+int syscalls_restrict(bool rings);
 
 /* Of libseccomp; "none" if this was not built in. */
 void syscalls_version(char *out, size_t n);

@@ -4,7 +4,7 @@
  *
  * A callback comes with its arguments on the stack, and ends by a reply; one that
  * has to wait is copied.  Folders are listed in turns, too; names are looked up in
- * those of what they name.
+ * those of what they name.  What came through a ring is not to wait (rings.h).
  */
 #include "turn_ops.h"
 
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "handle.h"
+#include "rings.h"
 
 typedef void file_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 typedef void stretch_op(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
@@ -63,8 +64,13 @@ static struct turn *keep(struct turn *t)
 static void take_turn(struct ask *mine)
 {
 	struct turns *t = &server_of(mine->req)->turns;
-	struct turn *next = turns_begin(t, &mine->turn, keep);
+	struct turn *next;
 
+	if (came_through_ring(mine->req)) {
+		mine->run(mine);
+		return;
+	}
+	next = turns_begin(t, &mine->turn, keep);
 	while (next) {
 		struct ask *a = (struct ask *)next;
 

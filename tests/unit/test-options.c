@@ -319,12 +319,31 @@ static void numbers(void)
 	CHECK(rejects("threads=1025", "'1025'"));
 	CHECK(rejects("threads=1K", "'1K'"));
 	CHECK(rejects("threads=-1", "'-1'"));
+	CHECK(rejects("io_uring_q_depth=0", "'0' is not N"));
+	CHECK(rejects("io_uring_q_depth=1025", "'1025'"));
 	CHECK(takes("timeout=0") && !o.timeout);
 	options_free(&o);
 	CHECK(takes("timeout=2147483647") && o.timeout == 2147483647);
 	options_free(&o);
 	CHECK(rejects("timeout=2147483648", "is not SECONDS"));
 	CHECK(rejects("timeout=5s", "is not SECONDS"));
+}
+
+/* It is for libfuse to do, or is refused as what that does not have. */
+static void rings(void)
+{
+#ifdef HAVE_RINGS
+	CHECK(takes("io_uring,io_uring_q_depth=4") && o.io_uring);
+	CHECK(!strcmp(o.mount_options, "io_uring,io_uring_q_depth=4"));
+	options_free(&o);
+	CHECK(PARSE("-s", "-o", "io_uring", "src", "mnt") == EXIT_USAGE);
+	CHECK(strstr(said, "io_uring: not together with -s"));
+#else
+	CHECK(rejects("io_uring", "io_uring: the libfuse"));
+	CHECK(rejects("io_uring_q_depth=4", "io_uring_q_depth: the libfuse"));
+#endif
+	CHECK(rejects("io_uring=on", "io_uring: the option takes no value"));
+	CHECK(rejects("io_uring_q_depth", "needs a value"));
 }
 
 static void who_waits(void)
@@ -448,6 +467,7 @@ int main(void)
 	RUN(unknown_options_are_named);
 	RUN(sizes);
 	RUN(numbers);
+	RUN(rings);
 	RUN(who_waits);
 	RUN(owners);
 	RUN(masks);
