@@ -21,11 +21,11 @@ EXPLAINED = {
     'randwrite-4k': 'writes of 4 KiB at random places over what is there, `O_DIRECT`',
     'alloc-seq-1M': 'writes of 1 MiB to an empty image, 1 GiB in all, with the `fsync`',
     'alloc-rand-4k': 'writes of 4 KiB at random places of an empty image, 64 MiB in all',
-    'unpack': 'a tar of some 20,000 files unpacked onto a new ext4 in a new image, and synced',
+    'unpack': 'a tar of more than 20,000 files unpacked onto a new ext4 in a new image, and synced',
     'convert': 'the compressed disk (deflate) made a raw file by `qemu-img convert`',
     'size': 'reads of 4 KiB at random from 512 clusters all over a disk, `O_DIRECT`',
     'snapshots': 'the same from a disk of 2 GiB whose image has this many internal snapshots',
-    'eight': 'reads of 4 KiB at random, `O_DIRECT`, from images in one mount',
+    'eight': 'reads of 4 KiB at random, `O_DIRECT`, from images in one mount; on {processors} processors',
 }
 
 
@@ -125,7 +125,7 @@ def further_table(results):
             name = f'{row.name}{": " + case if case else ""}, {row.unit}'
             lines.append([name, *(figure(results, row, s, case) for s in subjects)])
         if len(row.cases) == 2:
-            lines.append([f'{row.name}: second to first',
+            lines.append([f'{row.name}: {row.cases[1]} ÷ {row.cases[0]}',
                           *(second_to_first(results, row, s) for s in subjects)])
     return table(['', *subjects], lines)
 
@@ -137,8 +137,9 @@ def second_to_first(results, row, subject):
 
 # ---- the page ----------------------------------------------------------------------
 
-def explained(rows):
-    return [f'- `{row.name}`: {EXPLAINED[row.name]}.' for row in rows] + ['']
+def explained(results, rows):
+    machine = results.data['machine']
+    return [f'- `{row.name}`: {EXPLAINED[row.name].format_map(machine)}.' for row in rows] + ['']
 
 
 def conditions(data):
@@ -166,7 +167,7 @@ def programs(data):
 def fio_part(results):
     rows = results.measured(FIO_ROWS)
     sequential = [row for row in rows if not row.random]
-    lines = [*fio_table(results), *explained(rows)]
+    lines = ['## Reading and writing', '', *fio_table(results), *explained(results, rows)]
     if sequential:
         lines += ['## Processor time', '',
                   'Seconds of processor time that the daemons spent for each GiB.', '',
@@ -183,9 +184,9 @@ def render(data):
              'qcowfs is N times as fast.',
              'Only ratios of one run mean something: machines differ, and so do their days. '
              'The image files are in the page cache.', '',
-             '![ratios](speed.svg)', '', *conditions(data), '## Reading and writing', '']
+             '![ratios](speed.svg)', '', *conditions(data)]
     if results.measured(FIO_ROWS):
         lines += fio_part(results)
     if rows := results.measured(FURTHER_ROWS):
-        lines += ['## Further', '', *further_table(results), *explained(rows)]
+        lines += ['## Further', '', *further_table(results), *explained(results, rows)]
     return '\n'.join(lines).rstrip('\n') + '\n'

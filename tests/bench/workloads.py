@@ -13,7 +13,7 @@ import time
 
 import images
 from images import DISK, FRESH_DISK, HUGE_DISK, need, warm
-from system import WORK, Failed, command, spending
+from system import WORK, Failed, command, quietly, spending, unmount
 
 FIO = ('fio', '--ioengine=psync', '--thread', '--allow_file_create=0', '--create_on_open=0',
        '--group_reporting', '--output-format=json', '--randseed=7')
@@ -180,9 +180,9 @@ def file_system_on(disk):
         try:
             yield root
         finally:
-            command('umount', root)
+            unmount(root)
     finally:
-        command('losetup', '-d', loop)
+        quietly('losetup', '-d', loop)
 
 
 def seconds_of(*commands):
@@ -261,7 +261,7 @@ class Eight(Row):
     """As many readers as images, in one mount."""
     name = 'eight'
     unit = 'requests/s'
-    cases = ('one reader, one image', 'eight readers, eight images')
+    cases = ('1 reader of 1 image', '8 readers of 8 images')
 
     def measure(self, subject, case, seconds):
         folder = need('eight')
