@@ -6,10 +6,27 @@ from page import Results
 from workloads import FIO_ROWS
 
 WIDTH = 760
-LEFT, RIGHT = 140, 60       # of the bars: names, and room for the last figure
+LEFT, RIGHT = 215, 50       # of the bars: names, and room for the last figure
 TOP, BOTTOM = 64, 30
 BAR, GAP, BETWEEN = 11, 2, 10
-RIVALS = {'qsd': 'than qemu-storage-daemon', 'limit': 'than a raw file through FUSE'}
+NUMBER = 30                 # width of a figure
+RIVALS = {'qsd': 'qemu-storage-daemon', 'limit': 'a raw file through FUSE, nothing else'}
+LABELS = {
+    'seqread-1M': 'sequential read, 1 MiB',
+    'seqread-buf': 'sequential read, page cache',
+    'randread-4k': 'random read, 4 KiB',
+    'randread-4k-j4': 'random read, 4 threads',
+    'chain8-4k': 'random read, chain of 8',
+    'zlib-seq': 'zlib, sequential read',
+    'zlib-rand64k': 'zlib, random read, 64 KiB',
+    'zstd-seq': 'zstd, sequential read',
+    'luks-seq': 'LUKS, sequential read',
+    'luks-randwrite': 'LUKS, random write, 4 KiB',
+    'seqwrite-over': 'sequential write, 1 MiB',
+    'randwrite-4k': 'random write, 4 KiB',
+    'alloc-seq-1M': 'sequential write, empty image',
+    'alloc-rand-4k': 'random write, empty image',
+}
 
 STYLE = '''
 text { font-family: sans-serif; font-size: 12px; fill: #1f2328 }
@@ -57,11 +74,11 @@ class Scale:
 
 
 def legend():
-    parts = [text(LEFT, 20, 'How many times as fast is qcowfs ...', 'title')]
+    parts = [text(LEFT, 20, 'qcowfs is so many times as fast as', 'title')]
     x = LEFT
     for rival, words in RIVALS.items():
         parts += [rect(x, 33, 11, 11, rival), text(x + 17, 43, words)]
-        x += 250
+        x += 190
     return parts
 
 
@@ -73,13 +90,19 @@ def grid(scale, bottom):
     return [*parts, line(scale.x(1), TOP - 6, bottom, 'one')]
 
 
+def place_of_figure(scale, ratio):
+    """Behind the end of its bar, but not across the line that is ×1."""
+    end, one = scale.x(ratio), scale.x(1)
+    return (one if end < one < end + NUMBER else end) + 5
+
+
 def bars(scale, y, name, ratios):
     """Of one workload; its name stands beside their middle."""
     height = len(ratios) * (BAR + GAP) - GAP
-    parts = [text(LEFT - 10, y + height / 2 + 4, name, anchor='end')]
+    parts = [text(LEFT - 10, y + height / 2 + 4, LABELS.get(name, name), anchor='end')]
     for rival, ratio in ratios.items():
         parts.append(rect(LEFT, y, scale.x(ratio) - LEFT, BAR, rival))
-        parts.append(text(scale.x(ratio) + 5, y + BAR - 1.5, f'{ratio:.2f}', 'small'))
+        parts.append(text(place_of_figure(scale, ratio), y + BAR - 1.5, f'{ratio:.2f}', 'small'))
         y += BAR + GAP
     return parts
 

@@ -191,7 +191,18 @@ def unmount(where, seconds=10):
 # ---- the place ---------------------------------------------------------------
 
 def sweep():
-    """Ends all that a measurement left: what is on top goes first."""
+    """Ends all that a measurement left."""
+    release()
+    end_daemons(signal.SIGTERM, 10)
+    release()  # what one of them was just about to mount
+    if not mounts_below(WORK):  # never through what is mounted
+        remove(WORK)
+    for path in BENCH_DIR.glob(HALF + '*'):
+        remove(path)
+
+
+def release():
+    """Mounts and loop devices: what is on top goes first."""
     for where, fs in mounts_below(WORK):
         if not fs.startswith('fuse'):
             unmount(where)
@@ -199,11 +210,6 @@ def sweep():
         quietly('losetup', '-d', loop)
     for where, _ in mounts_below(WORK):
         unmount(where)
-    end_daemons(signal.SIGTERM, 10)
-    if not mounts_below(WORK):  # never through what is mounted
-        remove(WORK)
-    for path in BENCH_DIR.glob(HALF + '*'):
-        remove(path)
 
 
 def remove(path):
