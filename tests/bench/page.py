@@ -25,7 +25,8 @@ EXPLAINED = {
     'convert': 'the compressed disk (deflate) made a raw file by `qemu-img convert`',
     'size': 'reads of 4 KiB at random from 512 clusters all over a disk, `O_DIRECT`',
     'snapshots': 'the same from a disk of 2 GiB whose image has this many internal snapshots',
-    'eight': 'reads of 4 KiB at random, `O_DIRECT`, from images in one mount; on {processors} processors',
+    'eight': 'reads of 4 KiB at random, `O_DIRECT`, from images in one mount; there are '
+             '{processors} processors',
 }
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The programs that are measured: each shows images as raw files below WORK, until it is stopped."""
+"""The programs that are measured: each shows images as raw files below WORK, until stopped."""
 import shutil
 import signal
 
