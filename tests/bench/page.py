@@ -150,7 +150,7 @@ def conditions(data):
              f'images on {machine["file system"]}.',
              f'- By `{data["command"]}` on {data["date"]}; rounds: {data["rounds"]}, '
              f'seconds for each figure of fio: {data["seconds"]}.',
-             f'- Programs: {"; ".join(programs(data))}.']
+             '- Programs:', *programs(data)]
     lines += [f'- Not measured: {name}; {why}.' for name, why in data['missing'].items()]
     lines += [f'- Failed: {" ".join(failure.split())}' for failure in data['failures']]
     return lines + ['']
@@ -162,7 +162,7 @@ def programs(data):
         title = data['titles'].get(name, name)
         if name == 'qcowfs' and data['commit']:
             version = f'commit {data["commit"]}, with {version.split(", ", 1)[1]}'
-        yield f'**{title}**: {version}'
+        yield f'  - {title}: {version}'
 
 
 def fio_part(results):
@@ -183,8 +183,8 @@ def render(data):
     lines = ['# How fast it is', '',
              'Each figure is the median of all rounds, in which the programs take turns; (×N): '
              'qcowfs is N times as fast.',
-             'Only ratios of one run mean something: machines differ, and so do their days. '
-             'The image files are in the page cache.', '',
+             'Compare within a line: only ratios of one run mean something, since machines differ, '
+             'and so do their days. The image files are in the page cache.', '',
              '![ratios](speed.svg)', '', *conditions(data)]
     if results.measured(FIO_ROWS):
         lines += fio_part(results)
