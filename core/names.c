@@ -134,8 +134,9 @@ qc_err qc_names_each_l2(struct qc_names *m, uint64_t offset, uint64_t entries, q
 		if (!has_room(m, m->tables - before))
 			return impossible(m);
 		if (m->read_one)
-			m->read_one(m);
-		r = qc_file_read(m->w->file, table.v, l2, geom_l2_bytes(m->g), &got);
+			r = m->read_one(m);
+		if (!r)
+			r = qc_file_read(m->w->file, table.v, l2, geom_l2_bytes(m->g), &got);
 		if (!r) /* zeros, behind the end of the file */
 			r = fn(m, table.v, be64_at(l1 + 8 * i), l2);
 	}

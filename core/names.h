@@ -34,7 +34,7 @@ struct qc_names {
 	bool shared;	    /* what is read belongs to a snapshot */
 	uint64_t tables;    /* L2 tables that were read */
 	uint32_t *of;	    /* of each cluster of the window */
-	void (*read_one)(struct qc_names *m); /* an L2 table; may be NULL */
+	qc_err (*read_one)(struct qc_names *m); /* about to read an L2 table; may be NULL */
 };
 
 /* Nobody else uses the writer meanwhile. */

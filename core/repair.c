@@ -31,11 +31,12 @@ static void tell(struct repair *p, unsigned int percent)
 }
 
 /* Most of the time goes by with L2 tables. */
-static void read_one(struct qc_names *m)
+static qc_err read_one(struct qc_names *m)
 {
 	struct repair *p = (struct repair *)m;
 
 	tell(p, m->tables < p->foreseen ? (unsigned int)(m->tables * 100 / p->foreseen) : 99);
+	return 0;
 }
 
 /* ---- correcting ----------------------------------------------------------- */

@@ -2,6 +2,7 @@
 #include "verify.h"
 
 #include <errno.h>
+#include <time.h>
 
 #include "context.h"
 #include "entry.h"
@@ -9,17 +10,33 @@
 #include "range.h"
 #include "snaptable.h"
 
-/* A second is enough to read this much. */
-#define TABLES_BYTES_MAX (64 * MIB)
+/* A second may be enough to read this much; if it is not, that was that. */
+#define TABLES_BYTES_MAX (512 * MIB) /* each window reads them again */
+enum { WINDOWS_MAX = 4 };
+
+struct look {
+	struct qc_names names; /* first: the callback gets it */
+	struct timespec until;
+};
 
 static bool is_worth_it(struct qc_names *m)
 {
-	uint64_t tables;
+	uint64_t tables, windows = div_up(m->n, QC_NAMES_WINDOW);
 
 	if (m->w->layer->ctx->verify == QC_VERIFY_ON)
 		return true;
-	return m->n <= QC_NAMES_WINDOW && !qc_names_cost(m, &tables) &&
-	       tables <= TABLES_BYTES_MAX / geom_l2_bytes(m->g);
+	return windows <= WINDOWS_MAX && !qc_names_cost(m, &tables) &&
+	       tables * windows <= TABLES_BYTES_MAX / geom_l2_bytes(m->g);
+}
+
+static qc_err in_time(struct qc_names *m)
+{
+	const struct look *l = (const struct look *)m;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec < l->until.tv_sec ||
+	       (now.tv_sec == l->until.tv_sec && now.tv_nsec < l->until.tv_nsec) ? 0 : -ETIME;
 }
 
 static qc_err compare(struct qc_names *m, bool *lie) NEEDS(&m->w->alloc.lock);
@@ -122,13 +139,18 @@ static qc_err extend_to_counts(struct qc_names *m)
 	return qc_names_extend(m, max_u64(n, m->n));
 }
 
-static qc_err look(struct qc_names *m, bool *lie)
+static qc_err look(struct look *l, bool *lie)
 {
+	struct qc_names *m = &l->names;
 	qc_err r;
 
 	m->tolerant = true;
 	if (!is_worth_it(m))
 		return 0;
+	if (m->w->layer->ctx->verify != QC_VERIFY_ON)
+		m->read_one = in_time;
+	clock_gettime(CLOCK_MONOTONIC, &l->until);
+	l->until.tv_sec++;
 	r = extend_to_counts(m);
 	for (uint64_t first = 0; !r && !*lie && first < m->n; first += QC_NAMES_WINDOW) {
 		r = qc_names_count(m, first);
@@ -138,22 +160,22 @@ static qc_err look(struct qc_names *m, bool *lie)
 		qc_unlock(&m->w->alloc.lock);
 		*lie = *lie || m->impossible;
 	}
-	return r;
+	return r == -ETIME ? 0 : r;
 }
 
 qc_err qc_verify(struct qc_writer *w, bool *lie)
 {
-	struct qc_names m;
+	struct look l;
 	qc_err r;
 
 	*lie = false;
 	if (w->layer->ctx->verify == QC_VERIFY_OFF)
 		return 0;
-	r = qc_names_open(&m, w);
+	r = qc_names_open(&l.names, w);
 	if (!r && w->alloc.counted)
-		r = look_at_tables(&m, lie);
+		r = look_at_tables(&l.names, lie);
 	if (!r && !*lie)
-		r = look(&m, lie);
-	qc_names_close(&m);
+		r = look(&l, lie);
+	qc_names_close(&l.names);
 	return r;
 }
