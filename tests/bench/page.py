@@ -178,7 +178,8 @@ def fio_part(results):
         results, rows, lambda row, s: (results.median(row, s, what='peak') or 0) / MIB or None)
 
 
-def render(data):
+def render(data, notes=''):
+    """The page; what people know of the figures comes last."""
     results = Results(data)
     lines = ['# How fast it is', '',
              'Each figure is the median of all rounds, in which the programs take turns; (×N): '
@@ -190,4 +191,4 @@ def render(data):
         lines += fio_part(results)
     if rows := results.measured(FURTHER_ROWS):
         lines += ['## Further', '', *further_table(results), *explained(results, rows)]
-    return '\n'.join(lines).rstrip('\n') + '\n'
+    return '\n'.join(lines).rstrip('\n') + '\n' + (notes and '\n' + notes)
