@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "guard.h"
 #include "range.h"
-#include "writer.h"
 
 qc_err qc_writer_incompatible(struct qc_writer *w, uint64_t bits)
 {
@@ -46,14 +46,19 @@ qc_err qc_writer_guard(struct qc_writer *w, struct hoff host, uint64_t len)
 	uint64_t header = g->layout == LAYOUT_V1 ? HEAD1_BYTES : geom_cluster(g);
 	/* In the order against that in which a move sets them: never too much. */
 	uint64_t bytes = w->alloc.counts.entries * 8, table = w->alloc.counts.table_offset;
+	bool metadata;
+	qc_err r = 0;
 
 	if (w->data != w->file)
 		return 0;
-	if (host.v >= header &&
-	    !range_overlap(host.v, len, g->l1_offset, (uint64_t)g->l1_entries * 8) &&
-	    !range_overlap(host.v, len, table, bytes) &&
-	    !range_overlap(host.v, len, w->layer->head.luks_offset, w->layer->head.luks_bytes))
-		return 0;
+	metadata = host.v < header ||
+		   range_overlap(host.v, len, g->l1_offset, (uint64_t)g->l1_entries * 8) ||
+		   range_overlap(host.v, len, table, bytes) ||
+		   range_overlap(host.v, len, w->layer->head.luks_offset, w->layer->head.luks_bytes);
+	if (!metadata && w->guard)
+		r = qc_guard_look(w, host.v, len, &metadata);
+	if (r || !metadata)
+		return r;
 	return qc_writer_corrupt(w, "guest data would be written over metadata at 0x%" PRIx64,
 				 host.v);
 }

@@ -6,6 +6,7 @@
 
 #include "context.h"
 #include "entry.h"
+#include "guard.h"
 #include "names.h"
 #include "range.h"
 #include "snaptable.h"
@@ -139,13 +140,15 @@ static qc_err extend_to_counts(struct qc_names *m)
 	return qc_names_extend(m, max_u64(n, m->n));
 }
 
-static qc_err look(struct look *l, bool *lie)
+/* *all: they were compared to the end. */
+static qc_err look(struct look *l, bool *lie, bool *all)
 {
 	struct qc_names *m = &l->names;
 	qc_err r;
 
 	m->tolerant = true;
-	if (!is_worth_it(m))
+	*all = is_worth_it(m);
+	if (!*all)
 		return 0;
 	if (m->w->layer->ctx->verify != QC_VERIFY_ON)
 		m->read_one = in_time;
@@ -160,22 +163,24 @@ static qc_err look(struct look *l, bool *lie)
 		qc_unlock(&m->w->alloc.lock);
 		*lie = *lie || m->impossible;
 	}
-	return r == -ETIME ? 0 : r;
+	*all = r != -ETIME;
+	return *all ? r : 0;
 }
 
 qc_err qc_verify(struct qc_writer *w, bool *lie)
 {
+	bool all = false;
 	struct look l;
 	qc_err r;
 
 	*lie = false;
 	if (w->layer->ctx->verify == QC_VERIFY_OFF)
-		return 0;
+		return qc_guard_new(w, &w->guard);
 	r = qc_names_open(&l.names, w);
 	if (!r && w->alloc.counted)
 		r = look_at_tables(&l.names, lie);
 	if (!r && !*lie)
-		r = look(&l, lie);
+		r = look(&l, lie, &all);
 	qc_names_close(&l.names);
-	return r;
+	return r || all || *lie ? r : qc_guard_new(w, &w->guard);
 }

@@ -12,6 +12,7 @@
 #include "bitmaps.h"
 #include "context.h"
 #include "entry.h"
+#include "guard.h"
 #include "map.h"
 #include "qemulock.h"
 #include "range.h"
@@ -145,6 +146,7 @@ static qc_err open_alloc(struct qc_writer *w, struct qc_reason *why)
 void qc_writer_abandon(struct qc_writer *w)
 {
 	free(w->alloc.limbo.orphan);
+	qc_guard_free(w->guard);
 	qc_counts_close(&w->alloc.counts);
 	if (w->data != w->file)
 		qc_file_close(w->data);

@@ -27,6 +27,8 @@
 #include "claim.h"
 #include "layer.h"
 
+struct qc_guard;
+
 struct qc_writer {
 	struct qc_layer *layer;
 	struct qc_file *file; /* the image, open for writing */
@@ -38,6 +40,7 @@ struct qc_writer {
 	struct qc_mutex drain_lock; /* freeing what is in limbo; across all that takes */
 	struct qc_mutex flush_lock; /* one checkpoint at a time; across its I/O */
 	struct qc_alloc alloc;
+	struct qc_guard *guard; /* NULL: its tables were compared, and all is well */
 	atomic_bool announced; /* the header says that we write */
 	atomic_bool broken;    /* what was written may be lost: nothing goes on */
 };

@@ -281,6 +281,69 @@ static void two_entries_behind_the_end(void)
 	context_end(ctx);
 }
 
+static uint64_t snapshot_table(void)
+{
+	return peek64("image", 64);
+}
+
+static uint64_t snapshot_l1(void)
+{
+	return peek64("image", snapshot_table());
+}
+
+static uint64_t snapshot_l2(void)
+{
+	return peek64("image", snapshot_l1()) & UINT64_C(0xfffffffffffe00);
+}
+
+/* Nobody has looked, but what is metadata is not written over. */
+static void an_entry_on_metadata_that_was_not_looked_for(void)
+{
+	static uint64_t (*const places[])(void) = { l2_table, block, snapshot_table, snapshot_l1,
+						     snapshot_l2 };
+
+	for (size_t i = 0; i < COUNT(places); i++) {
+		struct qc_context *ctx = context_with(QC_VERIFY_OFF);
+		struct qc_image *img;
+
+		fresh("compat=1.1");
+		sh("qemu-img snapshot -c one image && "
+		   "qemu-io -t unsafe -f qcow2 -c 'write -P 3 0 1M' image >/dev/null");
+		poke64("image", l2_table() + 8 * 20, places[i]() | UINT64_C(1) << 63);
+		img = image_write(ctx, "image");
+		CHECK(fill(img, 20 * 64 * K, 100, 7) == -EIO);
+		CHECK(logged(&book, "guest data would be written over metadata"));
+		CHECK(reads_byte(img, 0, M, 3));
+		qc_close(img);
+		context_end(ctx);
+		logbook_clear(&book);
+	}
+}
+
+/* What was metadata when the image was opened is free to be data later. */
+static void metadata_that_went_is_data(void)
+{
+	struct qc_context *ctx = context_with(QC_VERIFY_OFF);
+	struct qc_snapshots list;
+	struct qc_image *img;
+
+	fresh("compat=1.1,cluster_size=4k");
+	for (int i = 0; i < 3; i++)
+		sh("qemu-img snapshot -c s%d image && "
+		   "qemu-io -t unsafe -f qcow2 -c 'write -P %d 0 1M' image >/dev/null", i, i + 2);
+	img = image_write(ctx, "image");
+	CHECK(!qc_snapshots(img, &list) && list.n == 3);
+	for (uint32_t i = 0; i < 3; i++)
+		CHECK(!qc_snapshot_delete(img, &list.at[i]));
+	qc_snapshots_free(&list);
+	CHECK(!fill(img, M, 3 * M, 8) && !qc_flush(img));
+	CHECK(!fill(img, M, 3 * M, 9) && reads_byte(img, M, 3 * M, 9) && reads_byte(img, 0, M, 4));
+	CHECK(!book.lines);
+	qc_close(img);
+	context_end(ctx);
+	CHECK(is_sound("image"));
+}
+
 int main(void)
 {
 	begin();
@@ -300,5 +363,7 @@ int main(void)
 	RUN(a_free_cluster_behind_the_end);
 	RUN(a_cluster_that_was_taken_behind_the_end);
 	RUN(two_entries_behind_the_end);
+	RUN(an_entry_on_metadata_that_was_not_looked_for);
+	RUN(metadata_that_went_is_data);
 	return DONE();
 }
