@@ -16,11 +16,9 @@ struct qc_guard {
 	size_t n, room;
 };
 
-typedef qc_err stretch_fn(void *arg, uint64_t off, uint64_t len);
-
 /* ---- all metadata, as it is ------------------------------------------------ */
 
-static qc_err each_l2(struct qc_writer *w, stretch_fn *fn, void *arg)
+static qc_err each_l2(struct qc_writer *w, qc_metadata_fn *fn, void *arg)
 {
 	const struct geom *g = &w->layer->head.geom;
 	qc_err r = 0;
@@ -36,20 +34,31 @@ static qc_err each_l2(struct qc_writer *w, stretch_fn *fn, void *arg)
 	return r;
 }
 
-static qc_err each_block(struct qc_writer *w, stretch_fn *fn, void *arg)
+static uint64_t block(struct qc_writer *w, uint64_t i)
 {
-	const struct qc_counts *c = &w->alloc.counts;
-	qc_err r = 0;
+	uint64_t off;
 
 	qc_lock(&w->alloc.lock);
-	for (uint64_t i = 0; w->alloc.counted && !r && i < c->entries; i++)
-		if (c->table[i])
-			r = fn(arg, c->table[i], geom_cluster(&w->layer->head.geom));
+	off = i < w->alloc.counts.entries ? w->alloc.counts.table[i] : 0;
 	qc_unlock(&w->alloc.lock);
+	return off;
+}
+
+static qc_err each_block(struct qc_writer *w, qc_metadata_fn *fn, void *arg)
+{
+	const struct qc_counts *c = &w->alloc.counts;
+	qc_err r = w->alloc.counted ? fn(arg, c->table_offset, c->entries * 8) : 0;
+
+	for (uint64_t i = 0; w->alloc.counted && !r && i < c->entries; i++) {
+		uint64_t off = block(w, i);
+
+		if (off)
+			r = fn(arg, off, geom_cluster(&w->layer->head.geom));
+	}
 	return r;
 }
 
-static qc_err each_of_snapshot(struct qc_writer *w, const struct qc_snapshot *s, stretch_fn *fn,
+static qc_err each_of_snapshot(struct qc_writer *w, const struct qc_snapshot *s, qc_metadata_fn *fn,
 			       void *arg)
 {
 	const struct geom *g = &w->layer->head.geom;
@@ -69,7 +78,7 @@ static qc_err each_of_snapshot(struct qc_writer *w, const struct qc_snapshot *s,
 	return r;
 }
 
-static qc_err each_of_snapshots(struct qc_writer *w, stretch_fn *fn, void *arg)
+static qc_err each_of_snapshots(struct qc_writer *w, qc_metadata_fn *fn, void *arg)
 {
 	const struct qc_header *h = &w->layer->head;
 	struct qc_snaptable t;
@@ -83,10 +92,24 @@ static qc_err each_of_snapshots(struct qc_writer *w, stretch_fn *fn, void *arg)
 	return r;
 }
 
-static qc_err each(struct qc_writer *w, stretch_fn *fn, void *arg)
+static qc_err each_of_header(struct qc_writer *w, qc_metadata_fn *fn, void *arg)
 {
-	qc_err r = each_l2(w, fn, arg);
+	const struct qc_header *h = &w->layer->head;
+	qc_err r = fn(arg, 0, h->geom.layout == LAYOUT_V1 ? HEAD1_BYTES : 1);
 
+	if (!r && h->geom.l1_entries)
+		r = fn(arg, h->geom.l1_offset, h->geom.l1_entries * UINT64_C(8));
+	if (!r && h->luks_bytes)
+		r = fn(arg, h->luks_offset, h->luks_bytes);
+	return r;
+}
+
+qc_err qc_each_metadata(struct qc_writer *w, qc_metadata_fn *fn, void *arg)
+{
+	qc_err r = each_of_header(w, fn, arg);
+
+	if (!r)
+		r = each_l2(w, fn, arg);
 	if (!r)
 		r = each_block(w, fn, arg);
 	return r ? r : each_of_snapshots(w, fn, arg);
@@ -130,7 +153,7 @@ static int compare(const void *a, const void *b)
 qc_err qc_guard_new(struct qc_writer *w, struct qc_guard **out)
 {
 	struct noting n = { calloc(1, sizeof(*n.guard)), w->layer->head.geom.cluster_bits };
-	qc_err r = n.guard ? each(w, note, &n) : -ENOMEM;
+	qc_err r = n.guard ? qc_each_metadata(w, note, &n) : -ENOMEM;
 
 	if (r) {
 		qc_guard_free(n.guard);
@@ -188,7 +211,7 @@ qc_err qc_guard_look(struct qc_writer *w, uint64_t off, uint64_t len, bool *meta
 	qc_err r = 0;
 
 	if (is_noted(w->guard, off >> bits, div_up(off + len, UINT64_C(1) << bits)))
-		r = each(w, look_at, &l);
+		r = qc_each_metadata(w, look_at, &l);
 	*metadata = l.found;
 	return r;
 }

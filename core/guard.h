@@ -11,12 +11,15 @@
 
 #include "writer.h"
 
+/* Calls fn for each stretch of the file that is metadata, but bitmaps, as it is now. */
+typedef qc_err qc_metadata_fn(void *arg, uint64_t off, uint64_t len);
+qc_err qc_each_metadata(struct qc_writer *w, qc_metadata_fn *fn, void *arg);
+
 /* Notes them.  Nobody else uses the writer yet. */
 qc_err qc_guard_new(struct qc_writer *w, struct qc_guard **out);
 void qc_guard_free(struct qc_guard *g);
 
-/* Whether the stretch of the file is, in part, an L2 table, a block of refcounts, or of
- * the snapshots' tables. */
+/* Whether the stretch of the file is metadata, in part. */
 qc_err qc_guard_look(struct qc_writer *w, uint64_t off, uint64_t len, bool *metadata);
 
 #endif

@@ -59,70 +59,35 @@ static qc_err compare(struct qc_names *m, bool *lie)
 
 /* ---- what is looked at in any case ------------------------------------------ */
 
-static qc_err must_count(struct qc_writer *w, uint64_t off, uint64_t len, bool *lie)
+struct counting {
+	struct qc_writer *w;
+	bool free; /* some is counted so */
+};
+
+static qc_err must_count(void *arg, uint64_t off, uint64_t len)
 {
-	uint64_t end = div_up(off + len, UINT64_C(1) << w->alloc.cluster_bits), count;
+	struct counting *n = arg;
+	struct qc_alloc *a = &n->w->alloc;
+	uint64_t end = div_up(off + len, UINT64_C(1) << a->cluster_bits), count;
 	qc_err r = 0;
 
-	qc_lock(&w->alloc.lock);
-	for (uint64_t c = off >> w->alloc.cluster_bits; !r && !*lie && c < end; c++) {
-		r = qc_counts_get(&w->alloc.counts, c, &count);
-		*lie = !r && !count;
+	qc_lock(&a->lock);
+	for (uint64_t c = off >> a->cluster_bits; !r && !n->free && c < end; c++) {
+		r = qc_counts_get(&a->counts, c, &count);
+		n->free = !r && !count;
 	}
-	qc_unlock(&w->alloc.lock);
-	return r;
-}
-
-static qc_err must_count_l2(struct qc_names *m, bool *lie)
-{
-	uint64_t bytes = m->g->l1_entries * UINT64_C(8);
-	AUTO_FREE uint8_t *l1 = malloc(bytes + 1);
-	size_t got;
-	qc_err r = l1 ? qc_file_read(m->w->file, m->g->l1_offset, l1, bytes, &got) : -ENOMEM;
-
-	for (uint64_t i = 0; !r && !*lie && i < bytes; i += 8) {
-		struct hoff table;
-
-		if (!l1_decode(m->g, be64_at(l1 + i), &table) && table.v &&
-		    range_inside(table.v, geom_l2_bytes(m->g), m->n << m->g->cluster_bits))
-			r = must_count(m->w, table.v, geom_l2_bytes(m->g), lie);
-	}
-	return r;
-}
-
-static qc_err must_count_snapshots(struct qc_writer *w, bool *lie)
-{
-	const struct qc_header *h = &w->layer->head;
-	struct qc_snaptable t;
-	qc_err r = qc_snaptable_read(w->file, h->snapshots_offset, h->snapshots, h->size, &t);
-
-	if (!r && t.n)
-		r = must_count(w, h->snapshots_offset, t.bytes, lie);
-	for (uint32_t i = 0; !r && !*lie && i < t.n; i++)
-		r = must_count(w, t.row[i].s.place, t.row[i].s.l1_entries * UINT64_C(8), lie);
-	qc_snaptable_free(&t);
+	qc_unlock(&a->lock);
 	return r;
 }
 
 /* Tables that are counted free would be written over with whatever comes. */
-static qc_err look_at_tables(struct qc_names *m, bool *lie)
+static qc_err look_at_tables(struct qc_writer *w, bool *lie)
 {
-	struct qc_writer *w = m->w;
-	const struct qc_counts *c = &w->alloc.counts;
-	qc_err r = must_count(w, 0, 1, lie);
+	struct counting n = { .w = w };
+	qc_err r = qc_each_metadata(w, must_count, &n);
 
-	if (!r && m->g->l1_entries)
-		r = must_count(w, m->g->l1_offset, m->g->l1_entries * UINT64_C(8), lie);
-	if (!r)
-		r = must_count(w, c->table_offset, c->entries * 8, lie);
-	if (!r && w->layer->head.luks_bytes)
-		r = must_count(w, w->layer->head.luks_offset, w->layer->head.luks_bytes, lie);
-	for (uint64_t i = 0; !r && !*lie && i < c->entries; i++)
-		if (c->table[i])
-			r = must_count(w, c->table[i], 1, lie);
-	if (!r && !*lie)
-		r = must_count_l2(m, lie);
-	return r || *lie ? r : must_count_snapshots(w, lie);
+	*lie = n.free;
+	return r;
 }
 
 /* ---- all ---------------------------------------------------------------------- */
@@ -178,7 +143,7 @@ qc_err qc_verify(struct qc_writer *w, bool *lie)
 		return qc_guard_new(w, &w->guard);
 	r = qc_names_open(&l.names, w);
 	if (!r && w->alloc.counted)
-		r = look_at_tables(&l.names, lie);
+		r = look_at_tables(w, lie);
 	if (!r && !*lie)
 		r = look(&l, lie, &all);
 	qc_names_close(&l.names);
