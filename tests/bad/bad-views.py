@@ -19,34 +19,20 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 from make import (NEW, RECIPES as UNREADABLE, Recipe, bitmaps,  # noqa: E402
-                  plain_name, snapshot, up, write)
+                  recipes_of, snapshot, up, write)
 from mounts import (Daemon, complain, error_of, look_at_disk, must, problems, run_one)  # noqa: E402
 
-RECIPES = []
 
-
-def bad(bases, shown=(), opens=0, said=None, **how):
+class Shown(Recipe):
     """shown: the snapshots, or errno of looking for them; opens: errno of the disk of each;
     said: (key, value) in the page."""
-    def note(change):
-        for base in bases.split():
-            r = Recipe(f'{base}-{plain_name(change.__name__)}', base, change, **how)
-            r.shown, r.opens, r.said = shown, opens, said
-            RECIPES.append(r)
-        return change
-    return note
+    def __init__(self, *args, shown=(), opens=0, said=None, **how):
+        super().__init__(*args, **how)
+        self.shown, self.opens, self.said = shown, opens, said
 
 
-def each(bases, values, name, **how):
-    """One recipe per value; name has a %s for it."""
-    def note(change):
-        for v in values:
-            def with_value(i, v=v):
-                change(i, v)
-            with_value.__name__ = name % (hex(v) if v >> 20 else v)
-            bad(bases, **how)(with_value)
-        return change
-    return note
+RECIPES = []
+bad, each = recipes_of(Shown, RECIPES)
 
 
 # ---- snapshots ------------------------------------------------------------------

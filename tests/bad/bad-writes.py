@@ -23,7 +23,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 from make import (ALL, ANY, COPIED, CORRUPT, DIRTY, GOOD, NEW, PACKED, ZERO,  # noqa: E402
-                  bitmaps, count, noise, packed_entry, plain_name, snapshot, sparse, up, write)
+                  bitmaps, count, noise, packed_entry, recipes_of, snapshot, sparse, up, write)
 from mounts import (Daemon, Wrong, complain, error_of, look_at_disk, must, problems,  # noqa: E402
                     run_one)
 
@@ -54,27 +54,7 @@ class Recipe:
 
 
 RECIPES = []
-
-
-def bad(bases, **how):
-    def note(change):
-        for base in bases.split():
-            RECIPES.append(Recipe(f'{base}-{plain_name(change.__name__)}', base, change, **how))
-        return change
-    return note
-
-
-def each(bases, values, name, **how):
-    """One recipe per value; name has a %s for it."""
-    def note(change):
-        for base in bases.split():
-            for v in values:
-                called = plain_name(name % (hex(v) if isinstance(v, int) and v >> 20 else v))
-                RECIPES.append(Recipe(f'{base}-{called}', base, lambda i, v=v: change(i, v),
-                                      **how))
-        return change
-    return note
-
+bad, each = recipes_of(Recipe, RECIPES)
 
 REPAIRED = 'its refcounts are made anew'
 HOPELESS = 'its refcounts are wrong, and cannot be repaired'

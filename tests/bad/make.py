@@ -410,26 +410,30 @@ def plain_name(name):
     return re.sub('[^A-Za-z0-9]+', '-', name).strip('-')
 
 
-def bad(bases, **how):
-    def note(change):
-        name = plain_name(change.__name__)
-        for base in bases.split():
-            RECIPES.append(Recipe(f'{base}-{name}', base, change, **how))
-        return change
-    return note
+def recipes_of(kind, recipes):
+    """What notes functions as recipes of a kind: one per base, or one per base and value."""
+    def bad(bases, **how):
+        def note(change):
+            name = plain_name(change.__name__)
+            for base in bases.split():
+                recipes.append(kind(f'{base}-{name}', base, change, **how))
+            return change
+        return note
+
+    def each(bases, values, name, **how):
+        """name has a %s for the value."""
+        def note(change):
+            for base in bases.split():
+                for v in values:
+                    called = plain_name(name % (hex(v) if isinstance(v, int) and v >> 20 else v))
+                    recipes.append(kind(f'{base}-{called}', base,
+                                        lambda i, v=v: change(i, v), **how))
+            return change
+        return note
+    return bad, each
 
 
-def each(bases, values, name, **how):
-    """One recipe per value; name has a %s for it."""
-    def note(change):
-        for base in bases.split():
-            for v in values:
-                called = plain_name(name % (hex(v) if isinstance(v, int) and v >> 20 else v))
-                RECIPES.append(Recipe(f'{base}-{called}', base,
-                                      lambda i, v=v: change(i, v), **how))
-        return change
-    return note
-
+bad, each = recipes_of(Recipe, RECIPES)
 
 NEW = 'v2 v3 ext'
 ALL = 'v1 v2 v3 ext'
