@@ -7,7 +7,7 @@
  * the command.  The sandbox comes after all that is needed once, and before there
  * are threads, which inherit it.
  */
-#include "daemon.h"
+#include "daemon/daemon.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -17,11 +17,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "mounting.h"
-#include "parttable.h"
-#include "places.h"
-#include "report.h"
-#include "syscalls.h"
+#include "daemon/mount.h"
+#include "views/partition_table.h"
+#include "daemon/sandbox_paths.h"
+#include "util/report.h"
+#include "sandbox/seccomp.h"
 #include "version.h"
 
 static void print_version(void)

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "fail.h"
+#include "base/failpoint.h"
 #include "qcow.h"
 #include "tap.h"
 #include "unit/random.h"

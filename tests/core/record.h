@@ -14,8 +14,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "fail.h"
-#include "io.h"
+#include "base/failpoint.h"
+#include "io/file.h"
 #include "make.h"
 
 enum { REC_FILES = 2, REC_SECTOR = 512 };

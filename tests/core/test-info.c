@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "info.h"
+#include "info/image_json.h"
 
 #define SECRET "--object secret,id=s,data=letmein "
 

@@ -12,7 +12,7 @@
 
 #include <zlib.h>
 
-#include "codec.h"
+#include "compress/decompress.h"
 
 static bool inflates(const uint8_t *in, size_t n, uint8_t *out, size_t out_len)
 {

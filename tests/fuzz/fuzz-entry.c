@@ -9,7 +9,7 @@
  */
 #include "fuzz.h"
 
-#include "entry.h"
+#include "format/l2_entry.h"
 
 static struct geom geometry(struct feed *f)
 {

@@ -7,7 +7,7 @@
  */
 #include "fuzz.h"
 
-#include "header.h"
+#include "format/header.h"
 
 static void must_be_sound(const struct qc_header *h, uint64_t file_size)
 {

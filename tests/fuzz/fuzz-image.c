@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "image.h"
+#include "image/image.h"
 
 enum {
 	READS = 24,

@@ -7,8 +7,8 @@
  */
 #include "fuzz.h"
 
-#include "luks.h"
-#include "secret.h"
+#include "crypto/luks.h"
+#include "crypto/secure_mem.h"
 
 enum { LITTLE = 2000 };
 

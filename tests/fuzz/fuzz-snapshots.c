@@ -7,7 +7,7 @@
  */
 #include "fuzz.h"
 
-#include "snaptable.h"
+#include "format/snapshot_table.h"
 
 enum { ROWS = 64 };
 

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io.h"
-#include "range.h"
+#include "io/file.h"
+#include "base/range.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

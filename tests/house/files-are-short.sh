@@ -4,7 +4,8 @@
 set -u
 
 status=0
-for file in "$TEST_TOP"/core/*.[ch] "$TEST_TOP"/fuse/*.[ch]; do
+shopt -s globstar nullglob
+for file in "$TEST_TOP"/{core,fuse}/**/*.[ch]; do
 	lines=$(wc -l <"$file")
 	if [ "$lines" -ge 450 ]; then
 		echo "# not so: ${file#"$TEST_TOP"/} is under 450 lines: $lines"

@@ -19,7 +19,7 @@ for letter in h V v f d s r; do
 done
 
 # What is accepted and ignored stands there, too.
-sed -n '/ignored\[\] = {/,/};/s/"\([a-z_]*\)"/\n=\1\n/gp' "$TEST_TOP/fuse/spec.c" |
+sed -n '/ignored\[\] = {/,/};/s/"\([a-z_]*\)"/\n=\1\n/gp' "$TEST_TOP/fuse/cli/option_table.c" |
 	sed -n 's/^=//p' | sort >ignored
 [ -s ignored ] || { echo "# not so: some options are ignored"; exit 1; }
 sed -n '/accepted and ignored:$/,/^and all/p' "$TEST_TOP/man/qcowfs.1" | grep -o '[a-z_][a-z_]*' |

@@ -12,7 +12,7 @@ named=0
 while IFS=': ' read -r file function; do
 	named=$((named + 1))
 	grep -Eqs "^[a-z].*\b$function\(" "$file" "${file%.c}.h" || lacks "$function is in $file"
-done < <(grep -o '\(core\|fuse\)/[a-z_]*\.c: [a-z0-9_]*' README.md)
+done < <(grep -o '\(core\|fuse\)/[a-z_/]*\.c: [a-z0-9_]*' README.md)
 [ $named -gt 12 ] || lacks "the diagrams name functions"
 
 # Links and paths.

@@ -6,10 +6,10 @@
 #ifndef COUNTED_H
 #define COUNTED_H
 
-#include "be.h"
-#include "format.h"
+#include "base/byteorder.h"
+#include "format/qcow_layout.h"
 #include "ramfile.h"
-#include "refcount.h"
+#include "metadata/refcount.h"
 
 enum { CS = 512, CLUSTER_BITS = 9, TABLE = CS, BLOCK = 2 * CS, ENTRIES = CS / 8 };
 

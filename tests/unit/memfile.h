@@ -11,8 +11,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "io.h"
-#include "range.h"
+#include "io/file.h"
+#include "base/range.h"
 
 struct memfile {
 	struct qc_file file;

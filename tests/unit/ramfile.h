@@ -9,8 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "io.h"
-#include "range.h"
+#include "io/file.h"
+#include "base/range.h"
 #include "tap.h"
 
 enum ram_call { RAM_READ, RAM_WRITE, RAM_SYNC, RAM_CALLS };

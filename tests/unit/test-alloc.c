@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which clusters are taken, given back, and when they may be taken again. */
-#include "alloc.h"
+#include "metadata/allocator.h"
 
 #include <errno.h>
 

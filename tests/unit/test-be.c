@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "be.h"
+#include "base/byteorder.h"
 
 #include "tap.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The directory of bitmaps: each number at the last value that is taken and the first
  * that is not. */
-#include "bitmaps.h"
+#include "format/bitmap_directory.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache.h"
+#include "metadata/table_cache.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "fail.h"
+#include "base/failpoint.h"
 #include "memfile.h"
 #include "random.h"
 #include "tap.h"

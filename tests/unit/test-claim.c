@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "claim.h"
+#include "update/range_lock.h"
 
 #include <stdatomic.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Streams that a decoder of clusters must take, and such that it must not. */
-#include "codec.h"
+#include "compress/decompress.h"
 
 #include <errno.h>
 #include <string.h>

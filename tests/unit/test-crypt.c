@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One sector as OpenSSL enciphers it, or by hand where that has no such mode; and
  * which words of a header are understood. */
-#include "crypt.h"
+#include "crypto/cipher.h"
 
 #include <errno.h>
 #include <string.h>

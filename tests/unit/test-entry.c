@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "entry.h"
+#include "format/l2_entry.h"
 
 #include "tap.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "gate.h"
+#include "base/inflight.h"
 
 #include <stdbool.h>
 

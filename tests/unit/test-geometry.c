@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "geometry.h"
+#include "format/geometry.h"
 
 #include "tap.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Every limit of a header, at the last value that is taken and the first that is not. */
-#include "header.h"
+#include "format/header.h"
 
 #include <errno.h>
 #include <string.h>

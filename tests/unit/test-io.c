@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "io.h"
+#include "io/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fail.h"
+#include "base/failpoint.h"
 #include "memfile.h"
 #include "tap.h"
 #include "tempdir.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "json.h"
+#include "info/json.h"
 
 #include <stdlib.h>
 #include <string.h>

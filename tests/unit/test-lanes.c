@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lanes.h"
+#include "crypto/sector_lock.h"
 
 #include <stdatomic.h>
 

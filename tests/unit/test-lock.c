@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* An audit build aborts at the first lock that is taken out of order. */
-#include "lock.h"
+#include "base/lock.h"
 
 #include "tap.h"
 

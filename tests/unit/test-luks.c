@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Every number of a LUKS header, at the last value that is taken and the first that
  * is not; and what becomes of split keys. */
-#include "luks.h"
+#include "crypto/luks.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "secret.h"
+#include "crypto/secure_mem.h"
 #include "tap.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "luksfacts.h"
+#include "format/luks_header.h"
 
 #include <errno.h>
 #include <string.h>

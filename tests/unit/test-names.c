@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "names.h"
+#include "tree/raw_name.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "overlay.h"
+#include "format/new_image.h"
 
-#include "be.h"
+#include "base/byteorder.h"
 #include "ramfile.h"
 
 #define TIB (UINT64_C(1) << 40)

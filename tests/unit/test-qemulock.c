@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Locks of two open files on one file are as those of two programs. */
-#include "qemulock.h"
+#include "io/image_lock.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "range.h"
+#include "base/range.h"
 
 #include "tap.h"
 

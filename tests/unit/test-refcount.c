@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "refcount.h"
+#include "metadata/refcount.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which files a name in an image may reach, in a tree of them. */
-#include "refer.h"
+#include "io/external_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory for keys, and the keys that are kept in it. */
-#include "secret.h"
+#include "crypto/secure_mem.h"
 
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "keyring.h"
+#include "crypto/key_cache.h"
 #include "random.h"
 #include "tap.h"
 #include "threads.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "snapnames.h"
+#include "views/snapshot_names.h"
 
 #include <errno.h>
 #include <stdio.h>

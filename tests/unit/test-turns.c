@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Requests for one key are at most its share at once; those who wait come in order. */
 #include "tap.h"
-#include "turns.h"
+#include "ops/request_limit.h"
 
 #include <stdlib.h>
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "unpack.h"
+#include "compress/cluster_cache.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 
-#include "fail.h"
+#include "base/failpoint.h"
 #include "random.h"
 #include "tap.h"
 #include "threads.h"

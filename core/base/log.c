@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void qc_text_clean(char *text)
+{
+	for (unsigned char *p = (unsigned char *)text; *p; p++) {
+		bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0; /* in UTF-8 */
+
+		if (*p < 0x20 || *p == 0x7f || c1)
+			*p = '?';
+		if (c1)
+			*++p = '?';
+	}
+}
+
+void qc_log(const struct qc_log *log, enum qc_level level, const char *fmt, ...)
+{
+	char msg[800];
+	va_list ap;
+
+	if (!log->fn || level > log->max)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	qc_text_clean(msg);
+	log->fn(log->arg, level, msg);
+}
+
+static void fill_reason(struct qc_reason *why, enum qc_cause cause, const char *fmt, va_list ap)
+	PRINTF_LIKE(3, 0);
+static void fill_reason(struct qc_reason *why, enum qc_cause cause, const char *fmt, va_list ap)
+{
+	why->cause = cause;
+	vsnprintf(why->text, sizeof(why->text), fmt, ap);
+	qc_text_clean(why->text);
+}
+
+qc_err qc_refuse(struct qc_reason *why, qc_err err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fill_reason(why, QC_CAUSE_IMAGE, fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+const char *qc_hint(qc_err err)
+{
+	switch (-err) {
+	case EACCES:
+	case EPERM:
+		return " (mount as a user who may, or as root)";
+	case EMFILE:
+		return " (ulimit -n is the limit)";
+	case EIO:
+		return " (dmesg may say more)";
+	case ENOSPC:
+	case EDQUOT:
+		return " (make room there)";
+	case ENOMEM:
+		return " (a smaller cache-size takes less)";
+	default:
+		return "";
+	}
+}
+
+qc_err qc_refuse_call(struct qc_reason *why, qc_err err, const char *what)
+{
+	return qc_refuse(why, err, "%s%s%s%s", what ? what : "", what ? ": " : "", strerror(-err),
+			 qc_hint(err));
+}
+
+qc_err qc_reason_advise(struct qc_reason *why, qc_err err)
+{
+	const char *advice = err == -EINVAL || err == -EFBIG ?
+				     " (damaged: only a backup of the image can help)" :
+			     err == -ENOTSUP ? " (what made it, or qemu-img convert, may write one without)" :
+					       "";
+	size_t n = strlen(why->text);
+
+	if (n + strlen(advice) < sizeof(why->text))
+		memcpy(why->text + n, advice, strlen(advice) + 1);
+	return err;
+}
+
+qc_err qc_refuse_as(struct qc_reason *why, enum qc_cause cause, qc_err err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fill_reason(why, cause, fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+void qc_reason_prefix(struct qc_reason *why, const char *fmt, ...)
+{
+	char what[sizeof(why->text)], rest[sizeof(why->text)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	memcpy(rest, why->text, sizeof(rest));
+	if (snprintf(why->text, sizeof(why->text), "%s: %s", what, rest) < 0)
+		memcpy(why->text, rest, sizeof(rest));
+	qc_text_clean(why->text);
+}

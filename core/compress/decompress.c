@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * decompress.c - deflate through libdeflate where it is, zlib always, and zstd.
+ *
+ * libdeflate is two to three times as fast, but wants streams that end where
+ * they should.  QEMU is content with less (a stream without its last block, or
+ * with more bytes than a cluster), so what libdeflate refuses, zlib judges.
+ *
+ * zstd frames are decoded one by one: behind the first there may stand the
+ * next cluster's, which a decoder that is given all the input would go on
+ * with.  Decoding straight into the cluster needs no window memory, whatever
+ * window the frame asks for.
+ */
+#include "compress/decompress.h"
+
+#include <errno.h>
+#include <string.h>
+#include <zlib.h>
+#ifdef HAVE_LIBDEFLATE
+#include <libdeflate.h>
+#endif
+#ifdef HAVE_ZSTD
+#include <zstd.h>
+#endif
+
+#include "base/lock.h"
+
+/* Input buffers for clusters of up to 128 KiB wait with their decoder. */
+enum { KEEP_ROOM = 256 * 1024 };
+
+struct qc_codec {
+	struct qc_mutex lock;
+	struct qc_decoder *idle; /* lock */
+};
+
+qc_err qc_codec_new(struct qc_codec **out)
+{
+	struct qc_codec *pool = calloc(1, sizeof(*pool));
+
+	if (!pool)
+		return -ENOMEM;
+	qc_mutex_init(&pool->lock, QC_RANK_POOL);
+	*out = pool;
+	return 0;
+}
+
+static void decoder_free(struct qc_decoder *d)
+{
+#ifdef HAVE_LIBDEFLATE
+	libdeflate_free_decompressor(d->deflate);
+#endif
+#ifdef HAVE_ZSTD
+	ZSTD_freeDCtx(d->zstd);
+#endif
+	free(d->in);
+	free(d);
+}
+
+void qc_codec_free(struct qc_codec *pool)
+{
+	if (!pool)
+		return;
+	while (pool->idle) {
+		struct qc_decoder *d = pool->idle;
+
+		pool->idle = d->next;
+		decoder_free(d);
+	}
+	qc_mutex_destroy(&pool->lock);
+	free(pool);
+}
+
+struct qc_decoder *qc_decoder_get(struct qc_codec *pool, size_t len)
+{
+	struct qc_decoder *d;
+	uint8_t *in;
+
+	qc_lock(&pool->lock);
+	d = pool->idle;
+	if (d)
+		pool->idle = d->next;
+	qc_unlock(&pool->lock);
+	if (!d)
+		d = calloc(1, sizeof(*d));
+	if (!d || d->in_room >= len)
+		return d;
+	in = realloc(d->in, len);
+	if (!in) {
+		decoder_free(d);
+		return NULL;
+	}
+	d->in = in;
+	d->in_room = len;
+	return d;
+}
+
+void qc_decoder_put(struct qc_codec *pool, struct qc_decoder *d)
+{
+	if (d->in_room > KEEP_ROOM) {
+		free(d->in);
+		d->in = NULL;
+		d->in_room = 0;
+	}
+	qc_lock(&pool->lock);
+	d->next = pool->idle;
+	pool->idle = d;
+	qc_unlock(&pool->lock);
+}
+
+static qc_err inflate_zlib(const uint8_t *in, size_t n, void *out, size_t out_len)
+{
+	z_stream s = {
+		.next_in = (z_const Bytef *)in,
+		.avail_in = (uInt)n,
+		.next_out = out,
+		.avail_out = (uInt)out_len,
+	};
+	int r = inflateInit2(&s, -MAX_WBITS);
+
+	if (r != Z_OK)
+		return r == Z_MEM_ERROR ? -ENOMEM : -EIO;
+	r = inflate(&s, Z_FINISH);
+	inflateEnd(&s);
+	return (r == Z_STREAM_END || r == Z_BUF_ERROR) && !s.avail_out ? 0 : -EIO;
+}
+
+static qc_err decode_deflate(struct qc_decoder *d, size_t n, void *out, size_t out_len)
+{
+#ifdef HAVE_LIBDEFLATE
+	size_t used, made;
+
+	if (!d->deflate)
+		d->deflate = libdeflate_alloc_decompressor();
+	if (d->deflate &&
+	    libdeflate_deflate_decompress_ex(d->deflate, d->in, n, out, out_len, &used,
+					     &made) == LIBDEFLATE_SUCCESS)
+		return made == out_len ? 0 : -EIO;
+#endif
+	return inflate_zlib(d->in, n, out, out_len);
+}
+
+#ifdef HAVE_ZSTD
+/* QEMU's decoder refuses windows above 128 MiB (RFC 8878, 3.1.1.1.2). */
+static bool zstd_window_ok(const uint8_t *frame, size_t n)
+{
+	const uint8_t magic[] = { 0x28, 0xb5, 0x2f, 0xfd }, single_segment = 0x20;
+
+	if (n < 6 || memcmp(frame, magic, 4) || frame[4] & single_segment)
+		return true;
+	return (frame[5] >> 3) + 10 <= 27;
+}
+
+static qc_err decode_zstd(struct qc_decoder *d, size_t n, uint8_t *out, size_t out_len)
+{
+	const uint8_t *in = d->in;
+	size_t made = 0;
+
+	if (!d->zstd)
+		d->zstd = ZSTD_createDCtx();
+	if (!d->zstd)
+		return -ENOMEM;
+	while (made < out_len) {
+		size_t frame = ZSTD_findFrameCompressedSize(in, n), r;
+
+		if (ZSTD_isError(frame) || !zstd_window_ok(in, n))
+			return -EIO;
+		r = ZSTD_decompressDCtx(d->zstd, out + made, out_len - made, in, frame);
+		if (ZSTD_isError(r))
+			return -EIO;
+		made += r;
+		in += frame;
+		n -= frame;
+	}
+	return 0;
+}
+#endif
+
+qc_err qc_decode(struct qc_decoder *d, enum qc_compression type, size_t n, void *out,
+		 size_t out_len)
+{
+	switch (type) {
+	case COMPRESSION_DEFLATE:
+		return decode_deflate(d, n, out, out_len);
+	case COMPRESSION_ZSTD:
+#ifdef HAVE_ZSTD
+		return decode_zstd(d, n, out, out_len);
+#else
+		return -ENOTSUP; /* such images are refused at open */
+#endif
+	}
+	return -EIO;
+}

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cipher.c - a key, and contexts for as many threads as use it at once.
+ *
+ * An idle context is in a slot.  A thread looks first into the slot that it put
+ * its own into, so threads do not take turns at one, and no lock is needed: a
+ * context is taken and given with one exchange.
+ */
+#include "crypto/cipher.h"
+
+#include <errno.h>
+#include <gcrypt.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "format/qcow_layout.h"
+#include "crypto/secure_mem.h"
+
+enum { SLOTS = 32, IV_MAX = 16 };
+
+struct qc_cipher {
+	const struct qc_scheme *scheme;
+	gcry_cipher_hd_t data, iv; /* iv: of ESSIV, else NULL */
+	uint8_t *bounce;
+};
+
+struct qc_ciphers {
+	struct qc_scheme scheme;
+	uint8_t *key; /* secret */
+	struct qc_cipher *_Atomic idle[SLOTS];
+};
+
+/* ---- schemes ---------------------------------------------------------------- */
+
+int qc_hash_by_name(const char *name)
+{
+	static const struct {
+		const char *name;
+		int hash;
+	} known[] = {
+		{ "md5", GCRY_MD_MD5 },	      { "sha1", GCRY_MD_SHA1 },
+		{ "sha224", GCRY_MD_SHA224 }, { "sha256", GCRY_MD_SHA256 },
+		{ "sha384", GCRY_MD_SHA384 }, { "sha512", GCRY_MD_SHA512 },
+		{ "ripemd160", GCRY_MD_RMD160 },
+	};
+
+	qc_secret_start();
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (!strcmp(name, known[i].name))
+			return gcry_md_test_algo(known[i].hash) ? 0 : known[i].hash;
+	return 0;
+}
+
+/* The cipher of that family with keys of so many bytes, or 0. */
+static int cipher_of(const char *family, size_t key_bytes)
+{
+	static const struct {
+		const char *family;
+		size_t key_bytes;
+		int cipher;
+	} known[] = {
+		{ "aes", 16, GCRY_CIPHER_AES128 },
+		{ "aes", 24, GCRY_CIPHER_AES192 },
+		{ "aes", 32, GCRY_CIPHER_AES256 },
+		{ "serpent", 16, GCRY_CIPHER_SERPENT128 },
+		{ "serpent", 24, GCRY_CIPHER_SERPENT192 },
+		{ "serpent", 32, GCRY_CIPHER_SERPENT256 },
+		{ "twofish", 16, GCRY_CIPHER_TWOFISH128 },
+		{ "twofish", 32, GCRY_CIPHER_TWOFISH },
+		{ "cast5", 16, GCRY_CIPHER_CAST5 },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (!strcmp(family, known[i].family) && key_bytes == known[i].key_bytes)
+			return gcry_cipher_test_algo(known[i].cipher) ? 0 : known[i].cipher;
+	return 0;
+}
+
+static int mode_of(const char *text, size_t n)
+{
+	static const struct {
+		const char *name;
+		int mode;
+	} known[] = {
+		{ "xts", GCRY_CIPHER_MODE_XTS },
+		{ "cbc", GCRY_CIPHER_MODE_CBC },
+		{ "ctr", GCRY_CIPHER_MODE_CTR },
+		{ "ecb", GCRY_CIPHER_MODE_ECB },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (n == strlen(known[i].name) && !strncmp(text, known[i].name, n))
+			return known[i].mode;
+	return GCRY_CIPHER_MODE_NONE;
+}
+
+/* The IV's cipher is of the data's family, and has keys as long as the hash is. */
+static qc_err parse_iv(const char *family, const char *text, struct qc_scheme *s)
+{
+	const char *colon = strchr(text, ':');
+	size_t n = colon ? (size_t)(colon - text) : strlen(text);
+
+	if (n == 5 && !strncmp(text, "plain", n)) {
+		s->iv = QC_IV_PLAIN;
+	} else if (n == 7 && !strncmp(text, "plain64", n)) {
+		s->iv = QC_IV_PLAIN64;
+	} else if (n == 5 && !strncmp(text, "essiv", n) && colon) {
+		s->iv = QC_IV_ESSIV;
+		s->iv_hash = qc_hash_by_name(colon + 1);
+		if (s->iv_hash)
+			s->iv_cipher = cipher_of(family, gcry_md_get_algo_dlen(s->iv_hash));
+		return s->iv_cipher ? 0 : -ENOTSUP;
+	} else {
+		return -ENOTSUP;
+	}
+	return 0;
+}
+
+qc_err qc_scheme_parse(const char *cipher, const char *mode, size_t key_bytes,
+		       struct qc_scheme *s)
+{
+	const char *dash = strchr(mode, '-');
+	bool xts;
+	qc_err r;
+
+	qc_secret_start();
+	*s = (struct qc_scheme){ .key_bytes = key_bytes };
+	if (!dash || key_bytes > QC_CRYPT_KEY_MAX)
+		return -ENOTSUP;
+	s->mode = mode_of(mode, (size_t)(dash - mode));
+	xts = s->mode == GCRY_CIPHER_MODE_XTS;
+	if (xts && key_bytes % 2)
+		return -ENOTSUP;
+	/* XTS takes two keys, for the data and for the tweak. */
+	s->cipher = cipher_of(cipher, xts ? key_bytes / 2 : key_bytes);
+	if (s->mode == GCRY_CIPHER_MODE_NONE || !s->cipher)
+		return -ENOTSUP;
+	s->iv_bytes = gcry_cipher_get_algo_blklen(s->cipher);
+	if (s->iv_bytes > IV_MAX || (xts && s->iv_bytes != IV_MAX))
+		return -ENOTSUP;
+	r = parse_iv(cipher, dash + 1, s);
+	if (!r && s->mode == GCRY_CIPHER_MODE_ECB)
+		s->iv = QC_IV_NONE;
+	return r;
+}
+
+void qc_scheme_legacy(struct qc_scheme *s)
+{
+	*s = (struct qc_scheme){
+		.cipher = GCRY_CIPHER_AES128,
+		.mode = GCRY_CIPHER_MODE_CBC,
+		.key_bytes = 16,
+		.iv = QC_IV_PLAIN64,
+		.iv_bytes = 16,
+	};
+}
+
+/* ---- keys and contexts ------------------------------------------------------ */
+
+qc_err qc_ciphers_new(const struct qc_scheme *s, const uint8_t *key, struct qc_ciphers **out)
+{
+	struct qc_ciphers *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	c->scheme = *s;
+	c->key = qc_secret_new(s->key_bytes);
+	if (!c->key) {
+		free(c);
+		return -ENOMEM;
+	}
+	memcpy(c->key, key, s->key_bytes);
+	*out = c;
+	return 0;
+}
+
+static void cipher_free(struct qc_cipher *x)
+{
+	if (!x)
+		return;
+	gcry_cipher_close(x->data);
+	gcry_cipher_close(x->iv);
+	free(x->bounce);
+	free(x);
+}
+
+void qc_ciphers_free(struct qc_ciphers *c)
+{
+	if (!c)
+		return;
+	for (int i = 0; i < SLOTS; i++)
+		cipher_free(c->idle[i]);
+	qc_secret_free(c->key);
+	free(c);
+}
+
+static bool open_context(gcry_cipher_hd_t *hd, int cipher, int mode, const void *key, size_t n)
+{
+	return !gcry_cipher_open(hd, cipher, mode, GCRY_CIPHER_SECURE) &&
+	       !gcry_cipher_setkey(*hd, key, n);
+}
+
+static bool open_iv(struct qc_cipher *x, const struct qc_ciphers *c)
+{
+	const struct qc_scheme *s = &c->scheme;
+	size_t n = gcry_md_get_algo_dlen(s->iv_hash);
+	AUTO_SECRET uint8_t *hash = qc_secret_new(n);
+
+	if (!hash)
+		return false;
+	gcry_md_hash_buffer(s->iv_hash, hash, c->key, s->key_bytes);
+	return open_context(&x->iv, s->iv_cipher, GCRY_CIPHER_MODE_ECB, hash, n);
+}
+
+static struct qc_cipher *cipher_new(const struct qc_ciphers *c)
+{
+	const struct qc_scheme *s = &c->scheme;
+	struct qc_cipher *x = calloc(1, sizeof(*x));
+
+	if (!x)
+		return NULL;
+	x->scheme = s;
+	x->bounce = aligned_alloc(4096, QC_CRYPT_BOUNCE);
+	if (!x->bounce || !open_context(&x->data, s->cipher, s->mode, c->key, s->key_bytes) ||
+	    (s->iv == QC_IV_ESSIV && !open_iv(x, c))) {
+		cipher_free(x);
+		return NULL;
+	}
+	return x;
+}
+
+static unsigned int own_slot(void)
+{
+	static atomic_uint threads;
+	static _Thread_local unsigned int mine;
+
+	if (!mine)
+		mine = atomic_fetch_add(&threads, 1) % SLOTS + 1;
+	return mine - 1;
+}
+
+struct qc_cipher *qc_cipher_get(struct qc_ciphers *c)
+{
+	unsigned int own = own_slot();
+
+	for (unsigned int i = 0; i < SLOTS; i++) {
+		struct qc_cipher *_Atomic *slot = &c->idle[(own + i) % SLOTS];
+		struct qc_cipher *x = atomic_load_explicit(slot, memory_order_relaxed);
+
+		if (x && (x = atomic_exchange(slot, NULL)))
+			return x;
+	}
+	return cipher_new(c);
+}
+
+void qc_cipher_put(struct qc_ciphers *c, struct qc_cipher *x)
+{
+	unsigned int own = own_slot();
+
+	for (unsigned int i = 0; i < SLOTS; i++) {
+		struct qc_cipher *none = NULL;
+
+		if (atomic_compare_exchange_strong(&c->idle[(own + i) % SLOTS], &none, x))
+			return;
+	}
+	cipher_free(x);
+}
+
+uint8_t *qc_cipher_bounce(struct qc_cipher *x)
+{
+	return x->bounce;
+}
+
+/* ---- sectors ---------------------------------------------------------------- */
+
+static void put_le64(uint8_t *iv, uint64_t v)
+{
+	v = htole64(v);
+	memcpy(iv, &v, sizeof(v));
+}
+
+/* Sets the IV of a sector. */
+static gcry_error_t set_iv(struct qc_cipher *x, uint64_t sector)
+{
+	const struct qc_scheme *s = x->scheme;
+	uint8_t iv[IV_MAX] = { 0 };
+	gcry_error_t e = 0;
+
+	switch (s->iv) {
+	case QC_IV_NONE:
+		return 0;
+	case QC_IV_PLAIN:
+		put_le64(iv, (uint32_t)sector);
+		break;
+	case QC_IV_PLAIN64:
+		put_le64(iv, sector);
+		break;
+	case QC_IV_ESSIV:
+		put_le64(iv, sector);
+		e = gcry_cipher_encrypt(x->iv, iv, s->iv_bytes, NULL, 0);
+		break;
+	}
+	if (e)
+		return e;
+	return s->mode == GCRY_CIPHER_MODE_CTR ? gcry_cipher_setctr(x->data, iv, s->iv_bytes) :
+						 gcry_cipher_setiv(x->data, iv, s->iv_bytes);
+}
+
+qc_err qc_decrypt(struct qc_cipher *x, uint64_t sector, void *buf, size_t len)
+{
+	gcry_error_t e = 0;
+
+	for (size_t i = 0; !e && i < len; i += SECTOR) {
+		e = set_iv(x, sector++);
+		if (!e)
+			e = gcry_cipher_decrypt(x->data, (uint8_t *)buf + i, SECTOR, NULL, 0);
+	}
+	return e ? -EIO : 0;
+}
+
+qc_err qc_encrypt(struct qc_cipher *x, uint64_t sector, const uint8_t *from, uint8_t *to,
+		  size_t len)
+{
+	gcry_error_t e = 0;
+
+	for (size_t i = 0; !e && i < len; i += SECTOR) {
+		e = set_iv(x, sector++);
+		if (!e && from == to)
+			e = gcry_cipher_encrypt(x->data, to + i, SECTOR, NULL, 0);
+		else if (!e)
+			e = gcry_cipher_encrypt(x->data, to + i, SECTOR, from + i, SECTOR);
+	}
+	return e ? -EIO : 0;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * key_cache.c - a few keys; a new one takes the place of the oldest.
+ *
+ * A name is an HMAC of passphrase and header, with a secret of this process: by
+ * itself it tells nothing of the passphrase.
+ */
+#include "crypto/key_cache.h"
+
+#include <errno.h>
+#include <gcrypt.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "crypto/secure_mem.h"
+
+enum { KEYS = 64 };
+
+struct secrets {
+	uint8_t seed[32];
+	struct {
+		bool used;
+		uint8_t name[QC_KEYRING_NAME];
+		uint8_t key[QC_CRYPT_KEY_MAX];
+	} entry[KEYS];
+	size_t next;
+};
+
+struct qc_keyring {
+	pthread_mutex_t lock;	 /* a leaf */
+	struct secrets *secrets; /* lock, but for `seed` */
+};
+
+qc_err qc_keyring_new(struct qc_keyring **out)
+{
+	struct qc_keyring *k = calloc(1, sizeof(*k));
+	qc_err r = -ENOMEM;
+
+	if (!k)
+		return r;
+	pthread_mutex_init(&k->lock, NULL);
+	k->secrets = qc_secret_new(sizeof(*k->secrets));
+	if (k->secrets)
+		r = getrandom(k->secrets->seed, sizeof(k->secrets->seed), 0) ==
+				    sizeof(k->secrets->seed) ? 0 : -EIO;
+	if (r)
+		qc_keyring_free(k);
+	else
+		*out = k;
+	return r;
+}
+
+void qc_keyring_free(struct qc_keyring *k)
+{
+	if (!k)
+		return;
+	qc_secret_free(k->secrets);
+	pthread_mutex_destroy(&k->lock);
+	free(k);
+}
+
+qc_err qc_keyring_name(struct qc_keyring *k, const uint8_t *header, size_t n,
+		       const uint8_t *pass, size_t pass_len, uint8_t name[QC_KEYRING_NAME])
+{
+	gcry_md_hd_t md;
+
+	if (gcry_md_open(&md, GCRY_MD_SHA256, GCRY_MD_FLAG_HMAC | GCRY_MD_FLAG_SECURE))
+		return -ENOMEM;
+	if (gcry_md_setkey(md, k->secrets->seed, sizeof(k->secrets->seed))) {
+		gcry_md_close(md);
+		return -ENOMEM;
+	}
+	gcry_md_write(md, header, n);
+	gcry_md_write(md, pass, pass_len);
+	memcpy(name, gcry_md_read(md, GCRY_MD_SHA256), QC_KEYRING_NAME);
+	gcry_md_close(md);
+	return 0;
+}
+
+bool qc_keyring_find(struct qc_keyring *k, const uint8_t *name, uint8_t *key)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&k->lock);
+	for (size_t i = 0; !found && i < KEYS; i++) {
+		found = k->secrets->entry[i].used &&
+			!memcmp(k->secrets->entry[i].name, name, QC_KEYRING_NAME);
+		if (found)
+			memcpy(key, k->secrets->entry[i].key, QC_CRYPT_KEY_MAX);
+	}
+	pthread_mutex_unlock(&k->lock);
+	return found;
+}
+
+void qc_keyring_add(struct qc_keyring *k, const uint8_t *name, const uint8_t *key)
+{
+	pthread_mutex_lock(&k->lock);
+	memcpy(k->secrets->entry[k->secrets->next].name, name, QC_KEYRING_NAME);
+	memcpy(k->secrets->entry[k->secrets->next].key, key, QC_CRYPT_KEY_MAX);
+	k->secrets->entry[k->secrets->next].used = true;
+	k->secrets->next = (k->secrets->next + 1) % KEYS;
+	pthread_mutex_unlock(&k->lock);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * key_cache.h - keys of data that were unlocked of late, so that it need not take
+ * seconds each time an image is opened.
+ *
+ * A key is found by the passphrase and the header that it came from: who has
+ * another passphrase, or finds another header, finds nothing.
+ */
+#ifndef QC_KEY_CACHE_H
+#define QC_KEY_CACHE_H
+
+#include "crypto/cipher.h"
+
+enum { QC_KEYRING_NAME = 32 };
+
+struct qc_keyring;
+
+qc_err qc_keyring_new(struct qc_keyring **out);
+void qc_keyring_free(struct qc_keyring *k); /* NULL is fine */
+
+/* The name of the key that these bytes and the passphrase make. */
+qc_err qc_keyring_name(struct qc_keyring *k, const uint8_t *header, size_t n,
+		       const uint8_t *pass, size_t pass_len, uint8_t name[QC_KEYRING_NAME]);
+
+/* `key` has QC_CRYPT_KEY_MAX bytes. */
+bool qc_keyring_find(struct qc_keyring *k, const uint8_t *name, uint8_t *key);
+void qc_keyring_add(struct qc_keyring *k, const uint8_t *name, const uint8_t *key);
+
+#endif

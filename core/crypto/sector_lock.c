@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#include "crypto/sector_lock.h"
+
+void qc_lanes_init(struct qc_lanes *l)
+{
+	pthread_rwlockattr_t a;
+
+	pthread_rwlockattr_init(&a);
+#ifdef __GLIBC__
+	pthread_rwlockattr_setkind_np(&a, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+#endif
+	for (int i = 0; i < QC_LANES; i++)
+		pthread_rwlock_init(&l->lane[i].lock, &a);
+	pthread_rwlockattr_destroy(&a);
+}
+
+void qc_lanes_destroy(struct qc_lanes *l)
+{
+	for (int i = 0; i < QC_LANES; i++)
+		pthread_rwlock_destroy(&l->lane[i].lock);
+}
+
+static uint64_t lanes_of(uint64_t off, uint64_t len)
+{
+	uint64_t first = off / QC_LANE_BYTES, n = (off + len - 1) / QC_LANE_BYTES - first + 1;
+	uint64_t lanes = 0;
+
+	if (n >= QC_LANES)
+		return UINT64_MAX;
+	for (uint64_t i = 0; i < n; i++)
+		lanes |= UINT64_C(1) << (first + i) % QC_LANES;
+	return lanes;
+}
+
+/* In one order for all, lest two wait for each other. */
+uint64_t qc_lanes_read(struct qc_lanes *l, uint64_t off, uint64_t len)
+{
+	uint64_t lanes = lanes_of(off, len);
+
+	for (uint64_t left = lanes; left; left &= left - 1)
+		pthread_rwlock_rdlock(&l->lane[__builtin_ctzll(left)].lock);
+	return lanes;
+}
+
+uint64_t qc_lanes_write(struct qc_lanes *l, uint64_t off, uint64_t len)
+{
+	uint64_t lanes = lanes_of(off, len);
+
+	for (uint64_t left = lanes; left; left &= left - 1)
+		pthread_rwlock_wrlock(&l->lane[__builtin_ctzll(left)].lock);
+	return lanes;
+}
+
+void qc_lanes_leave(struct qc_lanes *l, uint64_t lanes)
+{
+	for (; lanes; lanes &= lanes - 1)
+		pthread_rwlock_unlock(&l->lane[__builtin_ctzll(lanes)].lock);
+}

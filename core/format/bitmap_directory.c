@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bitmap_directory.c - the directory: entries of a fixed part, extra data and a name, padded
+ * to 8 bytes; qcow-format(7) has the fields.  The bits themselves are not read.
+ */
+#include "format/bitmap_directory.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/byteorder.h"
+#include "layer/context.h"
+#include "base/range.h"
+
+enum {
+	DIR_TABLE_OFFSET = 0,	/* u64 */
+	DIR_TABLE_ENTRIES = 8,	/* u32 */
+	DIR_FLAGS = 12,		/* u32 */
+	DIR_TYPE = 16,		/* u8 */
+	DIR_GRANULARITY = 17,	/* u8, log2 of the bytes */
+	DIR_NAME_LEN = 18,	/* u16 */
+	DIR_EXTRA_LEN = 20,	/* u32 */
+	DIR_FIXED = 24,
+
+	FLAG_IN_USE = 1 << 0,
+	FLAG_AUTO = 1 << 1,
+
+	TYPE_TRACKING = 1,
+	GRANULARITY_MAX = 63,
+	TABLE_ENTRIES_MAX = 0x8000000,
+	BITMAPS_MAX = 65535,
+	DIRECTORY_MAX = 1 << 20, /* ours; the format allows 64 MiB */
+};
+
+static bool parse_entry(const uint8_t *p, uint64_t cluster, struct qc_bitmap *b)
+{
+	uint32_t flags = be32_at(p + DIR_FLAGS);
+
+	*b = (struct qc_bitmap){
+		.name = (const char *)p + DIR_FIXED + be32_at(p + DIR_EXTRA_LEN),
+		.name_len = be16_at(p + DIR_NAME_LEN),
+		.in_use = flags & FLAG_IN_USE,
+		.is_auto = flags & FLAG_AUTO,
+		.table_offset = be64_at(p + DIR_TABLE_OFFSET),
+		.table_entries = be32_at(p + DIR_TABLE_ENTRIES),
+	};
+	if (p[DIR_TYPE] != TYPE_TRACKING || p[DIR_GRANULARITY] > GRANULARITY_MAX ||
+	    !b->name_len || b->name_len > NAME_MAX_LEN || !b->table_entries ||
+	    b->table_entries > TABLE_ENTRIES_MAX || !b->table_offset ||
+	    b->table_offset & (cluster - 1))
+		return false;
+	b->granularity = UINT64_C(1) << p[DIR_GRANULARITY];
+	return true;
+}
+
+qc_err qc_bitmaps_parse(const uint8_t *dir, uint64_t bytes, uint64_t cluster, uint32_t n,
+			struct qc_bitmap *out, uint32_t *got)
+{
+	uint64_t at = 0;
+
+	for (*got = 0; *got < n; ++*got) {
+		uint64_t len = DIR_FIXED;
+
+		if (!range_inside(at, len, bytes))
+			return -EINVAL;
+		len += be32_at(dir + at + DIR_EXTRA_LEN);
+		len += be16_at(dir + at + DIR_NAME_LEN);
+		if (!range_inside(at, len, bytes) || !parse_entry(dir + at, cluster, &out[*got]))
+			return -EINVAL;
+		at = round_up(at + len, 8);
+	}
+	return at == bytes ? 0 : -EINVAL;
+}
+
+/* A copy of the directory, one byte longer, since the last name gets its NUL. */
+static qc_err read_directory(struct qc_file *f, const struct qc_header *h, char **out)
+{
+	size_t got = 0;
+	qc_err r;
+
+	if (h->bitmaps > BITMAPS_MAX || h->bitmaps_bytes > DIRECTORY_MAX)
+		return -EFBIG;
+	*out = malloc(h->bitmaps_bytes + 1);
+	r = *out ? qc_file_read(f, h->bitmaps_offset, *out, h->bitmaps_bytes, &got) : -ENOMEM;
+	if (!r && got < h->bitmaps_bytes)
+		r = -EIO;
+	return r;
+}
+
+/* Behind a name may stand the next entry: only when all are parsed. */
+static void end_names(struct qc_bitmaps *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		((char *)b->at[i].name)[b->at[i].name_len] = 0;
+}
+
+qc_err qc_bitmaps_read(struct qc_file *f, const struct qc_header *h, struct qc_bitmaps *out)
+{
+	uint32_t n = 0;
+	qc_err r;
+
+	*out = (struct qc_bitmaps){ 0 };
+	if (!h->bitmaps)
+		return 0;
+	r = read_directory(f, h, &out->text);
+	if (!r) {
+		out->at = calloc(h->bitmaps, sizeof(*out->at));
+		r = out->at ? 0 : -ENOMEM;
+	}
+	if (!r)
+		r = qc_bitmaps_parse((const uint8_t *)out->text, h->bitmaps_bytes,
+				     geom_cluster(&h->geom), h->bitmaps, out->at, &n);
+	out->n = n;
+	end_names(out);
+	return r;
+}
+
+void qc_bitmaps_free(struct qc_bitmaps *b)
+{
+	free(b->at);
+	free(b->text);
+	*b = (struct qc_bitmaps){ 0 };
+}
+
+/* ---- what is lost by a write ------------------------------------------------ */
+
+/* The names, as far as they fit. */
+static void list_names(const struct qc_bitmaps *b, char *out, size_t room)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < b->n && used + b->at[i].name_len + 3 <= room; i++)
+		used += (size_t)snprintf(out + used, room - used, "%s%s", used ? ", " : "",
+					 b->at[i].name);
+}
+
+void qc_bitmaps_warn(struct qc_layer *l)
+{
+	struct qc_bitmaps b;
+	char names[400] = "";
+
+	if (qc_bitmaps_read(l->file, &l->head, &b) != -ENOMEM)
+		list_names(&b, names, sizeof(names));
+	qc_bitmaps_free(&b);
+	qc_log(&l->ctx->log, QC_LOG_WARN,
+	       "%s: its persistent bitmaps are no longer valid, as it is written: %s", l->path,
+	       *names ? names : "(their directory is damaged)");
+}

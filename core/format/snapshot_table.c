@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * snapshot_table.c - rows of a fixed part, extra data, id and name, each padded to 8
+ * bytes; qcow-format(7) has the fields.  The padding of the last may be missing.
+ */
+#include "format/snapshot_table.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/byteorder.h"
+#include "format/qcow_layout.h"
+#include "base/range.h"
+
+enum {
+	ROW_L1_OFFSET = 0,    /* u64 */
+	ROW_L1_ENTRIES = 8,   /* u32 */
+	ROW_ID_LEN = 12,      /* u16 */
+	ROW_NAME_LEN = 14,    /* u16 */
+	ROW_DATE_S = 16,      /* u32 */
+	ROW_DATE_NS = 20,     /* u32 */
+	ROW_VM_CLOCK = 24,    /* u64 */
+	ROW_VM_BYTES32 = 32,  /* u32 */
+	ROW_EXTRA_LEN = 36,   /* u32 */
+	ROW_FIXED = 40,
+	EXTRA_VM_BYTES = 0,   /* u64, in the extra data */
+	EXTRA_SIZE = 8,	      /* u64 */
+	EXTRA_ICOUNT = 16,    /* u64 */
+	EXTRA_WRITTEN = 24,   /* by us, as by QEMU */
+	EXTRA_MAX = 1024,
+	FIRST_READ = 64 * 1024,
+	TABLE_MAX = 64 << 20,
+};
+
+/* ---- reading -------------------------------------------------------------- */
+
+static void parse_fixed(const uint8_t *p, uint32_t extra, struct qc_snapshot *s)
+{
+	const uint8_t *e = p + ROW_FIXED;
+
+	s->place = be64_at(p + ROW_L1_OFFSET);
+	s->l1_entries = be32_at(p + ROW_L1_ENTRIES);
+	s->date_s = be32_at(p + ROW_DATE_S);
+	s->date_ns = be32_at(p + ROW_DATE_NS);
+	s->vm_clock_ns = be64_at(p + ROW_VM_CLOCK);
+	s->vmstate_bytes = extra >= EXTRA_SIZE ? be64_at(e + EXTRA_VM_BYTES) :
+						 be32_at(p + ROW_VM_BYTES32);
+	if (extra >= EXTRA_ICOUNT)
+		s->size = be64_at(e + EXTRA_SIZE);
+	s->icount = extra >= EXTRA_WRITTEN ? be64_at(e + EXTRA_ICOUNT) : UINT64_MAX;
+	s->id_len = be16_at(p + ROW_ID_LEN);
+	s->name_len = be16_at(p + ROW_NAME_LEN);
+	s->id = (const char *)e + extra;
+	s->name = s->id + s->id_len;
+}
+
+qc_err qc_snaptable_parse(const uint8_t *raw, size_t bytes, uint32_t n, uint64_t size,
+			  struct qc_snaprow *row)
+{
+	uint64_t at = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t len = ROW_FIXED;
+		uint32_t extra;
+
+		if (!range_inside(at, len, bytes))
+			return -EAGAIN;
+		extra = be32_at(raw + at + ROW_EXTRA_LEN);
+		if (extra > EXTRA_MAX)
+			return -EINVAL;
+		len += extra + be16_at(raw + at + ROW_ID_LEN) + be16_at(raw + at + ROW_NAME_LEN);
+		if (!range_inside(at, len, bytes))
+			return -EAGAIN;
+		row[i] = (struct qc_snaprow){ .s.size = size, .at = at, .len = len };
+		parse_fixed(raw + at, extra, &row[i].s);
+		at = round_up(at + len, 8);
+	}
+	return 0;
+}
+
+qc_err qc_snaptable_read(struct qc_file *f, uint64_t offset, uint32_t n, uint64_t size,
+			 struct qc_snaptable *t)
+{
+	qc_err r = 0;
+
+	*t = (struct qc_snaptable){ .n = n, .row = calloc(n ? n : 1, sizeof(*t->row)) };
+	if (!t->row)
+		return -ENOMEM;
+	for (size_t want = FIRST_READ;; want *= 4) {
+		size_t got = 0;
+
+		free(t->raw);
+		t->raw = malloc(want);
+		r = t->raw ? qc_file_read(f, offset, t->raw, want, &got) : -ENOMEM;
+		if (r)
+			break;
+		r = qc_snaptable_parse(t->raw, got, n, size, t->row);
+		if (r == -EAGAIN && got == want && want < TABLE_MAX)
+			continue;
+		break;
+	}
+	if (!r && n)
+		t->bytes = t->row[n - 1].at + t->row[n - 1].len;
+	if (r)
+		qc_snaptable_free(t);
+	return r == -EAGAIN ? -EIO : r;
+}
+
+void qc_snaptable_free(struct qc_snaptable *t)
+{
+	free(t->raw);
+	free(t->row);
+	*t = (struct qc_snaptable){ 0 };
+}
+
+static bool same_text(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	return a_len == b_len && !memcmp(a, b, a_len);
+}
+
+uint32_t qc_snaptable_find(const struct qc_snaptable *t, const struct qc_snapshot *s)
+{
+	uint32_t i = 0;
+
+	for (; i < t->n; i++) {
+		const struct qc_snapshot *o = &t->row[i].s;
+
+		if (same_text(o->id, o->id_len, s->id, s->id_len) &&
+		    same_text(o->name, o->name_len, s->name, s->name_len) &&
+		    o->place == s->place && o->date_s == s->date_s && o->date_ns == s->date_ns)
+			break;
+	}
+	return i;
+}
+
+bool qc_snapshot_is_possible(const struct qc_snapshot *s, uint64_t cluster, uint64_t file_bytes)
+{
+	if (s->l1_entries > L1_ENTRIES_MAX || s->place & (cluster - 1))
+		return false;
+	return !s->l1_entries || (s->place >= cluster &&
+				  range_inside(s->place, s->l1_entries * UINT64_C(8),
+					       round_up(file_bytes, cluster)));
+}
+
+/* ---- writing -------------------------------------------------------------- */
+
+static size_t row_bytes(const struct qc_snapshot *s)
+{
+	return ROW_FIXED + EXTRA_WRITTEN + s->id_len + s->name_len;
+}
+
+static void put_row(const struct qc_snapshot *s, uint8_t *p)
+{
+	uint8_t *e = p + ROW_FIXED;
+
+	be64_to(p + ROW_L1_OFFSET, s->place);
+	be32_to(p + ROW_L1_ENTRIES, s->l1_entries);
+	be16_to(p + ROW_ID_LEN, (uint16_t)s->id_len);
+	be16_to(p + ROW_NAME_LEN, (uint16_t)s->name_len);
+	be32_to(p + ROW_DATE_S, (uint32_t)s->date_s);
+	be32_to(p + ROW_DATE_NS, s->date_ns);
+	be64_to(p + ROW_VM_CLOCK, s->vm_clock_ns);
+	be32_to(p + ROW_VM_BYTES32, s->vmstate_bytes > UINT32_MAX ? 0 : (uint32_t)s->vmstate_bytes);
+	be32_to(p + ROW_EXTRA_LEN, EXTRA_WRITTEN);
+	be64_to(e + EXTRA_VM_BYTES, s->vmstate_bytes);
+	be64_to(e + EXTRA_SIZE, s->size);
+	be64_to(e + EXTRA_ICOUNT, s->icount);
+	memcpy(e + EXTRA_WRITTEN, s->id, s->id_len);
+	memcpy(e + EXTRA_WRITTEN + s->id_len, s->name, s->name_len);
+}
+
+/* The row as it is, extra data included, but for its name. */
+static size_t copy_row(const struct qc_snaptable *t, const struct qc_snaprow *row,
+		       const struct qc_snapedit *edit, uint8_t *to)
+{
+	bool renamed = edit->name && row == &t->row[edit->renamed];
+	size_t len = renamed ? row->len - row->s.name_len : row->len;
+
+	memcpy(to, t->raw + row->at, len);
+	if (!renamed)
+		return len;
+	be16_to(to + ROW_NAME_LEN, (uint16_t)edit->name_len);
+	memcpy(to + len, edit->name, edit->name_len);
+	return len + edit->name_len;
+}
+
+qc_err qc_snaptable_write(const struct qc_snaptable *t, const struct qc_snapedit *edit,
+			  uint8_t **out, size_t *bytes)
+{
+	size_t room = t->bytes + 8 + (edit->add ? row_bytes(edit->add) : 0) +
+		      (edit->name ? edit->name_len : 0) + 8;
+	uint8_t *to = calloc(1, room);
+
+	*bytes = 0;
+	*out = to;
+	if (!to)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < t->n; i++)
+		if (i != edit->skip)
+			*bytes = round_up(*bytes + copy_row(t, &t->row[i], edit, to + *bytes), 8);
+	if (edit->add) {
+		put_row(edit->add, to + *bytes);
+		*bytes = round_up(*bytes + row_bytes(edit->add), 8);
+	}
+	if (*bytes <= TABLE_MAX)
+		return 0;
+	free(to);
+	*out = NULL;
+	return -EFBIG;
+}
+
+uint64_t qc_snaptable_next_id(const struct qc_snaptable *t)
+{
+	uint64_t next = 1;
+
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct qc_snapshot *s = &t->row[i].s;
+		uint64_t id = 0;
+		size_t k = 0;
+
+		while (k < s->id_len && k < 18 && s->id[k] >= '0' && s->id[k] <= '9')
+			id = id * 10 + (uint64_t)(s->id[k++] - '0');
+		if (k == s->id_len && id >= next)
+			next = id + 1;
+	}
+	return next;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "layer/context.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "image/flusher.h"
+
+#define CACHE_BYTES_DEFAULT (32 * MIB)
+
+static char *without_slashes(const char *path)
+{
+	char *copy = strdup(path);
+
+	for (size_t n = copy ? strlen(copy) : 0; n > 1 && copy[n - 1] == '/'; n--)
+		copy[n - 1] = 0;
+	return copy;
+}
+
+static qc_err copy_remaps(struct qc_policy *p, const struct qc_remap *from, size_t n)
+{
+	p->remaps = calloc(n + 1, sizeof(*p->remaps));
+	if (!p->remaps)
+		return -ENOMEM;
+	for (; p->nremaps < n; p->nremaps++, from++) {
+		struct qc_remap *to = &p->remaps[p->nremaps];
+
+		to->old_prefix = without_slashes(from->old_prefix);
+		to->new_prefix = without_slashes(from->new_prefix);
+		if (!to->old_prefix || !to->new_prefix)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+qc_err qc_context_new(const struct qc_config *config, struct qc_context **out)
+{
+	struct qc_context *ctx = calloc(1, sizeof(*ctx));
+	qc_err r;
+
+	if (!ctx)
+		return -ENOMEM;
+	ctx->log = (struct qc_log){ config->log, config->log_arg, config->log_max };
+	ctx->progress = config->progress;
+	ctx->policy.refs = config->refs;
+	ctx->locking = config->locking;
+	ctx->verify = config->verify;
+	ctx->noatime = config->noatime;
+	ctx->unmap = !config->keep_discarded;
+	ctx->data_file = config->data_file ? strdup(config->data_file) : NULL;
+	ctx->key = config->key;
+	ctx->key_arg = config->key_arg;
+	ctx->cache_bytes = config->cache_bytes ? config->cache_bytes : CACHE_BYTES_DEFAULT;
+	ctx->budget.limit = ctx->cache_bytes;
+	qc_mutex_init(&ctx->shelf_lock, QC_RANK_SHELF);
+	pthread_cond_init(&ctx->idle, NULL);
+	qc_mutex_init(&ctx->open_lock, QC_RANK_OPEN);
+	r = copy_remaps(&ctx->policy, config->remaps, config->nremaps);
+	if (!r)
+		r = qc_codec_new(&ctx->codec);
+	if (!r)
+		r = qc_unpack_new(&ctx->unpack);
+	if (!r && ctx->key)
+		r = qc_keyring_new(&ctx->keyring);
+	if (r)
+		qc_context_free(ctx);
+	else
+		*out = ctx;
+	return r;
+}
+
+void qc_context_free(struct qc_context *ctx)
+{
+	qc_flusher_stop(ctx->flusher);
+	assert(!ctx->layers);
+	for (size_t i = 0; ctx->policy.remaps && i <= ctx->policy.nremaps; i++) {
+		free((char *)ctx->policy.remaps[i].old_prefix);
+		free((char *)ctx->policy.remaps[i].new_prefix);
+	}
+	free(ctx->policy.remaps);
+	qc_unpack_free(ctx->unpack);
+	qc_codec_free(ctx->codec);
+	qc_keyring_free(ctx->keyring);
+	qc_mutex_destroy(&ctx->open_lock);
+	pthread_cond_destroy(&ctx->idle);
+	qc_mutex_destroy(&ctx->shelf_lock);
+	free(ctx->data_file);
+	free(ctx);
+}
+
+void qc_counters(struct qc_context *ctx, struct qc_counters *out)
+{
+	*out = (struct qc_counters){
+		.layers_open = ctx->layers,
+		.layers_opened = ctx->layers_opened,
+		.table_loads = ctx->budget.loads,
+		.table_bytes = ctx->budget.used,
+		.unpacked = ctx->unpacked,
+	};
+}

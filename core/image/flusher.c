@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#include "image/flusher.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <time.h>
+
+#include "image/layer_table.h"
+#include "update/writer.h"
+
+enum { SECONDS = 3 };
+
+struct qc_flusher {
+	struct qc_context *ctx;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t stopped;
+	bool stop; /* lock */
+};
+
+/* One dirty layer after the other, each once. */
+static void flush_all(struct qc_context *ctx, unsigned int round)
+{
+	for (size_t b = 0; b < SHELF_BUCKETS; b++) {
+		struct qc_layer *l;
+
+		while ((l = qc_shelf_begin_flush(ctx, b, round))) {
+			qc_checkpoint(l->writer, true); /* it has logged what failed */
+			qc_shelf_end_flush(l);
+		}
+	}
+}
+
+static void *run(void *arg)
+{
+	struct qc_flusher *f = arg;
+	unsigned int round = 0;
+	struct timespec until;
+
+	pthread_mutex_lock(&f->lock);
+	while (!f->stop) {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += SECONDS;
+		if (pthread_cond_timedwait(&f->stopped, &f->lock, &until) != ETIMEDOUT)
+			continue;
+		pthread_mutex_unlock(&f->lock);
+		flush_all(f->ctx, ++round);
+		pthread_mutex_lock(&f->lock);
+	}
+	pthread_mutex_unlock(&f->lock);
+	return NULL;
+}
+
+qc_err qc_flusher_start(struct qc_context *ctx, struct qc_flusher **out)
+{
+	struct qc_flusher *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return -ENOMEM;
+	f->ctx = ctx;
+	pthread_mutex_init(&f->lock, NULL);
+	pthread_cond_init(&f->stopped, NULL);
+	if (pthread_create(&f->thread, NULL, run, f)) {
+		free(f);
+		return -EAGAIN;
+	}
+	*out = f;
+	return 0;
+}
+
+void qc_flusher_stop(struct qc_flusher *f)
+{
+	if (!f)
+		return;
+	pthread_mutex_lock(&f->lock);
+	f->stop = true;
+	pthread_cond_signal(&f->stopped);
+	pthread_mutex_unlock(&f->lock);
+	pthread_join(f->thread, NULL);
+	pthread_cond_destroy(&f->stopped);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * info.c - facts of an image that was peeked at, for people and for programs.
+ *
+ * It may have been refused.  Then a header is filled only up to where it was found
+ * impossible, so whatever is computed from its numbers is checked here again.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "format/bitmap_directory.h"
+#include "image/image.h"
+#include "format/luks_header.h"
+#include "io/image_lock.h"
+#include "base/range.h"
+
+/* ---- features ------------------------------------------------------------- */
+
+enum { FEATURES = 3 * 64 };
+
+static const char *known_name(enum qc_feature_set set, unsigned int bit)
+{
+	static const char *const incompatible[] = {
+		"dirty bit", "corrupt bit", "external data file", "compression type",
+		"extended L2 entries",
+	};
+	static const char *const autoclear[] = { "bitmaps", "raw external data" };
+
+	if (set == QC_INCOMPATIBLE && bit < sizeof(incompatible) / sizeof(incompatible[0]))
+		return incompatible[bit];
+	if (set == QC_AUTOCLEAR && bit < sizeof(autoclear) / sizeof(autoclear[0]))
+		return autoclear[bit];
+	return set == QC_COMPATIBLE && bit == 0 ? "lazy refcounts" : NULL;
+}
+
+static void add_features(struct qc_layer_facts *f, enum qc_feature_set set, uint64_t bits)
+{
+	for (unsigned int bit = 0; bit < 64; bit++) {
+		const char *name = known_name(set, bit);
+		struct qc_feature *feature = &f->feature[f->nfeatures];
+
+		if (!(bits >> bit & 1))
+			continue;
+		*feature = (struct qc_feature){ .set = set, .bit = bit, .known = name };
+		if (name)
+			snprintf(feature->name, sizeof(feature->name), "%s", name);
+		f->nfeatures++;
+	}
+}
+
+/* One record of the image's own table. */
+static void take_name(struct qc_layer_facts *f, const uint8_t *record)
+{
+	for (size_t i = 0; i < f->nfeatures; i++)
+		if (!f->feature[i].known && f->feature[i].set == record[0] &&
+		    f->feature[i].bit == record[1])
+			snprintf(f->feature[i].name, sizeof(f->feature[i].name), "%.*s",
+				 FEATURE_NAME_TEXT, (const char *)record + 2);
+}
+
+/* Bits that we do not know, as far as the image names them. */
+static void read_names(const struct qc_layer *l, struct qc_layer_facts *f)
+{
+	uint8_t records[FEATURES * FEATURE_NAME_BYTES];
+	size_t got, len = min_u64(l->head.names_bytes, sizeof(records));
+
+	if (!len || qc_file_read(l->file, l->head.names_offset, records, len, &got))
+		return;
+	for (size_t at = 0; at + FEATURE_NAME_BYTES <= got; at += FEATURE_NAME_BYTES)
+		take_name(f, records + at);
+}
+
+static qc_err list_features(const struct qc_layer *l, struct qc_layer_facts *f)
+{
+	f->feature = calloc(FEATURES, sizeof(*f->feature));
+	if (!f->feature)
+		return -ENOMEM;
+	add_features(f, QC_INCOMPATIBLE, l->head.incompatible);
+	add_features(f, QC_COMPATIBLE, l->head.compatible);
+	add_features(f, QC_AUTOCLEAR, l->head.autoclear);
+	read_names(l, f);
+	return 0;
+}
+
+/* ---- the header ------------------------------------------------------------- */
+
+static void fill_from_head(const struct qc_header *h, struct qc_layer_facts *f)
+{
+	const struct geom *g = &h->geom;
+
+	f->version = h->version;
+	f->size = h->size;
+	if (g->cluster_bits >= CLUSTER_BITS_MIN && g->cluster_bits <= CLUSTER_BITS_MAX)
+		f->cluster_size = UINT32_C(1) << g->cluster_bits;
+	if (h->version > 1 && h->refcount_order <= REFCOUNT_ORDER_MAX)
+		f->refcount_bits = UINT32_C(1) << h->refcount_order;
+	f->dirty = h->incompatible & INCOMPAT_DIRTY;
+	f->corrupt = h->incompatible & INCOMPAT_CORRUPT;
+	f->extended_l2 = h->incompatible & INCOMPAT_EXTENDED_L2;
+	f->has_data_file = h->incompatible & INCOMPAT_DATA_FILE;
+	f->lazy_refcounts = h->compatible & COMPAT_LAZY_REFCOUNTS;
+	f->data_file_raw = h->autoclear & AUTOCLEAR_RAW_DATA_FILE;
+	f->bitmaps_valid = h->bitmaps && h->autoclear & AUTOCLEAR_BITMAPS;
+	f->zstd = h->compression == COMPRESSION_ZSTD;
+	f->encryption = h->crypt == CRYPT_LUKS ? QC_LUKS : h->crypt ? QC_AES : QC_PLAIN;
+	f->l1_offset = g->l1_offset;
+	f->l1_entries = g->l1_entries;
+	f->reftable_offset = h->reftable_offset;
+	f->reftable_clusters = h->reftable_clusters;
+	f->snapshots = h->snapshots;
+	f->bitmaps = h->bitmaps;
+}
+
+qc_err qc_layer_facts(struct qc_image *img, unsigned int n, struct qc_layer_facts *f)
+{
+	const struct qc_layer *l = img->layer[n];
+
+	*f = (struct qc_layer_facts){
+		.path = l->path,
+		.raw = l->format == QC_FORMAT_RAW,
+		.refused = l->refused,
+		.size = l->size,
+		.file_bytes = l->facts.size,
+		.allocated_bytes = l->facts.allocated,
+		.data_allocated_bytes = l->data_facts.allocated,
+		.backing = l->head.backing,
+		.backing_format = l->head.backing_format,
+		.data_file = l->head.data_file,
+		.data_path = l->data_path ? l->data_path : "",
+	};
+	if (!f->raw)
+		fill_from_head(&l->head, f);
+	qc_qemulock_look(qc_file_fd(l->file), &f->locks);
+	qc_shelf_look(l, &f->use);
+	return list_features(l, f);
+}
+
+void qc_layer_facts_free(struct qc_layer_facts *f)
+{
+	free(f->feature);
+	f->feature = NULL;
+	f->nfeatures = 0;
+}
+
+qc_err qc_bitmaps(struct qc_image *img, struct qc_bitmaps *out)
+{
+	const struct qc_layer *l = img->layer[0];
+
+	*out = (struct qc_bitmaps){ 0 };
+	return l->refused ? 0 : qc_bitmaps_read(l->file, &l->head, out);
+}
+
+qc_err qc_luks_facts(struct qc_image *img, struct qc_luks_facts *out)
+{
+	const struct qc_layer *l = img->layer[0];
+	uint8_t buf[LUKS_BYTES];
+	size_t got;
+	qc_err r;
+
+	if (l->head.crypt != CRYPT_LUKS || l->head.luks_bytes < sizeof(buf))
+		return -ENOENT;
+	r = qc_file_read(l->file, l->head.luks_offset, buf, sizeof(buf), &got);
+	if (r)
+		return r;
+	return qc_luks_facts_parse(buf, got, out);
+}
+
+/* ---- who uses it ------------------------------------------------------------ */
+
+static qc_err layer_in_use(struct qc_layer *l, bool backing, struct qc_reason *why)
+{
+	enum qc_locking how = l->ctx->locking;
+	struct qc_layer_use use;
+	qc_err r;
+
+	qc_shelf_look(l, &use);
+	if (backing && use.written)
+		return qc_refuse_as(why, QC_CAUSE_LOCKED, -EBUSY, "it is open for writing here");
+	if (use.open) /* the locks are ours */
+		return 0;
+	r = qc_qemulock_test(qc_file_fd(l->file), how, why);
+	if (!r && l->data != l->file)
+		r = qc_qemulock_test(qc_file_fd(l->data), how, why);
+	return r;
+}
+
+qc_err qc_image_in_use(struct qc_image *img, struct qc_reason *why)
+{
+	for (unsigned int i = 0; i < img->depth; i++) {
+		qc_err r = layer_in_use(img->layer[i], i > 0, why);
+
+		if (r && i > 0)
+			qc_reason_prefix(why, "backing file %s", img->layer[i]->path);
+		if (r)
+			return r;
+	}
+	return 0;
+}

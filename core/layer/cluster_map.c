@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cluster_map.c - two tables: L1 names L2 tables, L2 names clusters.
+ *
+ * Both are looked at through views of the cache.  A view may turn out to have
+ * changed while it was read; then all that was concluded from it is void, also
+ * that an entry is damaged, and we look again.
+ */
+#include "layer/cluster_map.h"
+
+#include <inttypes.h>
+
+#include "base/range.h"
+
+/* ---- L1 ------------------------------------------------------------------- */
+
+/* The L2 table for `at`, or 0 and how far the L1 table names none. */
+static qc_err l1_read(struct qc_layer *l, const struct qc_root *root, const struct qc_view *v,
+		      uint64_t index, struct goff at, uint64_t max, struct hoff *table,
+		      uint64_t *hole)
+{
+	const struct geom *g = &l->head.geom;
+	uint64_t per_slice = l->slice_bytes / 8;
+	uint64_t end = min_u64(root->l1_entries, index - index % per_slice + per_slice);
+	uint64_t span = geom_l1_span(g);
+	qc_err r = l1_decode(g, be64_get(&v->words[index % per_slice]), table);
+
+	if (r || table->v)
+		return r;
+	*hole = span - (at.v & (span - 1));
+	while (*hole < max && ++index < end && !be64_get(&v->words[index % per_slice]))
+		*hole += span;
+	return 0;
+}
+
+/* The slice that has the L1 entry. */
+static uint64_t l1_key(const struct qc_layer *l, const struct qc_root *root, uint64_t index)
+{
+	return root->l1_offset + index * 8 / l->slice_bytes * l->slice_bytes;
+}
+
+/* ... an L2 entry, and which one it is there. */
+static uint64_t l2_key(const struct qc_layer *l, struct hoff table, struct goff at,
+		       uint64_t *index)
+{
+	uint64_t per_slice = l->slice_bytes >> l->head.geom.entry_bits;
+	uint64_t i = geom_l2_index(&l->head.geom, at);
+
+	*index = i % per_slice;
+	return table.v + i / per_slice * l->slice_bytes;
+}
+
+bool qc_map_overlaps_metadata(const struct qc_layer *l, uint64_t table)
+{
+	const struct qc_header *h = &l->head;
+	const struct geom *g = &h->geom;
+	uint64_t n = geom_l2_bytes(g);
+
+	return table < HEAD1_BYTES ||
+	       range_overlap(table, n, g->l1_offset, (uint64_t)g->l1_entries * 8) ||
+	       range_overlap(table, n, h->luks_offset, h->luks_bytes) ||
+	       (!l->writer && /* else it may have moved */
+		range_overlap(table, n, h->reftable_offset, h->reftable_clusters * geom_cluster(g)));
+}
+
+static qc_err l1_lookup(struct qc_layer *l, const struct qc_root *root, struct goff at,
+			uint64_t max, struct hoff *table, uint64_t *hole)
+{
+	uint64_t index = geom_l1_index(&l->head.geom, at);
+	uint64_t key = l1_key(l, root, index);
+	struct qc_view v;
+	qc_err r, bad;
+
+	if (index >= root->l1_entries)
+		return qc_layer_damaged(l, "no L1 entry for guest offset 0x%" PRIx64, at.v);
+	do {
+		r = qc_cache_view(l->tables, key, &v);
+		if (r)
+			return qc_layer_damaged(l, "cannot read the L1 table at 0x%" PRIx64
+						" (guest offset 0x%" PRIx64 ")", key, at.v);
+		bad = l1_read(l, root, &v, index, at, max, table, hole);
+	} while (!qc_view_valid(&v));
+	if (bad || (table->v && qc_map_overlaps_metadata(l, table->v)))
+		return qc_layer_damaged(l, "L1 entry %" PRIu64 " (guest offset 0x%" PRIx64
+					") is damaged", index, at.v);
+	return 0;
+}
+
+/* ---- L2 ------------------------------------------------------------------- */
+
+/* The entry at `index` of the slice; -EIO also where a data file is used in
+ * another way than its format allows. */
+static qc_err l2_entry(const struct geom *g, const struct qc_view *v, uint64_t index,
+		       struct goff at, struct entry *e)
+{
+	bool extended = g->layout == LAYOUT_V3_EXTENDED;
+	const struct be64 *words = v->words + (extended ? 2 * index : index);
+	qc_err r = entry_decode(g, be64_get(words), extended ? be64_get(words + 1) : 0, e);
+
+	if (!r && g->external && (e->host.v || e->kind == QC_DATA || e->alloc) &&
+	    e->host.v != at.v - geom_in_cluster(g, at))
+		return -EIO;
+	return r;
+}
+
+static void extended_extent(const struct geom *g, const struct entry *e, uint64_t inside,
+			    struct qc_map_extent *x)
+{
+	uint64_t size = geom_subcluster(g);
+	unsigned int sub = (unsigned int)(inside / size), end = sub + 1;
+
+	x->kind = subcluster_kind(e, sub);
+	while (end < SUBCLUSTERS && subcluster_kind(e, end) == x->kind)
+		end++;
+	x->len = end * size - inside;
+}
+
+/* What the entry says about the rest of its cluster, or the first part of it. */
+static void cluster_extent(const struct geom *g, const struct entry *e, struct goff at,
+			   struct qc_map_extent *x)
+{
+	uint64_t inside = geom_in_cluster(g, at);
+
+	*x = (struct qc_map_extent){
+		.kind = e->kind,
+		.len = geom_cluster(g) - inside,
+		.owned = e->owned,
+		.host = e->host,
+		.packed_len = e->packed_len,
+	};
+	if (g->layout == LAYOUT_V3_EXTENDED && e->kind != QC_PACKED)
+		extended_extent(g, e, inside, x);
+	if (x->kind == QC_DATA)
+		x->host.v += inside;
+}
+
+static bool continues(const struct qc_map_extent *x, const struct qc_map_extent *next,
+		      bool owned)
+{
+	if (x->kind != next->kind || x->kind == QC_PACKED)
+		return false;
+	if (owned && x->owned != next->owned)
+		return false;
+	return x->kind != QC_DATA || x->host.v + x->len == next->host.v;
+}
+
+/* The run at entry `index` of a slice of n entries. */
+static qc_err l2_run(const struct geom *g, const struct qc_view *v, uint64_t index, uint64_t n,
+		     struct goff at, uint64_t max, struct qc_map_extent *x, bool owned)
+{
+	struct entry e;
+	qc_err r = l2_entry(g, v, index, at, &e);
+
+	if (r)
+		return r;
+	cluster_extent(g, &e, at, x);
+	while (x->len < max && ++index < n) {
+		struct goff next = { at.v + x->len };
+		struct qc_map_extent y;
+
+		/* Ends it inside a cluster?  And a bad entry is not our business
+		 * before somebody asks for it. */
+		if (geom_in_cluster(g, next) || l2_entry(g, v, index, next, &e))
+			break;
+		cluster_extent(g, &e, next, &y);
+		if (!continues(x, &y, owned))
+			break;
+		x->len += y.len;
+	}
+	return 0;
+}
+
+static qc_err l2_lookup(struct qc_layer *l, struct hoff table, struct goff at, uint64_t max,
+			struct qc_map_extent *x, bool owned)
+{
+	const struct geom *g = &l->head.geom;
+	uint64_t per_slice = l->slice_bytes >> g->entry_bits, index;
+	uint64_t key = l2_key(l, table, at, &index);
+	struct qc_view v;
+	qc_err r, bad;
+
+	do {
+		r = qc_cache_view(l->tables, key, &v);
+		if (r)
+			return qc_layer_damaged(l, "cannot read the L2 table at 0x%" PRIx64
+						" (guest offset 0x%" PRIx64 ")", table.v, at.v);
+		bad = l2_run(g, &v, index, per_slice, at, max, x, owned);
+	} while (!qc_view_valid(&v));
+	if (bad)
+		return qc_layer_damaged(l, "L2 entry %" PRIu64 " of the table at 0x%" PRIx64
+					" (guest offset 0x%" PRIx64 ") is damaged", geom_l2_index(g, at),
+					table.v, at.v);
+	return 0;
+}
+
+/* --------------------------------------------------------------------------- */
+
+static qc_err lookup(struct qc_layer *l, const struct qc_root *root, struct goff at,
+		     uint64_t max, struct qc_map_extent *x, bool owned)
+{
+	struct hoff table = { 0 };
+	uint64_t hole = 0;
+	qc_err r;
+
+	if (l->format == QC_FORMAT_RAW) {
+		*x = (struct qc_map_extent){ .kind = QC_DATA, .len = max, .host = { at.v } };
+		return 0;
+	}
+	r = l1_lookup(l, root, at, max, &table, &hole);
+	if (r)
+		return r;
+	*x = (struct qc_map_extent){ .kind = QC_ABSENT, .len = hole };
+	if (table.v)
+		r = l2_lookup(l, table, at, max, x, owned);
+	x->len = min_u64(x->len, max);
+	return r;
+}
+
+qc_err qc_map_lookup(struct qc_layer *l, struct goff at, uint64_t max,
+		     struct qc_map_extent *x)
+{
+	struct qc_root live = qc_root_live(l);
+
+	return lookup(l, &live, at, max, x, false);
+}
+
+qc_err qc_map_lookup_in(struct qc_layer *l, const struct qc_root *root, struct goff at,
+			uint64_t max, struct qc_map_extent *x)
+{
+	return lookup(l, root, at, max, x, false);
+}
+
+static bool l1_is_owned(const struct geom *g, uint64_t raw)
+{
+	return g->layout == LAYOUT_V1 ? raw : raw & L2_COPIED;
+}
+
+qc_err qc_map_lookup_owned(struct qc_layer *l, struct goff at, uint64_t max,
+			   struct qc_map_extent *x)
+{
+	uint64_t raw, span = geom_l1_span(&l->head.geom);
+	struct qc_root live = qc_root_live(l);
+	qc_err r;
+
+	/* What is in a table that is shared is shared, too. */
+	max = min_u64(max, span - (at.v & (span - 1)));
+	r = qc_map_l1_get(l, at, &raw); /* before the L2 entries: it may be copied */
+	if (r)
+		return qc_layer_damaged(l, "cannot read the L1 table (guest offset 0x%" PRIx64 ")",
+					at.v);
+	r = lookup(l, &live, at, max, x, true);
+	x->owned = !r && x->owned && l1_is_owned(&l->head.geom, raw);
+	return r;
+}
+
+/* ---- changing ------------------------------------------------------------- */
+
+qc_err qc_map_l1_get(struct qc_layer *l, struct goff at, uint64_t *raw)
+{
+	uint64_t index = geom_l1_index(&l->head.geom, at);
+	struct qc_root live = qc_root_live(l);
+	struct qc_view v;
+	qc_err r;
+
+	do {
+		r = qc_cache_view(l->tables, l1_key(l, &live, index), &v);
+		if (r)
+			return r;
+		*raw = be64_get(&v.words[index % (l->slice_bytes / 8)]);
+	} while (!qc_view_valid(&v));
+	return 0;
+}
+
+struct change {
+	uint64_t index, n;
+	bool extended;
+	const struct qc_words *words;
+};
+
+static void change(void *arg, struct be64 *words)
+{
+	const struct change *c = arg;
+
+	for (uint64_t i = 0; i < c->n; i++) {
+		struct be64 *to = words + (c->extended ? 2 : 1) * (c->index + i);
+
+		be64_put(to, c->words[i].word);
+		if (c->extended)
+			be64_put(to + 1, c->words[i].bits);
+	}
+}
+
+qc_err qc_map_l1_set(struct qc_layer *l, struct goff at, uint64_t raw)
+{
+	uint64_t index = geom_l1_index(&l->head.geom, at);
+	struct qc_words words = { raw, 0 };
+	struct change c = { index % (l->slice_bytes / 8), 1, false, &words };
+	struct qc_root live = qc_root_live(l);
+
+	return qc_cache_change(l->tables, l1_key(l, &live, index), change, &c);
+}
+
+uint64_t qc_map_slice_clusters(const struct qc_layer *l, struct goff at)
+{
+	uint64_t per_slice = l->slice_bytes >> l->head.geom.entry_bits;
+
+	return per_slice - geom_l2_index(&l->head.geom, at) % per_slice;
+}
+
+qc_err qc_map_l2_get(struct qc_layer *l, struct hoff table, struct goff at, uint64_t n,
+		     struct qc_words *out)
+{
+	bool extended = l->head.geom.layout == LAYOUT_V3_EXTENDED;
+	uint64_t index, key = l2_key(l, table, at, &index);
+	struct qc_view v;
+	qc_err r;
+
+	do {
+		r = qc_cache_view(l->tables, key, &v);
+		if (r)
+			return r;
+		for (uint64_t i = 0; i < n; i++) {
+			const struct be64 *from = v.words + (extended ? 2 : 1) * (index + i);
+
+			out[i].word = be64_get(from);
+			out[i].bits = extended ? be64_get(from + 1) : 0;
+		}
+	} while (!qc_view_valid(&v));
+	return 0;
+}
+
+qc_err qc_map_l2_set(struct qc_layer *l, struct hoff table, struct goff at, uint64_t n,
+		     const struct qc_words *words)
+{
+	bool extended = l->head.geom.layout == LAYOUT_V3_EXTENDED;
+	struct change c = { .n = n, .extended = extended, .words = words };
+	uint64_t key = l2_key(l, table, at, &c.index);
+
+	return qc_cache_change(l->tables, key, change, &c);
+}

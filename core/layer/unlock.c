@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * unlock.c - passphrases are asked for one by one; what they open is tried slot by
+ * slot.
+ *
+ * A passphrase, and all that is made of it, is in memory for secrets only, and no
+ * longer than this takes.
+ */
+#include "layer/unlock.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "layer/context.h"
+#include "base/failpoint.h"
+#include "layer/layer.h"
+#include "crypto/luks.h"
+#include "crypto/secure_mem.h"
+
+enum { ATTEMPTS = 16 };
+
+struct lock {
+	struct qc_layer *layer;
+	struct qc_luks luks;
+	uint8_t header[LUKS_BYTES];
+	uint8_t *pass, *key, *material; /* secrets */
+	size_t pass_len;
+};
+
+/* ---- LUKS ------------------------------------------------------------------- */
+
+static qc_err read_header(struct lock *k, struct qc_reason *why)
+{
+	const struct qc_header *h = &k->layer->head;
+	size_t got;
+	qc_err r = qc_file_read(k->layer->file, h->luks_offset, k->header, sizeof(k->header), &got);
+
+	if (r)
+		return qc_refuse_call(why, r, "cannot read the LUKS header");
+	return qc_reason_advise(why, qc_luks_parse(k->header, h->luks_bytes, &k->luks, why));
+}
+
+static qc_err try_slot(struct lock *k, unsigned int i)
+{
+	const struct qc_luks_slot *s = &k->luks.slot[i];
+	size_t n = qc_luks_material(&k->luks), got;
+	qc_err r;
+
+	if (FAIL_POINT("unlock.slot"))
+		return -EIO;
+	if (!k->material)
+		k->material = qc_secret_new(n);
+	if (!k->material)
+		return -ENOMEM;
+	r = qc_file_read(k->layer->file, k->layer->head.luks_offset + s->material, k->material, n,
+			 &got);
+	return r ? r : qc_luks_open_slot(&k->luks, i, k->material, k->pass, k->pass_len, k->key);
+}
+
+/* What is tried, and in vain, is the most of the work. */
+static qc_err try_slots(struct lock *k)
+{
+	const struct qc_context *ctx = k->layer->ctx;
+	uint64_t all = 0, done = 0;
+	bool tells;
+	qc_err r = -EACCES;
+
+	for (unsigned int i = 0; i < LUKS_SLOTS; i++)
+		all += qc_luks_rounds(&k->luks, i);
+	tells = ctx->progress && qc_luks_is_slow(&k->luks, all);
+	for (unsigned int i = 0; r == -EACCES && i < LUKS_SLOTS; i++) {
+		if (!k->luks.slot[i].active)
+			continue;
+		if (tells)
+			ctx->progress(ctx->log.arg, k->layer->path, QC_WORK_UNLOCK,
+				      (unsigned int)(done * 100 / all));
+		r = try_slot(k, i);
+		done += qc_luks_rounds(&k->luks, i);
+	}
+	if (tells)
+		ctx->progress(ctx->log.arg, k->layer->path, QC_WORK_UNLOCK, 100);
+	return r;
+}
+
+static qc_err try_luks(struct lock *k)
+{
+	struct qc_keyring *ring = k->layer->ctx->keyring;
+	uint8_t name[QC_KEYRING_NAME];
+	qc_err r = qc_keyring_name(ring, k->header, sizeof(k->header), k->pass, k->pass_len, name);
+
+	if (r || qc_keyring_find(ring, name, k->key))
+		return r;
+	r = try_slots(k);
+	if (!r)
+		qc_keyring_add(ring, name, k->key);
+	return r;
+}
+
+/* ---- AES -------------------------------------------------------------------- */
+
+/* All passphrases fit: the wrong ones give garbage. */
+static qc_err try_legacy(struct lock *k)
+{
+	size_t n = k->luks.scheme.key_bytes;
+
+	memset(k->key, 0, n);
+	memcpy(k->key, k->pass, k->pass_len < n ? k->pass_len : n);
+	return 0;
+}
+
+/* --------------------------------------------------------------------------- */
+
+static const char *method(const struct qc_layer *l)
+{
+	return l->head.crypt == CRYPT_LUKS ? "LUKS" : "AES";
+}
+
+qc_err qc_unlock_refuse(const struct qc_layer *l, struct qc_reason *why)
+{
+	return qc_refuse_as(why, QC_CAUSE_KEY, -EACCES,
+			    "encrypted (%s), and there is no key for it (key-file=PATH names one)",
+			    method(l));
+}
+
+static qc_err no_key(const struct lock *k, unsigned int attempts, struct qc_reason *why)
+{
+	bool newline = attempts && k->pass_len && k->pass[k->pass_len - 1] == '\n';
+
+	if (!attempts)
+		return qc_unlock_refuse(k->layer, why);
+	return qc_refuse_as(why, QC_CAUSE_KEY, -EACCES,
+			    "encrypted (%s), and the key does not fit%s", method(k->layer),
+			    newline ? " (it ends with a newline, which counts: printf %s writes "
+				      "none)" : "");
+}
+
+/* With the next passphrase there is. */
+static qc_err find_key(struct lock *k, struct qc_reason *why)
+{
+	struct qc_context *ctx = k->layer->ctx;
+	qc_err r = -EACCES;
+
+	for (unsigned int i = 0; r == -EACCES; i++) {
+		size_t n = 0;
+
+		r = ctx->key && i < ATTEMPTS ?
+			    ctx->key(ctx->key_arg, k->layer->path, i, k->pass, QC_KEY_MAX, &n) :
+			    -ENOENT;
+		if (r == -ENOENT)
+			return no_key(k, i, why);
+		if (r)
+			return qc_refuse_as(why, QC_CAUSE_KEY, -EACCES,
+					    "encrypted (%s), and its key cannot be read: %s",
+					    method(k->layer), strerror(-r));
+		k->pass_len = n;
+		r = k->layer->head.crypt == CRYPT_LUKS ? try_luks(k) : try_legacy(k);
+	}
+	return r ? qc_refuse_call(why, r, "cannot unlock it") : 0;
+}
+
+static void warn_of_limit(struct qc_context *ctx)
+{
+	if (!qc_secret_is_locked() && !atomic_exchange(&ctx->said_unlocked, true))
+		qc_log(&ctx->log, QC_LOG_WARN, "keys may be swapped out: the limit of locked "
+					       "memory (ulimit -l) is too low");
+}
+
+static qc_err keep(struct lock *k, struct qc_reason *why)
+{
+	struct qc_unlocked *u = aligned_alloc(_Alignof(struct qc_unlocked), sizeof(*u));
+	qc_err r = u ? qc_ciphers_new(&k->luks.scheme, k->key, &u->ciphers) : -ENOMEM;
+
+	if (r) {
+		free(u);
+		return qc_refuse(why, r, "out of memory");
+	}
+	u->by_guest = k->layer->head.crypt == CRYPT_AES;
+	qc_lanes_init(&u->lanes);
+	k->layer->unlocked = u;
+	warn_of_limit(k->layer->ctx);
+	return 0;
+}
+
+qc_err qc_unlock_layer(struct qc_layer *l, struct qc_reason *why)
+{
+	struct lock k = { .layer = l };
+	AUTO_SECRET uint8_t *pass = qc_secret_new(QC_KEY_MAX);
+	AUTO_SECRET uint8_t *key = qc_secret_new(QC_CRYPT_KEY_MAX);
+	qc_err r = 0;
+
+	k.pass = pass;
+	k.key = key;
+	if (!pass || !key)
+		return qc_refuse(why, -ENOMEM, "out of memory");
+	if (l->head.crypt == CRYPT_LUKS)
+		r = read_header(&k, why);
+	else
+		qc_scheme_legacy(&k.luks.scheme);
+	if (!r)
+		r = find_key(&k, why);
+	if (!r)
+		r = keep(&k, why);
+	qc_secret_free(k.material);
+	return r;
+}
+
+void qc_unlocked_free(struct qc_unlocked *u)
+{
+	if (!u)
+		return;
+	qc_ciphers_free(u->ciphers);
+	qc_lanes_destroy(&u->lanes);
+	free(u);
+}

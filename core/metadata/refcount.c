@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * refcount.c - counters, the blocks they are in, and the table of the blocks.
+ *
+ * A new block is placed into the area that it covers, and so counts itself: no
+ * other block must change for it, and its content can go to the file at once.
+ * Its table entry follows later, behind a barrier.
+ */
+#include "metadata/refcount.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/range.h"
+
+/* ---- counters ------------------------------------------------------------- */
+
+/* Where the counter stands in its 64-bit word.  Counters of less than a byte
+ * fill each byte from its lowest bit on. */
+static unsigned int counter_shift(unsigned int order, uint64_t i)
+{
+	unsigned int bits = 1u << order, k = (unsigned int)(i % (64 / bits)), bit = k * bits;
+
+	if (order >= 3)
+		return 64 - bits - bit;
+	return 56 - (bit & ~7u) + (bit & 7);
+}
+
+uint64_t qc_refcount_word_get(const struct be64 *words, unsigned int order, uint64_t i)
+{
+	return be64_get(&words[i >> (6 - order)]) >> counter_shift(order, i) &
+	       qc_refcount_max(order);
+}
+
+void qc_refcount_word_set(struct be64 *words, unsigned int order, uint64_t i, uint64_t value)
+{
+	struct be64 *word = &words[i >> (6 - order)];
+	unsigned int shift = counter_shift(order, i);
+	uint64_t mask = qc_refcount_max(order) << shift;
+
+	be64_put(word, (be64_get(word) & ~mask) | value << shift);
+}
+
+/* ---- places --------------------------------------------------------------- */
+
+static uint64_t cluster_bytes(const struct qc_counts *r)
+{
+	return UINT64_C(1) << r->cluster_bits;
+}
+
+static uint64_t block_offset(const struct qc_counts *r, uint64_t cluster)
+{
+	uint64_t i = cluster >> qc_counts_block_bits(r);
+
+	return i < r->entries ? r->table[i] : 0;
+}
+
+/* The slice that holds the counter, and which one it is in there. */
+static uint64_t slice_key(const struct qc_counts *r, uint64_t block, uint64_t cluster,
+			  uint64_t *index)
+{
+	uint64_t per_slice = (uint64_t)r->slice_bytes * 8 >> r->order;
+	uint64_t in_block = cluster & ((UINT64_C(1) << qc_counts_block_bits(r)) - 1);
+
+	*index = in_block % per_slice;
+	return block + in_block / per_slice * r->slice_bytes;
+}
+
+/* ---- open ----------------------------------------------------------------- */
+
+static qc_err read_table(struct qc_counts *r, struct qc_reason *why)
+{
+	size_t bytes = r->entries * 8, got;
+	AUTO_FREE uint8_t *raw = malloc(bytes);
+	struct qc_file_facts now;
+	qc_err e = qc_file_facts(r->file, &now);
+
+	r->table = calloc(r->entries, sizeof(*r->table));
+	if (!raw || !r->table)
+		return qc_refuse(why, -ENOMEM, "out of memory");
+	if (!e)
+		e = qc_file_read(r->file, r->table_offset, raw, bytes, &got);
+	if (e)
+		return qc_refuse_call(why, e, "cannot read the refcount table");
+	for (uint64_t i = 0; i < r->entries; i++) {
+		r->table[i] = be64_at(raw + 8 * i);
+		/* One behind the end would come to hold something else. */
+		if (r->table[i] & (cluster_bytes(r) - 1) || (r->table[i] && r->table[i] >= now.size))
+			return qc_refuse(why, -EINVAL,
+					 "refcount table entry %" PRIu64 " is damaged", i);
+	}
+	return 0;
+}
+
+qc_err qc_counts_open(struct qc_counts *r, struct qc_file *f, const struct qc_header *h,
+		    struct qc_budget *budget, struct qc_reason *why)
+{
+	uint64_t cs = geom_cluster(&h->geom);
+	qc_err e;
+
+	*r = (struct qc_counts){
+		.file = f,
+		.cluster_bits = h->geom.cluster_bits,
+		.order = h->refcount_order,
+		.slice_bytes = (uint32_t)min_u64(cs, QC_SLICE_MAX),
+		.table_offset = h->reftable_offset,
+		.entries = h->reftable_clusters * cs / 8,
+	};
+	e = read_table(r, why);
+	if (e)
+		return e;
+	e = qc_cache_new(f, r->slice_bytes, cs, r->entries * (cs / r->slice_bytes), budget,
+			 &r->blocks);
+	return e ? qc_refuse(why, e, "out of memory") : 0;
+}
+
+void qc_counts_close(struct qc_counts *r)
+{
+	qc_cache_free(r->blocks);
+	free(r->table);
+	*r = (struct qc_counts){ 0 };
+}
+
+/* ---- get and add ---------------------------------------------------------- */
+
+qc_err qc_counts_get(struct qc_counts *r, uint64_t cluster, uint64_t *count)
+{
+	uint64_t block = block_offset(r, cluster), index, key;
+	struct qc_view v;
+	qc_err e;
+
+	*count = 0;
+	if (!block)
+		return 0;
+	key = slice_key(r, block, cluster, &index);
+	do {
+		e = qc_cache_view(r->blocks, key, &v);
+		if (e)
+			return e;
+		*count = qc_refcount_word_get(v.words, r->order, index);
+	} while (!qc_view_valid(&v));
+	return 0;
+}
+
+struct add {
+	unsigned int order;
+	uint64_t index, to; /* to: instead of by, if that is 0 */
+	int by;
+	qc_err result;
+};
+
+static void add(void *arg, struct be64 *words)
+{
+	struct add *a = arg;
+	uint64_t now = qc_refcount_word_get(words, a->order, a->index);
+
+	if (!a->by)
+		qc_refcount_word_set(words, a->order, a->index, a->to);
+	else if (a->by > 0 && now == qc_refcount_max(a->order))
+		a->result = -EOVERFLOW;
+	else if (a->by < 0 && !now)
+		a->result = -ERANGE;
+	else
+		qc_refcount_word_set(words, a->order, a->index, now + (uint64_t)a->by);
+}
+
+static qc_err change_count(struct qc_counts *r, uint64_t cluster, struct add *a)
+{
+	uint64_t block = block_offset(r, cluster), key;
+	qc_err e;
+
+	if (!block)
+		return -EIO;
+	key = slice_key(r, block, cluster, &a->index);
+	e = qc_cache_change(r->blocks, key, add, a);
+	if (e == -ENOBUFS) {
+		e = qc_counts_write_blocks(r);
+		if (!e)
+			e = qc_cache_change(r->blocks, key, add, a);
+	}
+	return e ? e : a->result;
+}
+
+qc_err qc_counts_add(struct qc_counts *r, uint64_t cluster, int by)
+{
+	struct add a = { .order = r->order, .by = by };
+
+	return change_count(r, cluster, &a);
+}
+
+qc_err qc_counts_set(struct qc_counts *r, uint64_t cluster, uint64_t count)
+{
+	struct add a = { .order = r->order, .to = count };
+
+	if (count > qc_refcount_max(r->order))
+		return -EOVERFLOW;
+	return change_count(r, cluster, &a);
+}
+
+/* ---- new blocks, larger tables -------------------------------------------- */
+
+/* Writes a block for area `area`, in which the clusters [first, first + n) are
+ * in use, those of them that lie in the area. */
+static qc_err write_block(struct qc_counts *r, uint64_t offset, uint64_t area, uint64_t first,
+			  uint64_t n)
+{
+	uint64_t words = cluster_bytes(r) / 8, per_block = UINT64_C(1) << qc_counts_block_bits(r);
+	AUTO_FREE struct be64 *block = calloc(words, sizeof(*block));
+
+	if (!block)
+		return -ENOMEM;
+	for (uint64_t c = first; c < first + n; c++)
+		if (c >> qc_counts_block_bits(r) == area)
+			qc_refcount_word_set(block, r->order, c % per_block, 1);
+	return qc_file_write(r->file, offset, block, cluster_bytes(r));
+}
+
+static void note_entry(struct qc_counts *r, uint64_t i)
+{
+	if (!r->table_dirty) {
+		r->dirty_first = i;
+		r->dirty_end = i + 1;
+	}
+	r->dirty_first = min_u64(r->dirty_first, i);
+	r->dirty_end = max_u64(r->dirty_end, i + 1);
+	r->table_dirty = true;
+}
+
+static qc_err write_entries(struct qc_counts *r, const uint64_t *entry, uint64_t table,
+			    uint64_t first, uint64_t n)
+{
+	AUTO_FREE uint8_t *raw = malloc(n * 8);
+
+	if (!raw)
+		return -ENOMEM;
+	for (uint64_t i = 0; i < n; i++)
+		be64_to(raw + 8 * i, entry[i]);
+	return qc_file_write(r->file, table + first * 8, raw, n * 8);
+}
+
+static qc_err sync_or_break(struct qc_counts *r)
+{
+	qc_err e = qc_file_sync(r->file);
+
+	if (e && r->broken)
+		atomic_store(r->broken, true);
+	return e;
+}
+
+/* The new table, and the blocks that count it, stand at `start`, where all is
+ * free; the header then points to it. */
+static qc_err switch_table(struct qc_counts *r, uint64_t *table, uint64_t entries,
+			   uint64_t start, uint64_t nblocks, uint64_t nclusters)
+{
+	uint64_t offset = (start + nblocks) << r->cluster_bits;
+	uint8_t head[12];
+	qc_err e = 0;
+
+	for (uint64_t b = 0; !e && b < nblocks; b++) {
+		table[r->entries + b] = (start + b) << r->cluster_bits;
+		e = write_block(r, table[r->entries + b], r->entries + b, start,
+				nblocks + nclusters);
+	}
+	if (!e)
+		e = write_entries(r, table, offset, 0, entries);
+	if (!e)
+		e = sync_or_break(r);
+	be64_to(head, offset);
+	be32_to(head + 8, (uint32_t)nclusters);
+	if (!e)
+		e = qc_file_write(r->file, HEAD_REFTABLE_OFFSET, head, sizeof(head));
+	return e ? e : sync_or_break(r);
+}
+
+/* Makes the table reach at least `area`.  Its end is where the file ends, as
+ * far as it can be counted. */
+static qc_err grow_table(struct qc_counts *r, uint64_t area, uint64_t *first_free)
+{
+	uint64_t cs = cluster_bytes(r), old_clusters = r->entries * 8 / cs;
+	uint64_t old = r->table_offset >> r->cluster_bits;
+	uint64_t start = r->entries << qc_counts_block_bits(r), nblocks = 1, entries, nclusters;
+	struct qc_file_facts now;
+	uint64_t *table;
+	qc_err e = qc_file_facts(r->file, &now);
+
+	/* What cannot be counted must not be there: it would be overwritten. */
+	if (e || now.size > start << r->cluster_bits)
+		return e ? e : -EIO;
+	nclusters = div_up(max_u64(r->entries + r->entries / 2, area + 2) * 8, cs);
+	while (nblocks << qc_counts_block_bits(r) < nblocks + nclusters)
+		nblocks++;
+	nclusters = max_u64(nclusters, div_up((r->entries + nblocks) * 8, cs));
+	while (nblocks << qc_counts_block_bits(r) < nblocks + nclusters)
+		nblocks++;
+	entries = nclusters * cs / 8;
+	if (nclusters * cs > REFTABLE_BYTES_MAX || entries < r->entries + nblocks)
+		return -EFBIG;
+	table = calloc(entries, sizeof(*table));
+	if (!table)
+		return -ENOMEM;
+	memcpy(table, r->table, r->entries * sizeof(*table));
+	e = switch_table(r, table, entries, start, nblocks, nclusters);
+	if (e) {
+		free(table);
+		return e;
+	}
+	free(r->table);
+	r->table = table;
+	r->table_offset = (start + nblocks) << r->cluster_bits;
+	r->entries = entries;
+	r->table_dirty = false;
+	*first_free = start + nblocks + nclusters;
+	for (uint64_t i = 0; !e && i < old_clusters; i++)
+		e = qc_counts_add(r, old + i, -1);
+	return e;
+}
+
+qc_err qc_counts_cover(struct qc_counts *r, uint64_t cluster, uint64_t *taken)
+{
+	uint64_t area = cluster >> qc_counts_block_bits(r), free_from = 0;
+	qc_err e = 0;
+
+	*taken = 0;
+	if (area >= r->entries)
+		e = grow_table(r, area, &free_from);
+	if (e)
+		return e;
+	if (free_from > cluster) {
+		*taken = free_from - cluster;
+		return 0;
+	}
+	if (r->table[area])
+		return 0;
+	e = write_block(r, cluster << r->cluster_bits, area, cluster, 1);
+	if (e)
+		return e;
+	r->table[area] = cluster << r->cluster_bits;
+	note_entry(r, area);
+	*taken = 1;
+	return 0;
+}
+
+qc_err qc_counts_place(struct qc_counts *r, uint64_t cluster, uint64_t block)
+{
+	uint64_t area = cluster >> qc_counts_block_bits(r);
+	qc_err e;
+
+	if (area >= r->entries)
+		return -EFBIG;
+	e = write_block(r, block << r->cluster_bits, area, 0, 0);
+	if (e)
+		return e;
+	r->table[area] = block << r->cluster_bits;
+	note_entry(r, area);
+	return 0;
+}
+
+/* ---- to the file ---------------------------------------------------------- */
+
+qc_err qc_counts_write_blocks(struct qc_counts *r)
+{
+	struct qc_changes changes;
+	qc_err e = qc_cache_collect(r->blocks, &changes);
+
+	for (size_t i = 0; !e && i < changes.n; i++)
+		e = qc_file_write(r->file, changes.slice[i].key, changes.slice[i].bytes,
+				  r->slice_bytes);
+	qc_cache_settle(r->blocks, &changes, !e);
+	return e;
+}
+
+qc_err qc_counts_take_entries(struct qc_counts *r, struct qc_entries *out)
+{
+	uint64_t n = r->dirty_end - r->dirty_first;
+
+	*out = (struct qc_entries){ NULL, r->dirty_first, n, r->table_offset };
+	if (!r->table_dirty)
+		return 0;
+	out->entry = malloc(n * sizeof(*out->entry));
+	if (!out->entry)
+		return -ENOMEM;
+	memcpy(out->entry, r->table + r->dirty_first, n * sizeof(*out->entry));
+	r->table_dirty = false;
+	return 0;
+}
+
+qc_err qc_counts_write_entries(struct qc_counts *r, struct qc_entries *e, bool write)
+{
+	qc_err err = 0;
+
+	/* A table that has moved meanwhile was written with all its entries. */
+	if (e->entry && e->table_offset == r->table_offset) {
+		if (write)
+			err = write_entries(r, e->entry, e->table_offset, e->first, e->n);
+		if (!write || err) {
+			note_entry(r, e->first);
+			note_entry(r, e->first + e->n - 1);
+		}
+	}
+	free(e->entry);
+	e->entry = NULL;
+	return err;
+}

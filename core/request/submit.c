@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * submit.c - the public calls that change a disk: through the gate, with a range
+ * that the disk has.
+ */
+#include <errno.h>
+
+#include "base/range.h"
+#include "request/request.h"
+#include "update/writer.h"
+
+typedef qc_err change_fn(struct qc_image *img, uint64_t off, const void *buf, uint64_t len);
+
+/* What the disk is, is asked inside: a resize may just have changed it. */
+static qc_err enter(struct qc_image *img, uint64_t off, const void *buf, uint64_t len,
+		    change_fn *fn)
+{
+	struct qc_gate_pass pass;
+	qc_err r = -EINVAL;
+
+	if (!img->writable)
+		return -EROFS;
+	pass = qc_gate_enter(&img->layer[0]->gate);
+	if (range_inside(off, len, qc_size(img)))
+		r = fn(img, off, buf, len);
+	qc_gate_count_write(&img->layer[0]->gate, pass, buf ? len : 0);
+	qc_gate_leave(&img->layer[0]->gate, pass);
+	return r;
+}
+
+static qc_err do_write(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
+{
+	return qc_write_inside(img, off, buf, len);
+}
+
+static qc_err do_allocate(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
+{
+	(void)buf;
+	return qc_allocate_inside(img, off, len);
+}
+
+static qc_err do_zero(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
+{
+	(void)buf;
+	return qc_zero_inside(img, off, len, true);
+}
+
+static qc_err do_discard(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
+{
+	(void)buf;
+	return qc_zero_inside(img, off, len, !img->ctx->unmap);
+}
+
+qc_err qc_allocate(struct qc_image *img, uint64_t off, uint64_t len)
+{
+	return enter(img, off, NULL, len, do_allocate);
+}
+
+qc_err qc_zero(struct qc_image *img, uint64_t off, uint64_t len)
+{
+	return enter(img, off, NULL, len, do_zero);
+}
+
+qc_err qc_discard(struct qc_image *img, uint64_t off, uint64_t len)
+{
+	return enter(img, off, NULL, len, do_discard);
+}
+
+qc_err qc_write(struct qc_image *img, uint64_t off, const void *buf, size_t len)
+{
+	return enter(img, off, buf, len, do_write);
+}
+
+/* Also for who has it open for reading only, as fsync(2) does. */
+qc_err qc_flush(struct qc_image *img)
+{
+	struct qc_writer *w = img->layer[0]->writer;
+
+	return w ? qc_checkpoint(w, true) : 0;
+}
+
+qc_err qc_settle(struct qc_image *img)
+{
+	return img->writable ? qc_writer_settle(img->layer[0]->writer) : 0;
+}

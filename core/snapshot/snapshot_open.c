@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * snapshot_open.c - other disks that the files of an open image hold: its snapshots, and
+ * what the chain is from a lower layer on.
+ *
+ * A view is an image that shares the layers of the one it is of.  Whatever the
+ * table of snapshots says of it was checked when it was opened.  It is noted with
+ * its layer for as long as it is open, so that nobody deletes it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "image/image.h"
+#include "base/range.h"
+#include "format/snapshot_table.h"
+
+/* ---- the list ------------------------------------------------------------- */
+
+/* The table does not move while somebody is inside the gate. */
+static qc_err read_table(struct qc_layer *l, struct qc_snaptable *out)
+{
+	const struct qc_header *h = &l->head;
+	struct qc_gate_pass pass = qc_gate_enter(&l->gate);
+	qc_err r = qc_snaptable_read(l->file, h->snapshots_offset, h->snapshots, l->size, out);
+
+	qc_gate_leave(&l->gate, pass);
+	return r == -EIO || r == -EINVAL ? qc_layer_damaged(l, "the table of snapshots is damaged") : r;
+}
+
+static qc_err copy_rows(const struct qc_snaptable *t, struct qc_snapshots *out)
+{
+	char *text;
+
+	/* Two NULs a row are less than its fixed part. */
+	*out = (struct qc_snapshots){ t->n, calloc(t->n + 1, sizeof(*out->at)), NULL };
+	text = out->text = malloc(t->bytes + 1);
+	if (!out->at || !text) {
+		qc_snapshots_free(out);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < t->n; i++) {
+		struct qc_snapshot *s = &out->at[i];
+
+		*s = t->row[i].s;
+		s->id = memcpy(text, s->id, s->id_len);
+		text += s->id_len;
+		*text++ = 0;
+		s->name = memcpy(text, s->name, s->name_len);
+		text += s->name_len;
+		*text++ = 0;
+	}
+	return 0;
+}
+
+qc_err qc_snapshots(struct qc_image *img, struct qc_snapshots *out)
+{
+	struct qc_layer *l = img->layer[0];
+	struct qc_snaptable t;
+	qc_err r;
+
+	*out = (struct qc_snapshots){ 0 };
+	if (l->head.version == 1)
+		return 0;
+	r = read_table(l, &t);
+	if (r)
+		return r;
+	r = copy_rows(&t, out);
+	qc_snaptable_free(&t);
+	return r;
+}
+
+void qc_snapshots_free(struct qc_snapshots *s)
+{
+	free(s->at);
+	free(s->text);
+	*s = (struct qc_snapshots){ 0 };
+}
+
+/* ---- opening -------------------------------------------------------------- */
+
+static struct qc_image *share(struct qc_image *img)
+{
+	struct qc_image *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		return NULL;
+	v->ctx = img->ctx;
+	v->peeked = img->peeked;
+	v->depth = v->bottom = img->depth;
+	for (unsigned int i = 0; i < img->depth; i++) {
+		v->layer[i] = img->layer[i];
+		qc_shelf_hold(img->layer[i], i > 0);
+	}
+	qc_context_images(v->ctx, 1);
+	return v;
+}
+
+qc_err qc_open_from(struct qc_image *img, unsigned int n, struct qc_image **out,
+		    struct qc_reason *why)
+{
+	struct qc_image *v;
+
+	if (img->peeked || n >= img->depth)
+		return qc_refuse(why, -EINVAL, "the chain has %u files", img->depth);
+	v = share(img);
+	if (!v)
+		return qc_refuse(why, -ENOMEM, "out of memory");
+	v->top = n;
+	*out = v;
+	return 0;
+}
+
+const char *qc_layer_path(const struct qc_image *img, unsigned int n)
+{
+	return img->layer[n]->path;
+}
+
+static qc_err check_snapshot(const struct qc_layer *l, const struct qc_snapshot *s,
+			     struct qc_reason *why)
+{
+	const struct geom *g = &l->head.geom;
+	struct qc_file_facts now;
+	qc_err r = qc_file_facts(l->file, &now);
+
+	if (r)
+		return qc_refuse_call(why, r, NULL);
+	if (!qc_snapshot_is_possible(s, geom_cluster(g), now.size))
+		return qc_refuse(why, -EIO, "the L1 table of the snapshot is impossible (delete it: qemu-img snapshot -d)");
+	if (s->size > INT64_MAX || s->vmstate_bytes > (uint64_t)INT64_MAX - s->size - geom_l1_span(g) ||
+	    geom_l1_need(g, s->size) > s->l1_entries)
+		return qc_refuse(why, -EIO, "the size of the snapshot is impossible (delete it: qemu-img snapshot -d)");
+	return 0;
+}
+
+/* VM state lies behind the disk, from the next L1 entry on, and only in the image
+ * itself. */
+static void look_at(struct qc_image *v, const struct qc_snapshot *s, enum qc_part part)
+{
+	const struct geom *g = &v->layer[0]->head.geom;
+
+	v->root = (struct qc_root){ s->place, s->l1_entries };
+	v->size = s->size - s->size % SECTOR;
+	if (part == QC_PART_VMSTATE) {
+		v->base = geom_l1_need(g, s->size) * geom_l1_span(g);
+		v->size = s->vmstate_bytes;
+		v->bottom = 1;
+	}
+	v->of_snapshot = true;
+	v->pin.l1_offset = s->place;
+	qc_shelf_pin(v->layer[0], &v->pin);
+}
+
+/* Inside the gate, so that it is not deleted between the look and the note. */
+static qc_err open_listed(struct qc_image *v, const struct qc_snapshot *s, enum qc_part part,
+			  struct qc_reason *why)
+{
+	struct qc_layer *l = v->layer[0];
+	const struct qc_header *h = &l->head;
+	struct qc_snaptable t;
+	qc_err r = qc_snaptable_read(l->file, h->snapshots_offset, h->snapshots, l->size, &t);
+
+	if (r)
+		return qc_refuse(why, r, "the table of snapshots is damaged (qemu-img check may repair it)");
+	if (qc_snaptable_find(&t, s) < t.n)
+		r = check_snapshot(l, s, why);
+	else
+		r = qc_refuse(why, -ENOENT, "the snapshot is not there any more");
+	if (!r)
+		look_at(v, s, part);
+	qc_snaptable_free(&t);
+	return r;
+}
+
+qc_err qc_snapshot_open(struct qc_image *img, const struct qc_snapshot *s, enum qc_part part,
+			struct qc_image **out, struct qc_reason *why)
+{
+	struct qc_gate_pass pass;
+	struct qc_image *v;
+	qc_err r;
+
+	if (img->peeked)
+		return qc_refuse(why, -EINVAL, "only its headers were read");
+	v = share(img);
+	if (!v)
+		return qc_refuse(why, -ENOMEM, "out of memory");
+	pass = qc_gate_enter(&v->layer[0]->gate);
+	r = open_listed(v, s, part, why);
+	qc_gate_leave(&v->layer[0]->gate, pass);
+	if (r)
+		qc_close(v);
+	else
+		*out = v;
+	return r;
+}

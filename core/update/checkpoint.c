@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * checkpoint.c - what was changed in memory goes to the file, in the order that
+ * writer.h sets out.
+ *
+ * Requests go on meanwhile.  What they change after it was copied is of the next
+ * checkpoint; what they own, write and link before is covered by this one, as
+ * tables are copied before counts, and both before the first barrier.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "layer/context.h"
+#include "base/failpoint.h"
+#include "base/range.h"
+#include "update/writer.h"
+
+/* A failed sync may have dropped what it should have written, and a later one
+ * would not know. */
+qc_err qc_writer_barrier(struct qc_writer *w)
+{
+	qc_err r = qc_file_sync(w->file);
+
+	if (!r && w->data != w->file)
+		r = qc_file_sync(w->data);
+	return r ? qc_writer_lost(w, r, "cannot write it to stable storage") : 0;
+}
+
+qc_err qc_writer_header(struct qc_writer *w, uint64_t at, const void *field, size_t len)
+{
+	qc_err r = qc_file_write(w->file, at, field, len);
+
+	/* A few bytes of one sector are written, or are not. */
+	return r ? r : qc_writer_barrier(w);
+}
+
+static bool is_l1(const struct geom *g, uint64_t key)
+{
+	return key >= g->l1_offset && key - g->l1_offset < (uint64_t)g->l1_entries * 8;
+}
+
+/* Writes the slices of one kind; *any: there were some. */
+static qc_err write_slices(struct qc_writer *w, const struct qc_changes *changes, bool l1,
+			   bool *any)
+{
+	const struct geom *g = &w->layer->head.geom;
+	qc_err r = 0;
+
+	*any = false;
+	for (size_t i = 0; !r && i < changes->n; i++) {
+		uint64_t key = changes->slice[i].key, len = w->layer->slice_bytes;
+
+		if (is_l1(g, key) != l1)
+			continue;
+		if (l1) /* what is behind the table is not ours */
+			len = range_clamp(key, len, g->l1_offset + (uint64_t)g->l1_entries * 8);
+		*any = true;
+		r = qc_file_write(w->file, key, changes->slice[i].bytes, len);
+	}
+	return r;
+}
+
+static qc_err write_tables(struct qc_writer *w, const struct qc_changes *changes)
+{
+	bool any;
+	qc_err r = write_slices(w, changes, false, &any);
+
+	if (!r && any)
+		r = qc_writer_barrier(w);
+	if (!r)
+		r = write_slices(w, changes, true, &any);
+	if (!r && any)
+		r = qc_writer_barrier(w);
+	return r;
+}
+
+static qc_err write_counts(struct qc_writer *w)
+{
+	struct qc_entries entries = { 0 };
+	struct qc_alloc *a = &w->alloc;
+	qc_err r = 0, e;
+
+	if (a->counted) {
+		qc_lock(&a->lock);
+		r = qc_counts_write_blocks(&a->counts);
+		if (!r) /* not those whose blocks come after the barrier */
+			r = qc_counts_take_entries(&a->counts, &entries);
+		qc_unlock(&a->lock);
+	}
+	if (!r)
+		r = qc_writer_barrier(w); /* and all data */
+	if (!entries.entry)
+		return r;
+	qc_lock(&a->lock);
+	e = qc_counts_write_entries(&a->counts, &entries, !r);
+	qc_unlock(&a->lock);
+	r = r ? r : e;
+	return r ? r : qc_writer_barrier(w);
+}
+
+void qc_writer_freed(void *arg, uint64_t off, uint64_t len)
+{
+	struct qc_writer *w = arg;
+
+	qc_cache_forget(w->layer->tables, off, len);
+	qc_unpack_drop(w->layer->ctx->unpack, w->layer);
+	if (w->unmap)
+		qc_file_punch(w->file, off, len); /* that it cannot is no harm */
+}
+
+static qc_err drain_limbo(struct qc_writer *w, struct qc_limbo *l)
+{
+	qc_err r;
+
+	if (!l->n) {
+		free(l->orphan);
+		return 0;
+	}
+	qc_gate_wait(&w->layer->gate);
+	if (FAIL_POINT("checkpoint.before-free")) {
+		qc_alloc_keep_limbo(&w->alloc, l);
+		return -EIO;
+	}
+	r = qc_alloc_release(&w->alloc, l, qc_writer_freed, w);
+	return r == -ERANGE ? qc_writer_corrupt(w, "the refcounts are damaged") : r;
+}
+
+/* The tables as they are now, and before them what they need. */
+static qc_err write_all(struct qc_writer *w)
+{
+	struct qc_changes changes;
+	qc_err r = qc_cache_collect(w->layer->tables, &changes);
+
+	if (r)
+		return r;
+	r = write_counts(w);
+	if (!r)
+		r = write_tables(w, &changes);
+	qc_cache_settle(w->layer->tables, &changes, !r);
+	return r;
+}
+
+static qc_err checkpoint(struct qc_writer *w, struct qc_limbo *limbo)
+{
+	qc_err r = -EIO;
+
+	qc_lock(&w->flush_lock);
+	if (!w->broken) {
+		if (limbo)
+			qc_alloc_take_limbo(&w->alloc, limbo);
+		r = write_all(w);
+	}
+	if (r && limbo)
+		qc_alloc_keep_limbo(&w->alloc, limbo);
+	qc_unlock(&w->flush_lock);
+	return r;
+}
+
+qc_err qc_checkpoint(struct qc_writer *w, bool drain)
+{
+	struct qc_limbo limbo = { 0 };
+	qc_err r;
+
+	if (!drain)
+		return checkpoint(w, NULL);
+	/* Who comes meanwhile finds nothing in limbo, but is not to think that all
+	 * of it is free. */
+	qc_lock(&w->drain_lock);
+	r = checkpoint(w, &limbo);
+	if (!r) /* without the lock: who is inside the gate may want a checkpoint */
+		r = drain_limbo(w, &limbo);
+	qc_unlock(&w->drain_lock);
+	return r;
+}
+
+bool qc_writer_is_dirty(struct qc_writer *w)
+{
+	bool dirty = qc_cache_is_dirty(w->layer->tables);
+
+	qc_lock(&w->alloc.lock);
+	dirty = dirty || w->alloc.limbo.n ||
+		(w->alloc.counted && (w->alloc.counts.table_dirty ||
+				      qc_cache_is_dirty(w->alloc.counts.blocks)));
+	qc_unlock(&w->alloc.lock);
+	return dirty && !w->broken;
+}
+
+/* What a checkpoint has in hand is not dirty, and not yet in the file. */
+static bool is_dirty_or_in_hand(struct qc_writer *w)
+{
+	bool dirty;
+
+	qc_lock(&w->drain_lock);
+	qc_lock(&w->flush_lock);
+	dirty = qc_writer_is_dirty(w);
+	qc_unlock(&w->flush_lock);
+	qc_unlock(&w->drain_lock);
+	return dirty;
+}
+
+qc_err qc_writer_settle(struct qc_writer *w)
+{
+	qc_err r = w->broken ? -EIO : 0;
+
+	/* The first frees, and the second writes the counts of that. */
+	for (int i = 0; !r && i < 3 && is_dirty_or_in_hand(w); i++)
+		r = qc_checkpoint(w, true);
+	return r;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * overlap_check.h - where the metadata of an image file is, for one whose tables were not all
+ * compared: there an entry may say of a table that it is data, to be written in place.
+ *
+ * The clusters are noted when the writer is opened.  What was metadata then may be data
+ * by now, but not the other way round: tables are made in clusters that nobody names.
+ */
+#ifndef QC_OVERLAP_CHECK_H
+#define QC_OVERLAP_CHECK_H
+
+#include "update/writer.h"
+
+/* Calls fn for each stretch of the file that is metadata, but bitmaps, as it is now. */
+typedef qc_err qc_metadata_fn(void *arg, uint64_t off, uint64_t len);
+qc_err qc_each_metadata(struct qc_writer *w, qc_metadata_fn *fn, void *arg);
+
+/* Notes them.  Nobody else uses the writer yet. */
+qc_err qc_guard_new(struct qc_writer *w, struct qc_guard **out);
+void qc_guard_free(struct qc_guard *g);
+
+/* Whether the stretch of the file is metadata, in part. */
+qc_err qc_guard_look(struct qc_writer *w, uint64_t off, uint64_t len, bool *metadata);
+
+#endif

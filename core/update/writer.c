@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+#include "update/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "format/bitmap_directory.h"
+#include "layer/context.h"
+#include "format/l2_entry.h"
+#include "update/overlap_check.h"
+#include "layer/cluster_map.h"
+#include "io/image_lock.h"
+#include "base/range.h"
+#include "format/snapshot_table.h"
+
+/* ---- open ----------------------------------------------------------------- */
+
+qc_err qc_writer_check_state(const struct qc_layer *l, struct qc_reason *why)
+{
+	const struct qc_header *h = &l->head;
+
+	if (l->format != QC_FORMAT_QCOW)
+		return qc_refuse(why, -EROFS, "not a QCOW image");
+	if (h->incompatible & INCOMPAT_CORRUPT)
+		return qc_refuse(why, -EROFS, "it is marked as corrupt: qemu-img check -r all "
+					      "may repair it");
+	if (h->geom.external && l->ctx->policy.refs != QC_REFS_ANY &&
+	    !(l->ctx->data_file && !strcmp(l->ctx->data_file, h->data_file)))
+		return qc_refuse(why, -EROFS, "its data file '%s' is not to be written "
+				 "(data-file=%s allows it)", h->data_file, h->data_file);
+	return 0;
+}
+
+/* Else it might come to mean something when the file grows.  Nor may their L1 tables, none of
+ * which is that of another, be more than the file has room for: that would take forever. */
+static qc_err check_snapshots(const struct qc_layer *l, struct qc_reason *why)
+{
+	const struct qc_header *h = &l->head;
+	struct qc_file_facts now;
+	struct qc_snaptable t;
+	uint64_t l1_bytes = 0;
+	qc_err r = qc_snaptable_read(l->file, h->snapshots_offset, h->snapshots, h->size, &t);
+
+	if (r == -ENOMEM)
+		return qc_refuse(why, r, "out of memory");
+	if (!r)
+		r = qc_file_facts(l->file, &now);
+	for (uint32_t i = 0; !r && i < t.n; i++) {
+		const struct qc_snapshot *s = &t.row[i].s;
+
+		l1_bytes += round_up(s->l1_entries * UINT64_C(8), geom_cluster(&h->geom));
+		if (!qc_snapshot_is_possible(s, geom_cluster(&h->geom), now.size) ||
+		    l1_bytes > round_up(now.size, geom_cluster(&h->geom)))
+			r = -EIO;
+	}
+	qc_snaptable_free(&t);
+	return !r ? 0 : qc_refuse(why, -EROFS, "its table of snapshots is damaged: qemu-img check "
+						"-r all may repair it");
+}
+
+static qc_err reopen(struct qc_file *f, struct qc_file **out, struct qc_reason *why)
+{
+	char self[40];
+	int fd;
+	qc_err r;
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", qc_file_fd(f));
+	fd = open(self, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return qc_refuse_as(why, QC_CAUSE_READONLY, -errno, "cannot write to it: %s%s",
+				    strerror(errno), qc_hint(-errno));
+	r = qc_file_of_fd(fd, out);
+	if (r) {
+		close(fd);
+		qc_refuse(why, r, "out of memory");
+	}
+	return r;
+}
+
+static qc_err open_files(struct qc_writer *w, struct qc_reason *why)
+{
+	struct qc_layer *l = w->layer;
+	enum qc_locking how = l->ctx->locking;
+	qc_err r = reopen(l->file, &w->file, why);
+
+	if (!r)
+		r = qc_qemulock_write(qc_file_fd(l->file), qc_file_fd(w->file), how, why);
+	w->data = w->file;
+	if (r || l->data == l->file)
+		return r;
+	r = reopen(l->data, &w->data, why);
+	return r ? r : qc_qemulock_write(qc_file_fd(l->data), qc_file_fd(w->data), how, why);
+}
+
+/* Room behind the L1 table of version 1, which VirtualBox reads and writes in
+ * whole clusters. */
+static uint64_t first_cluster_v1(const struct geom *g)
+{
+	uint64_t cs = geom_cluster(g);
+
+	return round_up(g->l1_offset + round_up((uint64_t)g->l1_entries * 8, cs), cs);
+}
+
+/* One for each L2 table that is still to be made. */
+static void keep_low_clusters(struct qc_writer *w)
+{
+	const struct geom *g = &w->layer->head.geom;
+	uint64_t span = geom_l1_span(g), raw;
+
+	w->alloc.low_end = w->layer->size >> g->cluster_bits;
+	for (uint64_t at = 0; at < w->layer->size; at += span)
+		if (!qc_map_l1_get(w->layer, (struct goff){ at }, &raw) && !raw)
+			w->alloc.low_tables++;
+}
+
+static qc_err open_alloc(struct qc_writer *w, struct qc_reason *why)
+{
+	const struct qc_header *h = &w->layer->head;
+	const struct geom *g = &h->geom;
+	struct qc_alloc *a = &w->alloc;
+	struct qc_file_facts now;
+	qc_err r = qc_file_facts(w->file, &now);
+
+	if (r)
+		return qc_refuse_call(why, r, NULL);
+	a->cluster_bits = g->cluster_bits;
+	a->counted = g->layout != LAYOUT_V1;
+	a->virgin = div_up(now.size, geom_cluster(g));
+	if (g->layout == LAYOUT_V2)
+		keep_low_clusters(w);
+	if (a->counted) {
+		r = qc_counts_open(&a->counts, w->file, h, &w->layer->ctx->budget, why);
+		a->counts.broken = &w->broken;
+		return r;
+	}
+	a->cursor = max_u64(a->virgin, first_cluster_v1(g) >> g->cluster_bits);
+	a->virgin = a->cursor;
+	return 0;
+}
+
+void qc_writer_abandon(struct qc_writer *w)
+{
+	free(w->alloc.limbo.orphan);
+	qc_guard_free(w->guard);
+	qc_counts_close(&w->alloc.counts);
+	if (w->data != w->file)
+		qc_file_close(w->data);
+	qc_file_close(w->file);
+	qc_mutex_destroy(&w->alloc.lock);
+	qc_mutex_destroy(&w->resize_lock);
+	qc_mutex_destroy(&w->drain_lock);
+	qc_mutex_destroy(&w->flush_lock);
+	qc_mutex_destroy(&w->table_lock);
+	qc_claims_destroy(&w->claims);
+	free(w);
+}
+
+qc_err qc_writer_open(struct qc_layer *l, struct qc_writer **out, struct qc_reason *why)
+{
+	struct qc_writer *w;
+	qc_err r = qc_writer_check_state(l, why);
+
+	if (!r && l->head.snapshots)
+		r = check_snapshots(l, why);
+	if (r) {
+		why->cause = QC_CAUSE_READONLY;
+		return r;
+	}
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return qc_refuse(why, -ENOMEM, "out of memory");
+	w->layer = l;
+	w->unmap = l->ctx->unmap;
+	qc_claims_init(&w->claims);
+	qc_mutex_init(&w->table_lock, QC_RANK_TABLE);
+	qc_mutex_init(&w->resize_lock, QC_RANK_RESIZE);
+	qc_mutex_init(&w->drain_lock, QC_RANK_DRAIN);
+	qc_mutex_init(&w->flush_lock, QC_RANK_FLUSH);
+	qc_mutex_init(&w->alloc.lock, QC_RANK_ALLOC);
+	r = open_files(w, why);
+	if (!r)
+		r = open_alloc(w, why);
+	if (r)
+		qc_writer_abandon(w);
+	else
+		*out = w;
+	return r;
+}
+
+qc_err qc_writer_close(struct qc_writer *w)
+{
+	/* Nothing to write, no sync: the locks are held until this is done, and who has
+	 * unmounted may use the image at once. */
+	qc_err r = qc_writer_settle(w);
+
+	qc_writer_abandon(w);
+	return r;
+}
+
+/* ---- the header ----------------------------------------------------------- */
+
+qc_err qc_writer_clear_autoclear(struct qc_writer *w)
+{
+	struct qc_header *h = &w->layer->head;
+	uint64_t keep = h->autoclear & AUTOCLEAR_RAW_DATA_FILE;
+	uint8_t raw[8];
+	qc_err r;
+
+	if (h->version != 3 || h->autoclear == keep)
+		return 0;
+	if (h->autoclear & AUTOCLEAR_BITMAPS)
+		qc_bitmaps_warn(w->layer);
+	be64_to(raw, keep);
+	r = qc_writer_header(w, HEAD_AUTOCLEAR, raw, sizeof(raw));
+	if (!r)
+		h->autoclear = keep;
+	return r;
+}
+
+qc_err qc_writer_ready(struct qc_writer *w)
+{
+	qc_err r = 0;
+
+	if (w->broken)
+		return -EIO;
+	if (w->announced)
+		return 0;
+	qc_lock(&w->table_lock);
+	if (!w->announced)
+		r = qc_writer_clear_autoclear(w);
+	if (!r)
+		w->announced = true;
+	qc_unlock(&w->table_lock);
+	return r;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * options.h - the command line.
+ */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <sys/types.h>
+
+#include "util/exit_status.h"
+#include "qcow.h"
+
+enum option_action {
+	ACTION_MOUNT,
+	ACTION_HELP,
+	ACTION_VERSION,
+};
+
+struct options {
+	enum option_action action;
+	char *source;	  /* as given */
+	char *mountpoint; /* as given */
+	bool foreground, debug, single_thread;
+	unsigned int verbose;
+	bool ro, rw, direct_io;
+	bool snapshots, chain, info, partitions;
+	bool forensic; /* and so all of these, and ro unless cow */
+	bool cow;
+	char *cow_file; /* absolute; NULL: temporary overlays */
+	bool allow_other, auto_unmount, default_permissions;
+	enum qc_refs refs;
+	enum qc_locking locking;
+	enum qc_verifying verify;
+	struct qc_remap *remaps;
+	size_t nremaps;
+	bool keep_discarded;
+	char *data_file;
+	char *key_file, *key_dir;
+	int key_fd; /* -1: none */
+	size_t cache_bytes;
+	unsigned int threads;
+	bool io_uring;
+	unsigned int timeout; /* seconds; 0: never */
+	int ready_fd;	      /* -1: none */
+	char *pid_file;	      /* absolute */
+	bool no_sandbox;
+	bool set_uid, set_gid, set_umask;
+	uid_t uid;
+	gid_t gid;
+	mode_t umask;
+	bool set_fsname, set_subtype;
+	char *mount_options; /* what libfuse and the kernel are to know, "a,b=c" */
+};
+
+/* Fills *o from the command line.  On failure it has said why on stderr, and
+ * the status is EXIT_USAGE. */
+enum exitcode options_parse(struct options *o, int argc, char **argv);
+void options_free(struct options *o);
+
+/* Appends to mount_options; `value`, if not NULL, is escaped as libfuse wants
+ * it.  -ENOMEM. */
+int options_pass_on(struct options *o, const char *name, const char *value);
+
+void options_help(void);
+
+#endif

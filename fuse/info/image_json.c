@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * image_json.c - facts of an image -> JSON.
+ *
+ * Of an image that cannot be used, what is known is there, and what is not is left
+ * out.
+ */
+#include "info/image_json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "info/qemu_img_json.h"
+
+/* ---- of each file ------------------------------------------------------------- */
+
+static json_t *feature_set(struct page *p, const struct qc_layer_facts *f,
+			   enum qc_feature_set set)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < f->nfeatures; i++) {
+		json_t *o;
+
+		if (f->feature[i].set != set)
+			continue;
+		o = json_object();
+		put(p, o, "bit", json_number(f->feature[i].bit));
+		put_name(p, o, "name", f->feature[i].name);
+		put(p, o, "known", json_boolean(f->feature[i].known));
+		json_add(&p->j, list, o);
+	}
+	return list;
+}
+
+static json_t *features(struct page *p, const struct qc_layer_facts *f)
+{
+	json_t *o = json_object();
+
+	put(p, o, "incompatible", feature_set(p, f, QC_INCOMPATIBLE));
+	put(p, o, "compatible", feature_set(p, f, QC_COMPATIBLE));
+	put(p, o, "autoclear", feature_set(p, f, QC_AUTOCLEAR));
+	return o;
+}
+
+static json_t *permissions(struct page *p, unsigned int bits)
+{
+	static const char *const names[] = { "consistent-read", "write", "write-unchanged",
+					     "resize" };
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (bits >> i & 1)
+			json_add(&p->j, list, json_string(names[i]));
+	return list;
+}
+
+static json_t *locks(struct page *p, const struct qc_locks *l)
+{
+	json_t *o = json_object();
+
+	put(p, o, "used", permissions(p, l->used));
+	put(p, o, "refused-to-others", permissions(p, l->denied));
+	return o;
+}
+
+static json_t *counters_of_file(struct page *p, const struct qc_layer_use *use)
+{
+	json_t *o = json_object();
+
+	put(p, o, "reads", json_number(use->io.reads));
+	put(p, o, "read-bytes", json_number(use->io.read_bytes));
+	put(p, o, "changes", json_number(use->io.writes));
+	put(p, o, "written-bytes", json_number(use->io.written_bytes));
+	put(p, o, "table-loads", json_number(use->table_loads));
+	put(p, o, "table-bytes", json_number(use->table_bytes));
+	return o;
+}
+
+static json_t *data_file(struct page *p, const struct qc_layer_facts *f)
+{
+	json_t *o = json_object();
+
+	put(p, o, "file", json_name(f->data_file));
+	put(p, o, "resolved", *f->data_path ? json_name(f->data_path) : json_null());
+	put(p, o, "raw", json_boolean(f->data_file_raw));
+	put(p, o, "actual-size", json_number(f->data_allocated_bytes));
+	return o;
+}
+
+static void put_header(struct page *p, json_t *o, const struct qc_layer_facts *f)
+{
+	put(p, o, "version", json_number(f->version));
+	if (f->cluster_size)
+		put(p, o, "cluster-size", json_number(f->cluster_size));
+	put(p, o, "dirty", json_boolean(f->dirty));
+	put(p, o, "corrupt", json_boolean(f->corrupt));
+	if (f->encryption)
+		put(p, o, "encryption", json_string(f->encryption == QC_LUKS ? "luks" : "aes"));
+	if (f->has_data_file)
+		put(p, o, "data-file", data_file(p, f));
+	put(p, o, "features", features(p, f));
+}
+
+static const char *use_of_file(const struct qc_layer_use *use)
+{
+	return !use->open ? "no" : use->written ? "writing" : "reading";
+}
+
+/* `file` is what it is called by who names it. */
+static json_t *link_of_chain(struct page *p, const char *file, const struct qc_layer_facts *f)
+{
+	json_t *o = json_object();
+	const char *format = page_format(f);
+
+	put(p, o, "file", json_name(file));
+	put(p, o, "resolved", json_name(f->path));
+	if (format)
+		put(p, o, "format", json_string(format));
+	if (format)
+		put(p, o, "virtual-size", json_number(f->size));
+	put(p, o, "file-size", json_number(f->file_bytes));
+	put(p, o, "actual-size", json_number(f->allocated_bytes));
+	if (f->version)
+		put_header(p, o, f);
+	put(p, o, "open", json_string(use_of_file(&f->use)));
+	put(p, o, "locks", locks(p, &f->locks));
+	if (f->use.open)
+		put(p, o, "counters", counters_of_file(p, &f->use));
+	if (f->refused && p->info->error)
+		put(p, o, "error", json_name(p->info->error));
+	return o;
+}
+
+/* A backing file that could not be opened, or must not be. */
+static json_t *broken_link(struct page *p, const char *file)
+{
+	json_t *o = json_object();
+
+	put(p, o, "file", json_name(file));
+	put(p, o, "resolved", json_null());
+	put(p, o, "error", json_name(p->info->error));
+	return o;
+}
+
+static json_t *chain(struct page *p)
+{
+	struct qc_image *img = p->info->img;
+	json_t *list = json_array();
+	const char *name = p->info->path;
+	struct qc_layer_facts f = { 0 };
+	bool goes_on = false;
+
+	for (unsigned int i = 0; i < qc_depth(img); i++) {
+		if (qc_layer_facts(img, i, &f))
+			p->j.failed = true;
+		json_add(&p->j, list, link_of_chain(p, name, &f));
+		name = f.backing; /* which lives as long as the image is open */
+		goes_on = !f.refused && *name;
+		qc_layer_facts_free(&f);
+	}
+	if (p->info->error && goes_on)
+		json_add(&p->j, list, broken_link(p, name));
+	return list;
+}
+
+/* ---- the rest ------------------------------------------------------------------ */
+
+static json_t *tables(struct page *p)
+{
+	const struct qc_layer_facts *f = &p->f;
+	json_t *o = json_object();
+
+	put(p, o, "l1-offset", json_number(f->l1_offset));
+	put(p, o, "l1-entries", json_number(f->l1_entries));
+	if (f->version > 1) {
+		put(p, o, "refcount-table-offset", json_number(f->reftable_offset));
+		put(p, o, "refcount-table-clusters", json_number(f->reftable_clusters));
+	}
+	return o;
+}
+
+static json_t *counters_of_all(struct page *p)
+{
+	const struct qc_counters *c = &p->info->counters;
+	json_t *o = json_object();
+
+	put(p, o, "files-open", json_number(c->layers_open));
+	put(p, o, "files-opened", json_number(c->layers_opened));
+	put(p, o, "table-loads", json_number(c->table_loads));
+	put(p, o, "table-bytes", json_number(c->table_bytes));
+	put(p, o, "unpacked-clusters", json_number(c->unpacked));
+	return o;
+}
+
+static void put_bitmaps(struct page *p, json_t *to)
+{
+	if (!p->f.bitmaps)
+		return;
+	put(p, to, "bitmaps-valid", json_boolean(p->f.bitmaps_valid));
+	put(p, to, "bitmaps", page_bitmaps(p, true));
+	if (p->bitmaps_error)
+		put(p, to, "bitmaps-error", json_string("the directory of bitmaps is damaged, or too large"));
+}
+
+static void put_snapshots(struct page *p, json_t *to)
+{
+	if (p->f.version < 2)
+		return;
+	put(p, to, "snapshot-count", json_number(p->f.snapshots));
+	put(p, to, "snapshots", page_snapshots(p, true));
+	if (p->snapshots_error)
+		put(p, to, "snapshots-error", json_string("the table of snapshots is damaged"));
+}
+
+static json_t *own_object(struct page *p)
+{
+	const struct qc_layer_facts *f = &p->f;
+	json_t *o = json_object();
+
+	put(p, o, "version", json_number(f->version));
+	put(p, o, "dirty", json_boolean(f->dirty));
+	put(p, o, "corrupt", json_boolean(f->corrupt));
+	put(p, o, "encryption", json_string(f->encryption == QC_LUKS ? "luks" :
+					    f->encryption == QC_AES ? "aes" : "none"));
+	put(p, o, "features", features(p, f));
+	put(p, o, "chain", chain(p));
+	put(p, o, "tables", tables(p));
+	put_snapshots(p, o);
+	put_bitmaps(p, o);
+	put(p, o, "open", json_string(use_of_file(&f->use)));
+	put(p, o, "locks", locks(p, &f->locks));
+	put(p, o, "counters", counters_of_file(p, &f->use));
+	put(p, o, "counters-of-all", counters_of_all(p));
+	return o;
+}
+
+static void gather(struct page *p)
+{
+	struct qc_image *img = p->info->img;
+
+	if (qc_layer_facts(img, 0, &p->f))
+		p->j.failed = true;
+	p->bitmaps_error = qc_bitmaps(img, &p->bitmaps);
+	if (!p->f.refused)
+		p->snapshots_error = qc_snapshots(p->info->live ? p->info->live : img, &p->snapshots);
+	if (p->info->shown && p->info->shown(&p->snapshots, &p->shown))
+		p->j.failed = true;
+}
+
+static void release(struct page *p)
+{
+	for (size_t i = 0; p->shown && i < p->snapshots.n; i++)
+		free(p->shown[i]);
+	free(p->shown);
+	qc_snapshots_free(&p->snapshots);
+	qc_bitmaps_free(&p->bitmaps);
+	qc_layer_facts_free(&p->f);
+}
+
+char *info_text(const struct info *info, size_t *len)
+{
+	struct page p = { .info = info };
+	json_t *root = json_object();
+
+	if (info->error)
+		put(&p, root, "error", json_name(info->error));
+	if (info->img) {
+		gather(&p);
+		page_put_qemu_keys(&p, root);
+		put(&p, root, "qcowfs", own_object(&p));
+		release(&p);
+	} else {
+		put(&p, root, "filename", json_name(info->path));
+	}
+	return json_end(&p.j, root, len);
+}

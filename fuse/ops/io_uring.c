@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#include "ops/io_uring.h"
+
+#ifdef HAVE_RINGS
+#include "util/report.h"
+
+void rings_choose(struct fuse_conn_info *conn, bool wanted)
+{
+	if (!wanted)
+		fuse_unset_feature_flag(conn, FUSE_CAP_OVER_IO_URING);
+	else if (!fuse_set_feature_flag(conn, FUSE_CAP_OVER_IO_URING))
+		report(QC_LOG_WARN,
+		       "io_uring: the kernel does not offer it, going on without "
+		       "(Linux 6.14 does, with Y in /sys/module/fuse/parameters/enable_uring)");
+}
+
+void *ring_memory(fuse_req_t req, size_t n)
+{
+	char *memory;
+	size_t room;
+
+	return !fuse_req_get_payload(req, &memory, &room, NULL) && n <= room ? memory : NULL;
+}
+
+void ring_thread_stays(void)
+{
+	static _Thread_local bool stays;
+
+	if (!stays)
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	stays = true;
+}
+#endif

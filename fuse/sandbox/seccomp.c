@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * seccomp.c - a filter with the calls that serving makes; all others fail.
+ *
+ * They fail with ENOSYS, as on an older kernel: libraries know what to do then,
+ * so that a newer one than this list was made with does not stop us.  Nothing is
+ * killed: a call that is missing here must not cost what others have written to
+ * other images.  Nor is a refusal logged: it happens at each new thread.
+ *
+ * What is not here cannot be done whatever an image makes of us: other programs
+ * (execve, fork), sockets, mounts, signals to others, code in memory, new names
+ * and other modes of files.  clone3 is missing since it hides its arguments;
+ * threads are made with clone then.
+ */
+#include "sandbox/seccomp.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#ifdef HAVE_SECCOMP
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+static const char *const always[] = {
+	/* image files, folders, /dev/fuse, the log */
+	"open", "openat", "openat2", "close", "close_range", "read", "write", "readv", "writev",
+	"pread64", "pwrite64", "pwritev2", "lseek", "_llseek", "fsync", "fdatasync", "ftruncate",
+	"ftruncate64", "fallocate", "poll", "ppoll", "ppoll_time64", "dup2", "dup3",
+	"stat", "stat64", "lstat", "lstat64", "fstat", "fstat64", "newfstatat", "fstatat64",
+	"statx", "statfs", "statfs64", "fstatfs", "fstatfs64", "getdents64", "readlink",
+	"readlinkat", "access", "faccessat", "faccessat2", "getcwd",
+	/* memory */
+	"brk", "munmap", "mremap", "madvise", "mlock", "mlock2", "munlock", "memfd_create",
+	/* threads */
+	"futex", "futex_time64", "futex_waitv", "set_robust_list", "rseq", "exit", "exit_group",
+	"sched_yield", "sched_getaffinity", "getcpu", "membarrier", "gettid", "getpid",
+	/* signals */
+	"rt_sigaction", "sigaction", "rt_sigprocmask", "sigprocmask", "rt_sigreturn", "sigreturn",
+	"rt_sigtimedwait", "rt_sigtimedwait_time64", "sigaltstack", "restart_syscall",
+	"wait4", "waitid", "waitpid",
+	/* time, and what there is */
+	"clock_gettime", "clock_gettime64", "clock_getres", "clock_getres_time64", "gettimeofday",
+	"time", "nanosleep", "clock_nanosleep", "clock_nanosleep_time64", "getrandom", "sysinfo",
+	"uname", "getuid", "geteuid", "getgid", "getegid", "getuid32", "geteuid32", "getgid32",
+	"getegid32", "getrlimit", "ugetrlimit",
+};
+
+/* What a ring is told to do is no system call: the filter does not see it. */
+static const char *const for_rings[] = {
+	"io_uring_setup", "io_uring_enter", "io_uring_register",
+	/* to end their threads; where these run, and have their memory */
+	"eventfd2", "sched_setaffinity", "mbind",
+};
+
+/* Calls with a condition on one argument: (argument & mask) == value. */
+static const struct condition {
+	const char *name;
+	unsigned int arg;
+	uint64_t mask, value;
+} conditional[] = {
+	{ "mmap", 2, PROT_EXEC, 0 },
+	{ "mmap2", 2, PROT_EXEC, 0 },
+	{ "mprotect", 2, PROT_EXEC, 0 },
+	{ "clone", 0, CLONE_THREAD, CLONE_THREAD },
+	{ "ioctl", 1, UINT32_MAX, FUSE_DEV_IOC_CLONE },
+	{ "ioctl", 1, UINT32_MAX, TCGETS }, /* isatty(3) */
+	{ "prctl", 0, UINT32_MAX, PR_SET_NAME },
+	{ "prlimit64", 2, UINT64_MAX, 0 }, /* to ask */
+	{ "sendto", 4, UINT64_MAX, 0 },	   /* to whom the socket is connected */
+	{ "fcntl", 1, UINT32_MAX, F_DUPFD_CLOEXEC },
+	{ "fcntl", 1, UINT32_MAX, F_GETFD },
+	{ "fcntl", 1, UINT32_MAX, F_SETFD },
+	{ "fcntl", 1, UINT32_MAX, F_GETFL },
+	{ "fcntl", 1, UINT32_MAX, F_SETFL },
+	{ "fcntl", 1, UINT32_MAX, F_OFD_GETLK },
+	{ "fcntl", 1, UINT32_MAX, F_OFD_SETLK },
+	{ "fcntl64", 1, UINT32_MAX, F_DUPFD_CLOEXEC },
+	{ "fcntl64", 1, UINT32_MAX, F_GETFD },
+	{ "fcntl64", 1, UINT32_MAX, F_SETFD },
+	{ "fcntl64", 1, UINT32_MAX, F_GETFL },
+	{ "fcntl64", 1, UINT32_MAX, F_SETFL },
+	{ "fcntl64", 1, UINT32_MAX, F_OFD_GETLK },
+	{ "fcntl64", 1, UINT32_MAX, F_OFD_SETLK },
+};
+
+/* A call that this machine, or the library, does not have needs no rule. */
+static int allow(scmp_filter_ctx filter, const char *name, unsigned int n,
+		 const struct scmp_arg_cmp *cmp)
+{
+	int nr = seccomp_syscall_resolve_name(name);
+
+	return nr == __NR_SCMP_ERROR ? 0 : seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, nr, n, cmp);
+}
+
+/* clone has its flags second on s390. */
+static unsigned int position(const struct condition *c)
+{
+#ifdef __s390__
+	if (c->mask == CLONE_THREAD)
+		return 1;
+#endif
+	return c->arg;
+}
+
+static int add_rules(scmp_filter_ctx filter, bool rings)
+{
+	struct scmp_arg_cmp self = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0);
+	int r = 0;
+
+	for (size_t i = 0; !r && i < sizeof(always) / sizeof(always[0]); i++)
+		r = allow(filter, always[i], 0, NULL);
+	for (size_t i = 0; !r && rings && i < sizeof(for_rings) / sizeof(for_rings[0]); i++)
+		r = allow(filter, for_rings[i], 0, NULL);
+	for (size_t i = 0; !r && i < sizeof(conditional) / sizeof(conditional[0]); i++) {
+		const struct condition *c = &conditional[i];
+		struct scmp_arg_cmp cmp = SCMP_CMP(position(c), SCMP_CMP_MASKED_EQ, c->mask, c->value);
+
+		r = allow(filter, c->name, 1, &cmp);
+	}
+	if (!r)
+		r = allow(filter, "kill", 1, &self);
+	return r ? r : allow(filter, "tgkill", 1, &self);
+}
+
+int syscalls_restrict(bool rings)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+	int r;
+
+	if (!filter)
+		return -ENOMEM;
+	seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1); /* no code of others runs here */
+	seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
+	r = add_rules(filter, rings);
+	if (!r)
+		r = seccomp_load(filter);
+	seccomp_release(filter);
+	return r;
+}
+
+void syscalls_version(char *out, size_t n)
+{
+	const struct scmp_version *v = seccomp_version();
+
+	snprintf(out, n, "%u.%u.%u", v->major, v->minor, v->micro);
+}
+#else
+int syscalls_restrict(bool rings)
+{
+	(void)rings;
+	return -ENOSYS;
+}
+
+void syscalls_version(char *out, size_t n)
+{
+	snprintf(out, n, "none");
+}
+#endif

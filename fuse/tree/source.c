@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+#include "tree/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+static int open_folder(struct source *s, const char *path)
+{
+	s->dir = realpath(path, NULL);
+	s->dirfd = s->dir ? open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	return s->dirfd < 0 ? -errno : 0;
+}
+
+/* The folder of the image as it was named: what a link points to may have
+ * other neighbours. */
+static int open_single(struct source *s, const char *path, bool covered)
+{
+	char *copy = strdup(path), *name = strdup(path);
+	int r = copy && name ? open_folder(s, dirname(copy)) : -ENOMEM;
+
+	if (!r) {
+		s->only = strdup(basename(name));
+		if (!s->only)
+			r = -ENOMEM;
+	}
+	if (!r && covered) {
+		s->pinned = open(path, O_PATH | O_CLOEXEC);
+		if (s->pinned < 0)
+			r = -errno;
+	}
+	free(copy);
+	free(name);
+	return r;
+}
+
+int source_open(struct source *s, const char *source, const char *mountpoint, bool follow)
+{
+	struct stat st, mnt;
+	int r;
+
+	*s = (struct source){ .dirfd = -1, .pinned = -1, .follow = follow };
+	if (stat(source, &st))
+		return -errno;
+	if (stat(mountpoint, &mnt))
+		memset(&mnt, 0, sizeof(mnt));
+	s->covered_dev = mnt.st_dev;
+	s->covered_ino = mnt.st_ino;
+	if (S_ISDIR(st.st_mode))
+		r = open_folder(s, source);
+	else
+		r = open_single(s, source,
+				st.st_dev == mnt.st_dev && st.st_ino == mnt.st_ino);
+	if (r)
+		source_close(s);
+	return r;
+}
+
+void source_close(struct source *s)
+{
+	if (s->dirfd >= 0)
+		close(s->dirfd);
+	if (s->pinned >= 0)
+		close(s->pinned);
+	free(s->dir);
+	free(s->only);
+	*s = (struct source){ .dirfd = -1, .pinned = -1 };
+}
+
+/* It is reading that changes the time, not opening. */
+static int spare_atime(const struct source *s, int fd, int flags)
+{
+	if (s->traceless && fd >= 0 && !(flags & O_PATH))
+		qc_spare_atime(s->traceless, fd);
+	return fd;
+}
+
+static int reopen(int fd, int flags)
+{
+	char self[40];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return open(self, flags | O_CLOEXEC);
+}
+
+/* A link with an absolute path may lead back into the folder, too. */
+static int open_resolved(const struct source *s, const char *path, int flags)
+{
+	size_t n = strlen(s->dir);
+	char *full, *real = NULL;
+	int fd = -1;
+
+	if (asprintf(&full, "%s/%s", s->dir, path) >= 0) {
+		real = realpath(full, NULL);
+		free(full);
+	}
+	if (real && !strncmp(real, s->dir, n) && real[n] == '/')
+		fd = qc_open_beneath(s->dirfd, real + n + 1, flags);
+	else
+		errno = real ? EXDEV : errno;
+	free(real);
+	return fd;
+}
+
+int source_open_path(const struct source *s, const char *path, int flags)
+{
+	int fd;
+
+	if (!*path)
+		path = ".";
+	if (s->pinned >= 0 && !strcmp(path, s->only))
+		fd = flags & O_PATH ? fcntl(s->pinned, F_DUPFD_CLOEXEC, 0) :
+				      reopen(s->pinned, flags);
+	else if (s->only || s->follow)
+		fd = openat(s->dirfd, path, flags | O_CLOEXEC);
+	else
+		fd = qc_open_beneath(s->dirfd, path, flags);
+	if (fd < 0 && errno == EXDEV && !(flags & O_NOFOLLOW))
+		fd = open_resolved(s, path, flags);
+	return spare_atime(s, fd < 0 ? -errno : fd, flags);
+}
+
+static bool can_be_image(const struct source *s, mode_t mode)
+{
+	return S_ISREG(mode) || (s->only && S_ISBLK(mode));
+}
+
+int source_open_image(const struct source *s, const char *path)
+{
+	int at = source_open_path(s, path, O_PATH), fd;
+	struct stat st;
+
+	if (at < 0)
+		return at;
+	if (fstat(at, &st) || !can_be_image(s, st.st_mode))
+		fd = -EMEDIUMTYPE;
+	else
+		fd = reopen(at, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	if (fd == -1)
+		fd = -errno;
+	close(at);
+	return spare_atime(s, fd, O_RDONLY);
+}
+
+bool source_is_readonly(const struct source *s)
+{
+	struct statvfs st;
+
+	if (!s->only) {
+		errno = EROFS;
+		return !fstatvfs(s->dirfd, &st) && st.f_flag & ST_RDONLY;
+	}
+	return faccessat(s->dirfd, s->only, W_OK, AT_EACCESS);
+}

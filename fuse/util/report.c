@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#include "util/report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <syslog.h>
+#include <unistd.h>
+
+static enum qc_level report_max = QC_LOG_WARN;
+static bool to_syslog;
+
+void report_set_level(enum qc_level max)
+{
+	report_max = max;
+}
+
+void report_to_syslog(void)
+{
+	openlog("qcowfs", LOG_PID | LOG_NDELAY, LOG_DAEMON); /* there may be no other time */
+	to_syslog = true;
+}
+
+void report_line(void *unused, enum qc_level level, const char *msg)
+{
+	static const int priority[] = {
+		[QC_LOG_ERROR] = LOG_ERR,
+		[QC_LOG_WARN] = LOG_WARNING,
+		[QC_LOG_INFO] = LOG_INFO,
+		[QC_LOG_TRACE] = LOG_DEBUG,
+	};
+
+	(void)unused;
+	if (level > report_max)
+		return;
+	if (to_syslog)
+		syslog(priority[level], "%s", msg);
+	else
+		fprintf(stderr, "qcowfs: %s\n", msg);
+}
+
+/* The line is rubbed out in the end, and what is logged then takes its place. */
+void report_progress(void *unused, const char *path, enum qc_work work, unsigned int percent)
+{
+	static const char *const doing[] = {
+		[QC_WORK_REPAIR] = "repairing",
+		[QC_WORK_UNLOCK] = "unlocking",
+	};
+
+	(void)unused;
+	if (to_syslog || !isatty(STDERR_FILENO))
+		return;
+	if (percent < 100)
+		fprintf(stderr, "\rqcowfs: %s: %s: %u %%", path, doing[work], percent);
+	else
+		fprintf(stderr, "\r\033[K");
+	fflush(stderr);
+}
+
+void report(enum qc_level level, const char *fmt, ...)
+{
+	char msg[1200];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	report_line(NULL, level, msg);
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+#include "views/snapshot_names.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <search.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- one name --------------------------------------------------------------- */
+
+static bool must_escape(const char *bytes, size_t i)
+{
+	unsigned char c = (unsigned char)bytes[i];
+
+	return c < 0x20 || c == 0x7f || c == '/' || c == '%' || (c == '.' && i == 0);
+}
+
+char *name_escape(const char *bytes, size_t len)
+{
+	char *out, *p;
+
+	if (!len)
+		return strdup("%");
+	p = out = malloc(3 * len + 1);
+	if (!out)
+		return NULL;
+	for (size_t i = 0; i < len; i++) {
+		if (must_escape(bytes, i))
+			p += sprintf(p, "%%%02X", (unsigned char)bytes[i]);
+		else
+			*p++ = bytes[i];
+	}
+	*p = 0;
+	return out;
+}
+
+static int hex(char c)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	const char *at = c ? strchr(digits, c) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+/* Undoes every %XX; whether the result is shown so is for the caller to see. */
+static size_t decode(const char *shown, char *out)
+{
+	size_t n = 0;
+
+	if (!strcmp(shown, "%"))
+		return 0;
+	while (*shown) {
+		if (*shown == '%' && hex(shown[1]) >= 0 && hex(shown[2]) >= 0) {
+			out[n++] = (char)(hex(shown[1]) << 4 | hex(shown[2]));
+			shown += 3;
+		} else {
+			out[n++] = *shown++;
+		}
+	}
+	return n;
+}
+
+int name_unescape(const char *shown, char **bytes, size_t *len)
+{
+	char *out = malloc(strlen(shown) + 1), *again;
+	int r;
+
+	if (!out)
+		return -ENOMEM;
+	*len = decode(shown, out);
+	out[*len] = 0;
+	again = name_escape(out, *len);
+	r = !again ? -ENOMEM : strcmp(again, shown) ? -EINVAL : 0;
+	free(again);
+	if (r)
+		free(out);
+	else
+		*bytes = out;
+	return r;
+}
+
+static uint64_t hash(const char *s)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (; *s; s++)
+		h = (h ^ (unsigned char)*s) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+char *name_cut(char *name, size_t max)
+{
+	const size_t mark = 18;
+	size_t keep = max - mark;
+	char *out;
+
+	if (!name || strlen(name) <= max)
+		return name;
+	/* Not inside of a character. */
+	while (keep > max - mark - 3 && ((unsigned char)name[keep] & 0xc0) == 0x80)
+		keep--;
+	if (asprintf(&out, "%.*s%%~%016" PRIx64, (int)keep, name, hash(name)) < 0)
+		out = NULL;
+	free(name);
+	return out;
+}
+
+/* ---- all names of an image -------------------------------------------------- */
+
+struct naming {
+	const struct qc_snapshots *s;
+	char **name;
+	size_t *order;
+	void *taken; /* a tree of names that are given */
+};
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static int by_name_then_place(const void *a, const void *b, void *names)
+{
+	size_t i = *(const size_t *)a, j = *(const size_t *)b;
+	int order = strcmp(((char **)names)[i], ((char **)names)[j]);
+
+	return order ? order : (i > j) - (i < j);
+}
+
+static bool is_taken(const struct naming *w, const char *name)
+{
+	return tfind(name, &w->taken, by_text);
+}
+
+static int take(struct naming *w, size_t i)
+{
+	return tsearch(w->name[i], &w->taken, by_text) ? 0 : -ENOMEM;
+}
+
+/* Takes the suffix. */
+static char *extend(const char *name, char *suffix)
+{
+	char *out;
+
+	if (!suffix || asprintf(&out, "%s@%s", name, suffix) < 0)
+		out = NULL;
+	free(suffix);
+	return name_cut(out, SHOWN_MAX);
+}
+
+/* How many, from order[at] on, have the same name. */
+static size_t run_length(const struct naming *w, size_t at, size_t end)
+{
+	size_t n = 1;
+
+	while (at + n < end && !strcmp(w->name[w->order[at]], w->name[w->order[at + n]]))
+		n++;
+	return n;
+}
+
+/* Takes the names that one has alone, and puts @ID behind the others, which are
+ * the first *shared of the order then. */
+static int take_single(struct naming *w, size_t *shared)
+{
+	size_t run;
+	int r = 0;
+
+	*shared = 0;
+	for (size_t at = 0; !r && at < w->s->n; at += run) {
+		run = run_length(w, at, w->s->n);
+		if (run == 1)
+			r = take(w, w->order[at]);
+		else
+			memmove(&w->order[*shared], &w->order[at], run * sizeof(*w->order));
+		*shared += run == 1 ? 0 : run;
+	}
+	for (size_t k = 0; !r && k < *shared; k++) {
+		size_t i = w->order[k];
+		char *longer = extend(w->name[i], name_escape(w->s->at[i].id, w->s->at[i].id_len));
+
+		free(w->name[i]);
+		w->name[i] = longer;
+		r = longer ? 0 : -ENOMEM;
+	}
+	return r;
+}
+
+/* The first free of NAME, NAME@2, ...; `next` is where to go on. */
+static int take_numbered(struct naming *w, const char *name, size_t i, unsigned int *next)
+{
+	char *mine = *next == 1 ? strdup(name) : NULL, *digits;
+
+	if (*next == 1)
+		++*next;
+	while (!mine || is_taken(w, mine)) {
+		free(mine);
+		if (asprintf(&digits, "%u", (*next)++) < 0)
+			digits = NULL;
+		mine = extend(name, digits);
+		if (!mine)
+			return -ENOMEM;
+	}
+	free(w->name[i]);
+	w->name[i] = mine;
+	return take(w, i);
+}
+
+static int take_shared(struct naming *w, size_t shared)
+{
+	size_t run;
+	int r = 0;
+
+	qsort_r(w->order, shared, sizeof(*w->order), by_name_then_place, w->name);
+	for (size_t at = 0; !r && at < shared; at += run) {
+		char *name = strdup(w->name[w->order[at]]);
+		unsigned int next = 1;
+
+		run = run_length(w, at, shared);
+		r = name ? 0 : -ENOMEM;
+		for (size_t k = 0; !r && k < run; k++)
+			r = take_numbered(w, name, w->order[at + k], &next);
+		free(name);
+	}
+	return r;
+}
+
+static void keep_name(void *p)
+{
+	(void)p;
+}
+
+int snapshot_names(const struct qc_snapshots *s, char ***out)
+{
+	struct naming w = { .s = s };
+	size_t shared;
+	int r = 0;
+
+	w.name = calloc(s->n + 1, sizeof(*w.name));
+	w.order = calloc(s->n + 1, sizeof(*w.order));
+	if (!w.name || !w.order)
+		r = -ENOMEM;
+	for (size_t i = 0; !r && i < s->n; i++) {
+		w.order[i] = i;
+		w.name[i] = name_cut(name_escape(s->at[i].name, s->at[i].name_len), SHOWN_MAX);
+		r = w.name[i] ? 0 : -ENOMEM;
+	}
+	if (!r) {
+		qsort_r(w.order, s->n, sizeof(*w.order), by_name_then_place, w.name);
+		r = take_single(&w, &shared);
+	}
+	if (!r)
+		r = take_shared(&w, shared);
+	tdestroy(w.taken, keep_name);
+	free(w.order);
+	if (r)
+		snapshot_names_free(w.name, s->n);
+	else
+		*out = w.name;
+	return r;
+}
+
+void snapshot_names_free(char **names, size_t n)
+{
+	for (size_t i = 0; names && i < n; i++)
+		free(names[i]);
+	free(names);
+}
