@@ -31,8 +31,8 @@ static void print_version(void)
 	printf("qcowfs %s\nlibfuse %s\n", QCOWFS_VERSION, fuse_pkgversion());
 	for (unsigned int i = 0; qc_library(i, text, sizeof(text)); i++)
 		puts(text);
-	printf("libblkid %s\n", parttable_library() ? parttable_library() : "none");
-	syscalls_version(text, sizeof(text));
+	printf("libblkid %s\n", partition_table_library() ? partition_table_library() : "none");
+	seccomp_library(text, sizeof(text));
 	printf("libseccomp %s\n", text);
 	printf("libjansson %s\n", JANSSON_VERSION);
 }
@@ -45,17 +45,17 @@ static int mount_options(struct options *o, const struct source *src)
 	if (!o->set_fsname) {
 		char *full = realpath(o->source, NULL);
 
-		r = options_pass_on(o, "fsname", full ? full : src->dir);
+		r = mount_option_append(o, "fsname", full ? full : src->dir);
 		free(full);
 	}
 	if (!r && !o->set_subtype)
-		r = options_pass_on(o, "subtype", "qcowfs");
+		r = mount_option_append(o, "subtype", "qcowfs");
 	if (!r && o->ro)
-		r = options_pass_on(o, "ro", NULL);
+		r = mount_option_append(o, "ro", NULL);
 	if (!r && (o->allow_other || o->default_permissions))
-		r = options_pass_on(o, "default_permissions", NULL);
+		r = mount_option_append(o, "default_permissions", NULL);
 	snprintf(max_read, sizeof(max_read), "%d", MAX_IO);
-	return r ? r : options_pass_on(o, "max_read", max_read);
+	return r ? r : mount_option_append(o, "max_read", max_read);
 }
 
 static enum exitcode mount_it(struct daemon *d)
@@ -65,7 +65,7 @@ static enum exitcode mount_it(struct daemon *d)
 
 	d->server.direct_io = d->o.direct_io;
 	d->server.ro = d->o.ro;
-	mounting_take_log();
+	mount_take_log();
 	if (!r && (fuse_opt_add_arg(&args, "qcowfs") || fuse_opt_add_arg(&args, "-o") ||
 		   fuse_opt_add_arg(&args, d->o.mount_options)))
 		r = -ENOMEM;
@@ -77,7 +77,7 @@ static enum exitcode mount_it(struct daemon *d)
 		d->signals = !fuse_set_signal_handlers(d->session);
 		if (!d->signals)
 			report(QC_LOG_ERROR, "signals: no handlers can be set");
-		d->mounted = d->signals && mounting(d->session, d->mountpoint, &d->o);
+		d->mounted = d->signals && mount_session(d->session, d->mountpoint, &d->o);
 	}
 	if (d->mounted)
 		readahead_find(&d->server.ahead, d->mountpoint);
@@ -120,7 +120,7 @@ static int loop(struct daemon *d)
 /* While no path leads into our own mount. */
 static enum exitcode find_places(struct daemon *d)
 {
-	int r = d->o.no_sandbox ? 0 : places_find(&d->sandbox, &d->o, &d->source, d->cow.dirfd);
+	int r = d->o.no_sandbox ? 0 : sandbox_paths_collect(&d->sandbox, &d->o, &d->source, d->cow.dirfd);
 
 	if (r)
 		report(QC_LOG_ERROR, "%s: sandbox (sandbox=off does without): %s", d->o.source,
@@ -153,20 +153,20 @@ static enum exitcode serve(struct daemon *d)
 		       strerror(-r));
 		return EXIT_RUNNING;
 	}
-	ready_say(&d->ready);
+	readiness_notify(&d->ready);
 	background_ready(&d->background);
 	if (d->first)
 		qc_close(d->first); /* from now on it is open when somebody opens it */
 	d->first = NULL;
-	turns_init(&d->server.turns, d->share);
-	d->watch = (struct watch){ .ctx = d->ctx, .server = &d->server, .timeout = d->o.timeout };
+	request_limit_init(&d->server.turns, d->share);
+	d->watch = (struct signal_thread){ .ctx = d->ctx, .server = &d->server, .timeout = d->o.timeout };
 	d->server.rings = d->o.io_uring; /* their threads are to be in the sandbox, too */
-	r = watch_start(&d->watch);
+	r = signal_thread_start(&d->watch);
 	if (!r)
 		r = loop(d);
-	server_close_all(&d->server); /* first of all: others wait for the locks */
-	watch_stop(&d->watch);
-	turns_destroy(&d->server.turns);
+	open_files_close_all(&d->server); /* first of all: others wait for the locks */
+	signal_thread_stop(&d->watch);
+	request_limit_destroy(&d->server.turns);
 	if (r >= 0)
 		return EXIT_OK; /* unmounted, or a signal */
 	report(QC_LOG_ERROR, "%s: %s", d->o.source, strerror(-r));
@@ -189,7 +189,7 @@ static enum exitcode start_unmounter(struct daemon *d, char **argv)
 	int r = 0;
 
 	if (!d->o.no_sandbox || d->o.auto_unmount)
-		r = unmounter_start(&d->unmounter, d->mountpoint, d->o.auto_unmount, &d->pidfile,
+		r = unmount_helper_start(&d->unmounter, d->mountpoint, d->o.auto_unmount, &d->pidfile,
 				    argv);
 	if (r)
 		report(QC_LOG_ERROR, "%s: no second process: %s", d->o.source, strerror(-r));
@@ -198,9 +198,9 @@ static enum exitcode start_unmounter(struct daemon *d, char **argv)
 
 static enum exitcode run(struct daemon *d, char **argv)
 {
-	enum exitcode e = prepare_operands(d);
+	enum exitcode e = startup_check_paths(d);
 
-	if (!e && d->o.ready_fd >= 0 && !ready_fd_is_good(d->o.ready_fd))
+	if (!e && d->o.ready_fd >= 0 && !readiness_fd_is_good(d->o.ready_fd))
 		e = EXIT_USAGE;
 	if (!e && !d->o.foreground)
 		e = into_background(d);
@@ -211,9 +211,9 @@ static enum exitcode run(struct daemon *d, char **argv)
 	e = start_unmounter(d, argv);
 	if (e)
 		return e;
-	ready_open(&d->ready, d->o.ready_fd);
-	prepare_limits();
-	e = prepare_source(d);
+	readiness_open(&d->ready, d->o.ready_fd);
+	startup_set_limits();
+	e = startup_open_source(d);
 	if (!e)
 		e = find_places(d);
 	if (!e)
@@ -235,9 +235,9 @@ static void leave_undisturbed(void)
 static void unmount(struct daemon *d)
 {
 	leave_undisturbed();
-	ready_stopping(&d->ready);
+	readiness_stopping(&d->ready);
 	if (d->unmounter.pid)
-		unmounter_unmount(&d->unmounter, d->session);
+		unmount_helper_unmount(&d->unmounter, d->session);
 	else
 		fuse_session_unmount(d->session);
 }
@@ -252,20 +252,20 @@ static void tidy_up(struct daemon *d)
 		fuse_session_destroy(d->session);
 	if (d->first)
 		qc_close(d->first);
-	server_close_all(&d->server);
+	open_files_close_all(&d->server);
 	if (d->server.tree)
 		tree_free(d->server.tree);
 	readahead_end(&d->server.ahead);
 	if (d->ctx)
 		qc_context_free(d->ctx);
-	keys_close(&d->keys);
-	cow_end(&d->cow);
+	key_source_close(&d->keys);
+	cow_overlay_end(&d->cow);
 	sandbox_free(&d->sandbox);
 	source_close(&d->source);
-	unmounter_end(&d->unmounter, &d->pidfile);
+	unmount_helper_end(&d->unmounter, &d->pidfile);
 	pidfile_remove(&d->pidfile);
 	free(d->mountpoint);
-	options_free(&d->o);
+	mount_options_free(&d->o);
 }
 
 int main(int argc, char **argv)
@@ -285,7 +285,7 @@ int main(int argc, char **argv)
 	enum exitcode e = options_parse(&d.o, argc, argv);
 
 	if (!e && d.o.action == ACTION_HELP) {
-		options_help();
+		option_table_help();
 	} else if (!e && d.o.action == ACTION_VERSION) {
 		print_version();
 	} else if (!e) {

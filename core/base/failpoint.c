@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/failpoint.h"
 
-typedef int qc_fail_not_empty; /* C wants a declaration in each file */
+typedef int qc_failpoint_not_empty; /* C wants a declaration in each file */
 
 #ifdef QC_FAILPOINTS
 #include <assert.h>
@@ -40,17 +40,17 @@ static void arm(const char *name, enum state state)
 	pthread_mutex_unlock(&lock);
 }
 
-void qc_fail_once(const char *name)
+void qc_failpoint_once(const char *name)
 {
 	arm(name, FAIL);
 }
 
-void qc_fail_park(const char *name)
+void qc_failpoint_park(const char *name)
 {
 	arm(name, PARK);
 }
 
-void qc_fail_await(const char *name)
+void qc_failpoint_await(const char *name)
 {
 	pthread_mutex_lock(&lock);
 	while (find(name) && find(name)->state != PARKED)
@@ -58,7 +58,7 @@ void qc_fail_await(const char *name)
 	pthread_mutex_unlock(&lock);
 }
 
-void qc_fail_resume(const char *name)
+void qc_failpoint_resume(const char *name)
 {
 	pthread_mutex_lock(&lock);
 	assert(find(name) && find(name)->state == PARKED);
@@ -67,7 +67,7 @@ void qc_fail_resume(const char *name)
 	pthread_mutex_unlock(&lock);
 }
 
-bool qc_fail_point(const char *name)
+bool qc_failpoint_point(const char *name)
 {
 	struct point *p;
 	bool fail = false;

@@ -12,13 +12,13 @@
 
 #ifdef QC_FAILPOINTS
 /* True if the place shall fail; returns late if a test parked it. */
-bool qc_fail_point(const char *name);
-#define FAIL_POINT(name) qc_fail_point(name)
+bool qc_failpoint_point(const char *name);
+#define FAIL_POINT(name) qc_failpoint_point(name)
 
-void qc_fail_once(const char *name);  /* the next to come by fails */
-void qc_fail_park(const char *name);  /* the next to come by waits there */
-void qc_fail_await(const char *name); /* returns when somebody waits there */
-void qc_fail_resume(const char *name);
+void qc_failpoint_once(const char *name);  /* the next to come by fails */
+void qc_failpoint_park(const char *name);  /* the next to come by waits there */
+void qc_failpoint_await(const char *name); /* returns when somebody waits there */
+void qc_failpoint_resume(const char *name);
 #else
 #define FAIL_POINT(name) false
 #endif

@@ -10,16 +10,16 @@
  */
 #include "base/inflight.h"
 
-void qc_gate_init(struct qc_gate *g)
+void qc_inflight_init(struct qc_inflight *g)
 {
 	atomic_init(&g->side, 0);
 	atomic_init(&g->waiting, 0);
 	atomic_init(&g->closed, 0);
-	qc_mutex_init(&g->waiters, QC_RANK_GATE);
+	qc_mutex_init(&g->waiters, QC_RANK_INFLIGHT);
 	pthread_mutex_init(&g->lock, NULL);
 	pthread_cond_init(&g->left, NULL);
 	pthread_cond_init(&g->opened, NULL);
-	for (int i = 0; i < QC_GATE_SHARDS; i++) {
+	for (int i = 0; i < QC_INFLIGHT_SHARDS; i++) {
 		atomic_init(&g->shard[i].inside[0], 0);
 		atomic_init(&g->shard[i].inside[1], 0);
 		atomic_init(&g->shard[i].traffic.reads, 0);
@@ -29,16 +29,16 @@ void qc_gate_init(struct qc_gate *g)
 	}
 }
 
-static unsigned int inside(struct qc_gate *g, unsigned int side)
+static unsigned int inside(struct qc_inflight *g, unsigned int side)
 {
 	unsigned int n = 0;
 
-	for (int i = 0; i < QC_GATE_SHARDS; i++)
+	for (int i = 0; i < QC_INFLIGHT_SHARDS; i++)
 		n += atomic_load(&g->shard[i].inside[side]);
 	return n;
 }
 
-void qc_gate_destroy(struct qc_gate *g)
+void qc_inflight_destroy(struct qc_inflight *g)
 {
 	assert(inside(g, 0) == 0 && inside(g, 1) == 0);
 	pthread_cond_destroy(&g->opened);
@@ -53,17 +53,17 @@ static unsigned int own_shard(void)
 	static _Thread_local unsigned int mine;
 
 	if (!mine)
-		mine = atomic_fetch_add(&threads, 1) % QC_GATE_SHARDS + 1;
+		mine = atomic_fetch_add(&threads, 1) % QC_INFLIGHT_SHARDS + 1;
 	return mine - 1;
 }
 
-struct qc_gate_pass qc_gate_enter(struct qc_gate *g)
+struct qc_inflight_token qc_inflight_begin(struct qc_inflight *g)
 {
-	struct qc_gate_pass pass = { own_shard(), atomic_load(&g->side) };
+	struct qc_inflight_token pass = { own_shard(), atomic_load(&g->side) };
 
 	atomic_fetch_add(&g->shard[pass.shard].inside[pass.side], 1);
 	while (atomic_load(&g->closed)) {
-		qc_gate_leave(g, pass);
+		qc_inflight_end(g, pass);
 		pthread_mutex_lock(&g->lock);
 		while (atomic_load(&g->closed))
 			pthread_cond_wait(&g->opened, &g->lock);
@@ -74,7 +74,7 @@ struct qc_gate_pass qc_gate_enter(struct qc_gate *g)
 	return pass;
 }
 
-void qc_gate_leave(struct qc_gate *g, struct qc_gate_pass pass)
+void qc_inflight_end(struct qc_inflight *g, struct qc_inflight_token pass)
 {
 	atomic_fetch_sub(&g->shard[pass.shard].inside[pass.side], 1);
 	if (!atomic_load(&g->waiting))
@@ -84,11 +84,11 @@ void qc_gate_leave(struct qc_gate *g, struct qc_gate_pass pass)
 	pthread_mutex_unlock(&g->lock);
 }
 
-void qc_gate_traffic(struct qc_gate *g, struct qc_io_counters *out)
+void qc_io_stats_sum(struct qc_inflight *g, struct qc_io_counters *out)
 {
 	*out = (struct qc_io_counters){ 0 };
-	for (int i = 0; i < QC_GATE_SHARDS; i++) {
-		struct qc_traffic *t = &g->shard[i].traffic;
+	for (int i = 0; i < QC_INFLIGHT_SHARDS; i++) {
+		struct qc_io_stats *t = &g->shard[i].traffic;
 
 		out->reads += atomic_load_explicit(&t->reads, memory_order_relaxed);
 		out->read_bytes += atomic_load_explicit(&t->read_bytes, memory_order_relaxed);
@@ -97,7 +97,7 @@ void qc_gate_traffic(struct qc_gate *g, struct qc_io_counters *out)
 	}
 }
 
-static void empty_side(struct qc_gate *g)
+static void empty_side(struct qc_inflight *g)
 {
 	unsigned int old = atomic_load(&g->side);
 
@@ -108,7 +108,7 @@ static void empty_side(struct qc_gate *g)
 	pthread_mutex_unlock(&g->lock);
 }
 
-void qc_gate_wait(struct qc_gate *g)
+void qc_inflight_synchronize(struct qc_inflight *g)
 {
 	qc_lock(&g->waiters);
 	atomic_store(&g->waiting, 1);
@@ -118,14 +118,14 @@ void qc_gate_wait(struct qc_gate *g)
 	qc_unlock(&g->waiters);
 }
 
-void qc_gate_close(struct qc_gate *g)
+void qc_drain_begin(struct qc_inflight *g)
 {
 	assert(!atomic_load(&g->closed));
 	atomic_store(&g->closed, 1);
-	qc_gate_wait(g);
+	qc_inflight_synchronize(g);
 }
 
-void qc_gate_open(struct qc_gate *g)
+void qc_drain_end(struct qc_inflight *g)
 {
 	pthread_mutex_lock(&g->lock);
 	atomic_store(&g->closed, 0);

@@ -27,15 +27,15 @@
 enum qc_rank {
 	QC_RANK_OPEN = 1,  /* layer: making it writable; held across I/O (and context: the flusher) */
 	QC_RANK_RESIZE,	   /* writer: one resize at a time; held across I/O */
-	QC_RANK_SHELF,	   /* context: which layers are open */
-	QC_RANK_DRAIN,	   /* writer: one at a time frees what is in limbo; across I/O */
-	QC_RANK_FLUSH,	   /* writer: one checkpoint at a time; held across I/O */
-	QC_RANK_GATE,	   /* gate: who waits for a grace period */
-	QC_RANK_CLAIM,	   /* claim: which clusters are being remapped */
+	QC_RANK_LAYER_TABLE,	   /* context: which layers are open */
+	QC_RANK_PENDING_FREE,	   /* writer: one at a time frees what is in limbo; across I/O */
+	QC_RANK_CHECKPOINT,	   /* writer: one checkpoint at a time; held across I/O */
+	QC_RANK_INFLIGHT,	   /* gate: who waits for a grace period */
+	QC_RANK_RANGE,	   /* claim: which clusters are being remapped */
 	QC_RANK_TABLE,	   /* writer: making L2 tables; held across their I/O */
 	QC_RANK_ALLOC,	   /* alloc: counts; held across the I/O of blocks */
 	QC_RANK_SLOT,	   /* cache: which slice is in which slot */
-	QC_RANK_UNPACKED,  /* unpack: which clusters are unpacked */
+	QC_RANK_CLUSTER_CACHE,  /* unpack: which clusters are unpacked */
 	QC_RANK_POOL,	   /* codec: idle contexts */
 };
 

@@ -41,7 +41,7 @@ static void fill_reason(struct qc_reason *why, enum qc_cause cause, const char *
 	qc_text_clean(why->text);
 }
 
-qc_err qc_refuse(struct qc_reason *why, qc_err err, const char *fmt, ...)
+qc_err qc_fail(struct qc_reason *why, qc_err err, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -51,7 +51,7 @@ qc_err qc_refuse(struct qc_reason *why, qc_err err, const char *fmt, ...)
 	return err;
 }
 
-const char *qc_hint(qc_err err)
+const char *qc_errno_hint(qc_err err)
 {
 	switch (-err) {
 	case EACCES:
@@ -71,13 +71,13 @@ const char *qc_hint(qc_err err)
 	}
 }
 
-qc_err qc_refuse_call(struct qc_reason *why, qc_err err, const char *what)
+qc_err qc_fail_errno(struct qc_reason *why, qc_err err, const char *what)
 {
-	return qc_refuse(why, err, "%s%s%s%s", what ? what : "", what ? ": " : "", strerror(-err),
-			 qc_hint(err));
+	return qc_fail(why, err, "%s%s%s%s", what ? what : "", what ? ": " : "", strerror(-err),
+			 qc_errno_hint(err));
 }
 
-qc_err qc_reason_advise(struct qc_reason *why, qc_err err)
+qc_err qc_reason_add_hint(struct qc_reason *why, qc_err err)
 {
 	const char *advice = err == -EINVAL || err == -EFBIG ?
 				     " (damaged: only a backup of the image can help)" :
@@ -90,7 +90,7 @@ qc_err qc_reason_advise(struct qc_reason *why, qc_err err)
 	return err;
 }
 
-qc_err qc_refuse_as(struct qc_reason *why, enum qc_cause cause, qc_err err, const char *fmt, ...)
+qc_err qc_fail_as(struct qc_reason *why, enum qc_cause cause, qc_err err, const char *fmt, ...)
 {
 	va_list ap;
 

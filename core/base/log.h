@@ -21,17 +21,17 @@ void qc_log(const struct qc_log *log, enum qc_level level, const char *fmt, ...)
 	PRINTF_LIKE(3, 4);
 
 /* Fills *why and returns err, so that a refusal is one statement. */
-qc_err qc_refuse(struct qc_reason *why, qc_err err, const char *fmt, ...) PRINTF_LIKE(3, 4);
+qc_err qc_fail(struct qc_reason *why, qc_err err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* The same for a call of the system that failed: what that was, why, and what may help.
  * NULL: the reason stands alone. */
-qc_err qc_refuse_call(struct qc_reason *why, qc_err err, const char *what);
+qc_err qc_fail_errno(struct qc_reason *why, qc_err err, const char *what);
 
 /* Puts what may help behind the reason of a header that was refused with err, and returns err. */
-qc_err qc_reason_advise(struct qc_reason *why, qc_err err);
+qc_err qc_reason_add_hint(struct qc_reason *why, qc_err err);
 
 /* The same for another cause than the image, which the reason has else. */
-qc_err qc_refuse_as(struct qc_reason *why, enum qc_cause cause, qc_err err, const char *fmt, ...)
+qc_err qc_fail_as(struct qc_reason *why, enum qc_cause cause, qc_err err, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
 
 /* Puts what it is about, and ": ", before the reason. */

@@ -16,21 +16,21 @@
 enum { WINDOWS_MAX = 4 };
 
 struct look {
-	struct qc_names names; /* first: the callback gets it */
+	struct qc_reference_count names; /* first: the callback gets it */
 	struct timespec until;
 };
 
-static bool is_worth_it(struct qc_names *m)
+static bool is_worth_it(struct qc_reference_count *m)
 {
-	uint64_t tables, windows = div_up(m->n, QC_NAMES_WINDOW);
+	uint64_t tables, windows = div_up(m->n, QC_REF_WINDOW);
 
 	if (m->w->layer->ctx->verify == QC_VERIFY_ON)
 		return true;
-	return windows <= WINDOWS_MAX && !qc_names_cost(m, &tables) &&
+	return windows <= WINDOWS_MAX && !qc_reference_l2_tables(m, &tables) &&
 	       tables * windows <= TABLES_BYTES_MAX / geom_l2_bytes(m->g);
 }
 
-static qc_err in_time(struct qc_names *m)
+static qc_err in_time(struct qc_reference_count *m)
 {
 	const struct look *l = (const struct look *)m;
 	struct timespec now;
@@ -40,18 +40,18 @@ static qc_err in_time(struct qc_names *m)
 	       (now.tv_sec == l->until.tv_sec && now.tv_nsec < l->until.tv_nsec) ? 0 : -ETIME;
 }
 
-static qc_err compare(struct qc_names *m, bool *lie) NEEDS(&m->w->alloc.lock);
-static qc_err compare(struct qc_names *m, bool *lie)
+static qc_err compare(struct qc_reference_count *m, bool *lie) NEEDS(&m->w->alloc.lock);
+static qc_err compare(struct qc_reference_count *m, bool *lie)
 {
 	qc_err r = 0;
 
-	for (uint64_t c = m->first; !r && !*lie && c < qc_names_end(m); c++) {
-		uint64_t count, names = qc_names_of(m, c);
+	for (uint64_t c = m->first; !r && !*lie && c < qc_reference_count_end(m); c++) {
+		uint64_t count, names = qc_reference_count_of(m, c);
 
-		*lie = qc_names_clash(m, c);
+		*lie = qc_reference_conflict(m, c);
 		if (!names || *lie || !m->w->alloc.counted)
 			continue;
-		r = qc_counts_get(&m->w->alloc.counts, c, &count);
+		r = qc_refcounts_get(&m->w->alloc.counts, c, &count);
 		*lie = !r && count < names;
 	}
 	return r;
@@ -73,7 +73,7 @@ static qc_err must_count(void *arg, uint64_t off, uint64_t len)
 
 	qc_lock(&a->lock);
 	for (uint64_t c = off >> a->cluster_bits; !r && !n->free && c < end; c++) {
-		r = qc_counts_get(&a->counts, c, &count);
+		r = qc_refcounts_get(&a->counts, c, &count);
 		n->free = !r && !count;
 	}
 	qc_unlock(&a->lock);
@@ -84,7 +84,7 @@ static qc_err must_count(void *arg, uint64_t off, uint64_t len)
 static qc_err look_at_tables(struct qc_writer *w, bool *lie)
 {
 	struct counting n = { .w = w };
-	qc_err r = qc_each_metadata(w, must_count, &n);
+	qc_err r = qc_metadata_for_each(w, must_count, &n);
 
 	*lie = n.free;
 	return r;
@@ -94,21 +94,21 @@ static qc_err look_at_tables(struct qc_writer *w, bool *lie)
 
 /* A cluster may be taken before the file reaches it.  What is named behind all that
  * counts cover is free to them, and would be handed out when the file gets there. */
-static qc_err extend_to_counts(struct qc_names *m)
+static qc_err extend_to_counts(struct qc_reference_count *m)
 {
-	const struct qc_counts *c = &m->w->alloc.counts;
+	const struct qc_refcounts *c = &m->w->alloc.counts;
 	uint64_t n = 0;
 
 	for (uint64_t i = 0; i < c->entries; i++)
 		if (c->table[i])
-			n = min_u64((i + 1) << qc_counts_block_bits(c), QC_NAMES_WINDOW);
-	return qc_names_extend(m, max_u64(n, m->n));
+			n = min_u64((i + 1) << qc_refcounts_block_bits(c), QC_REF_WINDOW);
+	return qc_reference_count_extend(m, max_u64(n, m->n));
 }
 
 /* *all: they were compared to the end. */
 static qc_err look(struct look *l, bool *lie, bool *all)
 {
-	struct qc_names *m = &l->names;
+	struct qc_reference_count *m = &l->names;
 	qc_err r;
 
 	m->tolerant = true;
@@ -120,8 +120,8 @@ static qc_err look(struct look *l, bool *lie, bool *all)
 	clock_gettime(CLOCK_MONOTONIC, &l->until);
 	l->until.tv_sec++;
 	r = extend_to_counts(m);
-	for (uint64_t first = 0; !r && !*lie && first < m->n; first += QC_NAMES_WINDOW) {
-		r = qc_names_count(m, first);
+	for (uint64_t first = 0; !r && !*lie && first < m->n; first += QC_REF_WINDOW) {
+		r = qc_reference_count_run(m, first);
 		qc_lock(&m->w->alloc.lock);
 		if (!r)
 			r = compare(m, lie);
@@ -132,7 +132,7 @@ static qc_err look(struct look *l, bool *lie, bool *all)
 	return *all ? r : 0;
 }
 
-qc_err qc_verify(struct qc_writer *w, bool *lie)
+qc_err qc_check_before_write(struct qc_writer *w, bool *lie)
 {
 	bool all = false;
 	struct look l;
@@ -140,12 +140,12 @@ qc_err qc_verify(struct qc_writer *w, bool *lie)
 
 	*lie = false;
 	if (w->layer->ctx->verify == QC_VERIFY_OFF)
-		return qc_guard_new(w, &w->guard);
-	r = qc_names_open(&l.names, w);
+		return qc_overlap_map_new(w, &w->guard);
+	r = qc_reference_count_open(&l.names, w);
 	if (!r && w->alloc.counted)
 		r = look_at_tables(w, lie);
 	if (!r && !*lie)
 		r = look(&l, lie, &all);
-	qc_names_close(&l.names);
-	return r || all || *lie ? r : qc_guard_new(w, &w->guard);
+	qc_reference_count_close(&l.names);
+	return r || all || *lie ? r : qc_overlap_map_new(w, &w->guard);
 }

@@ -11,6 +11,6 @@
  * while it is in use; or if one name of several lets its owner write in place.
  * All clusters are looked at, with QC_VERIFY_AUTO for no longer than people wait; those
  * of tables in any case.  A damaged table is nobody's lie: who comes by it says so. */
-qc_err qc_verify(struct qc_writer *w, bool *lie);
+qc_err qc_check_before_write(struct qc_writer *w, bool *lie);
 
 #endif

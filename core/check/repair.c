@@ -12,7 +12,7 @@
 #include "base/range.h"
 
 struct repair {
-	struct qc_names names; /* first: the callback gets it */
+	struct qc_reference_count names; /* first: the callback gets it */
 	uint64_t next;	       /* cluster behind the end of the file that is free */
 	uint64_t corrected;    /* counts */
 	uint64_t foreseen;     /* L2 tables */
@@ -31,7 +31,7 @@ static void tell(struct repair *p, unsigned int percent)
 }
 
 /* Most of the time goes by with L2 tables. */
-static qc_err read_one(struct qc_names *m)
+static qc_err read_one(struct qc_reference_count *m)
 {
 	struct repair *p = (struct repair *)m;
 
@@ -44,48 +44,48 @@ static qc_err read_one(struct qc_names *m)
 /* A block for the area of the cluster, behind the end of the file. */
 static qc_err add_block(struct repair *p, uint64_t c)
 {
-	struct qc_counts *counts = &p->names.w->alloc.counts;
+	struct qc_refcounts *counts = &p->names.w->alloc.counts;
 	uint64_t taken;
 	qc_err r;
 
 	do { /* where the block will be must be counted, too */
-		r = qc_counts_cover(counts, p->next, &taken);
+		r = qc_refcounts_ensure_block(counts, p->next, &taken);
 		p->next += taken;
 	} while (!r && taken);
-	if (r || qc_counts_covers(counts, c))
+	if (r || qc_refcounts_has_block(counts, c))
 		return r;
-	r = qc_counts_place(counts, c, p->next);
-	return r ? r : qc_counts_add(counts, p->next++, 1);
+	r = qc_refcounts_add_block(counts, c, p->next);
+	return r ? r : qc_refcounts_add(counts, p->next++, 1);
 }
 
 /* Metadata that is data, too, or other metadata: to write one would damage the other. */
-static qc_err must_not_clash(const struct qc_names *m)
+static qc_err must_not_clash(const struct qc_reference_count *m)
 {
-	for (uint64_t c = m->first; c < qc_names_end(m); c++)
-		if (qc_names_clash(m, c))
+	for (uint64_t c = m->first; c < qc_reference_count_end(m); c++)
+		if (qc_reference_conflict(m, c))
 			return -EIO;
 	return 0;
 }
 
 static qc_err correct_window(struct repair *p)
 {
-	const struct qc_names *m = &p->names;
-	struct qc_counts *counts = &m->w->alloc.counts;
+	const struct qc_reference_count *m = &p->names;
+	struct qc_refcounts *counts = &m->w->alloc.counts;
 	qc_err r = 0;
 
-	for (uint64_t c = m->first; !r && c < qc_names_end(m); c++) {
-		uint64_t names = qc_names_of(m, c), now = 0;
+	for (uint64_t c = m->first; !r && c < qc_reference_count_end(m); c++) {
+		uint64_t names = qc_reference_count_of(m, c), now = 0;
 
-		if (!qc_counts_covers(counts, c)) {
+		if (!qc_refcounts_has_block(counts, c)) {
 			r = names ? add_block(p, c) : 0;
 			if (r || !names)
 				continue;
 		}
-		r = qc_counts_get(counts, c, &now);
+		r = qc_refcounts_get(counts, c, &now);
 		/* So many are not told apart; those there were will do. */
-		if (r || now == names || (names == QC_NAMES_MOST && now > names))
+		if (r || now == names || (names == QC_REF_COUNT_MAX && now > names))
 			continue;
-		r = qc_counts_set(counts, c, names);
+		r = qc_refcounts_set(counts, c, names);
 		p->corrected++;
 	}
 	return r;
@@ -96,8 +96,8 @@ static qc_err look_for_clashes(struct repair *p)
 {
 	qc_err r = 0;
 
-	for (uint64_t first = 0; !r && first < p->names.n; first += QC_NAMES_WINDOW) {
-		r = qc_names_count(&p->names, first);
+	for (uint64_t first = 0; !r && first < p->names.n; first += QC_REF_WINDOW) {
+		r = qc_reference_count_run(&p->names, first);
 		if (!r)
 			r = must_not_clash(&p->names);
 	}
@@ -107,11 +107,11 @@ static qc_err look_for_clashes(struct repair *p)
 static qc_err correct_counts(struct repair *p)
 {
 	struct qc_alloc *a = &p->names.w->alloc;
-	qc_err r = p->names.n > QC_NAMES_WINDOW ? look_for_clashes(p) : 0;
+	qc_err r = p->names.n > QC_REF_WINDOW ? look_for_clashes(p) : 0;
 
-	for (uint64_t first = 0; !r && first < p->names.n; first += QC_NAMES_WINDOW) {
+	for (uint64_t first = 0; !r && first < p->names.n; first += QC_REF_WINDOW) {
 		p->names.limit = p->next;
-		r = qc_names_count(&p->names, first);
+		r = qc_reference_count_run(&p->names, first);
 		if (!r)
 			r = must_not_clash(&p->names);
 		qc_lock(&a->lock);
@@ -129,14 +129,14 @@ static qc_err with_copied(struct qc_writer *w, uint64_t word, uint64_t off, uint
 	qc_err r;
 
 	qc_lock(&w->alloc.lock);
-	r = qc_counts_get(&w->alloc.counts, off >> w->alloc.cluster_bits, &count);
+	r = qc_refcounts_get(&w->alloc.counts, off >> w->alloc.cluster_bits, &count);
 	qc_unlock(&w->alloc.lock);
 	*want = count == 1 ? word | L2_COPIED : word & ~L2_COPIED;
 	return r;
 }
 
 /* Writes the table back if a flag of it was wrong. */
-static qc_err correct_l2(struct qc_names *m, uint64_t offset, uint64_t word, uint8_t *table)
+static qc_err correct_l2(struct qc_reference_count *m, uint64_t offset, uint64_t word, uint8_t *table)
 {
 	bool changed = false;
 	qc_err r = 0;
@@ -157,11 +157,11 @@ static qc_err correct_l2(struct qc_names *m, uint64_t offset, uint64_t word, uin
 		return r;
 	r = qc_file_write(m->w->file, offset, table, geom_l2_bytes(m->g));
 	/* Somebody may have read it before. */
-	qc_cache_forget(m->w->layer->tables, offset, geom_l2_bytes(m->g));
+	qc_cache_invalidate(m->w->layer->tables, offset, geom_l2_bytes(m->g));
 	return r;
 }
 
-static qc_err correct_l1(struct qc_names *m)
+static qc_err correct_l1(struct qc_reference_count *m)
 {
 	uint64_t bytes = (uint64_t)m->g->l1_entries * 8;
 	AUTO_FREE uint8_t *l1 = malloc(bytes + 1);
@@ -178,22 +178,22 @@ static qc_err correct_l1(struct qc_names *m)
 	}
 	if (!r)
 		r = qc_file_write(m->w->file, m->g->l1_offset, l1, bytes);
-	qc_cache_forget(m->w->layer->tables, m->g->l1_offset, bytes);
+	qc_cache_invalidate(m->w->layer->tables, m->g->l1_offset, bytes);
 	return r;
 }
 
 static qc_err correct(struct repair *p)
 {
-	struct qc_names *m = &p->names;
+	struct qc_reference_count *m = &p->names;
 	qc_err r = correct_counts(p);
 
 	if (!r)
 		r = qc_checkpoint(m->w, false);
 	if (!r)
-		r = qc_names_each_l2(m, m->g->l1_offset, m->g->l1_entries, correct_l2);
+		r = qc_metadata_for_each_l2(m, m->g->l1_offset, m->g->l1_entries, correct_l2);
 	if (!r)
 		r = correct_l1(m);
-	return r ? r : qc_writer_barrier(m->w);
+	return r ? r : qc_writer_sync(m->w);
 }
 
 static qc_err repair(struct qc_writer *w, uint64_t *corrected)
@@ -203,27 +203,27 @@ static qc_err repair(struct qc_writer *w, uint64_t *corrected)
 	qc_err r = qc_writer_clear_autoclear(w);
 
 	if (!r)
-		r = qc_names_open(&p.names, w);
+		r = qc_reference_count_open(&p.names, w);
 	if (!r)
-		r = qc_names_cost(&p.names, &p.foreseen);
+		r = qc_reference_l2_tables(&p.names, &p.foreseen);
 	if (!r) {
-		p.foreseen *= 1 + (p.names.n > QC_NAMES_WINDOW ? 2 : 1) *
-				  div_up(p.names.n, QC_NAMES_WINDOW);
+		p.foreseen *= 1 + (p.names.n > QC_REF_WINDOW ? 2 : 1) *
+				  div_up(p.names.n, QC_REF_WINDOW);
 		p.names.read_one = read_one;
 		p.names.distrust = true;
 		p.next = p.names.n;
 		r = correct(&p);
 	}
-	qc_names_close(&p.names);
+	qc_reference_count_close(&p.names);
 	if (!r && w->layer->head.incompatible & INCOMPAT_DIRTY)
-		r = qc_writer_incompatible(w, w->layer->head.incompatible & ~(uint64_t)INCOMPAT_DIRTY);
-	w->alloc.virgin = max_u64(w->alloc.virgin, p.next);
+		r = qc_writer_set_incompatible(w, w->layer->head.incompatible & ~(uint64_t)INCOMPAT_DIRTY);
+	w->alloc.never_written = max_u64(w->alloc.never_written, p.next);
 	*corrected = p.corrected;
 	tell(&p, 100);
 	return r;
 }
 
-qc_err qc_repair(struct qc_writer *w, const char *what, struct qc_reason *why)
+qc_err qc_repair_refcounts(struct qc_writer *w, const char *what, struct qc_reason *why)
 {
 	const struct qc_log *log = &w->layer->ctx->log;
 	struct timespec began, now;
@@ -235,7 +235,7 @@ qc_err qc_repair(struct qc_writer *w, const char *what, struct qc_reason *why)
 	clock_gettime(CLOCK_MONOTONIC, &began);
 	r = repair(w, &corrected);
 	if (r)
-		return qc_refuse(why, r, "%s, and cannot be repaired: %s "
+		return qc_fail(why, r, "%s, and cannot be repaired: %s "
 				 "(qemu-img check -r all may)", what, strerror(-r));
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	qc_log(log, QC_LOG_WARN, "%s: %" PRIu64 " refcounts repaired in %.1f s", w->layer->path,

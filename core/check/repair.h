@@ -12,6 +12,6 @@
  * tables of the disk and of its snapshots, and by the metadata itself), corrects
  * the refcounts and the COPIED flags, and clears the bit.  Nobody else uses the
  * writer yet. */
-qc_err qc_repair(struct qc_writer *w, const char *what, struct qc_reason *why);
+qc_err qc_repair_refcounts(struct qc_writer *w, const char *what, struct qc_reason *why);
 
 #endif

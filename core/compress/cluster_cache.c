@@ -32,7 +32,7 @@ struct slot {
 	uint8_t *bytes;
 };
 
-struct qc_unpack {
+struct qc_cluster_cache {
 	struct qc_mutex lock; /* for all below, and all of a slot but its bytes */
 	pthread_cond_t filled;
 	uint64_t clock;
@@ -40,19 +40,19 @@ struct qc_unpack {
 	struct slot slot[SLOTS];
 };
 
-qc_err qc_unpack_new(struct qc_unpack **out)
+qc_err qc_cluster_cache_new(struct qc_cluster_cache **out)
 {
-	struct qc_unpack *u = calloc(1, sizeof(*u));
+	struct qc_cluster_cache *u = calloc(1, sizeof(*u));
 
 	if (!u)
 		return -ENOMEM;
-	qc_mutex_init(&u->lock, QC_RANK_UNPACKED);
+	qc_mutex_init(&u->lock, QC_RANK_CLUSTER_CACHE);
 	pthread_cond_init(&u->filled, NULL);
 	*out = u;
 	return 0;
 }
 
-void qc_unpack_free(struct qc_unpack *u)
+void qc_cluster_cache_free(struct qc_cluster_cache *u)
 {
 	if (!u)
 		return;
@@ -63,9 +63,9 @@ void qc_unpack_free(struct qc_unpack *u)
 	free(u);
 }
 
-static struct slot *find(struct qc_unpack *u, const void *owner, uint64_t key)
+static struct slot *find(struct qc_cluster_cache *u, const void *owner, uint64_t key)
 	NEEDS(&u->lock);
-static struct slot *find(struct qc_unpack *u, const void *owner, uint64_t key)
+static struct slot *find(struct qc_cluster_cache *u, const void *owner, uint64_t key)
 {
 	for (int i = 0; i < SLOTS; i++)
 		if (u->slot[i].owner == owner && u->slot[i].key == key)
@@ -73,8 +73,8 @@ static struct slot *find(struct qc_unpack *u, const void *owner, uint64_t key)
 	return NULL;
 }
 
-static struct slot *oldest_idle(struct qc_unpack *u, bool with_memory) NEEDS(&u->lock);
-static struct slot *oldest_idle(struct qc_unpack *u, bool with_memory)
+static struct slot *oldest_idle(struct qc_cluster_cache *u, bool with_memory) NEEDS(&u->lock);
+static struct slot *oldest_idle(struct qc_cluster_cache *u, bool with_memory)
 {
 	struct slot *s = NULL;
 
@@ -87,8 +87,8 @@ static struct slot *oldest_idle(struct qc_unpack *u, bool with_memory)
 
 /* The slot that was used longest ago, with memory for one cluster; NULL where
  * none is idle, or memory is short. */
-static struct slot *recycle(struct qc_unpack *u, uint32_t cluster) NEEDS(&u->lock);
-static struct slot *recycle(struct qc_unpack *u, uint32_t cluster)
+static struct slot *recycle(struct qc_cluster_cache *u, uint32_t cluster) NEEDS(&u->lock);
+static struct slot *recycle(struct qc_cluster_cache *u, uint32_t cluster)
 {
 	struct slot *s;
 
@@ -112,9 +112,9 @@ static struct slot *recycle(struct qc_unpack *u, uint32_t cluster)
 	return s;
 }
 
-static struct slot *take(struct qc_unpack *u, const void *owner, uint64_t key,
+static struct slot *take(struct qc_cluster_cache *u, const void *owner, uint64_t key,
 			 uint32_t cluster) NEEDS(&u->lock);
-static struct slot *take(struct qc_unpack *u, const void *owner, uint64_t key,
+static struct slot *take(struct qc_cluster_cache *u, const void *owner, uint64_t key,
 			 uint32_t cluster)
 {
 	struct slot *s = find(u, owner, key);
@@ -133,9 +133,9 @@ static struct slot *take(struct qc_unpack *u, const void *owner, uint64_t key,
 }
 
 /* Fills the slot that take() has just made, or waits for who does. */
-static qc_err fill(struct qc_unpack *u, struct slot *s, bool mine, qc_unpack_fn *fn,
+static qc_err fill(struct qc_cluster_cache *u, struct slot *s, bool mine, qc_decompress_fn *fn,
 		   void *arg) NEEDS(&u->lock);
-static qc_err fill(struct qc_unpack *u, struct slot *s, bool mine, qc_unpack_fn *fn,
+static qc_err fill(struct qc_cluster_cache *u, struct slot *s, bool mine, qc_decompress_fn *fn,
 		   void *arg)
 {
 	qc_err r;
@@ -156,7 +156,7 @@ static qc_err fill(struct qc_unpack *u, struct slot *s, bool mine, qc_unpack_fn 
 }
 
 static qc_err unpack_alone(uint32_t cluster, uint32_t skip, void *buf, size_t len,
-			   qc_unpack_fn *fn, void *arg)
+			   qc_decompress_fn *fn, void *arg)
 {
 	AUTO_FREE uint8_t *bytes = malloc(cluster);
 	qc_err r = bytes ? fn(arg, bytes) : -ENOMEM;
@@ -166,8 +166,8 @@ static qc_err unpack_alone(uint32_t cluster, uint32_t skip, void *buf, size_t le
 	return r;
 }
 
-qc_err qc_unpack_read(struct qc_unpack *u, const void *owner, uint64_t key, uint32_t cluster,
-		      uint32_t skip, void *buf, size_t len, qc_unpack_fn *fn, void *arg)
+qc_err qc_cluster_cache_read(struct qc_cluster_cache *u, const void *owner, uint64_t key, uint32_t cluster,
+		      uint32_t skip, void *buf, size_t len, qc_decompress_fn *fn, void *arg)
 {
 	struct slot *s;
 	bool mine;
@@ -191,7 +191,7 @@ qc_err qc_unpack_read(struct qc_unpack *u, const void *owner, uint64_t key, uint
 	return r == -EAGAIN ? unpack_alone(cluster, skip, buf, len, fn, arg) : r;
 }
 
-bool qc_unpack_peek(struct qc_unpack *u, const void *owner, uint64_t key, void *buf,
+bool qc_cluster_cache_copy(struct qc_cluster_cache *u, const void *owner, uint64_t key, void *buf,
 		    uint32_t cluster)
 {
 	struct slot *s;
@@ -211,7 +211,7 @@ bool qc_unpack_peek(struct qc_unpack *u, const void *owner, uint64_t key, void *
 	return true;
 }
 
-void qc_unpack_drop(struct qc_unpack *u, const void *owner)
+void qc_cluster_cache_invalidate(struct qc_cluster_cache *u, const void *owner)
 {
 	qc_lock(&u->lock);
 	for (int i = 0; i < SLOTS; i++)

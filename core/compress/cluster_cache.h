@@ -12,24 +12,24 @@
 
 #include "base/util.h"
 
-struct qc_unpack;
+struct qc_cluster_cache;
 
-qc_err qc_unpack_new(struct qc_unpack **out);
-void qc_unpack_free(struct qc_unpack *u);
+qc_err qc_cluster_cache_new(struct qc_cluster_cache **out);
+void qc_cluster_cache_free(struct qc_cluster_cache *u);
 
 /* Writes the whole cluster to `out`. */
-typedef qc_err qc_unpack_fn(void *arg, void *out);
+typedef qc_err qc_decompress_fn(void *arg, void *out);
 
 /* Copies `len` bytes from `skip` on out of the cluster of `cluster` bytes that
  * is named by (owner, key); if it is not there, fn makes it. */
-qc_err qc_unpack_read(struct qc_unpack *u, const void *owner, uint64_t key, uint32_t cluster,
-		      uint32_t skip, void *buf, size_t len, qc_unpack_fn *fn, void *arg);
+qc_err qc_cluster_cache_read(struct qc_cluster_cache *u, const void *owner, uint64_t key, uint32_t cluster,
+		      uint32_t skip, void *buf, size_t len, qc_decompress_fn *fn, void *arg);
 
 /* Copies the whole cluster if it is there. */
-bool qc_unpack_peek(struct qc_unpack *u, const void *owner, uint64_t key, void *buf,
+bool qc_cluster_cache_copy(struct qc_cluster_cache *u, const void *owner, uint64_t key, void *buf,
 		    uint32_t cluster);
 
 /* Forgets what belongs to an owner that is about to go. */
-void qc_unpack_drop(struct qc_unpack *u, const void *owner);
+void qc_cluster_cache_invalidate(struct qc_cluster_cache *u, const void *owner);
 
 #endif

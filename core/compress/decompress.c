@@ -28,14 +28,14 @@
 /* Input buffers for clusters of up to 128 KiB wait with their decoder. */
 enum { KEEP_ROOM = 256 * 1024 };
 
-struct qc_codec {
+struct qc_decoder_pool {
 	struct qc_mutex lock;
 	struct qc_decoder *idle; /* lock */
 };
 
-qc_err qc_codec_new(struct qc_codec **out)
+qc_err qc_decoder_pool_new(struct qc_decoder_pool **out)
 {
-	struct qc_codec *pool = calloc(1, sizeof(*pool));
+	struct qc_decoder_pool *pool = calloc(1, sizeof(*pool));
 
 	if (!pool)
 		return -ENOMEM;
@@ -56,7 +56,7 @@ static void decoder_free(struct qc_decoder *d)
 	free(d);
 }
 
-void qc_codec_free(struct qc_codec *pool)
+void qc_decoder_pool_free(struct qc_decoder_pool *pool)
 {
 	if (!pool)
 		return;
@@ -70,7 +70,7 @@ void qc_codec_free(struct qc_codec *pool)
 	free(pool);
 }
 
-struct qc_decoder *qc_decoder_get(struct qc_codec *pool, size_t len)
+struct qc_decoder *qc_decoder_get(struct qc_decoder_pool *pool, size_t len)
 {
 	struct qc_decoder *d;
 	uint8_t *in;
@@ -94,7 +94,7 @@ struct qc_decoder *qc_decoder_get(struct qc_codec *pool, size_t len)
 	return d;
 }
 
-void qc_decoder_put(struct qc_codec *pool, struct qc_decoder *d)
+void qc_decoder_put(struct qc_decoder_pool *pool, struct qc_decoder *d)
 {
 	if (d->in_room > KEEP_ROOM) {
 		free(d->in);

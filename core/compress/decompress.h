@@ -11,10 +11,10 @@
 #include "base/util.h"
 #include "format/qcow_layout.h"
 
-struct qc_codec; /* the pool */
+struct qc_decoder_pool; /* the pool */
 
-qc_err qc_codec_new(struct qc_codec **out);
-void qc_codec_free(struct qc_codec *pool);
+qc_err qc_decoder_pool_new(struct qc_decoder_pool **out);
+void qc_decoder_pool_free(struct qc_decoder_pool *pool);
 
 /* A decoder with an input buffer of at least `len` bytes, for one thread at a
  * time. */
@@ -25,8 +25,8 @@ struct qc_decoder {
 	void *deflate, *zstd; /* made when first needed */
 };
 
-struct qc_decoder *qc_decoder_get(struct qc_codec *pool, size_t len); /* NULL: ENOMEM */
-void qc_decoder_put(struct qc_codec *pool, struct qc_decoder *d);
+struct qc_decoder *qc_decoder_get(struct qc_decoder_pool *pool, size_t len); /* NULL: ENOMEM */
+void qc_decoder_put(struct qc_decoder_pool *pool, struct qc_decoder *d);
 
 /* Decodes the first n bytes of d->in to exactly out_len bytes.  What follows
  * the compressed data is ignored: its real length is not known.  -EIO if they

@@ -19,20 +19,20 @@
 enum { SLOTS = 32, IV_MAX = 16 };
 
 struct qc_cipher {
-	const struct qc_scheme *scheme;
+	const struct qc_cipher_spec *scheme;
 	gcry_cipher_hd_t data, iv; /* iv: of ESSIV, else NULL */
 	uint8_t *bounce;
 };
 
-struct qc_ciphers {
-	struct qc_scheme scheme;
+struct qc_cipher_pool {
+	struct qc_cipher_spec scheme;
 	uint8_t *key; /* secret */
 	struct qc_cipher *_Atomic idle[SLOTS];
 };
 
 /* ---- schemes ---------------------------------------------------------------- */
 
-int qc_hash_by_name(const char *name)
+int qc_cipher_hash_by_name(const char *name)
 {
 	static const struct {
 		const char *name;
@@ -44,7 +44,7 @@ int qc_hash_by_name(const char *name)
 		{ "ripemd160", GCRY_MD_RMD160 },
 	};
 
-	qc_secret_start();
+	qc_crypto_init();
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (!strcmp(name, known[i].name))
 			return gcry_md_test_algo(known[i].hash) ? 0 : known[i].hash;
@@ -95,7 +95,7 @@ static int mode_of(const char *text, size_t n)
 }
 
 /* The IV's cipher is of the data's family, and has keys as long as the hash is. */
-static qc_err parse_iv(const char *family, const char *text, struct qc_scheme *s)
+static qc_err parse_iv(const char *family, const char *text, struct qc_cipher_spec *s)
 {
 	const char *colon = strchr(text, ':');
 	size_t n = colon ? (size_t)(colon - text) : strlen(text);
@@ -106,7 +106,7 @@ static qc_err parse_iv(const char *family, const char *text, struct qc_scheme *s
 		s->iv = QC_IV_PLAIN64;
 	} else if (n == 5 && !strncmp(text, "essiv", n) && colon) {
 		s->iv = QC_IV_ESSIV;
-		s->iv_hash = qc_hash_by_name(colon + 1);
+		s->iv_hash = qc_cipher_hash_by_name(colon + 1);
 		if (s->iv_hash)
 			s->iv_cipher = cipher_of(family, gcry_md_get_algo_dlen(s->iv_hash));
 		return s->iv_cipher ? 0 : -ENOTSUP;
@@ -116,16 +116,16 @@ static qc_err parse_iv(const char *family, const char *text, struct qc_scheme *s
 	return 0;
 }
 
-qc_err qc_scheme_parse(const char *cipher, const char *mode, size_t key_bytes,
-		       struct qc_scheme *s)
+qc_err qc_cipher_spec_parse(const char *cipher, const char *mode, size_t key_bytes,
+		       struct qc_cipher_spec *s)
 {
 	const char *dash = strchr(mode, '-');
 	bool xts;
 	qc_err r;
 
-	qc_secret_start();
-	*s = (struct qc_scheme){ .key_bytes = key_bytes };
-	if (!dash || key_bytes > QC_CRYPT_KEY_MAX)
+	qc_crypto_init();
+	*s = (struct qc_cipher_spec){ .key_bytes = key_bytes };
+	if (!dash || key_bytes > QC_CIPHER_KEY_MAX)
 		return -ENOTSUP;
 	s->mode = mode_of(mode, (size_t)(dash - mode));
 	xts = s->mode == GCRY_CIPHER_MODE_XTS;
@@ -144,9 +144,9 @@ qc_err qc_scheme_parse(const char *cipher, const char *mode, size_t key_bytes,
 	return r;
 }
 
-void qc_scheme_legacy(struct qc_scheme *s)
+void qc_cipher_spec_aes_legacy(struct qc_cipher_spec *s)
 {
-	*s = (struct qc_scheme){
+	*s = (struct qc_cipher_spec){
 		.cipher = GCRY_CIPHER_AES128,
 		.mode = GCRY_CIPHER_MODE_CBC,
 		.key_bytes = 16,
@@ -157,14 +157,14 @@ void qc_scheme_legacy(struct qc_scheme *s)
 
 /* ---- keys and contexts ------------------------------------------------------ */
 
-qc_err qc_ciphers_new(const struct qc_scheme *s, const uint8_t *key, struct qc_ciphers **out)
+qc_err qc_cipher_pool_new(const struct qc_cipher_spec *s, const uint8_t *key, struct qc_cipher_pool **out)
 {
-	struct qc_ciphers *c = calloc(1, sizeof(*c));
+	struct qc_cipher_pool *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return -ENOMEM;
 	c->scheme = *s;
-	c->key = qc_secret_new(s->key_bytes);
+	c->key = qc_secure_alloc(s->key_bytes);
 	if (!c->key) {
 		free(c);
 		return -ENOMEM;
@@ -184,13 +184,13 @@ static void cipher_free(struct qc_cipher *x)
 	free(x);
 }
 
-void qc_ciphers_free(struct qc_ciphers *c)
+void qc_cipher_pool_free(struct qc_cipher_pool *c)
 {
 	if (!c)
 		return;
 	for (int i = 0; i < SLOTS; i++)
 		cipher_free(c->idle[i]);
-	qc_secret_free(c->key);
+	qc_secure_free(c->key);
 	free(c);
 }
 
@@ -200,11 +200,11 @@ static bool open_context(gcry_cipher_hd_t *hd, int cipher, int mode, const void 
 	       !gcry_cipher_setkey(*hd, key, n);
 }
 
-static bool open_iv(struct qc_cipher *x, const struct qc_ciphers *c)
+static bool open_iv(struct qc_cipher *x, const struct qc_cipher_pool *c)
 {
-	const struct qc_scheme *s = &c->scheme;
+	const struct qc_cipher_spec *s = &c->scheme;
 	size_t n = gcry_md_get_algo_dlen(s->iv_hash);
-	AUTO_SECRET uint8_t *hash = qc_secret_new(n);
+	AUTO_SECRET uint8_t *hash = qc_secure_alloc(n);
 
 	if (!hash)
 		return false;
@@ -212,15 +212,15 @@ static bool open_iv(struct qc_cipher *x, const struct qc_ciphers *c)
 	return open_context(&x->iv, s->iv_cipher, GCRY_CIPHER_MODE_ECB, hash, n);
 }
 
-static struct qc_cipher *cipher_new(const struct qc_ciphers *c)
+static struct qc_cipher *cipher_new(const struct qc_cipher_pool *c)
 {
-	const struct qc_scheme *s = &c->scheme;
+	const struct qc_cipher_spec *s = &c->scheme;
 	struct qc_cipher *x = calloc(1, sizeof(*x));
 
 	if (!x)
 		return NULL;
 	x->scheme = s;
-	x->bounce = aligned_alloc(4096, QC_CRYPT_BOUNCE);
+	x->bounce = aligned_alloc(4096, QC_CIPHER_BUFFER);
 	if (!x->bounce || !open_context(&x->data, s->cipher, s->mode, c->key, s->key_bytes) ||
 	    (s->iv == QC_IV_ESSIV && !open_iv(x, c))) {
 		cipher_free(x);
@@ -239,7 +239,7 @@ static unsigned int own_slot(void)
 	return mine - 1;
 }
 
-struct qc_cipher *qc_cipher_get(struct qc_ciphers *c)
+struct qc_cipher *qc_cipher_get(struct qc_cipher_pool *c)
 {
 	unsigned int own = own_slot();
 
@@ -253,7 +253,7 @@ struct qc_cipher *qc_cipher_get(struct qc_ciphers *c)
 	return cipher_new(c);
 }
 
-void qc_cipher_put(struct qc_ciphers *c, struct qc_cipher *x)
+void qc_cipher_put(struct qc_cipher_pool *c, struct qc_cipher *x)
 {
 	unsigned int own = own_slot();
 
@@ -266,7 +266,7 @@ void qc_cipher_put(struct qc_ciphers *c, struct qc_cipher *x)
 	cipher_free(x);
 }
 
-uint8_t *qc_cipher_bounce(struct qc_cipher *x)
+uint8_t *qc_cipher_buffer(struct qc_cipher *x)
 {
 	return x->bounce;
 }
@@ -282,7 +282,7 @@ static void put_le64(uint8_t *iv, uint64_t v)
 /* Sets the IV of a sector. */
 static gcry_error_t set_iv(struct qc_cipher *x, uint64_t sector)
 {
-	const struct qc_scheme *s = x->scheme;
+	const struct qc_cipher_spec *s = x->scheme;
 	uint8_t iv[IV_MAX] = { 0 };
 	gcry_error_t e = 0;
 
@@ -306,7 +306,7 @@ static gcry_error_t set_iv(struct qc_cipher *x, uint64_t sector)
 						 gcry_cipher_setiv(x->data, iv, s->iv_bytes);
 }
 
-qc_err qc_decrypt(struct qc_cipher *x, uint64_t sector, void *buf, size_t len)
+qc_err qc_cipher_decrypt(struct qc_cipher *x, uint64_t sector, void *buf, size_t len)
 {
 	gcry_error_t e = 0;
 
@@ -318,7 +318,7 @@ qc_err qc_decrypt(struct qc_cipher *x, uint64_t sector, void *buf, size_t len)
 	return e ? -EIO : 0;
 }
 
-qc_err qc_encrypt(struct qc_cipher *x, uint64_t sector, const uint8_t *from, uint8_t *to,
+qc_err qc_cipher_encrypt(struct qc_cipher *x, uint64_t sector, const uint8_t *from, uint8_t *to,
 		  size_t len)
 {
 	gcry_error_t e = 0;

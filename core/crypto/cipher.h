@@ -12,8 +12,8 @@
 #include "base/util.h"
 
 enum {
-	QC_CRYPT_KEY_MAX = 64,
-	QC_CRYPT_BOUNCE = 128 * 1024, /* bytes at a cipher's disposal */
+	QC_CIPHER_KEY_MAX = 64,
+	QC_CIPHER_BUFFER = 128 * 1024, /* bytes at a cipher's disposal */
 };
 
 enum qc_iv {
@@ -24,7 +24,7 @@ enum qc_iv {
 };
 
 /* What is done to a sector; the numbers of algorithms are libgcrypt's. */
-struct qc_scheme {
+struct qc_cipher_spec {
 	int cipher, mode;
 	size_t key_bytes;
 	enum qc_iv iv;
@@ -33,30 +33,30 @@ struct qc_scheme {
 };
 
 /* AES-128 in CBC mode, as methods without a key check have it. */
-void qc_scheme_legacy(struct qc_scheme *s);
+void qc_cipher_spec_aes_legacy(struct qc_cipher_spec *s);
 
 /* From the words of a LUKS header ("aes", "xts-plain64", 64).  -ENOTSUP. */
-qc_err qc_scheme_parse(const char *cipher, const char *mode, size_t key_bytes,
-		       struct qc_scheme *s);
+qc_err qc_cipher_spec_parse(const char *cipher, const char *mode, size_t key_bytes,
+		       struct qc_cipher_spec *s);
 
 /* libgcrypt's number for the name of a hash, or 0. */
-int qc_hash_by_name(const char *name);
+int qc_cipher_hash_by_name(const char *name);
 
-struct qc_ciphers; /* a scheme, and a key */
+struct qc_cipher_pool; /* a scheme, and a key */
 
 /* Copies the key, into memory for secrets. */
-qc_err qc_ciphers_new(const struct qc_scheme *s, const uint8_t *key, struct qc_ciphers **out);
-void qc_ciphers_free(struct qc_ciphers *c); /* NULL is fine */
+qc_err qc_cipher_pool_new(const struct qc_cipher_spec *s, const uint8_t *key, struct qc_cipher_pool **out);
+void qc_cipher_pool_free(struct qc_cipher_pool *c); /* NULL is fine */
 
 /* A context, and a buffer for whatever its holder likes. */
 struct qc_cipher;
-struct qc_cipher *qc_cipher_get(struct qc_ciphers *c); /* NULL: out of memory */
-void qc_cipher_put(struct qc_ciphers *c, struct qc_cipher *x);
-uint8_t *qc_cipher_bounce(struct qc_cipher *x);
+struct qc_cipher *qc_cipher_get(struct qc_cipher_pool *c); /* NULL: out of memory */
+void qc_cipher_put(struct qc_cipher_pool *c, struct qc_cipher *x);
+uint8_t *qc_cipher_buffer(struct qc_cipher *x);
 
 /* Whole sectors, of which the first has that number.  `from` may be `to`. */
-qc_err qc_decrypt(struct qc_cipher *x, uint64_t sector, void *buf, size_t len);
-qc_err qc_encrypt(struct qc_cipher *x, uint64_t sector, const uint8_t *from, uint8_t *to,
+qc_err qc_cipher_decrypt(struct qc_cipher *x, uint64_t sector, void *buf, size_t len);
+qc_err qc_cipher_encrypt(struct qc_cipher *x, uint64_t sector, const uint8_t *from, uint8_t *to,
 		  size_t len);
 
 #endif

@@ -19,7 +19,7 @@
 #include "base/range.h"
 
 /* Sector numbers count from the beginning of the disk, or of the file. */
-static uint64_t sector_of(const struct qc_unlocked *u, struct goff at, struct hoff host)
+static uint64_t sector_of(const struct qc_crypt_state *u, struct goff at, struct hoff host)
 {
 	return (u->by_guest ? at.v : host.v) / SECTOR;
 }
@@ -30,40 +30,40 @@ static size_t next_piece(struct hoff host, size_t len, size_t *skip)
 	*skip = host.v % SECTOR;
 	if (*skip || len < SECTOR)
 		return (size_t)min_u64(SECTOR - *skip, len);
-	return (size_t)min_u64(len - len % SECTOR, QC_CRYPT_BOUNCE);
+	return (size_t)min_u64(len - len % SECTOR, QC_CIPHER_BUFFER);
 }
 
 /* ---- reading ---------------------------------------------------------------- */
 
 /* Whole sectors, as they are in the file. */
-static qc_err fetch(struct qc_unlocked *u, struct qc_file *f, uint64_t off, void *buf,
+static qc_err fetch(struct qc_crypt_state *u, struct qc_file *f, uint64_t off, void *buf,
 		    size_t len, size_t *got)
 {
-	uint64_t lanes = qc_lanes_read(&u->lanes, off, len);
+	uint64_t lanes = qc_sector_locks_read(&u->lanes, off, len);
 	qc_err r = qc_file_read(f, off, buf, len, got);
 
-	qc_lanes_leave(&u->lanes, lanes);
+	qc_sector_locks_unlock(&u->lanes, lanes);
 	return r;
 }
 
 static qc_err read_part(struct qc_layer *l, struct qc_cipher *x, uint64_t sector, uint64_t off,
 			size_t skip, uint8_t *buf, size_t n, size_t *got)
 {
-	uint8_t *whole = qc_cipher_bounce(x);
+	uint8_t *whole = qc_cipher_buffer(x);
 	qc_err r = fetch(l->unlocked, l->data, off - skip, whole, SECTOR, got);
 
 	if (!r)
-		r = qc_decrypt(x, sector, whole, SECTOR);
+		r = qc_cipher_decrypt(x, sector, whole, SECTOR);
 	if (!r)
 		memcpy(buf, whole + skip, n);
 	*got = range_clamp(skip, n, *got);
 	return r;
 }
 
-qc_err qc_data_read_encrypted(struct qc_layer *l, struct goff at, struct hoff host, void *buf,
+qc_err qc_encrypted_read(struct qc_layer *l, struct goff at, struct hoff host, void *buf,
 			      size_t len, size_t *got)
 {
-	struct qc_unlocked *u = l->unlocked;
+	struct qc_crypt_state *u = l->unlocked;
 	struct qc_cipher *x = qc_cipher_get(u->ciphers);
 	uint8_t *to = buf;
 	qc_err r = x ? 0 : -ENOMEM;
@@ -78,7 +78,7 @@ qc_err qc_data_read_encrypted(struct qc_layer *l, struct goff at, struct hoff ho
 		} else {
 			r = fetch(u, l->data, host.v, to, n, &part);
 			if (!r)
-				r = qc_decrypt(x, sector, to, n);
+				r = qc_cipher_decrypt(x, sector, to, n);
 		}
 		*got += part;
 		at.v += n;
@@ -96,44 +96,44 @@ qc_err qc_data_read_encrypted(struct qc_layer *l, struct goff at, struct hoff ho
 static qc_err write_whole(struct qc_writer *w, struct qc_cipher *x, uint64_t sector,
 			  uint64_t off, const uint8_t *buf, size_t n)
 {
-	struct qc_unlocked *u = w->layer->unlocked;
-	uint8_t *bounce = qc_cipher_bounce(x);
-	qc_err r = qc_encrypt(x, sector, buf, bounce, n);
+	struct qc_crypt_state *u = w->layer->unlocked;
+	uint8_t *bounce = qc_cipher_buffer(x);
+	qc_err r = qc_cipher_encrypt(x, sector, buf, bounce, n);
 	uint64_t lanes;
 
 	if (r)
 		return r;
-	lanes = qc_lanes_write(&u->lanes, off, n);
+	lanes = qc_sector_locks_write(&u->lanes, off, n);
 	r = qc_file_write(w->data, off, bounce, n);
-	qc_lanes_leave(&u->lanes, lanes);
+	qc_sector_locks_unlock(&u->lanes, lanes);
 	return r;
 }
 
 static qc_err write_part(struct qc_writer *w, struct qc_cipher *x, uint64_t sector,
 			 uint64_t off, size_t skip, const uint8_t *buf, size_t n)
 {
-	struct qc_unlocked *u = w->layer->unlocked;
-	uint8_t *whole = qc_cipher_bounce(x);
-	uint64_t lanes = qc_lanes_write(&u->lanes, off - skip, SECTOR);
+	struct qc_crypt_state *u = w->layer->unlocked;
+	uint8_t *whole = qc_cipher_buffer(x);
+	uint64_t lanes = qc_sector_locks_write(&u->lanes, off - skip, SECTOR);
 	size_t got;
 	qc_err r = qc_file_read(w->data, off - skip, whole, SECTOR, &got);
 
 	if (!r)
-		r = qc_decrypt(x, sector, whole, SECTOR);
+		r = qc_cipher_decrypt(x, sector, whole, SECTOR);
 	if (!r) {
 		memcpy(whole + skip, buf, n);
-		r = qc_encrypt(x, sector, whole, whole, SECTOR);
+		r = qc_cipher_encrypt(x, sector, whole, whole, SECTOR);
 	}
 	if (!r)
 		r = qc_file_write(w->data, off - skip, whole, SECTOR);
-	qc_lanes_leave(&u->lanes, lanes);
+	qc_sector_locks_unlock(&u->lanes, lanes);
 	return r;
 }
 
-qc_err qc_data_write_encrypted(struct qc_writer *w, struct goff at, struct hoff host,
+qc_err qc_encrypted_write(struct qc_writer *w, struct goff at, struct hoff host,
 			       const void *buf, size_t len)
 {
-	struct qc_unlocked *u = w->layer->unlocked;
+	struct qc_crypt_state *u = w->layer->unlocked;
 	struct qc_cipher *x = qc_cipher_get(u->ciphers);
 	const uint8_t *from = buf;
 	qc_err r = x ? 0 : -ENOMEM;

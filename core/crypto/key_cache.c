@@ -21,47 +21,47 @@ struct secrets {
 	uint8_t seed[32];
 	struct {
 		bool used;
-		uint8_t name[QC_KEYRING_NAME];
-		uint8_t key[QC_CRYPT_KEY_MAX];
+		uint8_t name[QC_KEY_CACHE_ID];
+		uint8_t key[QC_CIPHER_KEY_MAX];
 	} entry[KEYS];
 	size_t next;
 };
 
-struct qc_keyring {
+struct qc_key_cache {
 	pthread_mutex_t lock;	 /* a leaf */
 	struct secrets *secrets; /* lock, but for `seed` */
 };
 
-qc_err qc_keyring_new(struct qc_keyring **out)
+qc_err qc_key_cache_new(struct qc_key_cache **out)
 {
-	struct qc_keyring *k = calloc(1, sizeof(*k));
+	struct qc_key_cache *k = calloc(1, sizeof(*k));
 	qc_err r = -ENOMEM;
 
 	if (!k)
 		return r;
 	pthread_mutex_init(&k->lock, NULL);
-	k->secrets = qc_secret_new(sizeof(*k->secrets));
+	k->secrets = qc_secure_alloc(sizeof(*k->secrets));
 	if (k->secrets)
 		r = getrandom(k->secrets->seed, sizeof(k->secrets->seed), 0) ==
 				    sizeof(k->secrets->seed) ? 0 : -EIO;
 	if (r)
-		qc_keyring_free(k);
+		qc_key_cache_free(k);
 	else
 		*out = k;
 	return r;
 }
 
-void qc_keyring_free(struct qc_keyring *k)
+void qc_key_cache_free(struct qc_key_cache *k)
 {
 	if (!k)
 		return;
-	qc_secret_free(k->secrets);
+	qc_secure_free(k->secrets);
 	pthread_mutex_destroy(&k->lock);
 	free(k);
 }
 
-qc_err qc_keyring_name(struct qc_keyring *k, const uint8_t *header, size_t n,
-		       const uint8_t *pass, size_t pass_len, uint8_t name[QC_KEYRING_NAME])
+qc_err qc_key_cache_id(struct qc_key_cache *k, const uint8_t *header, size_t n,
+		       const uint8_t *pass, size_t pass_len, uint8_t name[QC_KEY_CACHE_ID])
 {
 	gcry_md_hd_t md;
 
@@ -73,31 +73,31 @@ qc_err qc_keyring_name(struct qc_keyring *k, const uint8_t *header, size_t n,
 	}
 	gcry_md_write(md, header, n);
 	gcry_md_write(md, pass, pass_len);
-	memcpy(name, gcry_md_read(md, GCRY_MD_SHA256), QC_KEYRING_NAME);
+	memcpy(name, gcry_md_read(md, GCRY_MD_SHA256), QC_KEY_CACHE_ID);
 	gcry_md_close(md);
 	return 0;
 }
 
-bool qc_keyring_find(struct qc_keyring *k, const uint8_t *name, uint8_t *key)
+bool qc_key_cache_find(struct qc_key_cache *k, const uint8_t *name, uint8_t *key)
 {
 	bool found = false;
 
 	pthread_mutex_lock(&k->lock);
 	for (size_t i = 0; !found && i < KEYS; i++) {
 		found = k->secrets->entry[i].used &&
-			!memcmp(k->secrets->entry[i].name, name, QC_KEYRING_NAME);
+			!memcmp(k->secrets->entry[i].name, name, QC_KEY_CACHE_ID);
 		if (found)
-			memcpy(key, k->secrets->entry[i].key, QC_CRYPT_KEY_MAX);
+			memcpy(key, k->secrets->entry[i].key, QC_CIPHER_KEY_MAX);
 	}
 	pthread_mutex_unlock(&k->lock);
 	return found;
 }
 
-void qc_keyring_add(struct qc_keyring *k, const uint8_t *name, const uint8_t *key)
+void qc_key_cache_add(struct qc_key_cache *k, const uint8_t *name, const uint8_t *key)
 {
 	pthread_mutex_lock(&k->lock);
-	memcpy(k->secrets->entry[k->secrets->next].name, name, QC_KEYRING_NAME);
-	memcpy(k->secrets->entry[k->secrets->next].key, key, QC_CRYPT_KEY_MAX);
+	memcpy(k->secrets->entry[k->secrets->next].name, name, QC_KEY_CACHE_ID);
+	memcpy(k->secrets->entry[k->secrets->next].key, key, QC_CIPHER_KEY_MAX);
 	k->secrets->entry[k->secrets->next].used = true;
 	k->secrets->next = (k->secrets->next + 1) % KEYS;
 	pthread_mutex_unlock(&k->lock);

@@ -11,19 +11,19 @@
 
 #include "crypto/cipher.h"
 
-enum { QC_KEYRING_NAME = 32 };
+enum { QC_KEY_CACHE_ID = 32 };
 
-struct qc_keyring;
+struct qc_key_cache;
 
-qc_err qc_keyring_new(struct qc_keyring **out);
-void qc_keyring_free(struct qc_keyring *k); /* NULL is fine */
+qc_err qc_key_cache_new(struct qc_key_cache **out);
+void qc_key_cache_free(struct qc_key_cache *k); /* NULL is fine */
 
 /* The name of the key that these bytes and the passphrase make. */
-qc_err qc_keyring_name(struct qc_keyring *k, const uint8_t *header, size_t n,
-		       const uint8_t *pass, size_t pass_len, uint8_t name[QC_KEYRING_NAME]);
+qc_err qc_key_cache_id(struct qc_key_cache *k, const uint8_t *header, size_t n,
+		       const uint8_t *pass, size_t pass_len, uint8_t name[QC_KEY_CACHE_ID]);
 
-/* `key` has QC_CRYPT_KEY_MAX bytes. */
-bool qc_keyring_find(struct qc_keyring *k, const uint8_t *name, uint8_t *key);
-void qc_keyring_add(struct qc_keyring *k, const uint8_t *name, const uint8_t *key);
+/* `key` has QC_CIPHER_KEY_MAX bytes. */
+bool qc_key_cache_find(struct qc_key_cache *k, const uint8_t *name, uint8_t *key);
+void qc_key_cache_add(struct qc_key_cache *k, const uint8_t *name, const uint8_t *key);
 
 #endif

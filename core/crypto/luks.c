@@ -27,7 +27,7 @@ enum { PROBE_ROUNDS = 4096 };
 static qc_err take_text(const char *what, const uint8_t *at, char *to, struct qc_reason *why)
 {
 	if (!memchr(at, 0, LUKS_TEXT))
-		return qc_refuse(why, -EINVAL, "LUKS header: the %s has no end", what);
+		return qc_fail(why, -EINVAL, "LUKS header: the %s has no end", what);
 	memcpy(to, at, LUKS_TEXT);
 	return 0;
 }
@@ -44,15 +44,15 @@ static qc_err parse_scheme(const uint8_t *buf, struct qc_luks *l, struct qc_reas
 		r = take_text("hash", buf + LUKS_AT_HASH, hash, why);
 	if (r)
 		return r;
-	l->hash = qc_hash_by_name(hash);
+	l->hash = qc_cipher_hash_by_name(hash);
 	if (!l->hash)
-		return qc_refuse(why, -ENOTSUP, "LUKS header: unknown hash '%s'", hash);
+		return qc_fail(why, -ENOTSUP, "LUKS header: unknown hash '%s'", hash);
 	/* The material must be whole sectors. */
-	if (!key_bytes || key_bytes > QC_CRYPT_KEY_MAX || key_bytes * LUKS_STRIPES % SECTOR)
-		return qc_refuse(why, -EINVAL, "LUKS header: a key of %u bytes is impossible",
+	if (!key_bytes || key_bytes > QC_CIPHER_KEY_MAX || key_bytes * LUKS_STRIPES % SECTOR)
+		return qc_fail(why, -EINVAL, "LUKS header: a key of %u bytes is impossible",
 				 key_bytes);
-	if (qc_scheme_parse(cipher, mode, key_bytes, &l->scheme))
-		return qc_refuse(why, -ENOTSUP,
+	if (qc_cipher_spec_parse(cipher, mode, key_bytes, &l->scheme))
+		return qc_fail(why, -ENOTSUP,
 				 "LUKS header: unknown encryption '%s-%s' with %u bytes of key", cipher,
 				 mode, key_bytes);
 	return 0;
@@ -60,7 +60,7 @@ static qc_err parse_scheme(const uint8_t *buf, struct qc_luks *l, struct qc_reas
 
 static bool is_apart(const struct qc_luks *l, unsigned int i)
 {
-	uint64_t n = qc_luks_material(l);
+	uint64_t n = qc_luks_key_material_bytes(l);
 
 	for (unsigned int k = 0; k < i; k++)
 		if (l->slot[k].active &&
@@ -76,7 +76,7 @@ static qc_err parse_slot(const uint8_t *p, uint64_t len, unsigned int i, struct 
 	uint32_t state = be32_at(p + LUKS_SLOT_STATE), stripes = be32_at(p + LUKS_SLOT_STRIPES);
 
 	if (state != LUKS_SLOT_ON && state != LUKS_SLOT_OFF)
-		return qc_refuse(why, -EINVAL, "LUKS header: key slot %u has the state 0x%08x", i,
+		return qc_fail(why, -EINVAL, "LUKS header: key slot %u has the state 0x%08x", i,
 				 state);
 	s->active = state == LUKS_SLOT_ON;
 	if (!s->active)
@@ -85,14 +85,14 @@ static qc_err parse_slot(const uint8_t *p, uint64_t len, unsigned int i, struct 
 	memcpy(s->salt, p + LUKS_SLOT_SALT, LUKS_SALT);
 	s->material = (uint64_t)be32_at(p + LUKS_SLOT_MATERIAL) * SECTOR;
 	if (stripes != LUKS_STRIPES)
-		return qc_refuse(why, -EINVAL, "LUKS header: key slot %u has %u stripes", i, stripes);
+		return qc_fail(why, -EINVAL, "LUKS header: key slot %u has %u stripes", i, stripes);
 	if (!s->iterations)
-		return qc_refuse(why, -EINVAL, "LUKS header: key slot %u has no iterations", i);
-	if (s->material < LUKS_BYTES || !range_inside(s->material, qc_luks_material(l), len))
-		return qc_refuse(why, -EINVAL,
+		return qc_fail(why, -EINVAL, "LUKS header: key slot %u has no iterations", i);
+	if (s->material < LUKS_BYTES || !range_inside(s->material, qc_luks_key_material_bytes(l), len))
+		return qc_fail(why, -EINVAL,
 				 "LUKS header: the material of key slot %u lies outside", i);
 	if (!is_apart(l, i))
-		return qc_refuse(why, -EINVAL,
+		return qc_fail(why, -EINVAL,
 				 "LUKS header: the material of key slot %u overlaps another", i);
 	return 0;
 }
@@ -104,7 +104,7 @@ static uint64_t rounds(const struct qc_luks *l, uint32_t iterations, size_t byte
 }
 
 /* What comes out is compared with the digest, whatever it is. */
-uint64_t qc_luks_rounds(const struct qc_luks *l, unsigned int slot)
+uint64_t qc_luks_iterations(const struct qc_luks *l, unsigned int slot)
 {
 	const struct qc_luks_slot *s = &l->slot[slot];
 
@@ -117,15 +117,15 @@ static qc_err check_work(const struct qc_luks *l, struct qc_reason *why)
 	uint64_t all = 0;
 
 	for (unsigned int i = 0; i < LUKS_SLOTS; i++) {
-		uint64_t n = qc_luks_rounds(l, i);
+		uint64_t n = qc_luks_iterations(l, i);
 
 		if (n > LUKS_SLOT_ROUNDS)
-			return qc_refuse(why, -EINVAL, "LUKS header: key slot %u wants %" PRIu64
+			return qc_fail(why, -EINVAL, "LUKS header: key slot %u wants %" PRIu64
 					 " rounds of PBKDF2, more than %d", i, n, LUKS_SLOT_ROUNDS);
 		all += n;
 	}
 	if (all > LUKS_ALL_ROUNDS)
-		return qc_refuse(why, -EINVAL, "LUKS header: its key slots want %" PRIu64
+		return qc_fail(why, -EINVAL, "LUKS header: its key slots want %" PRIu64
 				 " rounds of PBKDF2, more than %d", all, LUKS_ALL_ROUNDS);
 	return 0;
 }
@@ -136,18 +136,18 @@ qc_err qc_luks_parse(const uint8_t *buf, uint64_t len, struct qc_luks *l, struct
 
 	memset(l, 0, sizeof(*l));
 	if (len < LUKS_BYTES)
-		return qc_refuse(why, -EINVAL, "a LUKS header of %" PRIu64 " bytes", len);
+		return qc_fail(why, -EINVAL, "a LUKS header of %" PRIu64 " bytes", len);
 	if (memcmp(buf, LUKS_MAGIC, LUKS_MAGIC_BYTES))
-		return qc_refuse(why, -EINVAL, "LUKS header: it is none");
+		return qc_fail(why, -EINVAL, "LUKS header: it is none");
 	if (be16_at(buf + LUKS_AT_VERSION) != 1)
-		return qc_refuse(why, -ENOTSUP, "LUKS header: unknown version %u",
+		return qc_fail(why, -ENOTSUP, "LUKS header: unknown version %u",
 				 be16_at(buf + LUKS_AT_VERSION));
 	r = parse_scheme(buf, l, why);
 	memcpy(l->digest, buf + LUKS_AT_DIGEST, LUKS_DIGEST);
 	memcpy(l->digest_salt, buf + LUKS_AT_DIGEST_SALT, LUKS_SALT);
 	l->digest_iterations = be32_at(buf + LUKS_AT_ITERATIONS);
 	if (!r && !l->digest_iterations)
-		r = qc_refuse(why, -EINVAL, "LUKS header: its digest has no iterations");
+		r = qc_fail(why, -EINVAL, "LUKS header: its digest has no iterations");
 	for (unsigned int i = 0; !r && i < LUKS_SLOTS; i++)
 		r = parse_slot(buf + LUKS_AT_SLOTS + i * LUKS_SLOT_BYTES, len, i, l, why);
 	return r ? r : check_work(l, why);
@@ -176,7 +176,7 @@ static void diffuse(int hash, uint8_t *stripe, size_t n)
 	explicit_bzero(out, sizeof(out));
 }
 
-void qc_luks_merge(int hash, uint8_t *material, size_t n, size_t stripes)
+void qc_luks_af_merge(int hash, uint8_t *material, size_t n, size_t stripes)
 {
 	for (size_t i = 0; i + 1 < stripes; i++, material += n) {
 		diffuse(hash, material, n);
@@ -216,23 +216,23 @@ bool qc_luks_is_slow(const struct qc_luks *l, uint64_t rounds)
 
 static qc_err decipher(const struct qc_luks *l, const uint8_t *key, uint8_t *material)
 {
-	struct qc_ciphers *c;
+	struct qc_cipher_pool *c;
 	struct qc_cipher *x;
-	qc_err r = qc_ciphers_new(&l->scheme, key, &c);
+	qc_err r = qc_cipher_pool_new(&l->scheme, key, &c);
 
 	if (r)
 		return r;
 	x = qc_cipher_get(c);
-	r = x ? qc_decrypt(x, 0, material, qc_luks_material(l)) : -ENOMEM;
+	r = x ? qc_cipher_decrypt(x, 0, material, qc_luks_key_material_bytes(l)) : -ENOMEM;
 	if (x)
 		qc_cipher_put(c, x);
-	qc_ciphers_free(c);
+	qc_cipher_pool_free(c);
 	return r;
 }
 
 static qc_err check_digest(const struct qc_luks *l, const uint8_t *key)
 {
-	AUTO_SECRET uint8_t *digest = qc_secret_new(LUKS_DIGEST);
+	AUTO_SECRET uint8_t *digest = qc_secure_alloc(LUKS_DIGEST);
 	qc_err r = digest ? derive(l->hash, key, l->scheme.key_bytes, l->digest_salt,
 				   l->digest_iterations, digest, LUKS_DIGEST) : -ENOMEM;
 
@@ -252,7 +252,7 @@ qc_err qc_luks_open_slot(const struct qc_luks *l, unsigned int slot, uint8_t *ma
 		r = decipher(l, key, material);
 	if (r)
 		return r;
-	qc_luks_merge(l->hash, material, n, LUKS_STRIPES);
+	qc_luks_af_merge(l->hash, material, n, LUKS_STRIPES);
 	memcpy(key, material + (LUKS_STRIPES - 1) * n, n);
 	return check_digest(l, key);
 }

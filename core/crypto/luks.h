@@ -26,7 +26,7 @@ struct qc_luks_slot {
 };
 
 struct qc_luks {
-	struct qc_scheme scheme;
+	struct qc_cipher_spec scheme;
 	int hash;
 	uint8_t digest[LUKS_DIGEST], digest_salt[LUKS_SALT];
 	uint32_t digest_iterations;
@@ -39,24 +39,24 @@ qc_err qc_luks_parse(const uint8_t *buf, uint64_t len, struct qc_luks *l,
 		     struct qc_reason *why);
 
 /* Bytes of the material of each slot. */
-static inline size_t qc_luks_material(const struct qc_luks *l)
+static inline size_t qc_luks_key_material_bytes(const struct qc_luks *l)
 {
 	return l->scheme.key_bytes * LUKS_STRIPES;
 }
 
 /* Rounds of PBKDF2 that it takes to try a slot: none of one that is off. */
-uint64_t qc_luks_rounds(const struct qc_luks *l, unsigned int slot);
+uint64_t qc_luks_iterations(const struct qc_luks *l, unsigned int slot);
 
 /* Whether so many of them take longer than about a second: tries some, for a few
  * milliseconds of many. */
 bool qc_luks_is_slow(const struct qc_luks *l, uint64_t rounds);
 
 /* Whether the passphrase opens the slot, whose material (memory for secrets, as
- * all here) is lost.  `key` has QC_CRYPT_KEY_MAX bytes.  -EACCES if not. */
+ * all here) is lost.  `key` has QC_CIPHER_KEY_MAX bytes.  -EACCES if not. */
 qc_err qc_luks_open_slot(const struct qc_luks *l, unsigned int slot, uint8_t *material,
 			 const uint8_t *pass, size_t pass_len, uint8_t *key);
 
 /* Merges `stripes` stripes of n bytes into the last. */
-void qc_luks_merge(int hash, uint8_t *material, size_t n, size_t stripes);
+void qc_luks_af_merge(int hash, uint8_t *material, size_t n, size_t stripes);
 
 #endif

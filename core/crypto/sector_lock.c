@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "crypto/sector_lock.h"
 
-void qc_lanes_init(struct qc_lanes *l)
+void qc_sector_locks_init(struct qc_sector_locks *l)
 {
 	pthread_rwlockattr_t a;
 
@@ -9,31 +9,31 @@ void qc_lanes_init(struct qc_lanes *l)
 #ifdef __GLIBC__
 	pthread_rwlockattr_setkind_np(&a, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 #endif
-	for (int i = 0; i < QC_LANES; i++)
+	for (int i = 0; i < QC_SECTOR_LOCKS; i++)
 		pthread_rwlock_init(&l->lane[i].lock, &a);
 	pthread_rwlockattr_destroy(&a);
 }
 
-void qc_lanes_destroy(struct qc_lanes *l)
+void qc_sector_locks_destroy(struct qc_sector_locks *l)
 {
-	for (int i = 0; i < QC_LANES; i++)
+	for (int i = 0; i < QC_SECTOR_LOCKS; i++)
 		pthread_rwlock_destroy(&l->lane[i].lock);
 }
 
 static uint64_t lanes_of(uint64_t off, uint64_t len)
 {
-	uint64_t first = off / QC_LANE_BYTES, n = (off + len - 1) / QC_LANE_BYTES - first + 1;
+	uint64_t first = off / QC_SECTOR_LOCK_BYTES, n = (off + len - 1) / QC_SECTOR_LOCK_BYTES - first + 1;
 	uint64_t lanes = 0;
 
-	if (n >= QC_LANES)
+	if (n >= QC_SECTOR_LOCKS)
 		return UINT64_MAX;
 	for (uint64_t i = 0; i < n; i++)
-		lanes |= UINT64_C(1) << (first + i) % QC_LANES;
+		lanes |= UINT64_C(1) << (first + i) % QC_SECTOR_LOCKS;
 	return lanes;
 }
 
 /* In one order for all, lest two wait for each other. */
-uint64_t qc_lanes_read(struct qc_lanes *l, uint64_t off, uint64_t len)
+uint64_t qc_sector_locks_read(struct qc_sector_locks *l, uint64_t off, uint64_t len)
 {
 	uint64_t lanes = lanes_of(off, len);
 
@@ -42,7 +42,7 @@ uint64_t qc_lanes_read(struct qc_lanes *l, uint64_t off, uint64_t len)
 	return lanes;
 }
 
-uint64_t qc_lanes_write(struct qc_lanes *l, uint64_t off, uint64_t len)
+uint64_t qc_sector_locks_write(struct qc_sector_locks *l, uint64_t off, uint64_t len)
 {
 	uint64_t lanes = lanes_of(off, len);
 
@@ -51,7 +51,7 @@ uint64_t qc_lanes_write(struct qc_lanes *l, uint64_t off, uint64_t len)
 	return lanes;
 }
 
-void qc_lanes_leave(struct qc_lanes *l, uint64_t lanes)
+void qc_sector_locks_unlock(struct qc_sector_locks *l, uint64_t lanes)
 {
 	for (; lanes; lanes &= lanes - 1)
 		pthread_rwlock_unlock(&l->lane[__builtin_ctzll(lanes)].lock);

@@ -14,20 +14,20 @@
 
 #include "base/util.h"
 
-enum { QC_LANES = 64, QC_LANE_BYTES = 64 * 1024 };
+enum { QC_SECTOR_LOCKS = 64, QC_SECTOR_LOCK_BYTES = 64 * 1024 };
 
-struct qc_lanes {
-	struct qc_lane {
+struct qc_sector_locks {
+	struct qc_sector_lock {
 		_Alignas(64) pthread_rwlock_t lock;
-	} lane[QC_LANES];
+	} lane[QC_SECTOR_LOCKS];
 };
 
-void qc_lanes_init(struct qc_lanes *l);
-void qc_lanes_destroy(struct qc_lanes *l);
+void qc_sector_locks_init(struct qc_sector_locks *l);
+void qc_sector_locks_destroy(struct qc_sector_locks *l);
 
 /* The set of lanes that [off, off + len) is in, to be left again. */
-uint64_t qc_lanes_read(struct qc_lanes *l, uint64_t off, uint64_t len);
-uint64_t qc_lanes_write(struct qc_lanes *l, uint64_t off, uint64_t len);
-void qc_lanes_leave(struct qc_lanes *l, uint64_t lanes);
+uint64_t qc_sector_locks_read(struct qc_sector_locks *l, uint64_t off, uint64_t len);
+uint64_t qc_sector_locks_write(struct qc_sector_locks *l, uint64_t off, uint64_t len);
+void qc_sector_locks_unlock(struct qc_sector_locks *l, uint64_t lanes);
 
 #endif

@@ -38,13 +38,13 @@ static struct {
 
 static int is_secret(const void *p)
 {
-	return qc_secret_holds(p);
+	return qc_secure_contains(p);
 }
 
 static void release(void *p)
 {
-	if (qc_secret_holds(p))
-		qc_secret_free(p);
+	if (qc_secure_contains(p))
+		qc_secure_free(p);
 	else
 		free(p);
 }
@@ -58,14 +58,14 @@ static void *resize(void *p, size_t n)
 {
 	void *to;
 
-	if (!qc_secret_holds(p))
+	if (!qc_secure_contains(p))
 		return realloc(p, n);
 	if (n <= room_of(p))
 		return p;
-	to = qc_secret_new(n);
+	to = qc_secure_alloc(n);
 	if (to) {
 		memcpy(to, p, room_of(p));
-		qc_secret_free(p);
+		qc_secure_free(p);
 	}
 	return to;
 }
@@ -81,26 +81,26 @@ static void start(void)
 		madvise(p, n, MADV_WIPEONFORK);
 		region.base = p;
 	}
-	gcry_set_allocation_handler(malloc, qc_secret_new, is_secret, resize, release);
+	gcry_set_allocation_handler(malloc, qc_secure_alloc, is_secret, resize, release);
 	gcry_check_version(NULL);
 	gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0);
 }
 
-void qc_secret_start(void)
+void qc_crypto_init(void)
 {
 	pthread_once(&region.once, start);
 }
 
 /* ---- pieces ----------------------------------------------------------------- */
 
-bool qc_secret_holds(const void *p)
+bool qc_secure_contains(const void *p)
 {
 	uintptr_t at = (uintptr_t)p, base = (uintptr_t)region.base;
 
 	return base && at >= base && at - base < (uintptr_t)PAGE * PAGES;
 }
 
-bool qc_secret_is_locked(void)
+bool qc_secure_all_locked(void)
 {
 	return !atomic_load(&region.unlocked);
 }
@@ -160,13 +160,13 @@ static bool may_stay(void)
 	return may;
 }
 
-void *qc_secret_new(size_t n)
+void *qc_secure_alloc(size_t n)
 {
 	size_t pages = n / PAGE + 1, first;
 	bool ready = false;
 	uint8_t *p;
 
-	qc_secret_start();
+	qc_crypto_init();
 	first = region.base && pages <= PAGES ? take_pages(pages, &ready) : PAGES;
 	if (first == PAGES)
 		return NULL;
@@ -176,7 +176,7 @@ void *qc_secret_new(size_t n)
 	return p;
 }
 
-void qc_secret_free(void *p)
+void qc_secure_free(void *p)
 {
 	size_t first, n;
 	bool stays;

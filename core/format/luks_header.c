@@ -14,7 +14,7 @@ static void take_text(char *to, const uint8_t *from, size_t max)
 }
 
 /* "cbc-essiv:sha256" */
-static void split_mode(struct qc_luks_facts *f)
+static void split_mode(struct qc_luks_info *f)
 {
 	char *ivgen = strchr(f->mode, '-'), *hash = ivgen ? strchr(ivgen, ':') : NULL;
 
@@ -28,9 +28,9 @@ static void split_mode(struct qc_luks_facts *f)
 	}
 }
 
-static struct qc_luks_slot_facts slot_of(const uint8_t *p)
+static struct qc_luks_slot_info slot_of(const uint8_t *p)
 {
-	return (struct qc_luks_slot_facts){
+	return (struct qc_luks_slot_info){
 		.active = be32_at(p + LUKS_SLOT_STATE) == LUKS_SLOT_ON,
 		.iterations = be32_at(p + LUKS_SLOT_ITERATIONS),
 		.stripes = be32_at(p + LUKS_SLOT_STRIPES),
@@ -38,12 +38,12 @@ static struct qc_luks_slot_facts slot_of(const uint8_t *p)
 	};
 }
 
-qc_err qc_luks_facts_parse(const uint8_t *buf, size_t len, struct qc_luks_facts *f)
+qc_err qc_luks_header_parse(const uint8_t *buf, size_t len, struct qc_luks_info *f)
 {
 	if (len < LUKS_BYTES || memcmp(buf, LUKS_MAGIC, LUKS_MAGIC_BYTES) ||
 	    be16_at(buf + LUKS_AT_VERSION) != 1)
 		return -EINVAL;
-	*f = (struct qc_luks_facts){
+	*f = (struct qc_luks_info){
 		.key_bytes = be32_at(buf + LUKS_AT_KEY_BYTES),
 		.iterations = be32_at(buf + LUKS_AT_ITERATIONS),
 		.payload_offset = (uint64_t)be32_at(buf + LUKS_AT_PAYLOAD) * SECTOR,

@@ -10,6 +10,6 @@
 #include "format/qcow_layout.h"
 
 /* -EINVAL if it is no LUKS header of version 1, or shorter than LUKS_BYTES. */
-qc_err qc_luks_facts_parse(const uint8_t *buf, size_t len, struct qc_luks_facts *out);
+qc_err qc_luks_header_parse(const uint8_t *buf, size_t len, struct qc_luks_info *out);
 
 #endif

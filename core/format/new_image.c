@@ -95,7 +95,7 @@ static qc_err write_clusters(struct qc_file *f, const struct geom *g, uint8_t *h
 	return r ? r : qc_file_write(f, 0, head, cs);
 }
 
-qc_err qc_overlay_write(struct qc_file *f, uint64_t size, const char *backing,
+qc_err qc_new_image_write(struct qc_file *f, uint64_t size, const char *backing,
 			const char *format)
 {
 	AUTO_FREE uint8_t *head = NULL;
@@ -133,26 +133,26 @@ static qc_err file_of(int fd, struct qc_file **out)
 	return r;
 }
 
-qc_err qc_overlay_create(int fd, uint64_t size, const char *backing, const char *format)
+qc_err qc_create_overlay(int fd, uint64_t size, const char *backing, const char *format)
 {
 	struct qc_file *f;
 	qc_err r = file_of(fd, &f);
 
 	if (r)
 		return r;
-	r = qc_overlay_write(f, size, backing, format);
+	r = qc_new_image_write(f, size, backing, format);
 	qc_file_close(f);
 	return r;
 }
 
-qc_err qc_overlay_look(int fd, struct qc_overlay *out, struct qc_reason *why)
+qc_err qc_read_backing_info(int fd, struct qc_backing_info *out, struct qc_reason *why)
 {
 	struct qc_header *h = malloc(sizeof(*h));
 	struct qc_file *f = NULL;
 	qc_err r = h ? file_of(fd, &f) : -ENOMEM;
 
 	if (r)
-		qc_refuse_call(why, r, NULL);
+		qc_fail_errno(why, r, NULL);
 	else
 		r = qc_header_read(f, h, why);
 	if (!r) {

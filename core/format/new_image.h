@@ -13,8 +13,8 @@
 
 #include "format/header.h"
 
-/* Makes all of the file that; the header is written last.  As qc_overlay_create. */
-qc_err qc_overlay_write(struct qc_file *f, uint64_t size, const char *backing,
+/* Makes all of the file that; the header is written last.  As qc_create_overlay. */
+qc_err qc_new_image_write(struct qc_file *f, uint64_t size, const char *backing,
 			const char *format);
 
 #endif

@@ -54,8 +54,8 @@ static void parse_fixed(const uint8_t *p, uint32_t extra, struct qc_snapshot *s)
 	s->name = s->id + s->id_len;
 }
 
-qc_err qc_snaptable_parse(const uint8_t *raw, size_t bytes, uint32_t n, uint64_t size,
-			  struct qc_snaprow *row)
+qc_err qc_snapshot_table_parse(const uint8_t *raw, size_t bytes, uint32_t n, uint64_t size,
+			  struct qc_snapshot_entry *row)
 {
 	uint64_t at = 0;
 
@@ -71,19 +71,19 @@ qc_err qc_snaptable_parse(const uint8_t *raw, size_t bytes, uint32_t n, uint64_t
 		len += extra + be16_at(raw + at + ROW_ID_LEN) + be16_at(raw + at + ROW_NAME_LEN);
 		if (!range_inside(at, len, bytes))
 			return -EAGAIN;
-		row[i] = (struct qc_snaprow){ .s.size = size, .at = at, .len = len };
+		row[i] = (struct qc_snapshot_entry){ .s.size = size, .at = at, .len = len };
 		parse_fixed(raw + at, extra, &row[i].s);
 		at = round_up(at + len, 8);
 	}
 	return 0;
 }
 
-qc_err qc_snaptable_read(struct qc_file *f, uint64_t offset, uint32_t n, uint64_t size,
-			 struct qc_snaptable *t)
+qc_err qc_snapshot_table_read(struct qc_file *f, uint64_t offset, uint32_t n, uint64_t size,
+			 struct qc_snapshot_table *t)
 {
 	qc_err r = 0;
 
-	*t = (struct qc_snaptable){ .n = n, .row = calloc(n ? n : 1, sizeof(*t->row)) };
+	*t = (struct qc_snapshot_table){ .n = n, .row = calloc(n ? n : 1, sizeof(*t->row)) };
 	if (!t->row)
 		return -ENOMEM;
 	for (size_t want = FIRST_READ;; want *= 4) {
@@ -94,7 +94,7 @@ qc_err qc_snaptable_read(struct qc_file *f, uint64_t offset, uint32_t n, uint64_
 		r = t->raw ? qc_file_read(f, offset, t->raw, want, &got) : -ENOMEM;
 		if (r)
 			break;
-		r = qc_snaptable_parse(t->raw, got, n, size, t->row);
+		r = qc_snapshot_table_parse(t->raw, got, n, size, t->row);
 		if (r == -EAGAIN && got == want && want < TABLE_MAX)
 			continue;
 		break;
@@ -102,15 +102,15 @@ qc_err qc_snaptable_read(struct qc_file *f, uint64_t offset, uint32_t n, uint64_
 	if (!r && n)
 		t->bytes = t->row[n - 1].at + t->row[n - 1].len;
 	if (r)
-		qc_snaptable_free(t);
+		qc_snapshot_table_free(t);
 	return r == -EAGAIN ? -EIO : r;
 }
 
-void qc_snaptable_free(struct qc_snaptable *t)
+void qc_snapshot_table_free(struct qc_snapshot_table *t)
 {
 	free(t->raw);
 	free(t->row);
-	*t = (struct qc_snaptable){ 0 };
+	*t = (struct qc_snapshot_table){ 0 };
 }
 
 static bool same_text(const char *a, size_t a_len, const char *b, size_t b_len)
@@ -118,7 +118,7 @@ static bool same_text(const char *a, size_t a_len, const char *b, size_t b_len)
 	return a_len == b_len && !memcmp(a, b, a_len);
 }
 
-uint32_t qc_snaptable_find(const struct qc_snaptable *t, const struct qc_snapshot *s)
+uint32_t qc_snapshot_table_find(const struct qc_snapshot_table *t, const struct qc_snapshot *s)
 {
 	uint32_t i = 0;
 
@@ -133,7 +133,7 @@ uint32_t qc_snaptable_find(const struct qc_snaptable *t, const struct qc_snapsho
 	return i;
 }
 
-bool qc_snapshot_is_possible(const struct qc_snapshot *s, uint64_t cluster, uint64_t file_bytes)
+bool qc_snapshot_entry_is_valid(const struct qc_snapshot *s, uint64_t cluster, uint64_t file_bytes)
 {
 	if (s->l1_entries > L1_ENTRIES_MAX || s->place & (cluster - 1))
 		return false;
@@ -170,8 +170,8 @@ static void put_row(const struct qc_snapshot *s, uint8_t *p)
 }
 
 /* The row as it is, extra data included, but for its name. */
-static size_t copy_row(const struct qc_snaptable *t, const struct qc_snaprow *row,
-		       const struct qc_snapedit *edit, uint8_t *to)
+static size_t copy_row(const struct qc_snapshot_table *t, const struct qc_snapshot_entry *row,
+		       const struct qc_snapshot_table_edit *edit, uint8_t *to)
 {
 	bool renamed = edit->name && row == &t->row[edit->renamed];
 	size_t len = renamed ? row->len - row->s.name_len : row->len;
@@ -184,7 +184,7 @@ static size_t copy_row(const struct qc_snaptable *t, const struct qc_snaprow *ro
 	return len + edit->name_len;
 }
 
-qc_err qc_snaptable_write(const struct qc_snaptable *t, const struct qc_snapedit *edit,
+qc_err qc_snapshot_table_write(const struct qc_snapshot_table *t, const struct qc_snapshot_table_edit *edit,
 			  uint8_t **out, size_t *bytes)
 {
 	size_t room = t->bytes + 8 + (edit->add ? row_bytes(edit->add) : 0) +
@@ -209,7 +209,7 @@ qc_err qc_snaptable_write(const struct qc_snaptable *t, const struct qc_snapedit
 	return -EFBIG;
 }
 
-uint64_t qc_snaptable_next_id(const struct qc_snaptable *t)
+uint64_t qc_snapshot_table_next_id(const struct qc_snapshot_table *t)
 {
 	uint64_t next = 1;
 

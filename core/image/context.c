@@ -18,13 +18,13 @@ static char *without_slashes(const char *path)
 	return copy;
 }
 
-static qc_err copy_remaps(struct qc_policy *p, const struct qc_remap *from, size_t n)
+static qc_err copy_remaps(struct qc_external_policy *p, const struct qc_path_map *from, size_t n)
 {
-	p->remaps = calloc(n + 1, sizeof(*p->remaps));
-	if (!p->remaps)
+	p->path_maps = calloc(n + 1, sizeof(*p->path_maps));
+	if (!p->path_maps)
 		return -ENOMEM;
-	for (; p->nremaps < n; p->nremaps++, from++) {
-		struct qc_remap *to = &p->remaps[p->nremaps];
+	for (; p->npath_maps < n; p->npath_maps++, from++) {
+		struct qc_path_map *to = &p->path_maps[p->npath_maps];
 
 		to->old_prefix = without_slashes(from->old_prefix);
 		to->new_prefix = without_slashes(from->new_prefix);
@@ -53,16 +53,16 @@ qc_err qc_context_new(const struct qc_config *config, struct qc_context **out)
 	ctx->key_arg = config->key_arg;
 	ctx->cache_bytes = config->cache_bytes ? config->cache_bytes : CACHE_BYTES_DEFAULT;
 	ctx->budget.limit = ctx->cache_bytes;
-	qc_mutex_init(&ctx->shelf_lock, QC_RANK_SHELF);
+	qc_mutex_init(&ctx->layer_table_lock, QC_RANK_LAYER_TABLE);
 	pthread_cond_init(&ctx->idle, NULL);
 	qc_mutex_init(&ctx->open_lock, QC_RANK_OPEN);
-	r = copy_remaps(&ctx->policy, config->remaps, config->nremaps);
+	r = copy_remaps(&ctx->policy, config->path_maps, config->npath_maps);
 	if (!r)
-		r = qc_codec_new(&ctx->codec);
+		r = qc_decoder_pool_new(&ctx->codec);
 	if (!r)
-		r = qc_unpack_new(&ctx->unpack);
+		r = qc_cluster_cache_new(&ctx->unpack);
 	if (!r && ctx->key)
-		r = qc_keyring_new(&ctx->keyring);
+		r = qc_key_cache_new(&ctx->keyring);
 	if (r)
 		qc_context_free(ctx);
 	else
@@ -74,22 +74,22 @@ void qc_context_free(struct qc_context *ctx)
 {
 	qc_flusher_stop(ctx->flusher);
 	assert(!ctx->layers);
-	for (size_t i = 0; ctx->policy.remaps && i <= ctx->policy.nremaps; i++) {
-		free((char *)ctx->policy.remaps[i].old_prefix);
-		free((char *)ctx->policy.remaps[i].new_prefix);
+	for (size_t i = 0; ctx->policy.path_maps && i <= ctx->policy.npath_maps; i++) {
+		free((char *)ctx->policy.path_maps[i].old_prefix);
+		free((char *)ctx->policy.path_maps[i].new_prefix);
 	}
-	free(ctx->policy.remaps);
-	qc_unpack_free(ctx->unpack);
-	qc_codec_free(ctx->codec);
-	qc_keyring_free(ctx->keyring);
+	free(ctx->policy.path_maps);
+	qc_cluster_cache_free(ctx->unpack);
+	qc_decoder_pool_free(ctx->codec);
+	qc_key_cache_free(ctx->keyring);
 	qc_mutex_destroy(&ctx->open_lock);
 	pthread_cond_destroy(&ctx->idle);
-	qc_mutex_destroy(&ctx->shelf_lock);
+	qc_mutex_destroy(&ctx->layer_table_lock);
 	free(ctx->data_file);
 	free(ctx);
 }
 
-void qc_counters(struct qc_context *ctx, struct qc_counters *out)
+void qc_get_counters(struct qc_context *ctx, struct qc_counters *out)
 {
 	*out = (struct qc_counters){
 		.layers_open = ctx->layers,

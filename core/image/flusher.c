@@ -24,9 +24,9 @@ static void flush_all(struct qc_context *ctx, unsigned int round)
 	for (size_t b = 0; b < SHELF_BUCKETS; b++) {
 		struct qc_layer *l;
 
-		while ((l = qc_shelf_begin_flush(ctx, b, round))) {
+		while ((l = qc_layer_next_dirty(ctx, b, round))) {
 			qc_checkpoint(l->writer, true); /* it has logged what failed */
-			qc_shelf_end_flush(l);
+			qc_layer_flush_done(l);
 		}
 	}
 }

@@ -10,7 +10,7 @@
 
 struct qc_image {
 	struct qc_context *ctx;
-	bool peeked, partial, writable;
+	bool headers_only, partial, writable;
 	unsigned int depth;
 	struct qc_layer *layer[CHAIN_MAX]; /* [0] is the image itself */
 
@@ -18,7 +18,7 @@ struct qc_image {
 	 * same files (snapshot_open.c). */
 	unsigned int top, bottom; /* layers [top, bottom) */
 	bool of_snapshot; /* layer[0] is read through `root`, from `base` on */
-	struct qc_root root;
+	struct qc_l1_table root;
 	uint64_t base, size;
 	struct qc_pin pin;
 };
@@ -38,7 +38,7 @@ struct qc_walk {
 struct qc_step {
 	struct qc_layer *layer;
 	struct goff at; /* where it is in the layer */
-	struct qc_map_extent x; /* never QC_ABSENT */
+	struct qc_map_extent x; /* never QC_UNALLOCATED */
 };
 
 static inline void qc_walk_begin(struct qc_walk *w, struct qc_image *img, uint64_t off,
@@ -50,7 +50,7 @@ static inline void qc_walk_begin(struct qc_walk *w, struct qc_image *img, uint64
 	w->end[img->top] = end;
 }
 
-/* -EBUSY if somebody uses a file of the chain, which was peeked at, so that the image
+/* -EBUSY if somebody uses a file of the chain, which was headers_only at, so that the image
  * cannot be opened now (info.c). */
 qc_err qc_image_in_use(struct qc_image *img, struct qc_reason *why);
 

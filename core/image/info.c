@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * info.c - facts of an image that was peeked at, for people and for programs.
+ * info.c - facts of an image that was headers_only at, for people and for programs.
  *
  * It may have been refused.  Then a header is filled only up to where it was found
  * impossible, so whatever is computed from its numbers is checked here again.
@@ -34,7 +34,7 @@ static const char *known_name(enum qc_feature_set set, unsigned int bit)
 	return set == QC_COMPATIBLE && bit == 0 ? "lazy refcounts" : NULL;
 }
 
-static void add_features(struct qc_layer_facts *f, enum qc_feature_set set, uint64_t bits)
+static void add_features(struct qc_layer_info *f, enum qc_feature_set set, uint64_t bits)
 {
 	for (unsigned int bit = 0; bit < 64; bit++) {
 		const char *name = known_name(set, bit);
@@ -50,7 +50,7 @@ static void add_features(struct qc_layer_facts *f, enum qc_feature_set set, uint
 }
 
 /* One record of the image's own table. */
-static void take_name(struct qc_layer_facts *f, const uint8_t *record)
+static void take_name(struct qc_layer_info *f, const uint8_t *record)
 {
 	for (size_t i = 0; i < f->nfeatures; i++)
 		if (!f->feature[i].known && f->feature[i].set == record[0] &&
@@ -60,7 +60,7 @@ static void take_name(struct qc_layer_facts *f, const uint8_t *record)
 }
 
 /* Bits that we do not know, as far as the image names them. */
-static void read_names(const struct qc_layer *l, struct qc_layer_facts *f)
+static void read_names(const struct qc_layer *l, struct qc_layer_info *f)
 {
 	uint8_t records[FEATURES * FEATURE_NAME_BYTES];
 	size_t got, len = min_u64(l->head.names_bytes, sizeof(records));
@@ -71,7 +71,7 @@ static void read_names(const struct qc_layer *l, struct qc_layer_facts *f)
 		take_name(f, records + at);
 }
 
-static qc_err list_features(const struct qc_layer *l, struct qc_layer_facts *f)
+static qc_err list_features(const struct qc_layer *l, struct qc_layer_info *f)
 {
 	f->feature = calloc(FEATURES, sizeof(*f->feature));
 	if (!f->feature)
@@ -85,7 +85,7 @@ static qc_err list_features(const struct qc_layer *l, struct qc_layer_facts *f)
 
 /* ---- the header ------------------------------------------------------------- */
 
-static void fill_from_head(const struct qc_header *h, struct qc_layer_facts *f)
+static void fill_from_head(const struct qc_header *h, struct qc_layer_info *f)
 {
 	const struct geom *g = &h->geom;
 
@@ -112,11 +112,11 @@ static void fill_from_head(const struct qc_header *h, struct qc_layer_facts *f)
 	f->bitmaps = h->bitmaps;
 }
 
-qc_err qc_layer_facts(struct qc_image *img, unsigned int n, struct qc_layer_facts *f)
+qc_err qc_get_layer_info(struct qc_image *img, unsigned int n, struct qc_layer_info *f)
 {
 	const struct qc_layer *l = img->layer[n];
 
-	*f = (struct qc_layer_facts){
+	*f = (struct qc_layer_info){
 		.path = l->path,
 		.raw = l->format == QC_FORMAT_RAW,
 		.refused = l->refused,
@@ -131,19 +131,19 @@ qc_err qc_layer_facts(struct qc_image *img, unsigned int n, struct qc_layer_fact
 	};
 	if (!f->raw)
 		fill_from_head(&l->head, f);
-	qc_qemulock_look(qc_file_fd(l->file), &f->locks);
-	qc_shelf_look(l, &f->use);
+	qc_image_lock_query(qc_file_fd(l->file), &f->locks);
+	qc_layer_get_usage(l, &f->use);
 	return list_features(l, f);
 }
 
-void qc_layer_facts_free(struct qc_layer_facts *f)
+void qc_layer_info_free(struct qc_layer_info *f)
 {
 	free(f->feature);
 	f->feature = NULL;
 	f->nfeatures = 0;
 }
 
-qc_err qc_bitmaps(struct qc_image *img, struct qc_bitmaps *out)
+qc_err qc_list_bitmaps(struct qc_image *img, struct qc_bitmaps *out)
 {
 	const struct qc_layer *l = img->layer[0];
 
@@ -151,7 +151,7 @@ qc_err qc_bitmaps(struct qc_image *img, struct qc_bitmaps *out)
 	return l->refused ? 0 : qc_bitmaps_read(l->file, &l->head, out);
 }
 
-qc_err qc_luks_facts(struct qc_image *img, struct qc_luks_facts *out)
+qc_err qc_get_luks_info(struct qc_image *img, struct qc_luks_info *out)
 {
 	const struct qc_layer *l = img->layer[0];
 	uint8_t buf[LUKS_BYTES];
@@ -163,7 +163,7 @@ qc_err qc_luks_facts(struct qc_image *img, struct qc_luks_facts *out)
 	r = qc_file_read(l->file, l->head.luks_offset, buf, sizeof(buf), &got);
 	if (r)
 		return r;
-	return qc_luks_facts_parse(buf, got, out);
+	return qc_luks_header_parse(buf, got, out);
 }
 
 /* ---- who uses it ------------------------------------------------------------ */
@@ -174,14 +174,14 @@ static qc_err layer_in_use(struct qc_layer *l, bool backing, struct qc_reason *w
 	struct qc_layer_use use;
 	qc_err r;
 
-	qc_shelf_look(l, &use);
+	qc_layer_get_usage(l, &use);
 	if (backing && use.written)
-		return qc_refuse_as(why, QC_CAUSE_LOCKED, -EBUSY, "it is open for writing here");
+		return qc_fail_as(why, QC_CAUSE_LOCKED, -EBUSY, "it is open for writing here");
 	if (use.open) /* the locks are ours */
 		return 0;
-	r = qc_qemulock_test(qc_file_fd(l->file), how, why);
+	r = qc_image_lock_test(qc_file_fd(l->file), how, why);
 	if (!r && l->data != l->file)
-		r = qc_qemulock_test(qc_file_fd(l->data), how, why);
+		r = qc_image_lock_test(qc_file_fd(l->data), how, why);
 	return r;
 }
 

@@ -19,7 +19,7 @@ static struct qc_layer **bucket(struct qc_context *ctx, uint64_t dev, uint64_t i
 	return &ctx->shelf[(ino ^ dev * 31) % SHELF_BUCKETS];
 }
 
-static void unshelve(struct qc_context *ctx, struct qc_layer *l) NEEDS(&ctx->shelf_lock);
+static void unshelve(struct qc_context *ctx, struct qc_layer *l) NEEDS(&ctx->layer_table_lock);
 static void unshelve(struct qc_context *ctx, struct qc_layer *l)
 {
 	struct qc_layer **p = bucket(ctx, l->facts.dev, l->facts.ino);
@@ -46,7 +46,7 @@ static bool fits(const struct qc_layer *l, const struct sought *s)
 }
 
 static struct qc_layer *find(struct qc_context *ctx, const struct sought *s)
-	NEEDS(&ctx->shelf_lock);
+	NEEDS(&ctx->layer_table_lock);
 static struct qc_layer *find(struct qc_context *ctx, const struct sought *s)
 {
 	struct qc_layer *l = *bucket(ctx, s->dev, s->ino);
@@ -63,11 +63,11 @@ static void retire(struct qc_context *ctx, struct qc_layer *l)
 {
 	bool first;
 
-	qc_lock(&ctx->shelf_lock);
+	qc_lock(&ctx->layer_table_lock);
 	first = l->shelved;
 	if (first)
 		unshelve(ctx, l);
-	qc_unlock(&ctx->shelf_lock);
+	qc_unlock(&ctx->layer_table_lock);
 	if (!first || ctx->locking == QC_LOCKING_SHARE)
 		return;
 	atomic_store(&l->stale, true);
@@ -77,31 +77,31 @@ static void retire(struct qc_context *ctx, struct qc_layer *l)
 
 /* A file that is being opened or closed.  Its locks, and the tables that are
  * still written back, would be in the way: who wants it, too, waits for that. */
-struct qc_busy {
+struct qc_busy_file {
 	uint64_t dev, ino;
-	struct qc_busy *next;
+	struct qc_busy_file *next;
 };
 
 static bool is_busy(const struct qc_context *ctx, uint64_t dev, uint64_t ino)
 {
-	const struct qc_busy *i = ctx->busy;
+	const struct qc_busy_file *i = ctx->busy;
 
 	while (i && (i->dev != dev || i->ino != ino))
 		i = i->next;
 	return i;
 }
 
-static void busy_begin(struct qc_context *ctx, struct qc_busy *mine) NEEDS(&ctx->shelf_lock);
-static void busy_begin(struct qc_context *ctx, struct qc_busy *mine)
+static void busy_begin(struct qc_context *ctx, struct qc_busy_file *mine) NEEDS(&ctx->layer_table_lock);
+static void busy_begin(struct qc_context *ctx, struct qc_busy_file *mine)
 {
 	mine->next = ctx->busy;
 	ctx->busy = mine;
 }
 
-static void busy_end(struct qc_context *ctx, struct qc_busy *mine) NEEDS(&ctx->shelf_lock);
-static void busy_end(struct qc_context *ctx, struct qc_busy *mine)
+static void busy_end(struct qc_context *ctx, struct qc_busy_file *mine) NEEDS(&ctx->layer_table_lock);
+static void busy_end(struct qc_context *ctx, struct qc_busy_file *mine)
 {
-	struct qc_busy **p = &ctx->busy;
+	struct qc_busy_file **p = &ctx->busy;
 
 	while (*p != mine)
 		p = &(*p)->next;
@@ -109,43 +109,43 @@ static void busy_end(struct qc_context *ctx, struct qc_busy *mine)
 	pthread_cond_broadcast(&ctx->idle);
 }
 
-static void close_layer(struct qc_context *ctx, struct qc_layer *l, struct qc_busy *mine)
+static void close_layer(struct qc_context *ctx, struct qc_layer *l, struct qc_busy_file *mine)
 {
 	if (l->writer && qc_writer_close(l->writer))
 		qc_log(&ctx->log, QC_LOG_ERROR, "%s: what was written last may be lost", l->path);
 	qc_layer_close(l);
-	qc_lock(&ctx->shelf_lock);
+	qc_lock(&ctx->layer_table_lock);
 	busy_end(ctx, mine);
-	qc_unlock(&ctx->shelf_lock);
+	qc_unlock(&ctx->layer_table_lock);
 }
 
 /* An open layer of this file, if it is still good, for one user more.  Else NULL, and
  * the file is busy: the caller opens it. */
 static struct qc_layer *find_or_begin(struct qc_context *ctx, const struct sought *s,
-				      struct qc_busy *mine)
+				      struct qc_busy_file *mine)
 {
 	for (;;) {
 		struct qc_layer *l;
 
-		qc_lock(&ctx->shelf_lock);
+		qc_lock(&ctx->layer_table_lock);
 		while (is_busy(ctx, s->dev, s->ino))
-			qc_wait(&ctx->idle, &ctx->shelf_lock);
+			qc_wait(&ctx->idle, &ctx->layer_table_lock);
 		l = find(ctx, s);
 		if (l)
 			l->users++;
 		else
 			busy_begin(ctx, mine);
-		qc_unlock(&ctx->shelf_lock);
+		qc_unlock(&ctx->layer_table_lock);
 		if (!l)
 			return NULL;
-		if (l->writer || !qc_layer_changed(l)) /* if so, it is we who change it */
+		if (l->writer || !qc_layer_file_changed(l)) /* if so, it is we who change it */
 			return l;
 		retire(ctx, l);
-		qc_shelf_give_back(l, false);
+		qc_layer_put(l, false);
 	}
 }
 
-static void shelve(struct qc_context *ctx, struct qc_layer *l) NEEDS(&ctx->shelf_lock);
+static void shelve(struct qc_context *ctx, struct qc_layer *l) NEEDS(&ctx->layer_table_lock);
 static void shelve(struct qc_context *ctx, struct qc_layer *l)
 {
 	struct qc_layer **head = bucket(ctx, l->facts.dev, l->facts.ino);
@@ -158,49 +158,49 @@ static void shelve(struct qc_context *ctx, struct qc_layer *l)
 	ctx->layers_opened++;
 }
 
-static qc_err check_format(const struct qc_layer *l, enum qc_expect expect,
+static qc_err check_format(const struct qc_layer *l, enum qc_declared_format expect,
 			   struct qc_reason *why)
 {
 	uint32_t version = l->head.version;
 
 	if ((expect == QC_EXPECT_QCOW1 && version != 1) ||
 	    (expect == QC_EXPECT_QCOW2 && version == 1))
-		return qc_refuse(why, -EINVAL, "it is declared as %s, but is version %u (qemu-img rebase -u -F "
+		return qc_fail(why, -EINVAL, "it is declared as %s, but is version %u (qemu-img rebase -u -F "
 				 "declares another)", expect == QC_EXPECT_QCOW1 ? "qcow" : "qcow2", version);
 	return 0;
 }
 
 /* The layer, if there is one, goes on the shelf. */
-static void finish_opening(struct qc_context *ctx, struct qc_layer *l, struct qc_busy *mine)
+static void finish_opening(struct qc_context *ctx, struct qc_layer *l, struct qc_busy_file *mine)
 {
-	qc_lock(&ctx->shelf_lock);
+	qc_lock(&ctx->layer_table_lock);
 	if (l)
 		shelve(ctx, l);
 	busy_end(ctx, mine);
-	qc_unlock(&ctx->shelf_lock);
+	qc_unlock(&ctx->layer_table_lock);
 }
 
-qc_err qc_shelf_take(struct qc_context *ctx, struct qc_place *place, enum qc_expect expect,
+qc_err qc_layer_get(struct qc_context *ctx, struct qc_file_location *place, enum qc_declared_format expect,
 		     unsigned int flags, struct qc_layer **out, struct qc_reason *why)
 {
-	bool guess = expect == QC_EXPECT_NOTHING;
-	bool qcow = guess ? qc_is_image(place->fd) : expect != QC_EXPECT_RAW;
+	bool guess = expect == QC_FORMAT_PROBE;
+	bool qcow = guess ? qc_is_image(place->fd) : expect != QC_FORMAT_DECLARED_RAW;
 	enum qc_format format = qcow ? QC_FORMAT_QCOW : QC_FORMAT_RAW;
 	bool may_refer = !guess || ctx->policy.refs == QC_REFS_ANY;
-	bool peek = flags & QC_OPEN_PEEK;
+	bool peek = flags & QC_OPEN_HEADERS_ONLY;
 	AUTO_FREE char *path = NULL;
 	struct qc_layer *l = NULL;
 	struct sought sought;
-	struct qc_busy busy;
+	struct qc_busy_file busy;
 	struct stat st;
 	qc_err r = 0;
 
 	if (fstat(place->fd, &st))
-		return qc_refuse_call(why, -errno, NULL);
+		return qc_fail_errno(why, -errno, NULL);
 	if (asprintf(&path, "%s/%s", place->dir, place->name) < 0)
-		return qc_refuse(why, -ENOMEM, "out of memory");
+		return qc_fail(why, -ENOMEM, "out of memory");
 	sought = (struct sought){ st.st_dev, st.st_ino, format, path };
-	busy = (struct qc_busy){ st.st_dev, st.st_ino, NULL };
+	busy = (struct qc_busy_file){ st.st_dev, st.st_ino, NULL };
 	if (!peek)
 		l = find_or_begin(ctx, &sought, &busy);
 	if (!l) {
@@ -209,11 +209,11 @@ qc_err qc_shelf_take(struct qc_context *ctx, struct qc_place *place, enum qc_exp
 			finish_opening(ctx, r ? NULL : l, &busy);
 	}
 	if (!r)
-		r = qc_layer_check_guessed(l, may_refer, why);
+		r = qc_layer_check_probed(l, may_refer, why);
 	if (!r)
 		r = check_format(l, expect, why);
-	if (r && l && !(flags & QC_OPEN_PARTIAL)) {
-		qc_shelf_give_back(l, false);
+	if (r && l && !(flags & QC_OPEN_INSPECT)) {
+		qc_layer_put(l, false);
 		l = NULL;
 	}
 	if (r && l)
@@ -222,88 +222,88 @@ qc_err qc_shelf_take(struct qc_context *ctx, struct qc_place *place, enum qc_exp
 	return r;
 }
 
-qc_err qc_shelf_note_overlay(struct qc_layer *l, struct qc_reason *why)
+qc_err qc_layer_deny_write(struct qc_layer *l, struct qc_reason *why)
 {
 	bool busy;
 
-	qc_lock(&l->ctx->shelf_lock);
+	qc_lock(&l->ctx->layer_table_lock);
 	busy = l->written;
 	if (!busy)
 		l->overlays++;
-	qc_unlock(&l->ctx->shelf_lock);
+	qc_unlock(&l->ctx->layer_table_lock);
 	if (!busy)
 		return 0;
-	qc_shelf_give_back(l, false);
-	return qc_refuse_as(why, QC_CAUSE_LOCKED, -EBUSY,
+	qc_layer_put(l, false);
+	return qc_fail_as(why, QC_CAUSE_LOCKED, -EBUSY,
 			    "it is open for writing here (close that first)");
 }
 
-void qc_shelf_hold(struct qc_layer *l, bool as_overlay)
+void qc_layer_ref(struct qc_layer *l, bool as_overlay)
 {
-	qc_lock(&l->ctx->shelf_lock);
+	qc_lock(&l->ctx->layer_table_lock);
 	l->users++;
 	l->overlays += as_overlay;
-	qc_unlock(&l->ctx->shelf_lock);
+	qc_unlock(&l->ctx->layer_table_lock);
 }
 
-void qc_shelf_pin(struct qc_layer *l, struct qc_pin *pin)
+void qc_layer_pin_snapshot(struct qc_layer *l, struct qc_pin *pin)
 {
-	qc_lock(&l->ctx->shelf_lock);
+	qc_lock(&l->ctx->layer_table_lock);
 	pin->next = l->pins;
 	l->pins = pin;
-	qc_unlock(&l->ctx->shelf_lock);
+	qc_unlock(&l->ctx->layer_table_lock);
 }
 
-void qc_shelf_unpin(struct qc_layer *l, struct qc_pin *pin)
+void qc_layer_unpin_snapshot(struct qc_layer *l, struct qc_pin *pin)
 {
 	struct qc_pin **p = &l->pins;
 
-	qc_lock(&l->ctx->shelf_lock);
+	qc_lock(&l->ctx->layer_table_lock);
 	while (*p != pin)
 		p = &(*p)->next;
 	*p = pin->next;
-	qc_unlock(&l->ctx->shelf_lock);
+	qc_unlock(&l->ctx->layer_table_lock);
 }
 
-bool qc_shelf_is_pinned(struct qc_layer *l, uint64_t l1_offset)
+bool qc_layer_snapshot_is_pinned(struct qc_layer *l, uint64_t l1_offset)
 {
 	const struct qc_pin *p;
 
-	qc_lock(&l->ctx->shelf_lock);
+	qc_lock(&l->ctx->layer_table_lock);
 	p = l->pins;
 	while (p && p->l1_offset != l1_offset)
 		p = p->next;
-	qc_unlock(&l->ctx->shelf_lock);
+	qc_unlock(&l->ctx->layer_table_lock);
 	return p;
 }
 
 static void note_use(struct qc_layer *l, struct qc_layer_use *out)
 {
 	*out = (struct qc_layer_use){ .open = true, .written = l->written, .users = l->users };
-	qc_gate_traffic(&l->gate, &out->io);
+	qc_io_stats_sum(&l->gate, &out->io);
 	if (l->tables)
 		qc_cache_counters(l->tables, &out->table_loads, &out->table_bytes);
 }
 
-void qc_shelf_look(const struct qc_layer *l, struct qc_layer_use *out)
+void qc_layer_get_usage(const struct qc_layer *l, struct qc_layer_use *out)
 {
 	const struct sought same = { l->facts.dev, l->facts.ino, l->format, l->path };
 	struct qc_context *ctx = l->ctx;
 	struct qc_layer *open;
 
 	*out = (struct qc_layer_use){ 0 };
-	qc_lock(&ctx->shelf_lock);
+	qc_lock(&ctx->layer_table_lock);
 	open = find(ctx, &same);
 	if (open)
 		note_use(open, out);
-	qc_unlock(&ctx->shelf_lock);
+	qc_unlock(&ctx->layer_table_lock);
 }
 
-struct qc_layer *qc_shelf_begin_flush(struct qc_context *ctx, size_t bucket, unsigned int round)
+struct qc_layer *qc_layer_next_dirty(struct qc_context *ctx, size_t bucket, unsigned int round)
 {
 	struct qc_layer *l;
 
-	qc_lock(&ctx->shelf_lock);
+	qc_lock(&ctx->layer_table_lock);
 	l = ctx->shelf[bucket];
 	while (l && (l->flush_round == round || !l->writer || !qc_writer_is_dirty(l->writer)))
 		l = l->next;
@@ -311,33 +311,33 @@ struct qc_layer *qc_shelf_begin_flush(struct qc_context *ctx, size_t bucket, uns
 		l->flush_round = round;
 		l->flushing = true;
 	}
-	qc_unlock(&ctx->shelf_lock);
+	qc_unlock(&ctx->layer_table_lock);
 	return l;
 }
 
-void qc_shelf_end_flush(struct qc_layer *l)
+void qc_layer_flush_done(struct qc_layer *l)
 {
 	struct qc_context *ctx = l->ctx;
 
-	qc_lock(&ctx->shelf_lock);
+	qc_lock(&ctx->layer_table_lock);
 	l->flushing = false;
 	pthread_cond_broadcast(&ctx->idle);
-	qc_unlock(&ctx->shelf_lock);
+	qc_unlock(&ctx->layer_table_lock);
 }
 
-void qc_shelf_give_back(struct qc_layer *l, bool as_overlay)
+void qc_layer_put(struct qc_layer *l, bool as_overlay)
 {
 	struct qc_context *ctx = l->ctx;
-	struct qc_busy closing = { l->facts.dev, l->facts.ino, NULL };
+	struct qc_busy_file closing = { l->facts.dev, l->facts.ino, NULL };
 	bool last;
 
-	if (l->peeked) {
+	if (l->headers_only) {
 		qc_layer_close(l);
 		return;
 	}
-	qc_lock(&ctx->shelf_lock);
+	qc_lock(&ctx->layer_table_lock);
 	while (l->flushing && l->users == 1)
-		qc_wait(&ctx->idle, &ctx->shelf_lock);
+		qc_wait(&ctx->idle, &ctx->layer_table_lock);
 	l->overlays -= as_overlay;
 	last = --l->users == 0;
 	if (last && l->shelved)
@@ -346,12 +346,12 @@ void qc_shelf_give_back(struct qc_layer *l, bool as_overlay)
 		ctx->layers--;
 		busy_begin(ctx, &closing);
 	}
-	qc_unlock(&ctx->shelf_lock);
+	qc_unlock(&ctx->layer_table_lock);
 	if (last)
 		close_layer(ctx, l, &closing);
 }
 
-void qc_context_images(struct qc_context *ctx, int by)
+void qc_context_adjust_budget(struct qc_context *ctx, int by)
 {
 	uint64_t n = atomic_fetch_add(&ctx->images, (uint64_t)by) + (uint64_t)by;
 

@@ -19,11 +19,11 @@ static bool reserve_writing(struct qc_layer *l)
 {
 	bool ok;
 
-	qc_lock(&l->ctx->shelf_lock);
+	qc_lock(&l->ctx->layer_table_lock);
 	ok = !l->overlays;
 	if (ok)
 		l->written = true;
-	qc_unlock(&l->ctx->shelf_lock);
+	qc_unlock(&l->ctx->layer_table_lock);
 	return ok;
 }
 
@@ -33,9 +33,9 @@ static void lock_for_reading(struct qc_layer *l)
 	struct qc_reason ignored;
 	bool live;
 
-	qc_qemulock_read(qc_file_fd(l->file), l->ctx->locking, &live, &ignored);
+	qc_image_lock_read(qc_file_fd(l->file), l->ctx->locking, &live, &ignored);
 	if (l->data != l->file)
-		qc_qemulock_read(qc_file_fd(l->data), l->ctx->locking, &live, &ignored);
+		qc_image_lock_read(qc_file_fd(l->data), l->ctx->locking, &live, &ignored);
 }
 
 static qc_err check_counts(struct qc_writer *w, struct qc_reason *why)
@@ -44,14 +44,14 @@ static qc_err check_counts(struct qc_writer *w, struct qc_reason *why)
 	qc_err r;
 
 	if (w->layer->head.incompatible & INCOMPAT_DIRTY)
-		return qc_repair(w, "it was not closed in order", why);
-	r = qc_verify(w, &lie);
+		return qc_repair_refcounts(w, "it was not closed in order", why);
+	r = qc_check_before_write(w, &lie);
 	if (r)
-		return qc_refuse_call(why, r, "its refcounts cannot be read");
+		return qc_fail_errno(why, r, "its refcounts cannot be read");
 	if (lie && !w->alloc.counted)
-		return qc_refuse(why, -EIO, "its tables name a place twice, or one behind the end "
+		return qc_fail(why, -EIO, "its tables name a place twice, or one behind the end "
 				 "of the file");
-	return lie ? qc_repair(w, "its refcounts are wrong", why) : 0;
+	return lie ? qc_repair_refcounts(w, "its refcounts are wrong", why) : 0;
 }
 
 static qc_err open_writer(struct qc_layer *l, struct qc_reason *why)
@@ -65,7 +65,7 @@ static qc_err open_writer(struct qc_layer *l, struct qc_reason *why)
 	}
 	r = check_counts(w, why);
 	if (r) {
-		qc_writer_abandon(w);
+		qc_writer_free(w);
 		lock_for_reading(l);
 	} else {
 		atomic_store(&l->writer, w);
@@ -81,12 +81,12 @@ static void start_flusher(struct qc_context *ctx)
 	qc_unlock(&ctx->open_lock);
 }
 
-qc_err qc_shelf_make_writable(struct qc_layer *l, struct qc_reason *why)
+qc_err qc_layer_make_writable(struct qc_layer *l, struct qc_reason *why)
 {
 	qc_err r = 0;
 
 	if (!reserve_writing(l))
-		return qc_refuse_as(why, QC_CAUSE_LOCKED, -EBUSY,
+		return qc_fail_as(why, QC_CAUSE_LOCKED, -EBUSY,
 				    "it is the backing file of an image that is open (close that first)");
 	start_flusher(l->ctx);
 	qc_lock(&l->open_lock);
@@ -94,9 +94,9 @@ qc_err qc_shelf_make_writable(struct qc_layer *l, struct qc_reason *why)
 		r = open_writer(l, why);
 	qc_unlock(&l->open_lock);
 	if (r) {
-		qc_lock(&l->ctx->shelf_lock);
+		qc_lock(&l->ctx->layer_table_lock);
 		l->written = l->writer;
-		qc_unlock(&l->ctx->shelf_lock);
+		qc_unlock(&l->ctx->layer_table_lock);
 	}
 	return r;
 }

@@ -13,36 +13,36 @@
 
 /* ---- the chain ------------------------------------------------------------ */
 
-static qc_err start_place(const struct qc_source *src, struct qc_place *p,
+static qc_err start_place(const struct qc_image_location *src, struct qc_file_location *p,
 			  struct qc_reason *why)
 {
 	char self[40];
 	struct stat st;
 
-	*p = QC_PLACE_NONE;
+	*p = QC_FILE_LOCATION_NONE;
 	if (fstat(src->fd, &st) || !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
-		return qc_refuse(why, -EMEDIUMTYPE, "not a regular file");
+		return qc_fail(why, -EMEDIUMTYPE, "not a regular file");
 	/* An open file of its own, since its locks belong to that. */
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", src->fd);
 	p->fd = open(self, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	p->dirfd = p->fd < 0 ? -1 : fcntl(src->dirfd, F_DUPFD_CLOEXEC, 0);
 	if (p->dirfd < 0)
-		return qc_refuse_call(why, -errno, NULL);
+		return qc_fail_errno(why, -errno, NULL);
 	p->dir = strdup(src->dir);
 	p->name = strdup(src->name);
-	return p->dir && p->name ? 0 : qc_refuse(why, -ENOMEM, "out of memory");
+	return p->dir && p->name ? 0 : qc_fail(why, -ENOMEM, "out of memory");
 }
 
-static qc_err declared_format(const char *name, enum qc_expect *out, struct qc_reason *why)
+static qc_err declared_format(const char *name, enum qc_declared_format *out, struct qc_reason *why)
 {
 	static const struct {
 		const char *name;
-		enum qc_expect expect;
+		enum qc_declared_format expect;
 	} known[] = {
-		{ "", QC_EXPECT_NOTHING },
+		{ "", QC_FORMAT_PROBE },
 		{ "qcow", QC_EXPECT_QCOW1 },
 		{ "qcow2", QC_EXPECT_QCOW2 },
-		{ "raw", QC_EXPECT_RAW },
+		{ "raw", QC_FORMAT_DECLARED_RAW },
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -51,7 +51,7 @@ static qc_err declared_format(const char *name, enum qc_expect *out, struct qc_r
 			return 0;
 		}
 	}
-	return qc_refuse(why, -ENOTSUP, "its backing file has the unknown format '%s' (raw, qcow and "
+	return qc_fail(why, -ENOTSUP, "its backing file has the unknown format '%s' (raw, qcow and "
 			 "qcow2 are known; qemu-img rebase -u -F declares another)", name);
 }
 
@@ -65,26 +65,26 @@ static bool is_in_chain(const struct qc_image *img, const struct qc_layer *l)
 }
 
 /* Takes the layer of the file at `place` into the chain. */
-static qc_err push(struct qc_image *img, struct qc_place *place, enum qc_expect expect,
+static qc_err push(struct qc_image *img, struct qc_file_location *place, enum qc_declared_format expect,
 		   struct qc_reason *why)
 {
-	unsigned int flags = (img->peeked ? QC_OPEN_PEEK : 0) | (img->partial ? QC_OPEN_PARTIAL : 0);
+	unsigned int flags = (img->headers_only ? QC_OPEN_HEADERS_ONLY : 0) | (img->partial ? QC_OPEN_INSPECT : 0);
 	struct qc_layer *l = NULL;
 	qc_err r;
 
 	if (img->depth == CHAIN_MAX)
-		return qc_refuse(why, -ELOOP, "the chain is longer than %d files (qemu-img commit or "
+		return qc_fail(why, -ELOOP, "the chain is longer than %d files (qemu-img commit or "
 				 "rebase makes it shorter)", CHAIN_MAX);
-	r = qc_shelf_take(img->ctx, place, expect, flags, &l, why);
-	if (!r && img->depth && !img->peeked)
-		r = qc_shelf_note_overlay(l, why);
+	r = qc_layer_get(img->ctx, place, expect, flags, &l, why);
+	if (!r && img->depth && !img->headers_only)
+		r = qc_layer_deny_write(l, why);
 	if (r && img->partial && l)
 		img->layer[img->depth++] = l;
 	if (r)
 		return r;
 	if (is_in_chain(img, l)) {
-		qc_shelf_give_back(l, img->depth > 0);
-		return qc_refuse(why, -ELOOP, "the chain is a loop: this file is in it already "
+		qc_layer_put(l, img->depth > 0);
+		return qc_fail(why, -ELOOP, "the chain is a loop: this file is in it already "
 				 "(qemu-img rebase -u -b names another)");
 	}
 	img->layer[img->depth++] = l;
@@ -93,45 +93,45 @@ static qc_err push(struct qc_image *img, struct qc_place *place, enum qc_expect 
 }
 
 /* Replaces place by that of the backing file of the lowest layer. */
-static qc_err follow(struct qc_image *img, struct qc_place *place, bool guessed,
-		     enum qc_expect *expect, struct qc_reason *why)
+static qc_err follow(struct qc_image *img, struct qc_file_location *place, bool guessed,
+		     enum qc_declared_format *expect, struct qc_reason *why)
 {
 	const struct qc_header *h = &img->layer[img->depth - 1]->head;
-	struct qc_place next;
+	struct qc_file_location next;
 	qc_err r;
 
 	if (guessed && img->ctx->policy.refs != QC_REFS_ANY)
-		return qc_refuse(why, -EACCES,
+		return qc_fail(why, -EACCES,
 				 "its backing file '%s' is not opened, as the format of this image "
 				 "was not declared (backing=any allows it)", h->backing);
 	r = declared_format(h->backing_format, expect, why);
 	if (!r)
-		r = qc_refer(&img->ctx->policy, "backing file", place, h->backing, &next, why);
+		r = qc_open_external_file(&img->ctx->policy, "backing file", place, h->backing, &next, why);
 	if (r)
 		return r;
-	qc_spare_atime(img->ctx, next.fd);
-	qc_place_drop(place);
+	qc_set_noatime(img->ctx, next.fd);
+	qc_file_location_close(place);
 	*place = next;
 	return 0;
 }
 
-static void descend(struct qc_place *place, struct qc_place *below)
+static void descend(struct qc_file_location *place, struct qc_file_location *below)
 {
-	qc_place_drop(place);
+	qc_file_location_close(place);
 	*place = *below;
-	*below = QC_PLACE_NONE;
+	*below = QC_FILE_LOCATION_NONE;
 }
 
 /* Down from `place`; where `below` is a place, that is what comes next, by the will of
  * who opens both. */
-static qc_err open_chain(struct qc_image *img, struct qc_place *place, struct qc_place *below,
+static qc_err open_chain(struct qc_image *img, struct qc_file_location *place, struct qc_file_location *below,
 			 struct qc_reason *why)
 {
-	enum qc_expect expect = QC_EXPECT_QCOW;
+	enum qc_declared_format expect = QC_FORMAT_DECLARED_QCOW;
 	unsigned int first = below->fd >= 0; /* the layer that is the user's image */
 
 	for (unsigned int i = 0;; i++) {
-		bool guessed = expect == QC_EXPECT_NOTHING;
+		bool guessed = expect == QC_FORMAT_PROBE;
 		qc_err r = push(img, place, expect, why);
 
 		if (!r && i < first) {
@@ -161,7 +161,7 @@ static qc_err refuse_encrypted(const struct qc_image *img, struct qc_reason *why
 
 		if (!l->head.crypt)
 			continue;
-		qc_unlock_refuse(l, why);
+		qc_unlock_no_key(l, why);
 		if (i)
 			qc_reason_prefix(why, "backing file %s", l->path);
 		return -EACCES;
@@ -169,27 +169,27 @@ static qc_err refuse_encrypted(const struct qc_image *img, struct qc_reason *why
 	return 0;
 }
 
-static qc_err open_sources(struct qc_image *img, const struct qc_source *top,
-			   const struct qc_source *next, struct qc_reason *why)
+static qc_err open_sources(struct qc_image *img, const struct qc_image_location *top,
+			   const struct qc_image_location *next, struct qc_reason *why)
 {
-	struct qc_place place, below = QC_PLACE_NONE;
+	struct qc_file_location place, below = QC_FILE_LOCATION_NONE;
 	qc_err r = start_place(top, &place, why);
 
 	if (!r && next)
 		r = start_place(next, &below, why);
 	if (!r)
-		qc_spare_atime(img->ctx, next ? below.fd : place.fd);
+		qc_set_noatime(img->ctx, next ? below.fd : place.fd);
 	if (!r)
 		r = open_chain(img, &place, &below, why);
-	qc_place_drop(&place);
-	qc_place_drop(&below);
+	qc_file_location_close(&place);
+	qc_file_location_close(&below);
 	return r;
 }
 
 static qc_err make_writable(struct qc_image *img, bool over, struct qc_reason *why)
 {
 	struct qc_layer *l = img->layer[0];
-	qc_err r = qc_shelf_make_writable(l, why);
+	qc_err r = qc_layer_make_writable(l, why);
 
 	img->writable = !r;
 	if (r && over)
@@ -198,24 +198,24 @@ static qc_err make_writable(struct qc_image *img, bool over, struct qc_reason *w
 }
 
 /* `next` is what lies below `top`; NULL: what `top` says. */
-static qc_err open_image(struct qc_context *ctx, const struct qc_source *top,
-			 const struct qc_source *next, unsigned int flags,
+static qc_err open_image(struct qc_context *ctx, const struct qc_image_location *top,
+			 const struct qc_image_location *next, unsigned int flags,
 			 struct qc_image **out, struct qc_reason *why)
 {
 	struct qc_image *img = calloc(1, sizeof(*img));
 	qc_err r;
 
 	if (!img)
-		return qc_refuse(why, -ENOMEM, "out of memory");
+		return qc_fail(why, -ENOMEM, "out of memory");
 	img->ctx = ctx;
-	img->peeked = flags & QC_OPEN_PEEK;
-	img->partial = flags & QC_OPEN_PARTIAL;
+	img->headers_only = flags & QC_OPEN_HEADERS_ONLY;
+	img->partial = flags & QC_OPEN_INSPECT;
 	if (img->partial)
 		*out = NULL;
-	if (!img->peeked)
-		qc_context_images(ctx, 1);
+	if (!img->headers_only)
+		qc_context_adjust_budget(ctx, 1);
 	r = open_sources(img, top, next, why);
-	if (!r && img->peeked)
+	if (!r && img->headers_only)
 		r = refuse_encrypted(img, why);
 	if (!r && img->partial)
 		r = qc_image_in_use(img, why);
@@ -232,14 +232,14 @@ static qc_err open_image(struct qc_context *ctx, const struct qc_source *top,
 	return r;
 }
 
-qc_err qc_open(struct qc_context *ctx, const struct qc_source *src, unsigned int flags,
+qc_err qc_open(struct qc_context *ctx, const struct qc_image_location *src, unsigned int flags,
 	       struct qc_image **out, struct qc_reason *why)
 {
 	return open_image(ctx, src, NULL, flags, out, why);
 }
 
-qc_err qc_open_over(struct qc_context *ctx, const struct qc_source *over,
-		    const struct qc_source *src, unsigned int flags, struct qc_image **out,
+qc_err qc_open_over(struct qc_context *ctx, const struct qc_image_location *over,
+		    const struct qc_image_location *src, unsigned int flags, struct qc_image **out,
 		    struct qc_reason *why)
 {
 	return open_image(ctx, over, src, flags, out, why);
@@ -248,11 +248,11 @@ qc_err qc_open_over(struct qc_context *ctx, const struct qc_source *over,
 void qc_close(struct qc_image *img)
 {
 	if (img->of_snapshot)
-		qc_shelf_unpin(img->layer[0], &img->pin);
+		qc_layer_unpin_snapshot(img->layer[0], &img->pin);
 	for (unsigned int i = 0; i < img->depth; i++)
-		qc_shelf_give_back(img->layer[i], i > 0);
-	if (!img->peeked)
-		qc_context_images(img->ctx, -1);
+		qc_layer_put(img->layer[i], i > 0);
+	if (!img->headers_only)
+		qc_context_adjust_budget(img->ctx, -1);
 	free(img);
 }
 
@@ -265,7 +265,7 @@ uint64_t qc_size(const struct qc_image *img)
 
 qc_err qc_writable(const struct qc_image *img, struct qc_reason *why)
 {
-	return qc_writer_check_state(img->layer[0], why);
+	return qc_writer_check_writable(img->layer[0], why);
 }
 
 unsigned int qc_depth(const struct qc_image *img)
@@ -285,7 +285,7 @@ static uint64_t fnv(uint64_t hash, uint64_t v)
 	return hash;
 }
 
-static void stamp_file(struct qc_stamp *s, const struct qc_file_facts *f)
+static void stamp_file(struct qc_fingerprint *s, const struct qc_file_stat *f)
 {
 	uint64_t v[] = { f->dev, f->ino, f->size, (uint64_t)f->mtime_ns };
 
@@ -294,9 +294,9 @@ static void stamp_file(struct qc_stamp *s, const struct qc_file_facts *f)
 	s->exact = fnv(fnv(s->exact, s->content), (uint64_t)f->ctime_ns);
 }
 
-void qc_stamp(const struct qc_image *img, struct qc_stamp *out)
+void qc_get_fingerprint(const struct qc_image *img, struct qc_fingerprint *out)
 {
-	*out = (struct qc_stamp){ UINT64_C(0xcbf29ce484222325), 0, true };
+	*out = (struct qc_fingerprint){ UINT64_C(0xcbf29ce484222325), 0, true };
 	for (unsigned int i = img->top; i < img->depth; i++) {
 		const struct qc_layer *l = img->layer[i];
 
@@ -327,7 +327,7 @@ static qc_err look(struct qc_walk *w, struct qc_step *out)
 	if (!of_snapshot)
 		return qc_map_lookup(l, out->at, max, &out->x);
 	out->at.v += img->base;
-	return qc_map_lookup_in(l, &img->root, out->at, max, &out->x);
+	return qc_map_lookup_snapshot(l, &img->root, out->at, max, &out->x);
 }
 
 qc_err qc_walk_step(struct qc_walk *w, struct qc_step *out)
@@ -339,7 +339,7 @@ qc_err qc_walk_step(struct qc_walk *w, struct qc_step *out)
 
 		if (r)
 			return r;
-		if (out->x.kind != QC_ABSENT)
+		if (out->x.kind != QC_UNALLOCATED)
 			break;
 		out->x.kind = QC_ZERO;
 		if (w->depth + 1 == w->img->bottom)

@@ -44,8 +44,8 @@ typedef void qc_progress_fn(void *arg, const char *path, enum qc_work work, unsi
 
 /* Memory for passphrases and keys: zeros, locked where the limit allows that, not
  * dumped, not in a child; wiped when it is freed.  NULL: there is none. */
-void *qc_secret_new(size_t n);
-void qc_secret_free(void *p); /* NULL is fine */
+void *qc_secure_alloc(size_t n);
+void qc_secure_free(void *p); /* NULL is fine */
 
 enum { QC_KEY_MAX = 64 * 1024 }; /* bytes of a passphrase */
 
@@ -81,7 +81,7 @@ enum qc_verifying {
 };
 
 /* Backing names that begin with the path `old` are looked up below `new`. */
-struct qc_remap {
+struct qc_path_map {
 	const char *old_prefix;
 	const char *new_prefix; /* absolute */
 };
@@ -93,15 +93,15 @@ struct qc_config {
 	qc_progress_fn *progress; /* NULL: nobody looks; gets log_arg, too */
 	enum qc_refs refs;
 	enum qc_locking locking;
-	const struct qc_remap *remaps; /* copied */
-	size_t nremaps;
+	const struct qc_path_map *path_maps; /* copied */
+	size_t npath_maps;
 	enum qc_verifying verify;
 	bool keep_discarded; /* what is discarded keeps its place */
 	const char *data_file; /* the data file that may be written; NULL */
 	qc_key_fn *key; /* NULL: encrypted images are refused, as QC_CAUSE_KEY */
 	void *key_arg;
 	size_t cache_bytes; /* mapping tables of one image; 0: 32 MiB */
-	bool noatime;	    /* qc_spare_atime() all files that are opened */
+	bool noatime;	    /* qc_set_noatime() all files that are opened */
 };
 
 struct qc_context;
@@ -116,7 +116,7 @@ struct qc_counters {
 	uint64_t table_bytes;	/* memory that table caches hold now */
 	uint64_t unpacked;	/* compressed clusters decoded */
 };
-void qc_counters(struct qc_context *ctx, struct qc_counters *out);
+void qc_get_counters(struct qc_context *ctx, struct qc_counters *out);
 
 /* ---- images ----------------------------------------------------------- */
 
@@ -134,11 +134,11 @@ struct qc_reason {
 };
 
 /* What may help against an error of the system, with a blank before it; "": who knows. */
-const char *qc_hint(qc_err err);
+const char *qc_errno_hint(qc_err err);
 
 /* Where an image is.  `fd` is open for reading, and is the file `name` in the
  * folder `dir` (an absolute path), of which `dirfd` is a descriptor. */
-struct qc_source {
+struct qc_image_location {
 	int fd;
 	int dirfd;
 	const char *dir;
@@ -152,7 +152,7 @@ int qc_open_beneath(int dirfd, const char *path, int flags);
 /* Reading from the descriptor does not change the file's access time from now on, if
  * the system allows that: it is for the owner of the file.  Else, unless the file
  * system keeps it anyway, one line in the log says so, for the first such file. */
-void qc_spare_atime(struct qc_context *ctx, int fd);
+void qc_set_noatime(struct qc_context *ctx, int fd);
 
 /* Whether the file begins as QCOW images of any version do. */
 bool qc_is_image(int fd);
@@ -162,13 +162,13 @@ struct qc_image;
 enum qc_open_flag {
 	/* Look at the headers of the chain only: no lock is taken, nothing may
 	 * be read, no passphrase is asked for.  For listings. */
-	QC_OPEN_PEEK = 1 << 0,
+	QC_OPEN_HEADERS_ONLY = 1 << 0,
 	/* To be written to, too. */
 	QC_OPEN_WRITE = 1 << 1,
-	/* With QC_OPEN_PEEK: where the image cannot be used, *out is all the same what
+	/* With QC_OPEN_HEADERS_ONLY: where the image cannot be used, *out is all the same what
 	 * could be read of it, to ask for facts and to close; NULL if that is nothing.
 	 * That somebody uses its files is a failure, too. */
-	QC_OPEN_PARTIAL = 1 << 2,
+	QC_OPEN_INSPECT = 1 << 2,
 };
 
 /* Opens the image and its chain.  `src` and its descriptors stay the caller's.
@@ -176,29 +176,29 @@ enum qc_open_flag {
  * -ELOOP chain without an end, -EMEDIUMTYPE not an image, -ENOTSUP a feature
  * that is not known, -EINVAL an impossible header, else what the file system
  * said. */
-qc_err qc_open(struct qc_context *ctx, const struct qc_source *src, unsigned int flags,
+qc_err qc_open(struct qc_context *ctx, const struct qc_image_location *src, unsigned int flags,
 	       struct qc_image **out, struct qc_reason *why);
 void qc_close(struct qc_image *img);
 
 /* As qc_open of the image file `over`, with the image at `src` below it, whatever `over`
  * says of that: it is the caller who knows that it is an overlay of it, and a reference
  * of the caller's own making is under no rule.  What is below `src` is found as ever. */
-qc_err qc_open_over(struct qc_context *ctx, const struct qc_source *over,
-		    const struct qc_source *src, unsigned int flags, struct qc_image **out,
+qc_err qc_open_over(struct qc_context *ctx, const struct qc_image_location *over,
+		    const struct qc_image_location *src, unsigned int flags, struct qc_image **out,
 		    struct qc_reason *why);
 
 /* Makes of the file an image (version 3) of a disk of this size, in which nothing was
  * written yet, over the image file `backing` of the format "qcow" or "qcow2".  The size
  * is rounded up to whole sectors.  -ENAMETOOLONG more than 1023 bytes; -EFBIG more than
  * 2 EiB. */
-qc_err qc_overlay_create(int fd, uint64_t size, const char *backing, const char *format);
+qc_err qc_create_overlay(int fd, uint64_t size, const char *backing, const char *format);
 
 /* What an image file says of the one below it; "" is nothing. */
-struct qc_overlay {
+struct qc_backing_info {
 	char backing[1024];
 	char format[16];
 };
-qc_err qc_overlay_look(int fd, struct qc_overlay *out, struct qc_reason *why);
+qc_err qc_read_backing_info(int fd, struct qc_backing_info *out, struct qc_reason *why);
 
 /* The size of the disk. */
 uint64_t qc_size(const struct qc_image *img);
@@ -213,11 +213,11 @@ uint32_t qc_cluster_size(const struct qc_image *img);
  * Where `content` differs, they are other files, or have been written to.  Where
  * `exact` is equal too, and `settled` (none had been changed just before), all
  * bytes are the same. */
-struct qc_stamp {
+struct qc_fingerprint {
 	uint64_t content, exact;
 	bool settled;
 };
-void qc_stamp(const struct qc_image *img, struct qc_stamp *out);
+void qc_get_fingerprint(const struct qc_image *img, struct qc_fingerprint *out);
 
 /* ---- facts: what an image says of itself, and who uses it ---------------- */
 
@@ -253,7 +253,7 @@ struct qc_layer_use {
 
 /* Of one file of the chain.  The texts live as long as the image is open; "" is none.
  * Of a file that was refused, all is as it stands there, checked or not. */
-struct qc_layer_facts {
+struct qc_layer_info {
 	const char *path; /* absolute */
 	bool raw;	  /* no image: all that has to do with a header is 0 */
 	bool refused;	  /* it is why the image cannot be used */
@@ -275,25 +275,25 @@ struct qc_layer_facts {
 	struct qc_layer_use use;
 };
 
-/* n < qc_depth(img), which was peeked at.  -ENOMEM. */
-qc_err qc_layer_facts(struct qc_image *img, unsigned int n, struct qc_layer_facts *out);
-void qc_layer_facts_free(struct qc_layer_facts *f);
+/* n < qc_depth(img), which was headers_only at.  -ENOMEM. */
+qc_err qc_get_layer_info(struct qc_image *img, unsigned int n, struct qc_layer_info *out);
+void qc_layer_info_free(struct qc_layer_info *f);
 
 /* What the LUKS header of an encrypted image says, not what is done with it.  A mode
  * such as "cbc-essiv:sha256" is three texts; "" is none. */
-struct qc_luks_facts {
+struct qc_luks_info {
 	char cipher[33], mode[33], ivgen[33], ivgen_hash[33], hash[33], uuid[41];
 	uint32_t key_bytes, iterations;
 	uint64_t payload_offset;
-	struct qc_luks_slot_facts {
+	struct qc_luks_slot_info {
 		bool active;
 		uint32_t iterations, stripes;
 		uint64_t key_offset;
 	} slot[8];
 };
 
-/* Of a peeked image.  -ENOENT it has no such header, -EINVAL it is none. */
-qc_err qc_luks_facts(struct qc_image *img, struct qc_luks_facts *out);
+/* Of a headers_only image.  -ENOENT it has no such header, -EINVAL it is none. */
+qc_err qc_get_luks_info(struct qc_image *img, struct qc_luks_info *out);
 
 /* A persistent bitmap.  A NUL is put behind its name, which may hold some, too. */
 struct qc_bitmap {
@@ -312,10 +312,10 @@ struct qc_bitmaps {
 	char *text; /* that the names are in */
 };
 
-/* Those that a peeked image's directory has, whether the header says that they are
+/* Those that a headers_only image's directory has, whether the header says that they are
  * valid or not.  On failure as many as could be parsed: -EINVAL, -EIO a damaged
  * directory, -EFBIG one of more than 1 MiB. */
-qc_err qc_bitmaps(struct qc_image *img, struct qc_bitmaps *out);
+qc_err qc_list_bitmaps(struct qc_image *img, struct qc_bitmaps *out);
 void qc_bitmaps_free(struct qc_bitmaps *b);
 
 /* ---- reading and writing ------------------------------------------------- */
@@ -330,7 +330,7 @@ qc_err qc_read(struct qc_image *img, uint64_t off, void *buf, size_t len);
 qc_err qc_write(struct qc_image *img, uint64_t off, const void *buf, size_t len);
 
 /* The bytes read as zeros from now on; discard also gives their space back. */
-qc_err qc_zero(struct qc_image *img, uint64_t off, uint64_t len);
+qc_err qc_write_zeroes(struct qc_image *img, uint64_t off, uint64_t len);
 qc_err qc_discard(struct qc_image *img, uint64_t off, uint64_t len);
 
 /* What has no place in the file gets one; it reads as before. */
@@ -342,7 +342,7 @@ qc_err qc_flush(struct qc_image *img);
 
 /* Brings tables that were changed to the file: for when a file is closed that could be
  * written. */
-qc_err qc_settle(struct qc_image *img);
+qc_err qc_writeback(struct qc_image *img);
 
 /* Another size, in whole sectors.  -EOPNOTSUPP where the format forbids it. */
 qc_err qc_resize(struct qc_image *img, uint64_t size);
@@ -354,7 +354,7 @@ struct qc_extent {
 	uint64_t len;
 	bool data;
 };
-qc_err qc_extent(struct qc_image *img, uint64_t off, struct qc_extent *out);
+qc_err qc_block_status(struct qc_image *img, uint64_t off, struct qc_extent *out);
 
 /* ---- snapshots, and other views of an open image ------------------------- */
 
@@ -381,7 +381,7 @@ struct qc_snapshots {
 
 /* Those of the image, oldest first; version 1 has none.  -EINVAL, -EIO a
  * damaged table. */
-qc_err qc_snapshots(struct qc_image *img, struct qc_snapshots *out);
+qc_err qc_list_snapshots(struct qc_image *img, struct qc_snapshots *out);
 void qc_snapshots_free(struct qc_snapshots *s);
 
 enum qc_part { QC_PART_DISK, QC_PART_VMSTATE };
@@ -405,7 +405,7 @@ qc_err qc_snapshot_rename(struct qc_image *img, const struct qc_snapshot *s, con
 
 /* The disk as seen from layer n of the chain (0: the image itself) down, to be read.
  * Layer 0 follows what is written to the image. */
-qc_err qc_open_from(struct qc_image *img, unsigned int n, struct qc_image **out,
+qc_err qc_open_chain_from(struct qc_image *img, unsigned int n, struct qc_image **out,
 		    struct qc_reason *why);
 const char *qc_layer_path(const struct qc_image *img, unsigned int n); /* absolute */
 

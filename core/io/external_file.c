@@ -23,7 +23,7 @@ struct target {
 	bool beneath;
 };
 
-void qc_place_drop(struct qc_place *p)
+void qc_file_location_close(struct qc_file_location *p)
 {
 	if (p->fd >= 0)
 		close(p->fd);
@@ -31,7 +31,7 @@ void qc_place_drop(struct qc_place *p)
 		close(p->dirfd);
 	free(p->dir);
 	free(p->name);
-	*p = QC_PLACE_NONE;
+	*p = QC_FILE_LOCATION_NONE;
 }
 
 /* ---- opening ---------------------------------------------------------- */
@@ -98,7 +98,7 @@ static bool is_below(int dir, int top)
 
 /* A name that does not begin with the path of the image's folder, or that goes
  * up, may lead there all the same, through a link above it, or down again. */
-static qc_err roundabout_below(const char *name, const struct qc_place *from,
+static qc_err roundabout_below(const char *name, const struct qc_file_location *from,
 			       struct target *t)
 {
 	const char *slash = strrchr(name, '/');
@@ -137,7 +137,7 @@ static bool goes_up(const char *path)
 	return false;
 }
 
-static qc_err mapped(const struct qc_remap *map, const char *rest, struct target *t)
+static qc_err mapped(const struct qc_path_map *map, const char *rest, struct target *t)
 {
 	const char *slash = strrchr(map->new_prefix, '/');
 	bool whole = !*rest; /* the map names the file itself */
@@ -153,16 +153,16 @@ static qc_err mapped(const struct qc_remap *map, const char *rest, struct target
 	return t->base < 0 ? -errno : 0;
 }
 
-static qc_err find_target(const struct qc_policy *policy, const struct qc_place *from,
+static qc_err find_target(const struct qc_external_policy *policy, const struct qc_file_location *from,
 			  const char *name, struct target *t)
 {
 	const char *rest;
 
 	*t = (struct target){ .base = -1 };
-	for (size_t i = 0; i < policy->nremaps; i++) {
-		rest = below(name, policy->remaps[i].old_prefix);
+	for (size_t i = 0; i < policy->npath_maps; i++) {
+		rest = below(name, policy->path_maps[i].old_prefix);
 		if (rest)
-			return mapped(&policy->remaps[i], rest, t);
+			return mapped(&policy->path_maps[i], rest, t);
 	}
 	rest = *name == '/' ? below(name, from->dir) : name;
 	if (policy->refs == QC_REFS_SAMEDIR && (!rest || goes_up(rest)))
@@ -210,7 +210,7 @@ static qc_err open_regular(const struct target *t, int *out)
 	return 0;
 }
 
-static qc_err open_place(const struct target *t, struct qc_place *out)
+static qc_err open_place(const struct target *t, struct qc_file_location *out)
 {
 	const char *slash = strrchr(t->rest, '/');
 	AUTO_FREE char *sub = slash ? strndup(t->rest, (size_t)(slash - t->rest) + 1) : strdup("");
@@ -241,32 +241,32 @@ static qc_err explain(const char *what, const char *name, qc_err r, struct qc_re
 {
 	switch (r) {
 	case -EXDEV:
-		return qc_refuse(why, -EACCES,
+		return qc_fail(why, -EACCES,
 				 "its %s '%s' is outside of its folder (backing=any allows it)",
 				 what, name);
 	case -EMEDIUMTYPE:
-		return qc_refuse(why, -EACCES, "its %s '%s' is not a regular file", what, name);
+		return qc_fail(why, -EACCES, "its %s '%s' is not a regular file", what, name);
 	default:
-		return qc_refuse(why, r, "cannot open its %s '%s': %s%s", what, name, strerror(-r),
+		return qc_fail(why, r, "cannot open its %s '%s': %s%s", what, name, strerror(-r),
 				 r == -ENOENT ? " (backing-map=OLD:NEW finds what was moved)" :
-						qc_hint(r));
+						qc_errno_hint(r));
 	}
 }
 
-qc_err qc_refer(const struct qc_policy *policy, const char *what,
-		const struct qc_place *from, const char *name, struct qc_place *out,
+qc_err qc_open_external_file(const struct qc_external_policy *policy, const char *what,
+		const struct qc_file_location *from, const char *name, struct qc_file_location *out,
 		struct qc_reason *why)
 {
 	struct target t;
 	qc_err r;
 
-	*out = QC_PLACE_NONE;
+	*out = QC_FILE_LOCATION_NONE;
 	if (is_url(name))
-		return qc_refuse(why, -EACCES,
+		return qc_fail(why, -EACCES,
 				 "its %s '%s' is not a path (only files are opened; "
 				 "a name with a colon needs ./ before it)", what, name);
 	if (policy->refs == QC_REFS_NONE)
-		return qc_refuse(why, -EACCES,
+		return qc_fail(why, -EACCES,
 				 "it needs its %s '%s' (backing=samedir or backing=any allows it)",
 				 what, name);
 	r = find_target(policy, from, name, &t);
@@ -275,6 +275,6 @@ qc_err qc_refer(const struct qc_policy *policy, const char *what,
 	target_drop(&t);
 	if (!r)
 		return 0;
-	qc_place_drop(out);
+	qc_file_location_close(out);
 	return explain(what, name, r, why);
 }

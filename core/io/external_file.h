@@ -13,29 +13,29 @@
 #include "base/log.h"
 
 /* What the user allows, for the life of a context. */
-struct qc_policy {
+struct qc_external_policy {
 	enum qc_refs refs;
-	struct qc_remap *remaps;
-	size_t nremaps;
+	struct qc_path_map *path_maps;
+	size_t npath_maps;
 };
 
 /* A file, and its folder, from which the names in it start. */
-struct qc_place {
+struct qc_file_location {
 	int fd;
 	int dirfd;
 	char *dir;  /* absolute path */
 	char *name; /* within dir */
 };
 
-#define QC_PLACE_NONE ((struct qc_place){ -1, -1, NULL, NULL })
+#define QC_FILE_LOCATION_NONE ((struct qc_file_location){ -1, -1, NULL, NULL })
 
 /* Opens for reading the file that the image at `from` calls `name`.  `what` is
  * the word for it in messages. */
-qc_err qc_refer(const struct qc_policy *policy, const char *what,
-		const struct qc_place *from, const char *name, struct qc_place *out,
+qc_err qc_open_external_file(const struct qc_external_policy *policy, const char *what,
+		const struct qc_file_location *from, const char *name, struct qc_file_location *out,
 		struct qc_reason *why);
 
-/* Closes both descriptors and frees both names; harmless on QC_PLACE_NONE. */
-void qc_place_drop(struct qc_place *p);
+/* Closes both descriptors and frees both names; harmless on QC_FILE_LOCATION_NONE. */
+void qc_file_location_close(struct qc_file_location *p);
 
 #endif

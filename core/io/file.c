@@ -60,13 +60,13 @@ static int64_t nanoseconds(struct timespec t)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static qc_err fd_facts(struct qc_file *f, struct qc_file_facts *out)
+static qc_err fd_facts(struct qc_file *f, struct qc_file_stat *out)
 {
 	struct stat st;
 
 	if (fstat(of(f)->fd, &st))
 		return -errno;
-	*out = (struct qc_file_facts){
+	*out = (struct qc_file_stat){
 		.dev = st.st_dev,
 		.ino = st.st_ino,
 		.size = (uint64_t)st.st_size,

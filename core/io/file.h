@@ -13,7 +13,7 @@
 struct qc_file;
 
 /* What tells one state of a file from another. */
-struct qc_file_facts {
+struct qc_file_stat {
 	uint64_t dev, ino, size;
 	int64_t mtime_ns, ctime_ns;
 	uint64_t allocated; /* bytes that it takes of its file system; tells nothing apart */
@@ -22,7 +22,7 @@ struct qc_file_facts {
 struct qc_file_ops {
 	/* Reads up to len bytes; less only where the file ends. */
 	qc_err (*read)(struct qc_file *f, uint64_t off, void *buf, size_t len, size_t *got);
-	qc_err (*facts)(struct qc_file *f, struct qc_file_facts *out);
+	qc_err (*facts)(struct qc_file *f, struct qc_file_stat *out);
 	/* The run at off (before the end) that is data, or a hole. */
 	qc_err (*extent)(struct qc_file *f, uint64_t off, struct qc_extent *out);
 	/* Writes all, or fails; the file grows as needed. */
@@ -56,7 +56,7 @@ qc_err qc_file_zero(struct qc_file *f, uint64_t off, uint64_t len);
  * how much came from the file. */
 qc_err qc_file_read(struct qc_file *f, uint64_t off, void *buf, size_t len, size_t *got);
 
-static inline qc_err qc_file_facts(struct qc_file *f, struct qc_file_facts *out)
+static inline qc_err qc_file_stat(struct qc_file *f, struct qc_file_stat *out)
 {
 	return f->ops->facts(f, out);
 }

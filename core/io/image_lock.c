@@ -114,7 +114,7 @@ static qc_err refuse(int fd, const char *hint, struct qc_reason *why)
 	char holder[400];
 
 	name_holder(fd, holder, sizeof(holder));
-	return qc_refuse_as(why, QC_CAUSE_LOCKED, -EBUSY, "locked: %s has it open%s", holder, hint);
+	return qc_fail_as(why, QC_CAUSE_LOCKED, -EBUSY, "locked: %s has it open%s", holder, hint);
 }
 
 static qc_err take(int fd, const off_t *bytes, size_t n, const char *rules_hint,
@@ -126,7 +126,7 @@ static qc_err take(int fd, const off_t *bytes, size_t n, const char *rules_hint,
 		if (r == -EAGAIN || r == -EACCES)
 			return refuse(fd, rules_hint, why);
 		if (r)
-			return qc_refuse(why, r,
+			return qc_fail(why, r,
 					 "cannot lock it (locking=off does without): %s",
 					 strerror(-r));
 	}
@@ -161,7 +161,7 @@ static const struct rules reading = {
 	.hint = " for writing (locking=share reads it all the same)",
 };
 
-qc_err qc_qemulock_read(int fd, enum qc_locking how, bool *live, struct qc_reason *why)
+qc_err qc_image_lock_read(int fd, enum qc_locking how, bool *live, struct qc_reason *why)
 {
 	static const off_t sharing[] = { USED + CONSISTENT_READ };
 	qc_err r;
@@ -180,7 +180,7 @@ qc_err qc_qemulock_read(int fd, enum qc_locking how, bool *live, struct qc_reaso
 	return take_and_test(fd, &reading, why);
 }
 
-qc_err qc_qemulock_write(int read_fd, int write_fd, enum qc_locking how,
+qc_err qc_image_lock_write(int read_fd, int write_fd, enum qc_locking how,
 			 struct qc_reason *why)
 {
 	static const struct rules writing = {
@@ -196,7 +196,7 @@ qc_err qc_qemulock_write(int read_fd, int write_fd, enum qc_locking how,
 	if (how == QC_LOCKING_OFF)
 		return 0;
 	if (how == QC_LOCKING_SHARE)
-		return qc_refuse_as(why, QC_CAUSE_READONLY, -EROFS, "locking=share is for reading");
+		return qc_fail_as(why, QC_CAUSE_READONLY, -EROFS, "locking=share is for reading");
 	/* Our own locks would be in the way. */
 	set_lock(read_fd, F_UNLCK, DENIED + WRITE);
 	set_lock(read_fd, F_UNLCK, DENIED + RESIZE);
@@ -206,7 +206,7 @@ qc_err qc_qemulock_write(int read_fd, int write_fd, enum qc_locking how,
 	return r;
 }
 
-void qc_qemulock_look(int fd, struct qc_locks *out)
+void qc_image_lock_query(int fd, struct qc_locks *out)
 {
 	*out = (struct qc_locks){ 0 };
 	for (unsigned int p = CONSISTENT_READ; p <= RESIZE; p++) {
@@ -215,7 +215,7 @@ void qc_qemulock_look(int fd, struct qc_locks *out)
 	}
 }
 
-qc_err qc_qemulock_test(int fd, enum qc_locking how, struct qc_reason *why)
+qc_err qc_image_lock_test(int fd, enum qc_locking how, struct qc_reason *why)
 {
 	if (how != QC_LOCKING_ON)
 		return 0;

@@ -14,17 +14,17 @@
 
 /* Locks the file of this descriptor for reading.  -EBUSY if somebody writes
  * it, and then *why names who; when sharing that is no failure, but *live. */
-qc_err qc_qemulock_read(int fd, enum qc_locking how, bool *live, struct qc_reason *why);
+qc_err qc_image_lock_read(int fd, enum qc_locking how, bool *live, struct qc_reason *why);
 
 /* Locks it for writing through `write_fd`, in place of the locks for reading that
  * `read_fd` holds.  On failure those stay. */
-qc_err qc_qemulock_write(int read_fd, int write_fd, enum qc_locking how,
+qc_err qc_image_lock_write(int read_fd, int write_fd, enum qc_locking how,
 			 struct qc_reason *why);
 
 /* What other open files of this one hold and refuse; takes nothing. */
-void qc_qemulock_look(int fd, struct qc_locks *out);
+void qc_image_lock_query(int fd, struct qc_locks *out);
 
-/* -EBUSY if qc_qemulock_read() would fail now; takes nothing. */
-qc_err qc_qemulock_test(int fd, enum qc_locking how, struct qc_reason *why);
+/* -EBUSY if qc_image_lock_read() would fail now; takes nothing. */
+qc_err qc_image_lock_test(int fd, enum qc_locking how, struct qc_reason *why);
 
 #endif

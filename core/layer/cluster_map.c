@@ -15,7 +15,7 @@
 /* ---- L1 ------------------------------------------------------------------- */
 
 /* The L2 table for `at`, or 0 and how far the L1 table names none. */
-static qc_err l1_read(struct qc_layer *l, const struct qc_root *root, const struct qc_view *v,
+static qc_err l1_read(struct qc_layer *l, const struct qc_l1_table *root, const struct qc_slice_view *v,
 		      uint64_t index, struct goff at, uint64_t max, struct hoff *table,
 		      uint64_t *hole)
 {
@@ -34,7 +34,7 @@ static qc_err l1_read(struct qc_layer *l, const struct qc_root *root, const stru
 }
 
 /* The slice that has the L1 entry. */
-static uint64_t l1_key(const struct qc_layer *l, const struct qc_root *root, uint64_t index)
+static uint64_t l1_key(const struct qc_layer *l, const struct qc_l1_table *root, uint64_t index)
 {
 	return root->l1_offset + index * 8 / l->slice_bytes * l->slice_bytes;
 }
@@ -63,25 +63,25 @@ bool qc_map_overlaps_metadata(const struct qc_layer *l, uint64_t table)
 		range_overlap(table, n, h->reftable_offset, h->reftable_clusters * geom_cluster(g)));
 }
 
-static qc_err l1_lookup(struct qc_layer *l, const struct qc_root *root, struct goff at,
+static qc_err l1_lookup(struct qc_layer *l, const struct qc_l1_table *root, struct goff at,
 			uint64_t max, struct hoff *table, uint64_t *hole)
 {
 	uint64_t index = geom_l1_index(&l->head.geom, at);
 	uint64_t key = l1_key(l, root, index);
-	struct qc_view v;
+	struct qc_slice_view v;
 	qc_err r, bad;
 
 	if (index >= root->l1_entries)
-		return qc_layer_damaged(l, "no L1 entry for guest offset 0x%" PRIx64, at.v);
+		return qc_layer_report_damage(l, "no L1 entry for guest offset 0x%" PRIx64, at.v);
 	do {
 		r = qc_cache_view(l->tables, key, &v);
 		if (r)
-			return qc_layer_damaged(l, "cannot read the L1 table at 0x%" PRIx64
+			return qc_layer_report_damage(l, "cannot read the L1 table at 0x%" PRIx64
 						" (guest offset 0x%" PRIx64 ")", key, at.v);
 		bad = l1_read(l, root, &v, index, at, max, table, hole);
-	} while (!qc_view_valid(&v));
+	} while (!qc_slice_view_valid(&v));
 	if (bad || (table->v && qc_map_overlaps_metadata(l, table->v)))
-		return qc_layer_damaged(l, "L1 entry %" PRIu64 " (guest offset 0x%" PRIx64
+		return qc_layer_report_damage(l, "L1 entry %" PRIu64 " (guest offset 0x%" PRIx64
 					") is damaged", index, at.v);
 	return 0;
 }
@@ -90,12 +90,12 @@ static qc_err l1_lookup(struct qc_layer *l, const struct qc_root *root, struct g
 
 /* The entry at `index` of the slice; -EIO also where a data file is used in
  * another way than its format allows. */
-static qc_err l2_entry(const struct geom *g, const struct qc_view *v, uint64_t index,
-		       struct goff at, struct entry *e)
+static qc_err l2_entry(const struct geom *g, const struct qc_slice_view *v, uint64_t index,
+		       struct goff at, struct l2_entry *e)
 {
 	bool extended = g->layout == LAYOUT_V3_EXTENDED;
 	const struct be64 *words = v->words + (extended ? 2 * index : index);
-	qc_err r = entry_decode(g, be64_get(words), extended ? be64_get(words + 1) : 0, e);
+	qc_err r = l2_entry_decode(g, be64_get(words), extended ? be64_get(words + 1) : 0, e);
 
 	if (!r && g->external && (e->host.v || e->kind == QC_DATA || e->alloc) &&
 	    e->host.v != at.v - geom_in_cluster(g, at))
@@ -103,7 +103,7 @@ static qc_err l2_entry(const struct geom *g, const struct qc_view *v, uint64_t i
 	return r;
 }
 
-static void extended_extent(const struct geom *g, const struct entry *e, uint64_t inside,
+static void extended_extent(const struct geom *g, const struct l2_entry *e, uint64_t inside,
 			    struct qc_map_extent *x)
 {
 	uint64_t size = geom_subcluster(g);
@@ -116,7 +116,7 @@ static void extended_extent(const struct geom *g, const struct entry *e, uint64_
 }
 
 /* What the entry says about the rest of its cluster, or the first part of it. */
-static void cluster_extent(const struct geom *g, const struct entry *e, struct goff at,
+static void cluster_extent(const struct geom *g, const struct l2_entry *e, struct goff at,
 			   struct qc_map_extent *x)
 {
 	uint64_t inside = geom_in_cluster(g, at);
@@ -126,9 +126,9 @@ static void cluster_extent(const struct geom *g, const struct entry *e, struct g
 		.len = geom_cluster(g) - inside,
 		.owned = e->owned,
 		.host = e->host,
-		.packed_len = e->packed_len,
+		.compressed_len = e->compressed_len,
 	};
-	if (g->layout == LAYOUT_V3_EXTENDED && e->kind != QC_PACKED)
+	if (g->layout == LAYOUT_V3_EXTENDED && e->kind != QC_COMPRESSED)
 		extended_extent(g, e, inside, x);
 	if (x->kind == QC_DATA)
 		x->host.v += inside;
@@ -137,7 +137,7 @@ static void cluster_extent(const struct geom *g, const struct entry *e, struct g
 static bool continues(const struct qc_map_extent *x, const struct qc_map_extent *next,
 		      bool owned)
 {
-	if (x->kind != next->kind || x->kind == QC_PACKED)
+	if (x->kind != next->kind || x->kind == QC_COMPRESSED)
 		return false;
 	if (owned && x->owned != next->owned)
 		return false;
@@ -145,10 +145,10 @@ static bool continues(const struct qc_map_extent *x, const struct qc_map_extent 
 }
 
 /* The run at entry `index` of a slice of n entries. */
-static qc_err l2_run(const struct geom *g, const struct qc_view *v, uint64_t index, uint64_t n,
+static qc_err l2_run(const struct geom *g, const struct qc_slice_view *v, uint64_t index, uint64_t n,
 		     struct goff at, uint64_t max, struct qc_map_extent *x, bool owned)
 {
-	struct entry e;
+	struct l2_entry e;
 	qc_err r = l2_entry(g, v, index, at, &e);
 
 	if (r)
@@ -176,18 +176,18 @@ static qc_err l2_lookup(struct qc_layer *l, struct hoff table, struct goff at, u
 	const struct geom *g = &l->head.geom;
 	uint64_t per_slice = l->slice_bytes >> g->entry_bits, index;
 	uint64_t key = l2_key(l, table, at, &index);
-	struct qc_view v;
+	struct qc_slice_view v;
 	qc_err r, bad;
 
 	do {
 		r = qc_cache_view(l->tables, key, &v);
 		if (r)
-			return qc_layer_damaged(l, "cannot read the L2 table at 0x%" PRIx64
+			return qc_layer_report_damage(l, "cannot read the L2 table at 0x%" PRIx64
 						" (guest offset 0x%" PRIx64 ")", table.v, at.v);
 		bad = l2_run(g, &v, index, per_slice, at, max, x, owned);
-	} while (!qc_view_valid(&v));
+	} while (!qc_slice_view_valid(&v));
 	if (bad)
-		return qc_layer_damaged(l, "L2 entry %" PRIu64 " of the table at 0x%" PRIx64
+		return qc_layer_report_damage(l, "L2 entry %" PRIu64 " of the table at 0x%" PRIx64
 					" (guest offset 0x%" PRIx64 ") is damaged", geom_l2_index(g, at),
 					table.v, at.v);
 	return 0;
@@ -195,7 +195,7 @@ static qc_err l2_lookup(struct qc_layer *l, struct hoff table, struct goff at, u
 
 /* --------------------------------------------------------------------------- */
 
-static qc_err lookup(struct qc_layer *l, const struct qc_root *root, struct goff at,
+static qc_err lookup(struct qc_layer *l, const struct qc_l1_table *root, struct goff at,
 		     uint64_t max, struct qc_map_extent *x, bool owned)
 {
 	struct hoff table = { 0 };
@@ -209,7 +209,7 @@ static qc_err lookup(struct qc_layer *l, const struct qc_root *root, struct goff
 	r = l1_lookup(l, root, at, max, &table, &hole);
 	if (r)
 		return r;
-	*x = (struct qc_map_extent){ .kind = QC_ABSENT, .len = hole };
+	*x = (struct qc_map_extent){ .kind = QC_UNALLOCATED, .len = hole };
 	if (table.v)
 		r = l2_lookup(l, table, at, max, x, owned);
 	x->len = min_u64(x->len, max);
@@ -219,12 +219,12 @@ static qc_err lookup(struct qc_layer *l, const struct qc_root *root, struct goff
 qc_err qc_map_lookup(struct qc_layer *l, struct goff at, uint64_t max,
 		     struct qc_map_extent *x)
 {
-	struct qc_root live = qc_root_live(l);
+	struct qc_l1_table live = qc_l1_active(l);
 
 	return lookup(l, &live, at, max, x, false);
 }
 
-qc_err qc_map_lookup_in(struct qc_layer *l, const struct qc_root *root, struct goff at,
+qc_err qc_map_lookup_snapshot(struct qc_layer *l, const struct qc_l1_table *root, struct goff at,
 			uint64_t max, struct qc_map_extent *x)
 {
 	return lookup(l, root, at, max, x, false);
@@ -235,18 +235,18 @@ static bool l1_is_owned(const struct geom *g, uint64_t raw)
 	return g->layout == LAYOUT_V1 ? raw : raw & L2_COPIED;
 }
 
-qc_err qc_map_lookup_owned(struct qc_layer *l, struct goff at, uint64_t max,
+qc_err qc_map_lookup_writable(struct qc_layer *l, struct goff at, uint64_t max,
 			   struct qc_map_extent *x)
 {
 	uint64_t raw, span = geom_l1_span(&l->head.geom);
-	struct qc_root live = qc_root_live(l);
+	struct qc_l1_table live = qc_l1_active(l);
 	qc_err r;
 
 	/* What is in a table that is shared is shared, too. */
 	max = min_u64(max, span - (at.v & (span - 1)));
 	r = qc_map_l1_get(l, at, &raw); /* before the L2 entries: it may be copied */
 	if (r)
-		return qc_layer_damaged(l, "cannot read the L1 table (guest offset 0x%" PRIx64 ")",
+		return qc_layer_report_damage(l, "cannot read the L1 table (guest offset 0x%" PRIx64 ")",
 					at.v);
 	r = lookup(l, &live, at, max, x, true);
 	x->owned = !r && x->owned && l1_is_owned(&l->head.geom, raw);
@@ -258,8 +258,8 @@ qc_err qc_map_lookup_owned(struct qc_layer *l, struct goff at, uint64_t max,
 qc_err qc_map_l1_get(struct qc_layer *l, struct goff at, uint64_t *raw)
 {
 	uint64_t index = geom_l1_index(&l->head.geom, at);
-	struct qc_root live = qc_root_live(l);
-	struct qc_view v;
+	struct qc_l1_table live = qc_l1_active(l);
+	struct qc_slice_view v;
 	qc_err r;
 
 	do {
@@ -267,14 +267,14 @@ qc_err qc_map_l1_get(struct qc_layer *l, struct goff at, uint64_t *raw)
 		if (r)
 			return r;
 		*raw = be64_get(&v.words[index % (l->slice_bytes / 8)]);
-	} while (!qc_view_valid(&v));
+	} while (!qc_slice_view_valid(&v));
 	return 0;
 }
 
 struct change {
 	uint64_t index, n;
 	bool extended;
-	const struct qc_words *words;
+	const struct qc_l2_raw *words;
 };
 
 static void change(void *arg, struct be64 *words)
@@ -293,11 +293,11 @@ static void change(void *arg, struct be64 *words)
 qc_err qc_map_l1_set(struct qc_layer *l, struct goff at, uint64_t raw)
 {
 	uint64_t index = geom_l1_index(&l->head.geom, at);
-	struct qc_words words = { raw, 0 };
+	struct qc_l2_raw words = { raw, 0 };
 	struct change c = { index % (l->slice_bytes / 8), 1, false, &words };
-	struct qc_root live = qc_root_live(l);
+	struct qc_l1_table live = qc_l1_active(l);
 
-	return qc_cache_change(l->tables, l1_key(l, &live, index), change, &c);
+	return qc_cache_modify(l->tables, l1_key(l, &live, index), change, &c);
 }
 
 uint64_t qc_map_slice_clusters(const struct qc_layer *l, struct goff at)
@@ -308,11 +308,11 @@ uint64_t qc_map_slice_clusters(const struct qc_layer *l, struct goff at)
 }
 
 qc_err qc_map_l2_get(struct qc_layer *l, struct hoff table, struct goff at, uint64_t n,
-		     struct qc_words *out)
+		     struct qc_l2_raw *out)
 {
 	bool extended = l->head.geom.layout == LAYOUT_V3_EXTENDED;
 	uint64_t index, key = l2_key(l, table, at, &index);
-	struct qc_view v;
+	struct qc_slice_view v;
 	qc_err r;
 
 	do {
@@ -325,16 +325,16 @@ qc_err qc_map_l2_get(struct qc_layer *l, struct hoff table, struct goff at, uint
 			out[i].word = be64_get(from);
 			out[i].bits = extended ? be64_get(from + 1) : 0;
 		}
-	} while (!qc_view_valid(&v));
+	} while (!qc_slice_view_valid(&v));
 	return 0;
 }
 
 qc_err qc_map_l2_set(struct qc_layer *l, struct hoff table, struct goff at, uint64_t n,
-		     const struct qc_words *words)
+		     const struct qc_l2_raw *words)
 {
 	bool extended = l->head.geom.layout == LAYOUT_V3_EXTENDED;
 	struct change c = { .n = n, .extended = extended, .words = words };
 	uint64_t key = l2_key(l, table, at, &c.index);
 
-	return qc_cache_change(l->tables, key, change, &c);
+	return qc_cache_modify(l->tables, key, change, &c);
 }

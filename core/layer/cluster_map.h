@@ -13,18 +13,18 @@ struct qc_map_extent {
 	uint64_t len;
 	bool owned;	     /* may be written in place */
 	struct hoff host;    /* data: of the first byte; packed: of the cluster */
-	uint32_t packed_len; /* packed: most bytes that it takes */
+	uint32_t compressed_len; /* packed: most bytes that it takes */
 };
 
 /* An L1 table: that of the disk as it is now, or a snapshot's. */
-struct qc_root {
+struct qc_l1_table {
 	uint64_t l1_offset;
 	uint32_t l1_entries;
 };
 
-static inline struct qc_root qc_root_live(const struct qc_layer *l)
+static inline struct qc_l1_table qc_l1_active(const struct qc_layer *l)
 {
-	return (struct qc_root){ l->head.geom.l1_offset, l->head.geom.l1_entries };
+	return (struct qc_l1_table){ l->head.geom.l1_offset, l->head.geom.l1_entries };
 }
 
 /* The longest run at `at`, at most `max` bytes, of one kind, and for data in
@@ -35,11 +35,11 @@ qc_err qc_map_lookup(struct qc_layer *l, struct goff at, uint64_t max,
 		     struct qc_map_extent *x);
 
 /* The same through the table of a snapshot, whose flags mean nothing. */
-qc_err qc_map_lookup_in(struct qc_layer *l, const struct qc_root *root, struct goff at,
+qc_err qc_map_lookup_snapshot(struct qc_layer *l, const struct qc_l1_table *root, struct goff at,
 			uint64_t max, struct qc_map_extent *x);
 
 /* As qc_map_lookup, but a run is all owned, or all not. */
-qc_err qc_map_lookup_owned(struct qc_layer *l, struct goff at, uint64_t max,
+qc_err qc_map_lookup_writable(struct qc_layer *l, struct goff at, uint64_t max,
 			   struct qc_map_extent *x);
 
 /* ---- for those who change it ---------------------------------------------- */
@@ -56,12 +56,12 @@ uint64_t qc_map_slice_clusters(const struct qc_layer *l, struct goff at);
 
 /* Entries of an L2 table, n of one slice, as they are there (the second word is
  * 0 but in extended entries). */
-struct qc_words {
+struct qc_l2_raw {
 	uint64_t word, bits;
 };
 qc_err qc_map_l2_get(struct qc_layer *l, struct hoff table, struct goff at, uint64_t n,
-		     struct qc_words *out);
+		     struct qc_l2_raw *out);
 qc_err qc_map_l2_set(struct qc_layer *l, struct hoff table, struct goff at, uint64_t n,
-		     const struct qc_words *words);
+		     const struct qc_l2_raw *words);
 
 #endif

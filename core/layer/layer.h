@@ -36,19 +36,19 @@ struct qc_layer {
 	_Atomic uint64_t size; /* of the disk; changed by a resize only */
 	struct qc_file *file;
 	struct qc_file *data; /* where guest data is: `file`, or the data file */
-	struct qc_file_facts facts, data_facts; /* as they were at open */
+	struct qc_file_stat facts, data_facts; /* as they were at open */
 	bool settled; /* the files had not been changed just before */
-	bool peeked;  /* its headers only, by one user */
-	bool refused; /* peeked at all the same: `head` is as far as it was read */
+	bool headers_only;  /* its headers only, by one user */
+	bool refused; /* headers_only at all the same: `head` is as far as it was read */
 	uint32_t slice_bytes;
-	struct qc_cache *tables; /* NULL: raw, or only peeked at */
-	struct qc_unlocked *unlocked; /* NULL: not encrypted, or only peeked at */
+	struct qc_cache *tables; /* NULL: raw, or only headers_only at */
+	struct qc_crypt_state *unlocked; /* NULL: not encrypted, or only headers_only at */
 
 	struct qc_mutex open_lock; /* making it writable; held across I/O */
-	struct qc_gate gate; /* requests on images of which it is the top */
+	struct qc_inflight gate; /* requests on images of which it is the top */
 	struct qc_writer *_Atomic writer; /* NULL: nobody writes; set once */
 	atomic_bool stale;   /* somebody changed the file under us */
-	atomic_uint complaints;
+	atomic_uint errors_logged;
 
 	/* The shelf's, and under its lock. */
 	struct qc_layer *next;
@@ -63,22 +63,22 @@ struct qc_layer {
 
 /* Opens the file at `place`, whose descriptor is the layer's from now on.
  * may_refer: an external data file may be opened.  flags: enum qc_open_flag; with
- * QC_OPEN_PARTIAL *out is, on failure, what could be read, or untouched. */
-qc_err qc_layer_open(struct qc_context *ctx, struct qc_place *place, enum qc_format format,
+ * QC_OPEN_INSPECT *out is, on failure, what could be read, or untouched. */
+qc_err qc_layer_open(struct qc_context *ctx, struct qc_file_location *place, enum qc_format format,
 		     bool may_refer, unsigned int flags, struct qc_layer **out,
 		     struct qc_reason *why);
 void qc_layer_close(struct qc_layer *l);
 
 /* -EACCES if it has a data file, but its format was only guessed. */
-qc_err qc_layer_check_guessed(const struct qc_layer *l, bool may_refer,
+qc_err qc_layer_check_probed(const struct qc_layer *l, bool may_refer,
 			      struct qc_reason *why);
 
 /* Whether somebody has written to the files of the layer since they were
  * opened.  (A new name or mode is no change.) */
-bool qc_layer_changed(const struct qc_layer *l);
+bool qc_layer_file_changed(const struct qc_layer *l);
 
 /* The one door for damage: logs where it is and returns -EIO.  Of each layer
  * only the first few are logged. */
-qc_err qc_layer_damaged(struct qc_layer *l, const char *fmt, ...) PRINTF_LIKE(2, 3);
+qc_err qc_layer_report_damage(struct qc_layer *l, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #endif

@@ -18,7 +18,7 @@ static bool is_spared(int fd)
 	return !fstatvfs(fd, &st) && st.f_flag & (ST_RDONLY | ST_NOATIME);
 }
 
-void qc_spare_atime(struct qc_context *ctx, int fd)
+void qc_set_noatime(struct qc_context *ctx, int fd)
 {
 	char self[40], name[4096] = "";
 	int flags;

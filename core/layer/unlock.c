@@ -37,20 +37,20 @@ static qc_err read_header(struct lock *k, struct qc_reason *why)
 	qc_err r = qc_file_read(k->layer->file, h->luks_offset, k->header, sizeof(k->header), &got);
 
 	if (r)
-		return qc_refuse_call(why, r, "cannot read the LUKS header");
-	return qc_reason_advise(why, qc_luks_parse(k->header, h->luks_bytes, &k->luks, why));
+		return qc_fail_errno(why, r, "cannot read the LUKS header");
+	return qc_reason_add_hint(why, qc_luks_parse(k->header, h->luks_bytes, &k->luks, why));
 }
 
 static qc_err try_slot(struct lock *k, unsigned int i)
 {
 	const struct qc_luks_slot *s = &k->luks.slot[i];
-	size_t n = qc_luks_material(&k->luks), got;
+	size_t n = qc_luks_key_material_bytes(&k->luks), got;
 	qc_err r;
 
 	if (FAIL_POINT("unlock.slot"))
 		return -EIO;
 	if (!k->material)
-		k->material = qc_secret_new(n);
+		k->material = qc_secure_alloc(n);
 	if (!k->material)
 		return -ENOMEM;
 	r = qc_file_read(k->layer->file, k->layer->head.luks_offset + s->material, k->material, n,
@@ -67,7 +67,7 @@ static qc_err try_slots(struct lock *k)
 	qc_err r = -EACCES;
 
 	for (unsigned int i = 0; i < LUKS_SLOTS; i++)
-		all += qc_luks_rounds(&k->luks, i);
+		all += qc_luks_iterations(&k->luks, i);
 	tells = ctx->progress && qc_luks_is_slow(&k->luks, all);
 	for (unsigned int i = 0; r == -EACCES && i < LUKS_SLOTS; i++) {
 		if (!k->luks.slot[i].active)
@@ -76,7 +76,7 @@ static qc_err try_slots(struct lock *k)
 			ctx->progress(ctx->log.arg, k->layer->path, QC_WORK_UNLOCK,
 				      (unsigned int)(done * 100 / all));
 		r = try_slot(k, i);
-		done += qc_luks_rounds(&k->luks, i);
+		done += qc_luks_iterations(&k->luks, i);
 	}
 	if (tells)
 		ctx->progress(ctx->log.arg, k->layer->path, QC_WORK_UNLOCK, 100);
@@ -85,15 +85,15 @@ static qc_err try_slots(struct lock *k)
 
 static qc_err try_luks(struct lock *k)
 {
-	struct qc_keyring *ring = k->layer->ctx->keyring;
-	uint8_t name[QC_KEYRING_NAME];
-	qc_err r = qc_keyring_name(ring, k->header, sizeof(k->header), k->pass, k->pass_len, name);
+	struct qc_key_cache *ring = k->layer->ctx->keyring;
+	uint8_t name[QC_KEY_CACHE_ID];
+	qc_err r = qc_key_cache_id(ring, k->header, sizeof(k->header), k->pass, k->pass_len, name);
 
-	if (r || qc_keyring_find(ring, name, k->key))
+	if (r || qc_key_cache_find(ring, name, k->key))
 		return r;
 	r = try_slots(k);
 	if (!r)
-		qc_keyring_add(ring, name, k->key);
+		qc_key_cache_add(ring, name, k->key);
 	return r;
 }
 
@@ -116,9 +116,9 @@ static const char *method(const struct qc_layer *l)
 	return l->head.crypt == CRYPT_LUKS ? "LUKS" : "AES";
 }
 
-qc_err qc_unlock_refuse(const struct qc_layer *l, struct qc_reason *why)
+qc_err qc_unlock_no_key(const struct qc_layer *l, struct qc_reason *why)
 {
-	return qc_refuse_as(why, QC_CAUSE_KEY, -EACCES,
+	return qc_fail_as(why, QC_CAUSE_KEY, -EACCES,
 			    "encrypted (%s), and there is no key for it (key-file=PATH names one)",
 			    method(l));
 }
@@ -128,8 +128,8 @@ static qc_err no_key(const struct lock *k, unsigned int attempts, struct qc_reas
 	bool newline = attempts && k->pass_len && k->pass[k->pass_len - 1] == '\n';
 
 	if (!attempts)
-		return qc_unlock_refuse(k->layer, why);
-	return qc_refuse_as(why, QC_CAUSE_KEY, -EACCES,
+		return qc_unlock_no_key(k->layer, why);
+	return qc_fail_as(why, QC_CAUSE_KEY, -EACCES,
 			    "encrypted (%s), and the key does not fit%s", method(k->layer),
 			    newline ? " (it ends with a newline, which counts: printf %s writes "
 				      "none)" : "");
@@ -150,33 +150,33 @@ static qc_err find_key(struct lock *k, struct qc_reason *why)
 		if (r == -ENOENT)
 			return no_key(k, i, why);
 		if (r)
-			return qc_refuse_as(why, QC_CAUSE_KEY, -EACCES,
+			return qc_fail_as(why, QC_CAUSE_KEY, -EACCES,
 					    "encrypted (%s), and its key cannot be read: %s",
 					    method(k->layer), strerror(-r));
 		k->pass_len = n;
 		r = k->layer->head.crypt == CRYPT_LUKS ? try_luks(k) : try_legacy(k);
 	}
-	return r ? qc_refuse_call(why, r, "cannot unlock it") : 0;
+	return r ? qc_fail_errno(why, r, "cannot unlock it") : 0;
 }
 
 static void warn_of_limit(struct qc_context *ctx)
 {
-	if (!qc_secret_is_locked() && !atomic_exchange(&ctx->said_unlocked, true))
+	if (!qc_secure_all_locked() && !atomic_exchange(&ctx->said_unlocked, true))
 		qc_log(&ctx->log, QC_LOG_WARN, "keys may be swapped out: the limit of locked "
 					       "memory (ulimit -l) is too low");
 }
 
 static qc_err keep(struct lock *k, struct qc_reason *why)
 {
-	struct qc_unlocked *u = aligned_alloc(_Alignof(struct qc_unlocked), sizeof(*u));
-	qc_err r = u ? qc_ciphers_new(&k->luks.scheme, k->key, &u->ciphers) : -ENOMEM;
+	struct qc_crypt_state *u = aligned_alloc(_Alignof(struct qc_crypt_state), sizeof(*u));
+	qc_err r = u ? qc_cipher_pool_new(&k->luks.scheme, k->key, &u->ciphers) : -ENOMEM;
 
 	if (r) {
 		free(u);
-		return qc_refuse(why, r, "out of memory");
+		return qc_fail(why, r, "out of memory");
 	}
 	u->by_guest = k->layer->head.crypt == CRYPT_AES;
-	qc_lanes_init(&u->lanes);
+	qc_sector_locks_init(&u->lanes);
 	k->layer->unlocked = u;
 	warn_of_limit(k->layer->ctx);
 	return 0;
@@ -185,31 +185,31 @@ static qc_err keep(struct lock *k, struct qc_reason *why)
 qc_err qc_unlock_layer(struct qc_layer *l, struct qc_reason *why)
 {
 	struct lock k = { .layer = l };
-	AUTO_SECRET uint8_t *pass = qc_secret_new(QC_KEY_MAX);
-	AUTO_SECRET uint8_t *key = qc_secret_new(QC_CRYPT_KEY_MAX);
+	AUTO_SECRET uint8_t *pass = qc_secure_alloc(QC_KEY_MAX);
+	AUTO_SECRET uint8_t *key = qc_secure_alloc(QC_CIPHER_KEY_MAX);
 	qc_err r = 0;
 
 	k.pass = pass;
 	k.key = key;
 	if (!pass || !key)
-		return qc_refuse(why, -ENOMEM, "out of memory");
+		return qc_fail(why, -ENOMEM, "out of memory");
 	if (l->head.crypt == CRYPT_LUKS)
 		r = read_header(&k, why);
 	else
-		qc_scheme_legacy(&k.luks.scheme);
+		qc_cipher_spec_aes_legacy(&k.luks.scheme);
 	if (!r)
 		r = find_key(&k, why);
 	if (!r)
 		r = keep(&k, why);
-	qc_secret_free(k.material);
+	qc_secure_free(k.material);
 	return r;
 }
 
-void qc_unlocked_free(struct qc_unlocked *u)
+void qc_crypt_state_free(struct qc_crypt_state *u)
 {
 	if (!u)
 		return;
-	qc_ciphers_free(u->ciphers);
-	qc_lanes_destroy(&u->lanes);
+	qc_cipher_pool_free(u->ciphers);
+	qc_sector_locks_destroy(&u->lanes);
 	free(u);
 }

@@ -12,10 +12,10 @@
 struct qc_layer;
 
 /* What an encrypted layer has once it is open. */
-struct qc_unlocked {
-	struct qc_ciphers *ciphers;
+struct qc_crypt_state {
+	struct qc_cipher_pool *ciphers;
 	bool by_guest; /* sectors are counted as the guest does, not as the file */
-	struct qc_lanes lanes; /* of the file that holds the data */
+	struct qc_sector_locks lanes; /* of the file that holds the data */
 };
 
 /* Asks for passphrases until one fits, and sets l->unlocked.  -EACCES there is
@@ -23,8 +23,8 @@ struct qc_unlocked {
 qc_err qc_unlock_layer(struct qc_layer *l, struct qc_reason *why);
 
 /* Says that there is none. */
-qc_err qc_unlock_refuse(const struct qc_layer *l, struct qc_reason *why);
+qc_err qc_unlock_no_key(const struct qc_layer *l, struct qc_reason *why);
 
-void qc_unlocked_free(struct qc_unlocked *u); /* NULL is fine */
+void qc_crypt_state_free(struct qc_crypt_state *u); /* NULL is fine */
 
 #endif

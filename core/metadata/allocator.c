@@ -8,9 +8,9 @@
 
 /* ---- notes ---------------------------------------------------------------- */
 
-qc_err qc_limbo_note(const struct qc_alloc *a, struct qc_limbo *l, uint64_t off, uint64_t len)
+qc_err qc_free_list_add(const struct qc_alloc *a, struct qc_free_list *l, uint64_t off, uint64_t len)
 {
-	struct qc_orphan *last = l->n ? &l->orphan[l->n - 1] : NULL;
+	struct qc_free_extent *last = l->n ? &l->orphan[l->n - 1] : NULL;
 	uint64_t inside = (UINT64_C(1) << a->cluster_bits) - 1;
 
 	/* Compressed ones may share a cluster, which each counts for itself. */
@@ -20,22 +20,22 @@ qc_err qc_limbo_note(const struct qc_alloc *a, struct qc_limbo *l, uint64_t off,
 	}
 	if (l->n == l->room) {
 		size_t room = l->room ? 2 * l->room : 16;
-		struct qc_orphan *more = realloc(l->orphan, room * sizeof(*more));
+		struct qc_free_extent *more = realloc(l->orphan, room * sizeof(*more));
 
 		if (!more)
 			return -ENOMEM;
 		l->orphan = more;
 		l->room = room;
 	}
-	l->orphan[l->n++] = (struct qc_orphan){ off, len };
+	l->orphan[l->n++] = (struct qc_free_extent){ off, len };
 	return 0;
 }
 
 /* Back to none; if the count cannot be changed now, as on a full disk, later. */
 static void lower(struct qc_alloc *a, uint64_t c)
 {
-	if (qc_counts_add(&a->counts, c, -1))
-		qc_limbo_note(a, &a->limbo, c << a->cluster_bits, UINT64_C(1) << a->cluster_bits);
+	if (qc_refcounts_add(&a->counts, c, -1))
+		qc_free_list_add(a, &a->limbo, c << a->cluster_bits, UINT64_C(1) << a->cluster_bits);
 }
 
 /* ---- taking --------------------------------------------------------------- */
@@ -43,7 +43,7 @@ static void lower(struct qc_alloc *a, uint64_t c)
 static qc_err raise_run(struct qc_alloc *a, uint64_t first, uint64_t n)
 {
 	for (uint64_t i = 0; i < n; i++) {
-		qc_err r = qc_counts_add(&a->counts, first + i, 1);
+		qc_err r = qc_refcounts_add(&a->counts, first + i, 1);
 
 		if (!r)
 			continue;
@@ -62,7 +62,7 @@ static qc_err find_run(struct qc_alloc *a, uint64_t *cursor, uint64_t want, uint
 	qc_err r;
 
 	for (;;) {
-		r = qc_counts_get(&a->counts, c, &count);
+		r = qc_refcounts_get(&a->counts, c, &count);
 		if (r)
 			return r;
 		if (count) {
@@ -71,14 +71,14 @@ static qc_err find_run(struct qc_alloc *a, uint64_t *cursor, uint64_t want, uint
 		}
 		if (c > (uint64_t)INT64_MAX >> a->cluster_bits)
 			return -EFBIG;
-		if (!qc_counts_covers(&a->counts, c)) /* also if that fails half way */
-			a->virgin = max_u64(a->virgin, c + 1);
-		r = qc_counts_cover(&a->counts, c, &taken);
+		if (!qc_refcounts_has_block(&a->counts, c)) /* also if that fails half way */
+			a->never_written = max_u64(a->never_written, c + 1);
+		r = qc_refcounts_ensure_block(&a->counts, c, &taken);
 		if (r)
 			return r;
 		if (!taken)
 			break;
-		a->virgin = max_u64(a->virgin, c + taken);
+		a->never_written = max_u64(a->never_written, c + taken);
 		c += taken;
 	}
 	*cursor = *first = c;
@@ -86,28 +86,28 @@ static qc_err find_run(struct qc_alloc *a, uint64_t *cursor, uint64_t want, uint
 		uint64_t next = c + *got;
 
 		/* The next area may have no block; it is a run of its own. */
-		r = qc_counts_get(&a->counts, next, &count);
-		if (r || count || !qc_counts_covers(&a->counts, next))
+		r = qc_refcounts_get(&a->counts, next, &count);
+		if (r || count || !qc_refcounts_has_block(&a->counts, next))
 			break;
 	}
 	return 0;
 }
 
 /* Where to look: data leaves the last low clusters to tables. */
-static uint64_t *cursor_for(struct qc_alloc *a, enum qc_use use)
+static uint64_t *cursor_for(struct qc_alloc *a, enum qc_alloc_purpose use)
 {
-	if (use == QC_USE_TABLE && a->low_tables)
+	if (use == QC_ALLOC_TABLE && a->low_tables)
 		a->low_tables--;
-	if (use == QC_USE_TABLE || a->cursor >= a->low_end ||
+	if (use == QC_ALLOC_TABLE || a->cursor >= a->low_end ||
 	    a->low_end - a->cursor > a->low_tables)
 		return &a->cursor;
 	a->high = max_u64(a->high, a->low_end);
 	return &a->high;
 }
 
-static qc_err own(struct qc_alloc *a, enum qc_use use, uint64_t want, uint64_t *first,
+static qc_err own(struct qc_alloc *a, enum qc_alloc_purpose use, uint64_t want, uint64_t *first,
 		  uint64_t *got) NEEDS(&a->lock);
-static qc_err own(struct qc_alloc *a, enum qc_use use, uint64_t want, uint64_t *first,
+static qc_err own(struct qc_alloc *a, enum qc_alloc_purpose use, uint64_t want, uint64_t *first,
 		  uint64_t *got)
 {
 	uint64_t *cursor;
@@ -131,8 +131,8 @@ static qc_err own(struct qc_alloc *a, enum qc_use use, uint64_t want, uint64_t *
 	return r;
 }
 
-qc_err qc_alloc_own(struct qc_alloc *a, enum qc_use use, uint64_t want, struct hoff *first,
-		    uint64_t *got, bool *virgin)
+qc_err qc_alloc_clusters(struct qc_alloc *a, enum qc_alloc_purpose use, uint64_t want, struct hoff *first,
+		    uint64_t *got, bool *never_written)
 {
 	uint64_t c = 0;
 	qc_err r;
@@ -141,8 +141,8 @@ qc_err qc_alloc_own(struct qc_alloc *a, enum qc_use use, uint64_t want, struct h
 	r = own(a, use, want, &c, got);
 	if (!r) {
 		/* Version 1 fills its clusters: its readers want whole ones. */
-		*virgin = a->counted && c >= a->virgin;
-		a->virgin = max_u64(a->virgin, c + *got);
+		*never_written = a->counted && c >= a->never_written;
+		a->never_written = max_u64(a->never_written, c + *got);
 	}
 	qc_unlock(&a->lock);
 	first->v = c << a->cluster_bits;
@@ -155,7 +155,7 @@ static void freed_at(struct qc_alloc *a, uint64_t c)
 	a->high = min_u64(a->high, max_u64(c, a->low_end));
 }
 
-void qc_alloc_undo(struct qc_alloc *a, struct hoff first, uint64_t n)
+void qc_alloc_cancel(struct qc_alloc *a, struct hoff first, uint64_t n)
 {
 	uint64_t c = first.v >> a->cluster_bits;
 
@@ -168,59 +168,59 @@ void qc_alloc_undo(struct qc_alloc *a, struct hoff first, uint64_t n)
 }
 
 /* What is found smaller on the way is given back. */
-qc_err qc_alloc_own_run(struct qc_alloc *a, uint64_t n, struct hoff *first)
+qc_err qc_alloc_contiguous(struct qc_alloc *a, uint64_t n, struct hoff *first)
 {
-	struct qc_limbo tried = { 0 };
+	struct qc_free_list tried = { 0 };
 	uint64_t got = 0;
-	bool virgin;
+	bool never_written;
 	qc_err r;
 
-	while (!(r = qc_alloc_own(a, QC_USE_DATA, n, first, &got, &virgin)) && got < n) {
-		r = qc_limbo_note(a, &tried, first->v, got << a->cluster_bits);
+	while (!(r = qc_alloc_clusters(a, QC_ALLOC_DATA, n, first, &got, &never_written)) && got < n) {
+		r = qc_free_list_add(a, &tried, first->v, got << a->cluster_bits);
 		if (r) {
-			qc_alloc_undo(a, *first, got);
+			qc_alloc_cancel(a, *first, got);
 			break;
 		}
 	}
 	for (size_t i = 0; i < tried.n; i++)
-		qc_alloc_undo(a, (struct hoff){ tried.orphan[i].off },
+		qc_alloc_cancel(a, (struct hoff){ tried.orphan[i].off },
 			      tried.orphan[i].len >> a->cluster_bits);
 	free(tried.orphan);
 	return r;
 }
 
-void qc_alloc_freed(struct qc_alloc *a, uint64_t off)
+void qc_alloc_note_free(struct qc_alloc *a, uint64_t off)
 {
 	freed_at(a, off >> a->cluster_bits);
 }
 
 /* ---- limbo ---------------------------------------------------------------- */
 
-void qc_alloc_orphan(struct qc_alloc *a, uint64_t off, uint64_t len)
+void qc_alloc_defer_free(struct qc_alloc *a, uint64_t off, uint64_t len)
 {
 	if (!a->counted)
 		return; /* version 1 cannot say that it is free */
 	qc_lock(&a->lock);
-	qc_limbo_note(a, &a->limbo, off, len);
+	qc_free_list_add(a, &a->limbo, off, len);
 	qc_unlock(&a->lock);
 }
 
-void qc_alloc_take_limbo(struct qc_alloc *a, struct qc_limbo *out)
+void qc_alloc_take_pending(struct qc_alloc *a, struct qc_free_list *out)
 {
 	qc_lock(&a->lock);
 	*out = a->limbo;
-	a->limbo = (struct qc_limbo){ 0 };
+	a->limbo = (struct qc_free_list){ 0 };
 	qc_unlock(&a->lock);
 }
 
-void qc_alloc_keep_limbo(struct qc_alloc *a, struct qc_limbo *l)
+void qc_alloc_requeue_pending(struct qc_alloc *a, struct qc_free_list *l)
 {
 	qc_lock(&a->lock);
 	for (size_t i = 0; i < l->n; i++)
-		qc_limbo_note(a, &a->limbo, l->orphan[i].off, l->orphan[i].len);
+		qc_free_list_add(a, &a->limbo, l->orphan[i].off, l->orphan[i].len);
 	qc_unlock(&a->lock);
 	free(l->orphan);
-	*l = (struct qc_limbo){ 0 };
+	*l = (struct qc_free_list){ 0 };
 }
 
 /* How many clusters from c on, before end, have this as their last name. */
@@ -232,7 +232,7 @@ static qc_err last_names(struct qc_alloc *a, uint64_t c, uint64_t end, uint64_t 
 	qc_err r = 0;
 
 	for (*n = 0; c + *n < end; ++*n) {
-		r = qc_counts_get(&a->counts, c + *n, &count);
+		r = qc_refcounts_get(&a->counts, c + *n, &count);
 		if (r || count != 1)
 			break;
 	}
@@ -240,7 +240,7 @@ static qc_err last_names(struct qc_alloc *a, uint64_t c, uint64_t end, uint64_t 
 }
 
 /* Of the orphan, the clusters before c are done with. */
-static void advance(const struct qc_alloc *a, struct qc_orphan *o, uint64_t c)
+static void advance(const struct qc_alloc *a, struct qc_free_extent *o, uint64_t c)
 {
 	uint64_t end = o->off + o->len;
 
@@ -248,9 +248,9 @@ static void advance(const struct qc_alloc *a, struct qc_orphan *o, uint64_t c)
 	o->len = o->off < end ? end - o->off : 0;
 }
 
-static qc_err release_one(struct qc_alloc *a, struct qc_orphan *o, qc_freed_fn *freed,
+static qc_err release_one(struct qc_alloc *a, struct qc_free_extent *o, qc_freed_fn *freed,
 			  void *arg) NEEDS(&a->lock);
-static qc_err release_one(struct qc_alloc *a, struct qc_orphan *o, qc_freed_fn *freed,
+static qc_err release_one(struct qc_alloc *a, struct qc_free_extent *o, qc_freed_fn *freed,
 			  void *arg)
 {
 	uint64_t c = o->off >> a->cluster_bits, n;
@@ -267,7 +267,7 @@ static qc_err release_one(struct qc_alloc *a, struct qc_orphan *o, qc_freed_fn *
 			freed_at(a, c);
 		}
 		for (n = max_u64(n, 1); !r && n; n--) {
-			r = qc_counts_add(&a->counts, c, -1);
+			r = qc_refcounts_add(&a->counts, c, -1);
 			if (!r)
 				advance(a, o, ++c);
 		}
@@ -275,7 +275,7 @@ static qc_err release_one(struct qc_alloc *a, struct qc_orphan *o, qc_freed_fn *
 	return r;
 }
 
-qc_err qc_alloc_release(struct qc_alloc *a, struct qc_limbo *l, qc_freed_fn *freed, void *arg)
+qc_err qc_alloc_free_pending(struct qc_alloc *a, struct qc_free_list *l, qc_freed_fn *freed, void *arg)
 {
 	qc_err r = 0;
 	size_t i = 0;
@@ -287,9 +287,9 @@ qc_err qc_alloc_release(struct qc_alloc *a, struct qc_limbo *l, qc_freed_fn *fre
 			break;
 	}
 	for (; i < l->n; i++) /* another time, perhaps */
-		qc_limbo_note(a, &a->limbo, l->orphan[i].off, l->orphan[i].len);
+		qc_free_list_add(a, &a->limbo, l->orphan[i].off, l->orphan[i].len);
 	qc_unlock(&a->lock);
 	free(l->orphan);
-	*l = (struct qc_limbo){ 0 };
+	*l = (struct qc_free_list){ 0 };
 	return r;
 }

@@ -44,24 +44,24 @@ void qc_refcount_word_set(struct be64 *words, unsigned int order, uint64_t i, ui
 
 /* ---- places --------------------------------------------------------------- */
 
-static uint64_t cluster_bytes(const struct qc_counts *r)
+static uint64_t cluster_bytes(const struct qc_refcounts *r)
 {
 	return UINT64_C(1) << r->cluster_bits;
 }
 
-static uint64_t block_offset(const struct qc_counts *r, uint64_t cluster)
+static uint64_t block_offset(const struct qc_refcounts *r, uint64_t cluster)
 {
-	uint64_t i = cluster >> qc_counts_block_bits(r);
+	uint64_t i = cluster >> qc_refcounts_block_bits(r);
 
 	return i < r->entries ? r->table[i] : 0;
 }
 
 /* The slice that holds the counter, and which one it is in there. */
-static uint64_t slice_key(const struct qc_counts *r, uint64_t block, uint64_t cluster,
+static uint64_t slice_key(const struct qc_refcounts *r, uint64_t block, uint64_t cluster,
 			  uint64_t *index)
 {
 	uint64_t per_slice = (uint64_t)r->slice_bytes * 8 >> r->order;
-	uint64_t in_block = cluster & ((UINT64_C(1) << qc_counts_block_bits(r)) - 1);
+	uint64_t in_block = cluster & ((UINT64_C(1) << qc_refcounts_block_bits(r)) - 1);
 
 	*index = in_block % per_slice;
 	return block + in_block / per_slice * r->slice_bytes;
@@ -69,37 +69,37 @@ static uint64_t slice_key(const struct qc_counts *r, uint64_t block, uint64_t cl
 
 /* ---- open ----------------------------------------------------------------- */
 
-static qc_err read_table(struct qc_counts *r, struct qc_reason *why)
+static qc_err read_table(struct qc_refcounts *r, struct qc_reason *why)
 {
 	size_t bytes = r->entries * 8, got;
 	AUTO_FREE uint8_t *raw = malloc(bytes);
-	struct qc_file_facts now;
-	qc_err e = qc_file_facts(r->file, &now);
+	struct qc_file_stat now;
+	qc_err e = qc_file_stat(r->file, &now);
 
 	r->table = calloc(r->entries, sizeof(*r->table));
 	if (!raw || !r->table)
-		return qc_refuse(why, -ENOMEM, "out of memory");
+		return qc_fail(why, -ENOMEM, "out of memory");
 	if (!e)
 		e = qc_file_read(r->file, r->table_offset, raw, bytes, &got);
 	if (e)
-		return qc_refuse_call(why, e, "cannot read the refcount table");
+		return qc_fail_errno(why, e, "cannot read the refcount table");
 	for (uint64_t i = 0; i < r->entries; i++) {
 		r->table[i] = be64_at(raw + 8 * i);
 		/* One behind the end would come to hold something else. */
 		if (r->table[i] & (cluster_bytes(r) - 1) || (r->table[i] && r->table[i] >= now.size))
-			return qc_refuse(why, -EINVAL,
+			return qc_fail(why, -EINVAL,
 					 "refcount table entry %" PRIu64 " is damaged", i);
 	}
 	return 0;
 }
 
-qc_err qc_counts_open(struct qc_counts *r, struct qc_file *f, const struct qc_header *h,
+qc_err qc_refcounts_open(struct qc_refcounts *r, struct qc_file *f, const struct qc_header *h,
 		    struct qc_budget *budget, struct qc_reason *why)
 {
 	uint64_t cs = geom_cluster(&h->geom);
 	qc_err e;
 
-	*r = (struct qc_counts){
+	*r = (struct qc_refcounts){
 		.file = f,
 		.cluster_bits = h->geom.cluster_bits,
 		.order = h->refcount_order,
@@ -112,22 +112,22 @@ qc_err qc_counts_open(struct qc_counts *r, struct qc_file *f, const struct qc_he
 		return e;
 	e = qc_cache_new(f, r->slice_bytes, cs, r->entries * (cs / r->slice_bytes), budget,
 			 &r->blocks);
-	return e ? qc_refuse(why, e, "out of memory") : 0;
+	return e ? qc_fail(why, e, "out of memory") : 0;
 }
 
-void qc_counts_close(struct qc_counts *r)
+void qc_refcounts_close(struct qc_refcounts *r)
 {
 	qc_cache_free(r->blocks);
 	free(r->table);
-	*r = (struct qc_counts){ 0 };
+	*r = (struct qc_refcounts){ 0 };
 }
 
 /* ---- get and add ---------------------------------------------------------- */
 
-qc_err qc_counts_get(struct qc_counts *r, uint64_t cluster, uint64_t *count)
+qc_err qc_refcounts_get(struct qc_refcounts *r, uint64_t cluster, uint64_t *count)
 {
 	uint64_t block = block_offset(r, cluster), index, key;
-	struct qc_view v;
+	struct qc_slice_view v;
 	qc_err e;
 
 	*count = 0;
@@ -139,7 +139,7 @@ qc_err qc_counts_get(struct qc_counts *r, uint64_t cluster, uint64_t *count)
 		if (e)
 			return e;
 		*count = qc_refcount_word_get(v.words, r->order, index);
-	} while (!qc_view_valid(&v));
+	} while (!qc_slice_view_valid(&v));
 	return 0;
 }
 
@@ -165,7 +165,7 @@ static void add(void *arg, struct be64 *words)
 		qc_refcount_word_set(words, a->order, a->index, now + (uint64_t)a->by);
 }
 
-static qc_err change_count(struct qc_counts *r, uint64_t cluster, struct add *a)
+static qc_err change_count(struct qc_refcounts *r, uint64_t cluster, struct add *a)
 {
 	uint64_t block = block_offset(r, cluster), key;
 	qc_err e;
@@ -173,23 +173,23 @@ static qc_err change_count(struct qc_counts *r, uint64_t cluster, struct add *a)
 	if (!block)
 		return -EIO;
 	key = slice_key(r, block, cluster, &a->index);
-	e = qc_cache_change(r->blocks, key, add, a);
+	e = qc_cache_modify(r->blocks, key, add, a);
 	if (e == -ENOBUFS) {
-		e = qc_counts_write_blocks(r);
+		e = qc_refcounts_write_blocks(r);
 		if (!e)
-			e = qc_cache_change(r->blocks, key, add, a);
+			e = qc_cache_modify(r->blocks, key, add, a);
 	}
 	return e ? e : a->result;
 }
 
-qc_err qc_counts_add(struct qc_counts *r, uint64_t cluster, int by)
+qc_err qc_refcounts_add(struct qc_refcounts *r, uint64_t cluster, int by)
 {
 	struct add a = { .order = r->order, .by = by };
 
 	return change_count(r, cluster, &a);
 }
 
-qc_err qc_counts_set(struct qc_counts *r, uint64_t cluster, uint64_t count)
+qc_err qc_refcounts_set(struct qc_refcounts *r, uint64_t cluster, uint64_t count)
 {
 	struct add a = { .order = r->order, .to = count };
 
@@ -202,21 +202,21 @@ qc_err qc_counts_set(struct qc_counts *r, uint64_t cluster, uint64_t count)
 
 /* Writes a block for area `area`, in which the clusters [first, first + n) are
  * in use, those of them that lie in the area. */
-static qc_err write_block(struct qc_counts *r, uint64_t offset, uint64_t area, uint64_t first,
+static qc_err write_block(struct qc_refcounts *r, uint64_t offset, uint64_t area, uint64_t first,
 			  uint64_t n)
 {
-	uint64_t words = cluster_bytes(r) / 8, per_block = UINT64_C(1) << qc_counts_block_bits(r);
+	uint64_t words = cluster_bytes(r) / 8, per_block = UINT64_C(1) << qc_refcounts_block_bits(r);
 	AUTO_FREE struct be64 *block = calloc(words, sizeof(*block));
 
 	if (!block)
 		return -ENOMEM;
 	for (uint64_t c = first; c < first + n; c++)
-		if (c >> qc_counts_block_bits(r) == area)
+		if (c >> qc_refcounts_block_bits(r) == area)
 			qc_refcount_word_set(block, r->order, c % per_block, 1);
 	return qc_file_write(r->file, offset, block, cluster_bytes(r));
 }
 
-static void note_entry(struct qc_counts *r, uint64_t i)
+static void note_entry(struct qc_refcounts *r, uint64_t i)
 {
 	if (!r->table_dirty) {
 		r->dirty_first = i;
@@ -227,7 +227,7 @@ static void note_entry(struct qc_counts *r, uint64_t i)
 	r->table_dirty = true;
 }
 
-static qc_err write_entries(struct qc_counts *r, const uint64_t *entry, uint64_t table,
+static qc_err write_entries(struct qc_refcounts *r, const uint64_t *entry, uint64_t table,
 			    uint64_t first, uint64_t n)
 {
 	AUTO_FREE uint8_t *raw = malloc(n * 8);
@@ -239,7 +239,7 @@ static qc_err write_entries(struct qc_counts *r, const uint64_t *entry, uint64_t
 	return qc_file_write(r->file, table + first * 8, raw, n * 8);
 }
 
-static qc_err sync_or_break(struct qc_counts *r)
+static qc_err sync_or_break(struct qc_refcounts *r)
 {
 	qc_err e = qc_file_sync(r->file);
 
@@ -250,7 +250,7 @@ static qc_err sync_or_break(struct qc_counts *r)
 
 /* The new table, and the blocks that count it, stand at `start`, where all is
  * free; the header then points to it. */
-static qc_err switch_table(struct qc_counts *r, uint64_t *table, uint64_t entries,
+static qc_err switch_table(struct qc_refcounts *r, uint64_t *table, uint64_t entries,
 			   uint64_t start, uint64_t nblocks, uint64_t nclusters)
 {
 	uint64_t offset = (start + nblocks) << r->cluster_bits;
@@ -275,23 +275,23 @@ static qc_err switch_table(struct qc_counts *r, uint64_t *table, uint64_t entrie
 
 /* Makes the table reach at least `area`.  Its end is where the file ends, as
  * far as it can be counted. */
-static qc_err grow_table(struct qc_counts *r, uint64_t area, uint64_t *first_free)
+static qc_err grow_table(struct qc_refcounts *r, uint64_t area, uint64_t *first_free)
 {
 	uint64_t cs = cluster_bytes(r), old_clusters = r->entries * 8 / cs;
 	uint64_t old = r->table_offset >> r->cluster_bits;
-	uint64_t start = r->entries << qc_counts_block_bits(r), nblocks = 1, entries, nclusters;
-	struct qc_file_facts now;
+	uint64_t start = r->entries << qc_refcounts_block_bits(r), nblocks = 1, entries, nclusters;
+	struct qc_file_stat now;
 	uint64_t *table;
-	qc_err e = qc_file_facts(r->file, &now);
+	qc_err e = qc_file_stat(r->file, &now);
 
 	/* What cannot be counted must not be there: it would be overwritten. */
 	if (e || now.size > start << r->cluster_bits)
 		return e ? e : -EIO;
 	nclusters = div_up(max_u64(r->entries + r->entries / 2, area + 2) * 8, cs);
-	while (nblocks << qc_counts_block_bits(r) < nblocks + nclusters)
+	while (nblocks << qc_refcounts_block_bits(r) < nblocks + nclusters)
 		nblocks++;
 	nclusters = max_u64(nclusters, div_up((r->entries + nblocks) * 8, cs));
-	while (nblocks << qc_counts_block_bits(r) < nblocks + nclusters)
+	while (nblocks << qc_refcounts_block_bits(r) < nblocks + nclusters)
 		nblocks++;
 	entries = nclusters * cs / 8;
 	if (nclusters * cs > REFTABLE_BYTES_MAX || entries < r->entries + nblocks)
@@ -312,13 +312,13 @@ static qc_err grow_table(struct qc_counts *r, uint64_t area, uint64_t *first_fre
 	r->table_dirty = false;
 	*first_free = start + nblocks + nclusters;
 	for (uint64_t i = 0; !e && i < old_clusters; i++)
-		e = qc_counts_add(r, old + i, -1);
+		e = qc_refcounts_add(r, old + i, -1);
 	return e;
 }
 
-qc_err qc_counts_cover(struct qc_counts *r, uint64_t cluster, uint64_t *taken)
+qc_err qc_refcounts_ensure_block(struct qc_refcounts *r, uint64_t cluster, uint64_t *taken)
 {
-	uint64_t area = cluster >> qc_counts_block_bits(r), free_from = 0;
+	uint64_t area = cluster >> qc_refcounts_block_bits(r), free_from = 0;
 	qc_err e = 0;
 
 	*taken = 0;
@@ -341,9 +341,9 @@ qc_err qc_counts_cover(struct qc_counts *r, uint64_t cluster, uint64_t *taken)
 	return 0;
 }
 
-qc_err qc_counts_place(struct qc_counts *r, uint64_t cluster, uint64_t block)
+qc_err qc_refcounts_add_block(struct qc_refcounts *r, uint64_t cluster, uint64_t block)
 {
-	uint64_t area = cluster >> qc_counts_block_bits(r);
+	uint64_t area = cluster >> qc_refcounts_block_bits(r);
 	qc_err e;
 
 	if (area >= r->entries)
@@ -358,23 +358,23 @@ qc_err qc_counts_place(struct qc_counts *r, uint64_t cluster, uint64_t block)
 
 /* ---- to the file ---------------------------------------------------------- */
 
-qc_err qc_counts_write_blocks(struct qc_counts *r)
+qc_err qc_refcounts_write_blocks(struct qc_refcounts *r)
 {
-	struct qc_changes changes;
-	qc_err e = qc_cache_collect(r->blocks, &changes);
+	struct qc_dirty_slices changes;
+	qc_err e = qc_cache_writeback_begin(r->blocks, &changes);
 
 	for (size_t i = 0; !e && i < changes.n; i++)
 		e = qc_file_write(r->file, changes.slice[i].key, changes.slice[i].bytes,
 				  r->slice_bytes);
-	qc_cache_settle(r->blocks, &changes, !e);
+	qc_cache_writeback_end(r->blocks, &changes, !e);
 	return e;
 }
 
-qc_err qc_counts_take_entries(struct qc_counts *r, struct qc_entries *out)
+qc_err qc_refcounts_take_table_entries(struct qc_refcounts *r, struct qc_reftable_update *out)
 {
 	uint64_t n = r->dirty_end - r->dirty_first;
 
-	*out = (struct qc_entries){ NULL, r->dirty_first, n, r->table_offset };
+	*out = (struct qc_reftable_update){ NULL, r->dirty_first, n, r->table_offset };
 	if (!r->table_dirty)
 		return 0;
 	out->entry = malloc(n * sizeof(*out->entry));
@@ -385,7 +385,7 @@ qc_err qc_counts_take_entries(struct qc_counts *r, struct qc_entries *out)
 	return 0;
 }
 
-qc_err qc_counts_write_entries(struct qc_counts *r, struct qc_entries *e, bool write)
+qc_err qc_refcounts_write_table_entries(struct qc_refcounts *r, struct qc_reftable_update *e, bool write)
 {
 	qc_err err = 0;
 

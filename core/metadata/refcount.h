@@ -15,7 +15,7 @@
 #include "format/header.h"
 #include "base/log.h"
 
-struct qc_counts {
+struct qc_refcounts {
 	struct qc_file *file;
 	struct qc_cache *blocks;
 	unsigned int cluster_bits, order; /* 1 << order bits a counter */
@@ -29,32 +29,32 @@ struct qc_counts {
 };
 
 /* Reads the table.  -EINVAL if an entry is impossible. */
-qc_err qc_counts_open(struct qc_counts *r, struct qc_file *f, const struct qc_header *h,
+qc_err qc_refcounts_open(struct qc_refcounts *r, struct qc_file *f, const struct qc_header *h,
 		    struct qc_budget *budget, struct qc_reason *why);
-void qc_counts_close(struct qc_counts *r);
+void qc_refcounts_close(struct qc_refcounts *r);
 
-qc_err qc_counts_get(struct qc_counts *r, uint64_t cluster, uint64_t *count);
+qc_err qc_refcounts_get(struct qc_refcounts *r, uint64_t cluster, uint64_t *count);
 
 /* Raises or lowers by one.  -EOVERFLOW where the width allows no more; -ERANGE
  * for less than none.  A cluster whose area has no block yet must not be
- * raised before qc_counts_cover(). */
-qc_err qc_counts_add(struct qc_counts *r, uint64_t cluster, int by);
+ * raised before qc_refcounts_ensure_block(). */
+qc_err qc_refcounts_add(struct qc_refcounts *r, uint64_t cluster, int by);
 
 /* For a repair: any count, of a cluster that has a block; and a block at a
  * given place for a given cluster. */
-qc_err qc_counts_set(struct qc_counts *r, uint64_t cluster, uint64_t count);
-qc_err qc_counts_place(struct qc_counts *r, uint64_t cluster, uint64_t block);
+qc_err qc_refcounts_set(struct qc_refcounts *r, uint64_t cluster, uint64_t count);
+qc_err qc_refcounts_add_block(struct qc_refcounts *r, uint64_t cluster, uint64_t block);
 
 /* log2 of the clusters that one block counts */
-static inline unsigned int qc_counts_block_bits(const struct qc_counts *r)
+static inline unsigned int qc_refcounts_block_bits(const struct qc_refcounts *r)
 {
 	return r->cluster_bits + 3 - r->order;
 }
 
 /* Whether there is a block for the cluster. */
-static inline bool qc_counts_covers(const struct qc_counts *r, uint64_t cluster)
+static inline bool qc_refcounts_has_block(const struct qc_refcounts *r, uint64_t cluster)
 {
-	uint64_t i = cluster >> qc_counts_block_bits(r);
+	uint64_t i = cluster >> qc_refcounts_block_bits(r);
 
 	return i < r->entries && r->table[i];
 }
@@ -62,20 +62,20 @@ static inline bool qc_counts_covers(const struct qc_counts *r, uint64_t cluster)
 /* Makes sure that a block covers the cluster, which is free.  The block may
  * take that cluster for itself: then *taken is how many clusters from it on
  * are in use now. */
-qc_err qc_counts_cover(struct qc_counts *r, uint64_t cluster, uint64_t *taken);
+qc_err qc_refcounts_ensure_block(struct qc_refcounts *r, uint64_t cluster, uint64_t *taken);
 
 /* Writes changed blocks to the file, without a barrier. */
-qc_err qc_counts_write_blocks(struct qc_counts *r);
+qc_err qc_refcounts_write_blocks(struct qc_refcounts *r);
 
 /* Entries of the table that name new blocks: they are taken when those have been
  * written, and written (or not: then they wait for the next time) behind a
  * barrier. */
-struct qc_entries {
+struct qc_reftable_update {
 	uint64_t *entry; /* NULL: none */
 	uint64_t first, n, table_offset;
 };
-qc_err qc_counts_take_entries(struct qc_counts *r, struct qc_entries *out);
-qc_err qc_counts_write_entries(struct qc_counts *r, struct qc_entries *e, bool write);
+qc_err qc_refcounts_take_table_entries(struct qc_refcounts *r, struct qc_reftable_update *out);
+qc_err qc_refcounts_write_table_entries(struct qc_refcounts *r, struct qc_reftable_update *e, bool write);
 
 /* The counter i of a row of words; value < 2^(1 << order). */
 uint64_t qc_refcount_word_get(const struct be64 *words, unsigned int order, uint64_t i);

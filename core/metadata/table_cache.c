@@ -131,7 +131,7 @@ void qc_cache_counters(struct qc_cache *c, uint64_t *loads, uint64_t *bytes)
 }
 
 /* Finds the slice if it is READY; no lock needed. */
-static bool find(struct set *s, uint64_t key, struct qc_view *out)
+static bool find(struct set *s, uint64_t key, struct qc_slice_view *out)
 {
 	for (int w = 0; w < WAYS; w++) {
 		struct slot *slot = &s->slot[w];
@@ -212,8 +212,8 @@ static struct slot *choose(struct qc_cache *c, struct set *s, uint64_t beyond, b
 /* Tables do not lie beyond the end of the file, but for its last cluster. */
 static qc_err check_beyond(struct qc_cache *c, uint64_t key)
 {
-	struct qc_file_facts now;
-	qc_err r = qc_file_facts(c->file, &now);
+	struct qc_file_stat now;
+	qc_err r = qc_file_stat(c->file, &now);
 
 	if (!r && key >= round_up(now.size, c->cluster))
 		r = -EIO;
@@ -244,7 +244,7 @@ static qc_err load(struct qc_cache *c, uint64_t key, struct be64 *words)
 
 /* -ENOBUFS if there is no memory for it. */
 static qc_err find_or_load(struct qc_cache *c, struct set *s, uint64_t key, size_t l,
-			   uint64_t beyond, struct qc_view *out) NEEDS(&c->lock[l])
+			   uint64_t beyond, struct qc_slice_view *out) NEEDS(&c->lock[l])
 {
 	while (!find(s, key, out)) {
 		bool wait = is_loading(s, key);
@@ -272,16 +272,16 @@ static qc_err find_or_load(struct qc_cache *c, struct set *s, uint64_t key, size
 	return 0;
 }
 
-static qc_err view_uncached(struct qc_cache *c, uint64_t key, struct qc_view *out)
+static qc_err view_uncached(struct qc_cache *c, uint64_t key, struct qc_slice_view *out)
 {
 	static _Thread_local struct be64 words[QC_SLICE_MAX / 8];
 	static const atomic_uint never_changes;
 
-	*out = (struct qc_view){ .words = words, .seq = &never_changes };
+	*out = (struct qc_slice_view){ .words = words, .seq = &never_changes };
 	return load(c, key, words);
 }
 
-qc_err qc_cache_view(struct qc_cache *c, uint64_t key, struct qc_view *out)
+qc_err qc_cache_view(struct qc_cache *c, uint64_t key, struct qc_slice_view *out)
 {
 	uint64_t i = set_index(c, key);
 	size_t l = i % LOCKS;
@@ -316,12 +316,12 @@ static void set_dirty(struct qc_cache *c, struct slot *slot, bool dirty)
 		c->dirty--;
 }
 
-qc_err qc_cache_change(struct qc_cache *c, uint64_t key, qc_change_fn *fn, void *arg)
+qc_err qc_cache_modify(struct qc_cache *c, uint64_t key, qc_cache_modify_fn *fn, void *arg)
 {
 	uint64_t i = set_index(c, key);
 	struct set *s = &c->sets[i];
 	size_t l = i % LOCKS;
-	struct qc_view v;
+	struct qc_slice_view v;
 	qc_err r;
 
 	qc_lock(&c->lock[l]);
@@ -344,13 +344,13 @@ bool qc_cache_is_dirty(struct qc_cache *c)
 }
 
 static qc_err copy_slot(struct qc_cache *c, uint64_t key, struct slot *slot,
-			struct qc_changes *out)
+			struct qc_dirty_slices *out)
 {
-	struct qc_changed *one;
+	struct qc_dirty_slice *one;
 
 	if (out->n == out->room) {
 		size_t room = out->room ? 2 * out->room : 16;
-		struct qc_changed *more = realloc(out->slice, room * sizeof(*more));
+		struct qc_dirty_slice *more = realloc(out->slice, room * sizeof(*more));
 
 		if (!more)
 			return -ENOMEM;
@@ -358,7 +358,7 @@ static qc_err copy_slot(struct qc_cache *c, uint64_t key, struct slot *slot,
 		out->room = room;
 	}
 	one = &out->slice[out->n];
-	*one = (struct qc_changed){ key, malloc(c->slice_bytes) };
+	*one = (struct qc_dirty_slice){ key, malloc(c->slice_bytes) };
 	if (!one->bytes)
 		return -ENOMEM;
 	out->n++;
@@ -371,16 +371,16 @@ static qc_err copy_slot(struct qc_cache *c, uint64_t key, struct slot *slot,
 
 static int by_key(const void *a, const void *b)
 {
-	uint64_t x = ((const struct qc_changed *)a)->key, y = ((const struct qc_changed *)b)->key;
+	uint64_t x = ((const struct qc_dirty_slice *)a)->key, y = ((const struct qc_dirty_slice *)b)->key;
 
 	return x < y ? -1 : x > y;
 }
 
-qc_err qc_cache_collect(struct qc_cache *c, struct qc_changes *out)
+qc_err qc_cache_writeback_begin(struct qc_cache *c, struct qc_dirty_slices *out)
 {
 	qc_err r = 0;
 
-	*out = (struct qc_changes){ 0 };
+	*out = (struct qc_dirty_slices){ 0 };
 	for (uint64_t i = 0; !r && i < c->nsets && c->dirty; i++) {
 		struct set *s = &c->sets[i];
 
@@ -391,13 +391,13 @@ qc_err qc_cache_collect(struct qc_cache *c, struct qc_changes *out)
 		qc_unlock(&c->lock[i % LOCKS]);
 	}
 	if (r)
-		qc_cache_settle(c, out, false);
+		qc_cache_writeback_end(c, out, false);
 	else if (out->n)
 		qsort(out->slice, out->n, sizeof(*out->slice), by_key);
 	return r;
 }
 
-void qc_cache_settle(struct qc_cache *c, struct qc_changes *changes, bool written)
+void qc_cache_writeback_end(struct qc_cache *c, struct qc_dirty_slices *changes, bool written)
 {
 	for (size_t k = 0; k < changes->n; k++) {
 		uint64_t i = set_index(c, changes->slice[k].key);
@@ -415,10 +415,10 @@ void qc_cache_settle(struct qc_cache *c, struct qc_changes *changes, bool writte
 		free(changes->slice[k].bytes);
 	}
 	free(changes->slice);
-	*changes = (struct qc_changes){ 0 };
+	*changes = (struct qc_dirty_slices){ 0 };
 }
 
-void qc_cache_forget(struct qc_cache *c, uint64_t key, uint64_t len)
+void qc_cache_invalidate(struct qc_cache *c, uint64_t key, uint64_t len)
 {
 	for (uint64_t end = key + len; key < end; key += c->slice_bytes) {
 		uint64_t i = set_index(c, key);

@@ -4,7 +4,7 @@
  *
  * A slice is a few kilobytes of an L1 or L2 table.  Who finds one takes no
  * lock and writes to no memory that others read: it reads the entries, and
- * then asks whether they were all of that slice (qc_view_valid).  Only who
+ * then asks whether they were all of that slice (qc_slice_view_valid).  Only who
  * misses takes the lock of a few slots, and not while it reads the file.
  */
 #ifndef QC_TABLE_CACHE_H
@@ -32,7 +32,7 @@ void qc_cache_free(struct qc_cache *c);
 /* Slices read so far, and the memory that they take now. */
 void qc_cache_counters(struct qc_cache *c, uint64_t *loads, uint64_t *bytes);
 
-struct qc_view {
+struct qc_slice_view {
 	const struct be64 *words;
 	const atomic_uint *seq;
 	unsigned int seen;
@@ -41,40 +41,40 @@ struct qc_view {
 /* The slice of the file at offset `key`, which is not 0.  The bytes of a table
  * may end before the slice does, and the file, too: -EIO only if it ends
  * before the cluster begins in which the slice does.  A thread looks through one view at a time. */
-qc_err qc_cache_view(struct qc_cache *c, uint64_t key, struct qc_view *out);
+qc_err qc_cache_view(struct qc_cache *c, uint64_t key, struct qc_slice_view *out);
 
 /* ---- changing slices ------------------------------------------------------ */
 
 /* Changes words of the slice at `key`; readers see all of it, or nothing.  The
  * slice stays in memory until it was written back.  -ENOBUFS if the memory is
  * full of changed slices: write them back, and come again. */
-typedef void qc_change_fn(void *arg, struct be64 *words);
-qc_err qc_cache_change(struct qc_cache *c, uint64_t key, qc_change_fn *fn, void *arg);
+typedef void qc_cache_modify_fn(void *arg, struct be64 *words);
+qc_err qc_cache_modify(struct qc_cache *c, uint64_t key, qc_cache_modify_fn *fn, void *arg);
 
 /* Copies of the slices that were changed, for one to write them back without a
  * lock.  One thread at a time: collect, write, settle. */
-struct qc_changed {
+struct qc_dirty_slice {
 	uint64_t key;
 	uint8_t *bytes; /* a slice */
 };
-struct qc_changes {
-	struct qc_changed *slice;
+struct qc_dirty_slices {
+	struct qc_dirty_slice *slice;
 	size_t n, room;
 };
-qc_err qc_cache_collect(struct qc_cache *c, struct qc_changes *out);
+qc_err qc_cache_writeback_begin(struct qc_cache *c, struct qc_dirty_slices *out);
 /* They were written, or not: then they count as changed again.  Frees them. */
-void qc_cache_settle(struct qc_cache *c, struct qc_changes *changes, bool written);
+void qc_cache_writeback_end(struct qc_cache *c, struct qc_dirty_slices *changes, bool written);
 bool qc_cache_is_dirty(struct qc_cache *c);
 
 /* Forgets slices of [key, key + len), changed or not: they are no table any
  * more. */
-void qc_cache_forget(struct qc_cache *c, uint64_t key, uint64_t len);
+void qc_cache_invalidate(struct qc_cache *c, uint64_t key, uint64_t len);
 
 /* --------------------------------------------------------------------------- */
 
 /* Whether all words that were read through the view were those of its slice.
  * If not, look again. */
-static inline bool qc_view_valid(const struct qc_view *v)
+static inline bool qc_slice_view_valid(const struct qc_slice_view *v)
 {
 	return atomic_load_explicit(v->seq, memory_order_relaxed) == v->seen;
 }

@@ -25,12 +25,12 @@ static qc_err check_short(struct qc_layer *l, const struct qc_map_extent *x, str
 	struct goff last = { at.v + x->len - 1 };
 	uint64_t inside = l->format == QC_FORMAT_RAW ? 0 :
 						       geom_in_cluster(&l->head.geom, last);
-	struct qc_file_facts now;
-	qc_err r = qc_file_facts(l->data, &now);
+	struct qc_file_stat now;
+	qc_err r = qc_file_stat(l->data, &now);
 
 	if (!r && x->host.v + x->len - 1 - inside < now.size)
 		return 0;
-	return qc_layer_damaged(l, "guest offset 0x%" PRIx64 " is beyond the end of the file",
+	return qc_layer_report_damage(l, "guest offset 0x%" PRIx64 " is beyond the end of the file",
 				r || x->host.v >= now.size ? at.v : at.v + (now.size - x->host.v));
 }
 
@@ -38,12 +38,12 @@ static qc_err read_data(struct qc_layer *l, const struct qc_map_extent *x, struc
 			uint8_t *buf)
 {
 	size_t got;
-	qc_err r = qc_data_read(l, at, x->host, buf, x->len, &got);
+	qc_err r = qc_guest_data_read(l, at, x->host, buf, x->len, &got);
 
 	if (r == -ENOMEM)
 		return r;
 	if (r)
-		return qc_layer_damaged(l, "guest offset 0x%" PRIx64 ": cannot read: %s", at.v,
+		return qc_layer_report_damage(l, "guest offset 0x%" PRIx64 ": cannot read: %s", at.v,
 					strerror(-r));
 	return got < x->len ? check_short(l, x, at) : 0;
 }
@@ -60,15 +60,15 @@ static qc_err decode(struct qc_decoder *d, const struct packed *p, void *out)
 {
 	struct qc_layer *l = p->layer;
 	size_t got;
-	qc_err r = qc_file_read(l->file, p->x->host.v, d->in, p->x->packed_len, &got);
+	qc_err r = qc_file_read(l->file, p->x->host.v, d->in, p->x->compressed_len, &got);
 
 	if (!r && got)
-		r = qc_decode(d, l->head.compression, p->x->packed_len, out,
+		r = qc_decode(d, l->head.compression, p->x->compressed_len, out,
 			      geom_cluster(&l->head.geom));
 	if (r == -ENOMEM)
 		return r;
 	if (r || !got)
-		return qc_layer_damaged(l, "guest offset 0x%" PRIx64 ": the compressed cluster at "
+		return qc_layer_report_damage(l, "guest offset 0x%" PRIx64 ": the compressed cluster at "
 					"0x%" PRIx64 " cannot be unpacked", p->at.v, p->x->host.v);
 	atomic_fetch_add_explicit(&l->ctx->unpacked, 1, memory_order_relaxed);
 	return 0;
@@ -77,8 +77,8 @@ static qc_err decode(struct qc_decoder *d, const struct packed *p, void *out)
 static qc_err unpack(void *arg, void *out)
 {
 	const struct packed *p = arg;
-	struct qc_codec *pool = p->layer->ctx->codec;
-	struct qc_decoder *d = qc_decoder_get(pool, p->x->packed_len);
+	struct qc_decoder_pool *pool = p->layer->ctx->codec;
+	struct qc_decoder *d = qc_decoder_get(pool, p->x->compressed_len);
 	qc_err r = d ? decode(d, p, out) : -ENOMEM;
 
 	if (d)
@@ -91,11 +91,11 @@ static qc_err read_packed(struct qc_layer *l, const struct qc_map_extent *x, str
 {
 	uint32_t cluster = (uint32_t)geom_cluster(&l->head.geom);
 	struct packed p = { l, x, at };
-	struct qc_unpack *u = l->ctx->unpack;
+	struct qc_cluster_cache *u = l->ctx->unpack;
 
 	if (x->len == cluster)
-		return qc_unpack_peek(u, l, x->host.v, buf, cluster) ? 0 : unpack(&p, buf);
-	return qc_unpack_read(u, l, x->host.v, cluster,
+		return qc_cluster_cache_copy(u, l, x->host.v, buf, cluster) ? 0 : unpack(&p, buf);
+	return qc_cluster_cache_read(u, l, x->host.v, cluster,
 			      (uint32_t)geom_in_cluster(&l->head.geom, at), buf, x->len, unpack,
 			      &p);
 }
@@ -107,17 +107,17 @@ static qc_err act(const struct qc_step *s, uint8_t *buf)
 	switch (s->x.kind) {
 	case QC_DATA:
 		return read_data(s->layer, &s->x, s->at, buf);
-	case QC_PACKED:
+	case QC_COMPRESSED:
 		return read_packed(s->layer, &s->x, s->at, buf);
 	case QC_ZERO:
-	case QC_ABSENT:
+	case QC_UNALLOCATED:
 		memset(buf, 0, s->x.len);
 		return 0;
 	}
 	return -EIO;
 }
 
-qc_err qc_read_inside(struct qc_image *img, uint64_t off, uint8_t *buf, size_t len)
+qc_err qc_read_inflight(struct qc_image *img, uint64_t off, uint8_t *buf, size_t len)
 {
 	struct qc_walk w;
 
@@ -137,15 +137,15 @@ qc_err qc_read_inside(struct qc_image *img, uint64_t off, uint8_t *buf, size_t l
 
 qc_err qc_read(struct qc_image *img, uint64_t off, void *buf, size_t len)
 {
-	struct qc_gate_pass pass;
+	struct qc_inflight_token pass;
 	qc_err r;
 
-	if (img->peeked || !range_inside(off, len, qc_size(img)))
+	if (img->headers_only || !range_inside(off, len, qc_size(img)))
 		return -EINVAL;
-	pass = qc_gate_enter(&img->layer[0]->gate);
-	r = qc_read_inside(img, off, buf, len);
-	qc_gate_count_read(&img->layer[0]->gate, pass, len);
-	qc_gate_leave(&img->layer[0]->gate, pass);
+	pass = qc_inflight_begin(&img->layer[0]->gate);
+	r = qc_read_inflight(img, off, buf, len);
+	qc_io_stats_count_read(&img->layer[0]->gate, pass, len);
+	qc_inflight_end(&img->layer[0]->gate, pass);
 	return r;
 }
 
@@ -156,7 +156,7 @@ static qc_err step_extent(const struct qc_step *s, struct qc_extent *e)
 {
 	qc_err r;
 
-	*e = (struct qc_extent){ s->x.len, s->x.kind == QC_DATA || s->x.kind == QC_PACKED };
+	*e = (struct qc_extent){ s->x.len, s->x.kind == QC_DATA || s->x.kind == QC_COMPRESSED };
 	if (s->layer->format != QC_FORMAT_RAW || s->x.kind != QC_DATA)
 		return 0;
 	r = qc_file_extent(s->layer->file, s->at.v, e);
@@ -189,15 +189,15 @@ static qc_err extent_inside(struct qc_image *img, uint64_t off, struct qc_extent
 	return out->len ? 0 : r;
 }
 
-qc_err qc_extent(struct qc_image *img, uint64_t off, struct qc_extent *out)
+qc_err qc_block_status(struct qc_image *img, uint64_t off, struct qc_extent *out)
 {
-	struct qc_gate_pass pass;
+	struct qc_inflight_token pass;
 	qc_err r;
 
-	if (img->peeked || off >= qc_size(img))
+	if (img->headers_only || off >= qc_size(img))
 		return -EINVAL;
-	pass = qc_gate_enter(&img->layer[0]->gate);
+	pass = qc_inflight_begin(&img->layer[0]->gate);
 	r = extent_inside(img, off, out);
-	qc_gate_leave(&img->layer[0]->gate, pass);
+	qc_inflight_end(&img->layer[0]->gate, pass);
 	return r;
 }

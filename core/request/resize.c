@@ -22,7 +22,7 @@ static qc_err write_size(struct qc_writer *w, uint64_t size)
 	qc_err r;
 
 	be64_to(raw, size);
-	r = qc_writer_header(w, HEAD_SIZE, raw, sizeof(raw));
+	r = qc_writer_update_header(w, HEAD_SIZE, raw, sizeof(raw));
 	if (!r)
 		atomic_store(&w->layer->size, size);
 	if (!r)
@@ -40,8 +40,8 @@ static qc_err write_l1_place(struct qc_writer *w, struct hoff to, uint64_t entri
 
 	be32_to(head, (uint32_t)entries);
 	be64_to(head + 4, to.v);
-	return v1 ? qc_writer_header(w, HEAD_L1_OFFSET, head + 4, 8) :
-		    qc_writer_header(w, HEAD_L1_ENTRIES, head, sizeof(head));
+	return v1 ? qc_writer_update_header(w, HEAD_L1_OFFSET, head + 4, 8) :
+		    qc_writer_update_header(w, HEAD_L1_ENTRIES, head, sizeof(head));
 }
 
 /* Copies the table to a place with room for `entries`, and switches to it. */
@@ -60,24 +60,24 @@ static qc_err move_l1(struct qc_writer *w, uint64_t entries)
 	if (!r)
 		r = old ? qc_file_read(w->file, g->l1_offset, l1, old, &got) : 0;
 	if (!r)
-		r = qc_alloc_own_run(&w->alloc, bytes / cs, &to);
+		r = qc_alloc_contiguous(&w->alloc, bytes / cs, &to);
 	if (r)
 		return r;
 	r = qc_file_write(w->file, to.v, l1, bytes);
 	if (!r)
 		r = qc_checkpoint(w, false); /* its count is there before its name */
 	if (r) {
-		qc_alloc_undo(&w->alloc, to, bytes / cs);
+		qc_alloc_cancel(&w->alloc, to, bytes / cs);
 		return r;
 	}
 	r = write_l1_place(w, to, entries);
 	if (r && !w->broken) /* else the file may name it already, and it leaks */
-		qc_alloc_undo(&w->alloc, to, bytes / cs);
+		qc_alloc_cancel(&w->alloc, to, bytes / cs);
 	if (r)
 		return r;
-	qc_cache_forget(w->layer->tables, g->l1_offset, old);
+	qc_cache_invalidate(w->layer->tables, g->l1_offset, old);
 	if (old && g->layout != LAYOUT_V1)
-		qc_alloc_orphan(&w->alloc, g->l1_offset, round_up(old, cs));
+		qc_alloc_defer_free(&w->alloc, g->l1_offset, round_up(old, cs));
 	g->l1_offset = to.v;
 	g->l1_entries = (uint32_t)entries;
 	return 0;
@@ -85,7 +85,7 @@ static qc_err move_l1(struct qc_writer *w, uint64_t entries)
 
 /* ---- what lies behind the end --------------------------------------------- */
 
-static bool is_empty(const struct qc_words *words, uint64_t n)
+static bool is_empty(const struct qc_l2_raw *words, uint64_t n)
 {
 	for (uint64_t k = 0; k < n; k++)
 		if (words[k].word || words[k].bits)
@@ -98,17 +98,17 @@ static bool is_empty(const struct qc_words *words, uint64_t n)
 static qc_err drop_slice(struct qc_writer *w, struct hoff table, struct goff at, uint64_t n)
 {
 	const struct geom *g = &w->layer->head.geom;
-	struct qc_words old[DROP_CLUSTERS], none[DROP_CLUSTERS] = { { 0 } };
+	struct qc_l2_raw old[DROP_CLUSTERS], none[DROP_CLUSTERS] = { { 0 } };
 	qc_err r = qc_map_l2_get(w->layer, table, at, n, old);
 
 	if (r || is_empty(old, n))
 		return r;
 	r = qc_map_l2_set(w->layer, table, at, n, none);
 	for (uint64_t k = 0; !r && k < n; k++) {
-		struct entry e;
+		struct l2_entry e;
 
-		if (!entry_decode(g, old[k].word, old[k].bits, &e))
-			qc_orphan_entry(w, &e);
+		if (!l2_entry_decode(g, old[k].word, old[k].bits, &e))
+			qc_defer_free_entry(w, &e);
 	}
 	return r;
 }
@@ -123,7 +123,7 @@ static qc_err drop_entries(struct qc_writer *w, struct goff at)
 
 	if (r || !raw)
 		return r;
-	while ((r = qc_writer_table(w, at, &table)) == -ENOBUFS && !(r = qc_checkpoint(w, false)))
+	while ((r = qc_writer_l2_table(w, at, &table)) == -ENOBUFS && !(r = qc_checkpoint(w, false)))
 		;
 	while (!r && at.v < end) {
 		uint64_t n = min_u64(qc_map_slice_clusters(w->layer, at), DROP_CLUSTERS);
@@ -155,7 +155,7 @@ static qc_err drop_table(struct qc_writer *w, struct goff at)
 	if (!r)
 		r = qc_map_l1_set(w->layer, at, 0);
 	if (!r)
-		qc_alloc_orphan(&w->alloc, table.v, geom_l2_bytes(g));
+		qc_alloc_defer_free(&w->alloc, table.v, geom_l2_bytes(g));
 	return r;
 }
 
@@ -217,9 +217,9 @@ static qc_err clear_tail(struct qc_image *img, uint64_t old, uint64_t end)
 		return -ENOMEM;
 	while (!r && old < end) {
 		r = qc_map_lookup(l, (struct goff){ old }, end - old, &x);
-		if (!r && (x.kind == QC_DATA || x.kind == QC_PACKED ||
-			   (x.kind == QC_ABSENT && old < backing_size(img))))
-			r = qc_write_inside(img, old, zeros, x.len);
+		if (!r && (x.kind == QC_DATA || x.kind == QC_COMPRESSED ||
+			   (x.kind == QC_UNALLOCATED && old < backing_size(img))))
+			r = qc_write_inflight(img, old, zeros, x.len);
 		old += r ? 0 : x.len;
 	}
 	return r;
@@ -246,7 +246,7 @@ static qc_err grow(struct qc_image *img, uint64_t size)
 	if (!r)
 		r = clear_tail(img, old, end);
 	if (!r && shows > end)
-		r = qc_zero_inside(img, end, round_up(shows, geom_cluster(g)) - end, false);
+		r = qc_write_zeroes_inflight(img, end, round_up(shows, geom_cluster(g)) - end, false);
 	if (!r)
 		r = qc_checkpoint(w, false);
 	if (!r)
@@ -280,15 +280,15 @@ qc_err qc_resize(struct qc_image *img, uint64_t size)
 	if (r)
 		return r;
 	qc_lock(&l->writer->resize_lock);
-	qc_gate_close(&l->gate);
-	r = qc_writer_ready(l->writer);
+	qc_drain_begin(&l->gate);
+	r = qc_writer_prepare(l->writer);
 	if (!r && size < l->size)
 		r = shrink(img, size);
 	else if (!r && size > l->size)
 		r = grow(img, size);
 	if (!r && l->data != l->file)
 		r = qc_file_resize(l->writer->data, size);
-	qc_gate_open(&l->gate);
+	qc_drain_end(&l->gate);
 	qc_unlock(&l->writer->resize_lock);
 	return r;
 }

@@ -15,40 +15,40 @@ typedef qc_err change_fn(struct qc_image *img, uint64_t off, const void *buf, ui
 static qc_err enter(struct qc_image *img, uint64_t off, const void *buf, uint64_t len,
 		    change_fn *fn)
 {
-	struct qc_gate_pass pass;
+	struct qc_inflight_token pass;
 	qc_err r = -EINVAL;
 
 	if (!img->writable)
 		return -EROFS;
-	pass = qc_gate_enter(&img->layer[0]->gate);
+	pass = qc_inflight_begin(&img->layer[0]->gate);
 	if (range_inside(off, len, qc_size(img)))
 		r = fn(img, off, buf, len);
-	qc_gate_count_write(&img->layer[0]->gate, pass, buf ? len : 0);
-	qc_gate_leave(&img->layer[0]->gate, pass);
+	qc_io_stats_count_write(&img->layer[0]->gate, pass, buf ? len : 0);
+	qc_inflight_end(&img->layer[0]->gate, pass);
 	return r;
 }
 
 static qc_err do_write(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
 {
-	return qc_write_inside(img, off, buf, len);
+	return qc_write_inflight(img, off, buf, len);
 }
 
 static qc_err do_allocate(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
 {
 	(void)buf;
-	return qc_allocate_inside(img, off, len);
+	return qc_allocate_inflight(img, off, len);
 }
 
 static qc_err do_zero(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
 {
 	(void)buf;
-	return qc_zero_inside(img, off, len, true);
+	return qc_write_zeroes_inflight(img, off, len, true);
 }
 
 static qc_err do_discard(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
 {
 	(void)buf;
-	return qc_zero_inside(img, off, len, !img->ctx->unmap);
+	return qc_write_zeroes_inflight(img, off, len, !img->ctx->unmap);
 }
 
 qc_err qc_allocate(struct qc_image *img, uint64_t off, uint64_t len)
@@ -56,7 +56,7 @@ qc_err qc_allocate(struct qc_image *img, uint64_t off, uint64_t len)
 	return enter(img, off, NULL, len, do_allocate);
 }
 
-qc_err qc_zero(struct qc_image *img, uint64_t off, uint64_t len)
+qc_err qc_write_zeroes(struct qc_image *img, uint64_t off, uint64_t len)
 {
 	return enter(img, off, NULL, len, do_zero);
 }
@@ -79,7 +79,7 @@ qc_err qc_flush(struct qc_image *img)
 	return w ? qc_checkpoint(w, true) : 0;
 }
 
-qc_err qc_settle(struct qc_image *img)
+qc_err qc_writeback(struct qc_image *img)
 {
-	return img->writable ? qc_writer_settle(img->layer[0]->writer) : 0;
+	return img->writable ? qc_writer_flush_all(img->layer[0]->writer) : 0;
 }

@@ -2,8 +2,8 @@
 /*
  * write.c - a request to change bytes.
  *
- *	qc_write_inside -> qc_map_lookup_owned -> the file          in place
- *	qc_write_inside -> make_room -> own, data, link             all other clusters
+ *	qc_write_inflight -> qc_map_lookup_writable -> the file          in place
+ *	qc_write_inflight -> make_room -> own, data, link             all other clusters
  *
  * Room is made for a run of clusters at a time, which is claimed meanwhile, and
  * has its entries in one slice of an L2 table.  What the request leaves out of
@@ -30,9 +30,9 @@ struct room {
 	struct hoff table, host;
 	bool keep;   /* a place is all that is wanted: the bytes stay */
 	bool reuse;  /* host is what the entry names already */
-	bool virgin; /* host reads as zeros */
-	struct entry old[ROOM_CLUSTERS];
-	struct qc_words words[ROOM_CLUSTERS];
+	bool never_written; /* host reads as zeros */
+	struct l2_entry old[ROOM_CLUSTERS];
+	struct qc_l2_raw words[ROOM_CLUSTERS];
 };
 
 /* ---- what must be kept ---------------------------------------------------- */
@@ -51,14 +51,14 @@ static qc_err copy(struct room *m, uint64_t from, uint64_t end)
 		return 0;
 	if (!buf)
 		return -ENOMEM;
-	r = in ? qc_read_inside(m->img, from, buf, in) : 0;
+	r = in ? qc_read_inflight(m->img, from, buf, in) : 0;
 	if (r)
 		return r;
 	/* (Not the whole of a cluster: it could lie behind the end of the file.  And
 	 * zeros of an encrypted file are no zeros of the disk.) */
-	if (m->virgin && !m->w->layer->unlocked && !m->keep && !buf[0] && !memcmp(buf, buf + 1, len - 1))
+	if (m->never_written && !m->w->layer->unlocked && !m->keep && !buf[0] && !memcmp(buf, buf + 1, len - 1))
 		return 0;
-	return qc_data_write(m->w, at, host, buf, len);
+	return qc_guest_data_write(m->w, at, host, buf, len);
 }
 
 /* Of the one cluster, subcluster by subcluster: the parts of what must be valid
@@ -101,7 +101,7 @@ static qc_err copy_kept(struct room *m, uint64_t off, uint64_t end)
 {
 	const struct geom *g = &m->w->layer->head.geom;
 	uint64_t stop = m->start.v + m->n * geom_cluster(g);
-	const struct entry *e = &m->old[0];
+	const struct l2_entry *e = &m->old[0];
 	uint32_t need;
 	qc_err r;
 
@@ -110,7 +110,7 @@ static qc_err copy_kept(struct room *m, uint64_t off, uint64_t end)
 		if (m->reuse)
 			need &= ~e->alloc;
 		else
-			need |= e->kind == QC_PACKED ? UINT32_MAX : e->alloc;
+			need |= e->kind == QC_COMPRESSED ? UINT32_MAX : e->alloc;
 		return copy_subclusters(m, need, off, m->keep ? off : end);
 	}
 	if (m->keep)
@@ -122,7 +122,7 @@ static qc_err copy_kept(struct room *m, uint64_t off, uint64_t end)
 /* ---- entries -------------------------------------------------------------- */
 
 /* Whether the cluster needs more than its data written. */
-static bool needs_room(const struct geom *g, const struct entry *e)
+static bool needs_room(const struct geom *g, const struct l2_entry *e)
 {
 	if (geom_is_extended(g))
 		return !(e->owned && e->alloc == UINT32_MAX);
@@ -137,12 +137,12 @@ static qc_err read_entries(struct room *m)
 	qc_err r = qc_map_l2_get(l, m->table, m->start, m->n, m->words);
 
 	for (uint64_t k = 0; !r && k < m->n; k++) {
-		if (entry_decode(g, m->words[k].word, m->words[k].bits, &m->old[k]))
-			return qc_writer_corrupt(m->w, "the L2 entry for guest offset 0x%" PRIx64
+		if (l2_entry_decode(g, m->words[k].word, m->words[k].bits, &m->old[k]))
+			return qc_writer_mark_corrupt(m->w, "the L2 entry for guest offset 0x%" PRIx64
 						 " is damaged",
 						 m->start.v + k * geom_cluster(g));
 		if (!needs_room(g, &m->old[k]) ||
-		    (k && entry_has_host(g, &m->old[k]) && m->old[k].owned)) {
+		    (k && l2_entry_has_host(g, &m->old[k]) && m->old[k].owned)) {
 			m->n = k;
 			break;
 		}
@@ -157,19 +157,19 @@ static qc_err own(struct room *m)
 	uint64_t got;
 	qc_err r;
 
-	m->reuse = m->virgin = false;
+	m->reuse = m->never_written = false;
 	if (g->external) {
 		m->host.v = m->start.v;
-		m->reuse = entry_has_host(g, &m->old[0]);
+		m->reuse = l2_entry_has_host(g, &m->old[0]);
 		return 0;
 	}
-	if (entry_has_host(g, &m->old[0]) && m->old[0].owned) {
+	if (l2_entry_has_host(g, &m->old[0]) && m->old[0].owned) {
 		m->host = m->old[0].host;
 		m->reuse = true;
 		m->n = 1;
 		return 0;
 	}
-	r = qc_alloc_own(&m->w->alloc, QC_USE_DATA, m->n, &m->host, &got, &m->virgin);
+	r = qc_alloc_clusters(&m->w->alloc, QC_ALLOC_DATA, m->n, &m->host, &got, &m->never_written);
 	if (!r)
 		m->n = got;
 	return r;
@@ -178,7 +178,7 @@ static qc_err own(struct room *m)
 static void disown(struct room *m)
 {
 	if (!m->reuse && !m->w->layer->head.geom.external)
-		qc_alloc_undo(&m->w->alloc, m->host, m->n);
+		qc_alloc_cancel(&m->w->alloc, m->host, m->n);
 }
 
 static qc_err link_clusters(struct room *m, uint64_t off, uint64_t end)
@@ -189,27 +189,27 @@ static qc_err link_clusters(struct room *m, uint64_t off, uint64_t end)
 	for (uint64_t k = 0; k < m->n; k++) {
 		uint64_t host = m->host.v + k * geom_cluster(g);
 		uint32_t now = touched(g, m->start.v + k * geom_cluster(g), off, end);
-		const struct entry *e = &m->old[k];
+		const struct l2_entry *e = &m->old[k];
 
 		m->words[k].word = g->layout == LAYOUT_V1 ? host : host | L2_COPIED;
 		if (geom_is_extended(g))
 			m->words[k].bits =
-				(e->kind == QC_PACKED ? UINT32_MAX : e->alloc | now) |
+				(e->kind == QC_COMPRESSED ? UINT32_MAX : e->alloc | now) |
 				(uint64_t)(e->zero & ~now) << SUBCLUSTERS;
 	}
 	return qc_map_l2_set(l, m->table, m->start, m->n, m->words);
 }
 
-void qc_orphan_entry(struct qc_writer *w, const struct entry *e)
+void qc_defer_free_entry(struct qc_writer *w, const struct l2_entry *e)
 {
 	const struct geom *g = &w->layer->head.geom;
 
 	if (g->external)
 		return;
-	if (e->kind == QC_PACKED)
-		qc_alloc_orphan(&w->alloc, e->host.v, e->packed_len);
+	if (e->kind == QC_COMPRESSED)
+		qc_alloc_defer_free(&w->alloc, e->host.v, e->compressed_len);
 	else if (e->host.v)
-		qc_alloc_orphan(&w->alloc, e->host.v, geom_cluster(g));
+		qc_alloc_defer_free(&w->alloc, e->host.v, geom_cluster(g));
 }
 
 /* ---- making room ---------------------------------------------------------- */
@@ -225,14 +225,14 @@ static qc_err fill_room(struct room *m, uint64_t off, const uint8_t *buf, uint64
 	qc_err r = own(m);
 
 	if (!r)
-		r = qc_writer_guard(m->w, m->host, m->n * geom_cluster(g));
+		r = qc_overlap_check_write(m->w, m->host, m->n * geom_cluster(g));
 	if (r)
 		return r;
 	end = min_u64(off + len, m->start.v + m->n * geom_cluster(g));
 	r = copy_kept(m, off, end);
 	host.v = m->host.v + (off - m->start.v);
 	if (!r && !m->keep)
-		r = qc_data_write(m->w, (struct goff){ off }, host, buf, end - off);
+		r = qc_guest_data_write(m->w, (struct goff){ off }, host, buf, end - off);
 	if (!r && FAIL_POINT("write.before-link"))
 		r = -EIO;
 	if (!r)
@@ -242,7 +242,7 @@ static qc_err fill_room(struct room *m, uint64_t off, const uint8_t *buf, uint64
 		return r;
 	}
 	for (uint64_t k = 0; !m->reuse && k < m->n; k++)
-		qc_orphan_entry(m->w, &m->old[k]);
+		qc_defer_free_entry(m->w, &m->old[k]);
 	*done = end - off;
 	return 0;
 }
@@ -251,12 +251,12 @@ static qc_err try_room(struct room *m, uint64_t off, const uint8_t *buf, uint64_
 		       uint64_t *done)
 {
 	struct qc_map_extent x;
-	qc_err r = qc_map_lookup_owned(m->w->layer, (struct goff){ off }, len, &x);
+	qc_err r = qc_map_lookup_writable(m->w->layer, (struct goff){ off }, len, &x);
 
 	*done = 0;
 	if (r || (x.kind == QC_DATA && (x.owned || m->keep)))
 		return r;
-	r = qc_writer_table(m->w, m->start, &m->table);
+	r = qc_writer_l2_table(m->w, m->start, &m->table);
 	if (!r)
 		r = read_entries(m);
 	if (r || !m->n)
@@ -271,7 +271,7 @@ static qc_err make_room(struct qc_image *img, uint64_t off, const uint8_t *buf, 
 	struct qc_layer *l = img->layer[0];
 	const struct geom *g = &l->head.geom;
 	struct room m = { .img = img, .w = l->writer, .keep = !buf };
-	struct qc_claim claim;
+	struct qc_locked_range claim;
 	uint64_t most;
 	qc_err r;
 
@@ -279,12 +279,12 @@ static qc_err make_room(struct qc_image *img, uint64_t off, const uint8_t *buf, 
 	most = min_u64(qc_map_slice_clusters(l, m.start),
 		       geom_is_extended(g) ? 1 : ROOM_CLUSTERS);
 	most = min_u64(most, div_up(off + len - m.start.v, geom_cluster(g)));
-	qc_claim(&m.w->claims, &claim, m.start.v, m.start.v + most * geom_cluster(g));
+	qc_range_lock(&m.w->claims, &claim, m.start.v, m.start.v + most * geom_cluster(g));
 	do {
 		m.n = most;
 		r = try_room(&m, off, buf, len, done);
 	} while (r == -ENOBUFS && !(r = qc_checkpoint(m.w, false)));
-	qc_unclaim(&m.w->claims, &claim);
+	qc_range_unlock(&m.w->claims, &claim);
 	return r;
 }
 
@@ -293,44 +293,44 @@ static qc_err make_room(struct qc_image *img, uint64_t off, const uint8_t *buf, 
 static qc_err blame_tables(struct qc_writer *w, struct goff at, qc_err r)
 {
 	const struct geom *g = &w->layer->head.geom;
-	struct qc_words words;
+	struct qc_l2_raw words;
 	struct hoff table;
-	struct entry e;
+	struct l2_entry e;
 	uint64_t raw;
 
 	if (r != -EIO || qc_map_l1_get(w->layer, at, &raw))
 		return r;
 	if (l1_decode(g, raw, &table))
-		return qc_writer_corrupt(w, "the L1 entry for guest offset 0x%" PRIx64
+		return qc_writer_mark_corrupt(w, "the L1 entry for guest offset 0x%" PRIx64
 					 " is damaged", at.v);
 	if (!table.v || qc_map_l2_get(w->layer, table, at, 1, &words))
 		return r;
-	if (entry_decode(g, words.word, words.bits, &e))
-		return qc_writer_corrupt(w, "the L2 entry for guest offset 0x%" PRIx64
+	if (l2_entry_decode(g, words.word, words.bits, &e))
+		return qc_writer_mark_corrupt(w, "the L2 entry for guest offset 0x%" PRIx64
 					 " is damaged", at.v);
 	return r;
 }
 
 /* --------------------------------------------------------------------------- */
 
-qc_err qc_write_inside(struct qc_image *img, uint64_t off, const uint8_t *buf, uint64_t len)
+qc_err qc_write_inflight(struct qc_image *img, uint64_t off, const uint8_t *buf, uint64_t len)
 {
 	struct qc_layer *l = img->layer[0];
 	struct qc_writer *w = l->writer;
-	qc_err r = qc_writer_ready(w);
+	qc_err r = qc_writer_prepare(w);
 
 	while (!r && len) {
 		struct qc_map_extent x;
 		uint64_t done = 0;
 
-		r = qc_map_lookup_owned(l, (struct goff){ off }, len, &x);
+		r = qc_map_lookup_writable(l, (struct goff){ off }, len, &x);
 		if (r)
 			r = blame_tables(w, (struct goff){ off }, r);
 		if (!r && x.kind == QC_DATA && x.owned) {
 			done = x.len;
-			r = qc_writer_guard(w, x.host, x.len);
+			r = qc_overlap_check_write(w, x.host, x.len);
 			if (!r)
-				r = qc_data_write(w, (struct goff){ off }, x.host, buf, x.len);
+				r = qc_guest_data_write(w, (struct goff){ off }, x.host, buf, x.len);
 		} else if (!r) {
 			r = make_room(img, off, buf, len, &done);
 		}
@@ -341,10 +341,10 @@ qc_err qc_write_inside(struct qc_image *img, uint64_t off, const uint8_t *buf, u
 	return r;
 }
 
-qc_err qc_allocate_inside(struct qc_image *img, uint64_t off, uint64_t len)
+qc_err qc_allocate_inflight(struct qc_image *img, uint64_t off, uint64_t len)
 {
 	struct qc_layer *l = img->layer[0];
-	qc_err r = qc_writer_ready(l->writer);
+	qc_err r = qc_writer_prepare(l->writer);
 
 	while (!r && len) {
 		struct qc_map_extent x;

@@ -57,7 +57,7 @@ static qc_err write_zeros(struct qc_image *img, uint64_t off, uint64_t end)
 		off += skip;
 		n = min_u64(end - off, sizeof(zeros));
 		if (!r && n)
-			r = qc_write_inside(img, off, zeros, n);
+			r = qc_write_inflight(img, off, zeros, n);
 		off += n;
 	}
 	return r;
@@ -76,18 +76,18 @@ static uint32_t covered(const struct geom *g, uint64_t start, uint64_t off, uint
 }
 
 /* Some subclusters of a cluster: its place stays. */
-static void zero_subclusters(const struct entry *e, uint32_t which, struct qc_words *words)
+static void zero_subclusters(const struct l2_entry *e, uint32_t which, struct qc_l2_raw *words)
 {
 	words->bits = (e->alloc & ~which) | (uint64_t)(e->zero | which) << SUBCLUSTERS;
 }
 
 /* A whole cluster.  True if what the entry named is an orphan now. */
-static bool zero_cluster(const struct zero *z, const struct entry *e, struct qc_words *words)
+static bool zero_cluster(const struct zero *z, const struct l2_entry *e, struct qc_l2_raw *words)
 {
 	const struct geom *g = z->g;
 	bool extended = geom_is_extended(g), v2 = g->layout == LAYOUT_V2;
-	bool stays = entry_has_host(g, e) && e->owned && (z->keep || g->external) && !v2;
-	bool nothing = e->kind == QC_ABSENT && !entry_has_host(g, e) && !e->zero;
+	bool stays = l2_entry_has_host(g, e) && e->owned && (z->keep || g->external) && !v2;
+	bool nothing = e->kind == QC_UNALLOCATED && !l2_entry_has_host(g, e) && !e->zero;
 
 	if (nothing && z->img->depth == 1)
 		return false;
@@ -96,7 +96,7 @@ static bool zero_cluster(const struct zero *z, const struct entry *e, struct qc_
 		words->word |= extended ? 0 : L2_ZERO;
 	else
 		words->word = extended || v2 ? 0 : L2_ZERO;
-	return !stays && !g->external && (e->kind == QC_PACKED || entry_has_host(g, e));
+	return !stays && !g->external && (e->kind == QC_COMPRESSED || l2_entry_has_host(g, e));
 }
 
 /* [off, end) has its entries in one slice. */
@@ -105,8 +105,8 @@ static qc_err zero_slice(const struct zero *z, struct hoff table, uint64_t off, 
 	const struct geom *g = z->g;
 	struct goff first = { off - geom_in_cluster(g, (struct goff){ off }) };
 	uint64_t n = div_up(end - first.v, geom_cluster(g));
-	struct qc_words words[SLICE_CLUSTERS];
-	struct entry old[SLICE_CLUSTERS];
+	struct qc_l2_raw words[SLICE_CLUSTERS];
+	struct l2_entry old[SLICE_CLUSTERS];
 	bool orphan[SLICE_CLUSTERS] = { false };
 	qc_err r = qc_map_l2_get(z->w->layer, table, first, n, words);
 
@@ -114,12 +114,12 @@ static qc_err zero_slice(const struct zero *z, struct hoff table, uint64_t off, 
 		uint64_t start = first.v + k * geom_cluster(g);
 		uint32_t which = covered(g, start, off, end);
 
-		if (entry_decode(g, words[k].word, words[k].bits, &old[k]))
-			return qc_writer_corrupt(z->w, "the L2 entry for guest offset 0x%" PRIx64
+		if (l2_entry_decode(g, words[k].word, words[k].bits, &old[k]))
+			return qc_writer_mark_corrupt(z->w, "the L2 entry for guest offset 0x%" PRIx64
 						 " is damaged", start);
 		if (which == UINT32_MAX)
 			orphan[k] = zero_cluster(z, &old[k], &words[k]);
-		else if (old[k].kind == QC_PACKED)
+		else if (old[k].kind == QC_COMPRESSED)
 			return -EAGAIN; /* it must be unpacked */
 		else
 			zero_subclusters(&old[k], which, &words[k]);
@@ -131,7 +131,7 @@ static qc_err zero_slice(const struct zero *z, struct hoff table, uint64_t off, 
 		r = qc_map_l2_set(z->w->layer, table, first, n, words);
 	for (uint64_t k = 0; !r && k < n; k++)
 		if (orphan[k])
-			qc_orphan_entry(z->w, &old[k]);
+			qc_defer_free_entry(z->w, &old[k]);
 	return r;
 }
 
@@ -146,21 +146,21 @@ static qc_err zero_claimed(const struct zero *z, uint64_t off, uint64_t end)
 	if (!r && !raw && z->img->depth == 1)
 		return 0;
 	if (!r)
-		r = qc_writer_table(z->w, at, &table);
+		r = qc_writer_l2_table(z->w, at, &table);
 	return r ? r : zero_slice(z, table, off, end);
 }
 
 static qc_err zero_units(const struct zero *z, uint64_t off, uint64_t end)
 {
 	uint64_t first = off - geom_in_cluster(z->g, (struct goff){ off });
-	struct qc_claim claim;
+	struct qc_locked_range claim;
 	qc_err r;
 
-	qc_claim(&z->w->claims, &claim, first, round_up(end, geom_cluster(z->g)));
+	qc_range_lock(&z->w->claims, &claim, first, round_up(end, geom_cluster(z->g)));
 	do {
 		r = zero_claimed(z, off, end);
 	} while (r == -ENOBUFS && !(r = qc_checkpoint(z->w, false)));
-	qc_unclaim(&z->w->claims, &claim);
+	qc_range_unlock(&z->w->claims, &claim);
 	return r == -EAGAIN ? write_zeros(z->img, off, end) : r;
 }
 
@@ -186,12 +186,12 @@ static uint64_t zero_unit(const struct qc_image *img)
 	return 0;
 }
 
-qc_err qc_zero_inside(struct qc_image *img, uint64_t off, uint64_t len, bool keep)
+qc_err qc_write_zeroes_inflight(struct qc_image *img, uint64_t off, uint64_t len, bool keep)
 {
 	struct qc_layer *l = img->layer[0];
 	struct zero z = { img, l->writer, &l->head.geom, keep, 0 };
 	uint64_t end = off + len, head, tail, cs = geom_cluster(z.g);
-	qc_err r = qc_writer_ready(z.w); /* it may change the header */
+	qc_err r = qc_writer_prepare(z.w); /* it may change the header */
 
 	if (r || !len)
 		return r;

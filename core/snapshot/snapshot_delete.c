@@ -9,46 +9,46 @@
 
 #include "snapshot/snapshot_update.h"
 
-static qc_err drop_table(struct qc_snapjob *j, uint64_t index, struct hoff table)
+static qc_err drop_table(struct qc_snapshot_update *j, uint64_t index, struct hoff table)
 {
-	qc_err r = qc_snapjob_add_names(j, table, -1);
+	qc_err r = qc_snapshot_update_adjust_l2(j, table, -1);
 
 	(void)index;
-	return r ? r : qc_shadow_add(&j->shadow, table.v, geom_l2_bytes(j->g), -1);
+	return r ? r : qc_atomic_update_adjust(&j->shadow, table.v, geom_l2_bytes(j->g), -1);
 }
 
-static qc_err drop_tree(struct qc_snapjob *j, const struct qc_snapshot *s)
+static qc_err drop_tree(struct qc_snapshot_update *j, const struct qc_snapshot *s)
 {
-	struct qc_root root = { s->place, s->l1_entries };
+	struct qc_l1_table root = { s->place, s->l1_entries };
 	uint8_t *l1;
-	qc_err r = qc_snapjob_read_l1(j, &root, &l1);
+	qc_err r = qc_snapshot_update_read_l1(j, &root, &l1);
 
 	if (!r)
-		r = qc_snapjob_each_table(j, l1, s->l1_entries, drop_table);
+		r = qc_snapshot_update_each_table(j, l1, s->l1_entries, drop_table);
 	free(l1);
 	if (!r && s->l1_entries)
-		r = qc_shadow_add(&j->shadow, s->place, s->l1_entries * UINT64_C(8), -1);
-	return r == -ERANGE ? qc_snapjob_damaged(j, s->place) : r;
+		r = qc_atomic_update_adjust(&j->shadow, s->place, s->l1_entries * UINT64_C(8), -1);
+	return r == -ERANGE ? qc_snapshot_update_damaged(j, s->place) : r;
 }
 
 /* Whether the entry names a cluster that it may come to have alone. */
-static bool may_adopt(const struct qc_snapjob *j, size_t at, struct entry *e)
+static bool may_adopt(const struct qc_snapshot_update *j, size_t at, struct l2_entry *e)
 {
-	return !qc_snapjob_entry(j, at, e) && e->kind != QC_PACKED && e->host.v && !e->owned;
+	return !qc_snapshot_update_entry(j, at, e) && e->kind != QC_COMPRESSED && e->host.v && !e->owned;
 }
 
 /* Each entry says whether its cluster has no other name. */
-static qc_err set_copied(struct qc_snapjob *j, bool *changed)
+static qc_err set_copied(struct qc_snapshot_update *j, bool *changed)
 {
 	*changed = false;
-	for (size_t at = 0; at < geom_l2_bytes(j->g); at += qc_snapjob_step(j)) {
+	for (size_t at = 0; at < geom_l2_bytes(j->g); at += qc_snapshot_update_entry_bytes(j)) {
 		uint64_t count;
-		struct entry e;
+		struct l2_entry e;
 		qc_err r;
 
 		if (!may_adopt(j, at, &e))
 			continue;
-		r = qc_counts_get(&j->w->alloc.counts, e.host.v >> j->g->cluster_bits, &count);
+		r = qc_refcounts_get(&j->w->alloc.counts, e.host.v >> j->g->cluster_bits, &count);
 		if (r)
 			return r;
 		if (count != 1)
@@ -59,11 +59,11 @@ static qc_err set_copied(struct qc_snapjob *j, bool *changed)
 	return 0;
 }
 
-static qc_err adopt_table(struct qc_snapjob *j, uint64_t index, struct hoff table)
+static qc_err adopt_table(struct qc_snapshot_update *j, uint64_t index, struct hoff table)
 {
 	uint64_t count;
 	bool changed;
-	qc_err r = qc_counts_get(&j->w->alloc.counts, table.v >> j->g->cluster_bits, &count);
+	qc_err r = qc_refcounts_get(&j->w->alloc.counts, table.v >> j->g->cluster_bits, &count);
 
 	if (r || count != 1) /* another snapshot has it, too */
 		return r;
@@ -71,39 +71,39 @@ static qc_err adopt_table(struct qc_snapjob *j, uint64_t index, struct hoff tabl
 	r = set_copied(j, &changed);
 	if (r || !changed)
 		return r;
-	r = qc_snapjob_write_copy(j, index);
-	return r ? r : qc_shadow_add(&j->shadow, table.v, geom_l2_bytes(j->g), -1);
+	r = qc_snapshot_update_write_copy(j, index);
+	return r ? r : qc_atomic_update_adjust(&j->shadow, table.v, geom_l2_bytes(j->g), -1);
 }
 
-static qc_err drop_all(struct qc_snapjob *j, const struct qc_snapshot *s)
+static qc_err drop_all(struct qc_snapshot_update *j, const struct qc_snapshot *s)
 {
-	struct qc_root *root = &j->shadow.root;
+	struct qc_l1_table *root = &j->shadow.root;
 	qc_err r = drop_tree(j, s);
 
 	if (!r)
-		r = qc_snapjob_each_table(j, j->l1, root->l1_entries, adopt_table);
+		r = qc_snapshot_update_each_table(j, j->l1, root->l1_entries, adopt_table);
 	if (!r && root->l1_entries)
-		r = qc_shadow_add(&j->shadow, root->l1_offset, root->l1_entries * UINT64_C(8), -1);
+		r = qc_atomic_update_adjust(&j->shadow, root->l1_offset, root->l1_entries * UINT64_C(8), -1);
 	j->shadow.snapshots--;
 	return r;
 }
 
 /* Live tables of which adopt_table() may make a copy. */
-static qc_err count_shared(struct qc_snapjob *j, uint64_t index, struct hoff table)
+static qc_err count_shared(struct qc_snapshot_update *j, uint64_t index, struct hoff table)
 {
 	bool shared = false;
-	struct entry e;
+	struct l2_entry e;
 
 	(void)index, (void)table;
-	for (size_t at = 0; !shared && at < geom_l2_bytes(j->g); at += qc_snapjob_step(j))
+	for (size_t at = 0; !shared && at < geom_l2_bytes(j->g); at += qc_snapshot_update_entry_bytes(j))
 		shared = may_adopt(j, at, &e);
 	j->shared += shared;
 	return 0;
 }
 
-qc_err qc_snapjob_delete(struct qc_snapjob *j, const struct qc_snapwish *wish)
+qc_err qc_snapshot_delete_update(struct qc_snapshot_update *j, const struct qc_snapshot_args *wish)
 {
-	struct qc_snapedit edit = { .skip = qc_snaptable_find(&j->table, wish->s) };
+	struct qc_snapshot_table_edit edit = { .skip = qc_snapshot_table_find(&j->table, wish->s) };
 	const struct qc_snapshot *mine;
 	qc_err r;
 
@@ -111,15 +111,15 @@ qc_err qc_snapjob_delete(struct qc_snapjob *j, const struct qc_snapwish *wish)
 		return -ENOENT;
 	mine = &j->table.row[edit.skip].s;
 	if (mine->l1_entries > L1_ENTRIES_MAX || mine->place & (geom_cluster(j->g) - 1))
-		return qc_snapjob_damaged(j, mine->place);
-	if (qc_shelf_is_pinned(j->l, mine->place))
+		return qc_snapshot_update_damaged(j, mine->place);
+	if (qc_layer_snapshot_is_pinned(j->l, mine->place))
 		return -EBUSY;
-	r = qc_snaptable_write(&j->table, &edit, &j->rows, &j->rows_bytes);
+	r = qc_snapshot_table_write(&j->table, &edit, &j->rows, &j->rows_bytes);
 	if (!r)
-		r = qc_snapjob_read_l1(j, &j->shadow.root, &j->l1);
+		r = qc_snapshot_update_read_l1(j, &j->shadow.root, &j->l1);
 	if (!r)
-		r = qc_snapjob_each_table(j, j->l1, j->shadow.root.l1_entries, count_shared);
+		r = qc_snapshot_update_each_table(j, j->l1, j->shadow.root.l1_entries, count_shared);
 	if (!r)
-		r = qc_snapjob_own(j, j->shared);
-	return r ? r : qc_snapjob_change(j, drop_all, mine);
+		r = qc_snapshot_update_reserve(j, j->shared);
+	return r ? r : qc_snapshot_update_change(j, drop_all, mine);
 }

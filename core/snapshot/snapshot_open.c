@@ -17,17 +17,17 @@
 /* ---- the list ------------------------------------------------------------- */
 
 /* The table does not move while somebody is inside the gate. */
-static qc_err read_table(struct qc_layer *l, struct qc_snaptable *out)
+static qc_err read_table(struct qc_layer *l, struct qc_snapshot_table *out)
 {
 	const struct qc_header *h = &l->head;
-	struct qc_gate_pass pass = qc_gate_enter(&l->gate);
-	qc_err r = qc_snaptable_read(l->file, h->snapshots_offset, h->snapshots, l->size, out);
+	struct qc_inflight_token pass = qc_inflight_begin(&l->gate);
+	qc_err r = qc_snapshot_table_read(l->file, h->snapshots_offset, h->snapshots, l->size, out);
 
-	qc_gate_leave(&l->gate, pass);
-	return r == -EIO || r == -EINVAL ? qc_layer_damaged(l, "the table of snapshots is damaged") : r;
+	qc_inflight_end(&l->gate, pass);
+	return r == -EIO || r == -EINVAL ? qc_layer_report_damage(l, "the table of snapshots is damaged") : r;
 }
 
-static qc_err copy_rows(const struct qc_snaptable *t, struct qc_snapshots *out)
+static qc_err copy_rows(const struct qc_snapshot_table *t, struct qc_snapshots *out)
 {
 	char *text;
 
@@ -52,10 +52,10 @@ static qc_err copy_rows(const struct qc_snaptable *t, struct qc_snapshots *out)
 	return 0;
 }
 
-qc_err qc_snapshots(struct qc_image *img, struct qc_snapshots *out)
+qc_err qc_list_snapshots(struct qc_image *img, struct qc_snapshots *out)
 {
 	struct qc_layer *l = img->layer[0];
-	struct qc_snaptable t;
+	struct qc_snapshot_table t;
 	qc_err r;
 
 	*out = (struct qc_snapshots){ 0 };
@@ -65,7 +65,7 @@ qc_err qc_snapshots(struct qc_image *img, struct qc_snapshots *out)
 	if (r)
 		return r;
 	r = copy_rows(&t, out);
-	qc_snaptable_free(&t);
+	qc_snapshot_table_free(&t);
 	return r;
 }
 
@@ -85,26 +85,26 @@ static struct qc_image *share(struct qc_image *img)
 	if (!v)
 		return NULL;
 	v->ctx = img->ctx;
-	v->peeked = img->peeked;
+	v->headers_only = img->headers_only;
 	v->depth = v->bottom = img->depth;
 	for (unsigned int i = 0; i < img->depth; i++) {
 		v->layer[i] = img->layer[i];
-		qc_shelf_hold(img->layer[i], i > 0);
+		qc_layer_ref(img->layer[i], i > 0);
 	}
-	qc_context_images(v->ctx, 1);
+	qc_context_adjust_budget(v->ctx, 1);
 	return v;
 }
 
-qc_err qc_open_from(struct qc_image *img, unsigned int n, struct qc_image **out,
+qc_err qc_open_chain_from(struct qc_image *img, unsigned int n, struct qc_image **out,
 		    struct qc_reason *why)
 {
 	struct qc_image *v;
 
-	if (img->peeked || n >= img->depth)
-		return qc_refuse(why, -EINVAL, "the chain has %u files", img->depth);
+	if (img->headers_only || n >= img->depth)
+		return qc_fail(why, -EINVAL, "the chain has %u files", img->depth);
 	v = share(img);
 	if (!v)
-		return qc_refuse(why, -ENOMEM, "out of memory");
+		return qc_fail(why, -ENOMEM, "out of memory");
 	v->top = n;
 	*out = v;
 	return 0;
@@ -119,16 +119,16 @@ static qc_err check_snapshot(const struct qc_layer *l, const struct qc_snapshot 
 			     struct qc_reason *why)
 {
 	const struct geom *g = &l->head.geom;
-	struct qc_file_facts now;
-	qc_err r = qc_file_facts(l->file, &now);
+	struct qc_file_stat now;
+	qc_err r = qc_file_stat(l->file, &now);
 
 	if (r)
-		return qc_refuse_call(why, r, NULL);
-	if (!qc_snapshot_is_possible(s, geom_cluster(g), now.size))
-		return qc_refuse(why, -EIO, "the L1 table of the snapshot is impossible (delete it: qemu-img snapshot -d)");
+		return qc_fail_errno(why, r, NULL);
+	if (!qc_snapshot_entry_is_valid(s, geom_cluster(g), now.size))
+		return qc_fail(why, -EIO, "the L1 table of the snapshot is impossible (delete it: qemu-img snapshot -d)");
 	if (s->size > INT64_MAX || s->vmstate_bytes > (uint64_t)INT64_MAX - s->size - geom_l1_span(g) ||
 	    geom_l1_need(g, s->size) > s->l1_entries)
-		return qc_refuse(why, -EIO, "the size of the snapshot is impossible (delete it: qemu-img snapshot -d)");
+		return qc_fail(why, -EIO, "the size of the snapshot is impossible (delete it: qemu-img snapshot -d)");
 	return 0;
 }
 
@@ -138,7 +138,7 @@ static void look_at(struct qc_image *v, const struct qc_snapshot *s, enum qc_par
 {
 	const struct geom *g = &v->layer[0]->head.geom;
 
-	v->root = (struct qc_root){ s->place, s->l1_entries };
+	v->root = (struct qc_l1_table){ s->place, s->l1_entries };
 	v->size = s->size - s->size % SECTOR;
 	if (part == QC_PART_VMSTATE) {
 		v->base = geom_l1_need(g, s->size) * geom_l1_span(g);
@@ -147,7 +147,7 @@ static void look_at(struct qc_image *v, const struct qc_snapshot *s, enum qc_par
 	}
 	v->of_snapshot = true;
 	v->pin.l1_offset = s->place;
-	qc_shelf_pin(v->layer[0], &v->pin);
+	qc_layer_pin_snapshot(v->layer[0], &v->pin);
 }
 
 /* Inside the gate, so that it is not deleted between the look and the note. */
@@ -156,36 +156,36 @@ static qc_err open_listed(struct qc_image *v, const struct qc_snapshot *s, enum 
 {
 	struct qc_layer *l = v->layer[0];
 	const struct qc_header *h = &l->head;
-	struct qc_snaptable t;
-	qc_err r = qc_snaptable_read(l->file, h->snapshots_offset, h->snapshots, l->size, &t);
+	struct qc_snapshot_table t;
+	qc_err r = qc_snapshot_table_read(l->file, h->snapshots_offset, h->snapshots, l->size, &t);
 
 	if (r)
-		return qc_refuse(why, r, "the table of snapshots is damaged (qemu-img check may repair it)");
-	if (qc_snaptable_find(&t, s) < t.n)
+		return qc_fail(why, r, "the table of snapshots is damaged (qemu-img check may repair it)");
+	if (qc_snapshot_table_find(&t, s) < t.n)
 		r = check_snapshot(l, s, why);
 	else
-		r = qc_refuse(why, -ENOENT, "the snapshot is not there any more");
+		r = qc_fail(why, -ENOENT, "the snapshot is not there any more");
 	if (!r)
 		look_at(v, s, part);
-	qc_snaptable_free(&t);
+	qc_snapshot_table_free(&t);
 	return r;
 }
 
 qc_err qc_snapshot_open(struct qc_image *img, const struct qc_snapshot *s, enum qc_part part,
 			struct qc_image **out, struct qc_reason *why)
 {
-	struct qc_gate_pass pass;
+	struct qc_inflight_token pass;
 	struct qc_image *v;
 	qc_err r;
 
-	if (img->peeked)
-		return qc_refuse(why, -EINVAL, "only its headers were read");
+	if (img->headers_only)
+		return qc_fail(why, -EINVAL, "only its headers were read");
 	v = share(img);
 	if (!v)
-		return qc_refuse(why, -ENOMEM, "out of memory");
-	pass = qc_gate_enter(&v->layer[0]->gate);
+		return qc_fail(why, -ENOMEM, "out of memory");
+	pass = qc_inflight_begin(&v->layer[0]->gate);
 	r = open_listed(v, s, part, why);
-	qc_gate_leave(&v->layer[0]->gate, pass);
+	qc_inflight_end(&v->layer[0]->gate, pass);
 	if (r)
 		qc_close(v);
 	else

@@ -11,7 +11,7 @@
 #include "update/overlap_check.h"
 #include "base/range.h"
 
-qc_err qc_writer_incompatible(struct qc_writer *w, uint64_t bits)
+qc_err qc_writer_set_incompatible(struct qc_writer *w, uint64_t bits)
 {
 	uint8_t raw[8];
 	qc_err r;
@@ -27,7 +27,7 @@ qc_err qc_writer_incompatible(struct qc_writer *w, uint64_t bits)
 	return r;
 }
 
-qc_err qc_writer_corrupt(struct qc_writer *w, const char *fmt, ...)
+qc_err qc_writer_mark_corrupt(struct qc_writer *w, const char *fmt, ...)
 {
 	char what[300];
 	va_list ap;
@@ -36,11 +36,11 @@ qc_err qc_writer_corrupt(struct qc_writer *w, const char *fmt, ...)
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
 	if (!atomic_exchange(&w->broken, true) && w->layer->head.version == 3)
-		qc_writer_incompatible(w, w->layer->head.incompatible | INCOMPAT_CORRUPT);
-	return qc_layer_damaged(w->layer, "%s; nothing more is written to it", what);
+		qc_writer_set_incompatible(w, w->layer->head.incompatible | INCOMPAT_CORRUPT);
+	return qc_layer_report_damage(w->layer, "%s; nothing more is written to it", what);
 }
 
-qc_err qc_writer_guard(struct qc_writer *w, struct hoff host, uint64_t len)
+qc_err qc_overlap_check_write(struct qc_writer *w, struct hoff host, uint64_t len)
 {
 	const struct geom *g = &w->layer->head.geom;
 	uint64_t header = g->layout == LAYOUT_V1 ? HEAD1_BYTES : geom_cluster(g);
@@ -56,17 +56,17 @@ qc_err qc_writer_guard(struct qc_writer *w, struct hoff host, uint64_t len)
 		   range_overlap(host.v, len, table, bytes) ||
 		   range_overlap(host.v, len, w->layer->head.luks_offset, w->layer->head.luks_bytes);
 	if (!metadata && w->guard)
-		r = qc_guard_look(w, host.v, len, &metadata);
+		r = qc_overlap_map_test(w, host.v, len, &metadata);
 	if (r || !metadata)
 		return r;
-	return qc_writer_corrupt(w, "guest data would be written over metadata at 0x%" PRIx64,
+	return qc_writer_mark_corrupt(w, "guest data would be written over metadata at 0x%" PRIx64,
 				 host.v);
 }
 
-qc_err qc_writer_lost(struct qc_writer *w, qc_err r, const char *what)
+qc_err qc_writer_abort(struct qc_writer *w, qc_err r, const char *what)
 {
 	if (!atomic_exchange(&w->broken, true))
-		qc_layer_damaged(w->layer, "%s: %s; nothing more is written to it", what,
+		qc_layer_report_damage(w->layer, "%s: %s; nothing more is written to it", what,
 				 strerror(-r));
 	return r;
 }

@@ -7,18 +7,18 @@
 #include "base/failpoint.h"
 #include "base/range.h"
 
-static uint64_t cluster_bytes(const struct qc_shadow *s)
+static uint64_t cluster_bytes(const struct qc_atomic_update *s)
 {
 	return UINT64_C(1) << s->w->alloc.cluster_bits;
 }
 
-void qc_shadow_init(struct qc_shadow *s, struct qc_writer *w)
+void qc_atomic_update_init(struct qc_atomic_update *s, struct qc_writer *w)
 {
 	const struct qc_header *h = &w->layer->head;
 
-	*s = (struct qc_shadow){
+	*s = (struct qc_atomic_update){
 		.w = w,
-		.root = qc_root_live(w->layer),
+		.root = qc_l1_active(w->layer),
 		.snapshots = h->snapshots,
 		.snapshots_offset = h->snapshots ? h->snapshots_offset : 0,
 	};
@@ -26,7 +26,7 @@ void qc_shadow_init(struct qc_shadow *s, struct qc_writer *w)
 
 /* ---- places --------------------------------------------------------------- */
 
-static qc_err reserve(struct qc_shadow *s, uint64_t n)
+static qc_err reserve(struct qc_atomic_update *s, uint64_t n)
 {
 	struct hoff *more;
 
@@ -40,16 +40,16 @@ static qc_err reserve(struct qc_shadow *s, uint64_t n)
 	return 0;
 }
 
-qc_err qc_shadow_own(struct qc_shadow *s, uint64_t n)
+qc_err qc_atomic_update_reserve(struct qc_atomic_update *s, uint64_t n)
 {
 	qc_err r = reserve(s, n);
 
 	while (!r && n) {
 		struct hoff first;
 		uint64_t got;
-		bool virgin;
+		bool never_written;
 
-		r = qc_alloc_own(&s->w->alloc, QC_USE_TABLE, n, &first, &got, &virgin);
+		r = qc_alloc_clusters(&s->w->alloc, QC_ALLOC_TABLE, n, &first, &got, &never_written);
 		for (uint64_t i = 0; !r && i < got; i++)
 			s->pool[s->n++].v = first.v + i * cluster_bytes(s);
 		n -= r ? 0 : got;
@@ -57,28 +57,28 @@ qc_err qc_shadow_own(struct qc_shadow *s, uint64_t n)
 	return r;
 }
 
-qc_err qc_shadow_own_run(struct qc_shadow *s, uint64_t n, struct hoff *first)
+qc_err qc_atomic_update_reserve_run(struct qc_atomic_update *s, uint64_t n, struct hoff *first)
 {
 	qc_err r;
 
 	first->v = 0;
 	if (!n)
 		return 0;
-	r = qc_alloc_own_run(&s->w->alloc, n, first);
+	r = qc_alloc_contiguous(&s->w->alloc, n, first);
 	if (r)
 		return r;
-	r = qc_limbo_note(&s->w->alloc, &s->runs, first->v, n * cluster_bytes(s));
+	r = qc_free_list_add(&s->w->alloc, &s->runs, first->v, n * cluster_bytes(s));
 	if (r)
-		qc_alloc_undo(&s->w->alloc, *first, n);
+		qc_alloc_cancel(&s->w->alloc, *first, n);
 	return r;
 }
 
-struct hoff qc_shadow_place(struct qc_shadow *s)
+struct hoff qc_atomic_update_next_cluster(struct qc_atomic_update *s)
 {
 	return s->pool[s->used++];
 }
 
-static uint64_t count_blocks(const struct qc_counts *c)
+static uint64_t count_blocks(const struct qc_refcounts *c)
 {
 	uint64_t n = 0;
 
@@ -87,29 +87,29 @@ static uint64_t count_blocks(const struct qc_counts *c)
 	return n;
 }
 
-static void undo_table(struct qc_shadow *s)
+static void undo_table(struct qc_atomic_update *s)
 {
 	if (s->table_clusters)
-		qc_alloc_undo(&s->w->alloc, s->table, s->table_clusters);
+		qc_alloc_cancel(&s->w->alloc, s->table, s->table_clusters);
 	s->table_clusters = 0;
 }
 
-static qc_err own_table(struct qc_shadow *s)
+static qc_err own_table(struct qc_atomic_update *s)
 {
 	uint64_t n = s->w->alloc.counts.entries * 8 / cluster_bytes(s);
 	qc_err r;
 
 	undo_table(s);
-	r = qc_alloc_own_run(&s->w->alloc, n, &s->table);
+	r = qc_alloc_contiguous(&s->w->alloc, n, &s->table);
 	if (!r)
 		s->table_clusters = n;
 	return r;
 }
 
 /* Taking places may make more blocks, or a larger table. */
-qc_err qc_shadow_own_counts(struct qc_shadow *s)
+qc_err qc_atomic_update_reserve_refcounts(struct qc_atomic_update *s)
 {
-	const struct qc_counts *c = &s->w->alloc.counts;
+	const struct qc_refcounts *c = &s->w->alloc.counts;
 	uint64_t have = 0;
 	qc_err r = 0;
 
@@ -118,7 +118,7 @@ qc_err qc_shadow_own_counts(struct qc_shadow *s)
 		uint64_t n = count_blocks(c) - have;
 
 		if (n) {
-			r = qc_shadow_own(s, n);
+			r = qc_atomic_update_reserve(s, n);
 			have += n;
 			continue;
 		}
@@ -129,7 +129,7 @@ qc_err qc_shadow_own_counts(struct qc_shadow *s)
 
 /* ---- begin and abort ------------------------------------------------------ */
 
-static qc_err copy_block(struct qc_shadow *s, uint64_t from, uint64_t to, void *buf)
+static qc_err copy_block(struct qc_atomic_update *s, uint64_t from, uint64_t to, void *buf)
 {
 	struct qc_file *f = s->w->file;
 	size_t got;
@@ -138,9 +138,9 @@ static qc_err copy_block(struct qc_shadow *s, uint64_t from, uint64_t to, void *
 	return r ? r : qc_file_write(f, to, buf, cluster_bytes(s));
 }
 
-qc_err qc_shadow_begin(struct qc_shadow *s)
+qc_err qc_atomic_update_begin(struct qc_atomic_update *s)
 {
-	struct qc_counts *c = &s->w->alloc.counts;
+	struct qc_refcounts *c = &s->w->alloc.counts;
 	AUTO_FREE uint8_t *buf = malloc(cluster_bytes(s));
 	uint64_t *blocks = calloc(c->entries, sizeof(*blocks));
 	qc_err r = buf && blocks ? 0 : -ENOMEM;
@@ -148,11 +148,11 @@ qc_err qc_shadow_begin(struct qc_shadow *s)
 	if (!r && s->w->broken)
 		r = -EIO;
 	if (!r) /* so that they can be copied in the file */
-		r = qc_counts_write_blocks(c);
+		r = qc_refcounts_write_blocks(c);
 	for (uint64_t i = 0; !r && i < c->entries; i++) {
 		if (!c->table[i])
 			continue;
-		blocks[i] = qc_shadow_place(s).v;
+		blocks[i] = qc_atomic_update_next_cluster(s).v;
 		r = copy_block(s, c->table[i], blocks[i], buf);
 	}
 	if (r) {
@@ -168,18 +168,18 @@ qc_err qc_shadow_begin(struct qc_shadow *s)
 	return 0;
 }
 
-static void forget_blocks(struct qc_shadow *s, const uint64_t *blocks)
+static void forget_blocks(struct qc_atomic_update *s, const uint64_t *blocks)
 {
-	const struct qc_counts *c = &s->w->alloc.counts;
+	const struct qc_refcounts *c = &s->w->alloc.counts;
 
 	for (uint64_t i = 0; i < c->entries; i++)
 		if (blocks[i])
-			qc_cache_forget(c->blocks, blocks[i], cluster_bytes(s));
+			qc_cache_invalidate(c->blocks, blocks[i], cluster_bytes(s));
 }
 
-void qc_shadow_abort(struct qc_shadow *s)
+void qc_atomic_update_abort(struct qc_atomic_update *s)
 {
-	struct qc_counts *c = &s->w->alloc.counts;
+	struct qc_refcounts *c = &s->w->alloc.counts;
 
 	if (!s->blocks_before)
 		return;
@@ -193,23 +193,23 @@ void qc_shadow_abort(struct qc_shadow *s)
 
 /* ---- counts --------------------------------------------------------------- */
 
-static qc_err add_one(struct qc_shadow *s, uint64_t cluster, int by)
+static qc_err add_one(struct qc_atomic_update *s, uint64_t cluster, int by)
 {
-	struct qc_counts *c = &s->w->alloc.counts;
+	struct qc_refcounts *c = &s->w->alloc.counts;
 	uint64_t count;
-	qc_err r = qc_counts_get(c, cluster, &count);
+	qc_err r = qc_refcounts_get(c, cluster, &count);
 
 	if (!r && !count)
 		r = -ERANGE;
 	if (!r)
-		r = qc_counts_add(c, cluster, by);
+		r = qc_refcounts_add(c, cluster, by);
 	if (!r && count == 1 && by < 0)
-		r = qc_limbo_note(&s->w->alloc, &s->freed, cluster << c->cluster_bits,
+		r = qc_free_list_add(&s->w->alloc, &s->freed, cluster << c->cluster_bits,
 				  cluster_bytes(s));
 	return r;
 }
 
-qc_err qc_shadow_add(struct qc_shadow *s, uint64_t off, uint64_t len, int by)
+qc_err qc_atomic_update_adjust(struct qc_atomic_update *s, uint64_t off, uint64_t len, int by)
 {
 	uint64_t end = div_up(off + len, cluster_bytes(s));
 	qc_err r = 0;
@@ -221,22 +221,22 @@ qc_err qc_shadow_add(struct qc_shadow *s, uint64_t off, uint64_t len, int by)
 
 /* ---- commit --------------------------------------------------------------- */
 
-static qc_err lower_unused(struct qc_shadow *s)
+static qc_err lower_unused(struct qc_atomic_update *s)
 {
-	const struct qc_counts *c = &s->w->alloc.counts;
-	qc_err r = qc_shadow_add(s, s->table_before, c->entries * 8, -1);
+	const struct qc_refcounts *c = &s->w->alloc.counts;
+	qc_err r = qc_atomic_update_adjust(s, s->table_before, c->entries * 8, -1);
 
 	for (uint64_t i = 0; !r && i < c->entries; i++)
 		if (s->blocks_before[i])
-			r = qc_shadow_add(s, s->blocks_before[i], 1, -1);
+			r = qc_atomic_update_adjust(s, s->blocks_before[i], 1, -1);
 	for (size_t i = s->used; !r && i < s->n; i++)
-		r = qc_shadow_add(s, s->pool[i].v, 1, -1);
+		r = qc_atomic_update_adjust(s, s->pool[i].v, 1, -1);
 	return r;
 }
 
-static qc_err write_table(struct qc_shadow *s)
+static qc_err write_table(struct qc_atomic_update *s)
 {
-	const struct qc_counts *c = &s->w->alloc.counts;
+	const struct qc_refcounts *c = &s->w->alloc.counts;
 	AUTO_FREE uint8_t *raw = malloc(c->entries * 8);
 
 	if (!raw)
@@ -247,7 +247,7 @@ static qc_err write_table(struct qc_shadow *s)
 }
 
 /* Six fields that stand side by side. */
-static qc_err write_header(struct qc_shadow *s)
+static qc_err write_header(struct qc_atomic_update *s)
 {
 	uint8_t head[HEAD_V2_BYTES];
 
@@ -257,33 +257,33 @@ static qc_err write_header(struct qc_shadow *s)
 	be32_to(head + HEAD_REFTABLE_CLUSTERS, (uint32_t)s->table_clusters);
 	be32_to(head + HEAD_SNAPSHOTS, s->snapshots);
 	be64_to(head + HEAD_SNAPSHOTS_OFFSET, s->snapshots_offset);
-	return qc_writer_header(s->w, HEAD_L1_ENTRIES, head + HEAD_L1_ENTRIES,
+	return qc_writer_update_header(s->w, HEAD_L1_ENTRIES, head + HEAD_L1_ENTRIES,
 				sizeof(head) - HEAD_L1_ENTRIES);
 }
 
 /* What the file does not name any more is forgotten, and free. */
-UNCHECKED static void let_go(struct qc_shadow *s)
+UNCHECKED static void let_go(struct qc_atomic_update *s)
 {
 	for (size_t i = 0; i < s->freed.n; i++) {
-		struct qc_orphan o = s->freed.orphan[i];
+		struct qc_free_extent o = s->freed.orphan[i];
 
-		qc_cache_forget(s->w->alloc.counts.blocks, o.off, o.len);
-		qc_writer_freed(s->w, o.off, o.len);
-		qc_alloc_freed(&s->w->alloc, o.off);
+		qc_cache_invalidate(s->w->alloc.counts.blocks, o.off, o.len);
+		qc_writer_on_cluster_freed(s->w, o.off, o.len);
+		qc_alloc_note_free(&s->w->alloc, o.off);
 	}
 }
 
-qc_err qc_shadow_commit(struct qc_shadow *s)
+qc_err qc_atomic_update_commit(struct qc_atomic_update *s)
 {
 	struct qc_header *h = &s->w->layer->head;
 	qc_err r = lower_unused(s);
 
 	if (!r)
-		r = qc_counts_write_blocks(&s->w->alloc.counts);
+		r = qc_refcounts_write_blocks(&s->w->alloc.counts);
 	if (!r)
 		r = write_table(s);
 	if (!r)
-		r = qc_writer_barrier(s->w);
+		r = qc_writer_sync(s->w);
 	if (!r && FAIL_POINT("shadow.before-switch"))
 		r = -EIO;
 	if (!r)
@@ -301,15 +301,15 @@ qc_err qc_shadow_commit(struct qc_shadow *s)
 	return 0;
 }
 
-void qc_shadow_end(struct qc_shadow *s)
+void qc_atomic_update_end(struct qc_atomic_update *s)
 {
 	struct qc_alloc *a = &s->w->alloc;
 	bool keep = s->committed || s->w->broken; /* the file may name them */
 
 	for (size_t i = 0; !keep && i < s->n; i++)
-		qc_alloc_undo(a, s->pool[i], 1);
+		qc_alloc_cancel(a, s->pool[i], 1);
 	for (size_t i = 0; !keep && i < s->runs.n; i++)
-		qc_alloc_undo(a, (struct hoff){ s->runs.orphan[i].off },
+		qc_alloc_cancel(a, (struct hoff){ s->runs.orphan[i].off },
 			      s->runs.orphan[i].len >> a->cluster_bits);
 	if (!keep)
 		undo_table(s);

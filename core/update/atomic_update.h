@@ -20,48 +20,48 @@
 #include "layer/cluster_map.h"
 #include "update/writer.h"
 
-struct qc_shadow {
+struct qc_atomic_update {
 	struct qc_writer *w;
 	/* What the header will say; the caller's to change before the commit. */
-	struct qc_root root;
+	struct qc_l1_table root;
 	uint32_t snapshots;
 	uint64_t snapshots_offset;
 
 	struct hoff *pool; /* single clusters that were taken for it */
 	size_t n, room, used;
-	struct qc_limbo runs; /* and runs */
+	struct qc_free_list runs; /* and runs */
 	struct hoff table;
 	uint64_t table_clusters;
 	uint64_t *blocks_before, table_before; /* of the refcount table */
 	bool dirty_before, committed;
-	struct qc_limbo freed;
+	struct qc_free_list freed;
 };
 
-void qc_shadow_init(struct qc_shadow *s, struct qc_writer *w);
+void qc_atomic_update_init(struct qc_atomic_update *s, struct qc_writer *w);
 
-/* Takes n single clusters, which qc_shadow_place() gives out, or a run. */
-qc_err qc_shadow_own(struct qc_shadow *s, uint64_t n);
-qc_err qc_shadow_own_run(struct qc_shadow *s, uint64_t n, struct hoff *first);
+/* Takes n single clusters, which qc_atomic_update_next_cluster() gives out, or a run. */
+qc_err qc_atomic_update_reserve(struct qc_atomic_update *s, uint64_t n);
+qc_err qc_atomic_update_reserve_run(struct qc_atomic_update *s, uint64_t n, struct hoff *first);
 
 /* The last to be taken: places for the blocks and their table. */
-qc_err qc_shadow_own_counts(struct qc_shadow *s);
+qc_err qc_atomic_update_reserve_refcounts(struct qc_atomic_update *s);
 
-/* From here to the end of the commit the caller holds flush_lock and alloc.lock; all
+/* From here to the end of the commit the caller holds checkpoint_lock and alloc.lock; all
  * has been taken.  Counts are changed in new blocks only. */
-qc_err qc_shadow_begin(struct qc_shadow *s);
-struct hoff qc_shadow_place(struct qc_shadow *s);
+qc_err qc_atomic_update_begin(struct qc_atomic_update *s);
+struct hoff qc_atomic_update_next_cluster(struct qc_atomic_update *s);
 
 /* Names the clusters of a stretch once more (by 1) or less (-1).  -ERANGE if one has no
  * name at all, -EOVERFLOW if it can have no more. */
-qc_err qc_shadow_add(struct qc_shadow *s, uint64_t off, uint64_t len, int by);
+qc_err qc_atomic_update_adjust(struct qc_atomic_update *s, uint64_t off, uint64_t len, int by);
 
 /* Lowers what is not in use any more, and switches over. */
-qc_err qc_shadow_commit(struct qc_shadow *s);
+qc_err qc_atomic_update_commit(struct qc_atomic_update *s);
 
 /* Everything is as it was. */
-void qc_shadow_abort(struct qc_shadow *s);
+void qc_atomic_update_abort(struct qc_atomic_update *s);
 
 /* Without the locks: gives back what was taken for nothing. */
-void qc_shadow_end(struct qc_shadow *s);
+void qc_atomic_update_end(struct qc_atomic_update *s);
 
 #endif

@@ -17,21 +17,21 @@
 
 /* A failed sync may have dropped what it should have written, and a later one
  * would not know. */
-qc_err qc_writer_barrier(struct qc_writer *w)
+qc_err qc_writer_sync(struct qc_writer *w)
 {
 	qc_err r = qc_file_sync(w->file);
 
 	if (!r && w->data != w->file)
 		r = qc_file_sync(w->data);
-	return r ? qc_writer_lost(w, r, "cannot write it to stable storage") : 0;
+	return r ? qc_writer_abort(w, r, "cannot write it to stable storage") : 0;
 }
 
-qc_err qc_writer_header(struct qc_writer *w, uint64_t at, const void *field, size_t len)
+qc_err qc_writer_update_header(struct qc_writer *w, uint64_t at, const void *field, size_t len)
 {
 	qc_err r = qc_file_write(w->file, at, field, len);
 
 	/* A few bytes of one sector are written, or are not. */
-	return r ? r : qc_writer_barrier(w);
+	return r ? r : qc_writer_sync(w);
 }
 
 static bool is_l1(const struct geom *g, uint64_t key)
@@ -40,7 +40,7 @@ static bool is_l1(const struct geom *g, uint64_t key)
 }
 
 /* Writes the slices of one kind; *any: there were some. */
-static qc_err write_slices(struct qc_writer *w, const struct qc_changes *changes, bool l1,
+static qc_err write_slices(struct qc_writer *w, const struct qc_dirty_slices *changes, bool l1,
 			   bool *any)
 {
 	const struct geom *g = &w->layer->head.geom;
@@ -60,55 +60,55 @@ static qc_err write_slices(struct qc_writer *w, const struct qc_changes *changes
 	return r;
 }
 
-static qc_err write_tables(struct qc_writer *w, const struct qc_changes *changes)
+static qc_err write_tables(struct qc_writer *w, const struct qc_dirty_slices *changes)
 {
 	bool any;
 	qc_err r = write_slices(w, changes, false, &any);
 
 	if (!r && any)
-		r = qc_writer_barrier(w);
+		r = qc_writer_sync(w);
 	if (!r)
 		r = write_slices(w, changes, true, &any);
 	if (!r && any)
-		r = qc_writer_barrier(w);
+		r = qc_writer_sync(w);
 	return r;
 }
 
 static qc_err write_counts(struct qc_writer *w)
 {
-	struct qc_entries entries = { 0 };
+	struct qc_reftable_update entries = { 0 };
 	struct qc_alloc *a = &w->alloc;
 	qc_err r = 0, e;
 
 	if (a->counted) {
 		qc_lock(&a->lock);
-		r = qc_counts_write_blocks(&a->counts);
+		r = qc_refcounts_write_blocks(&a->counts);
 		if (!r) /* not those whose blocks come after the barrier */
-			r = qc_counts_take_entries(&a->counts, &entries);
+			r = qc_refcounts_take_table_entries(&a->counts, &entries);
 		qc_unlock(&a->lock);
 	}
 	if (!r)
-		r = qc_writer_barrier(w); /* and all data */
+		r = qc_writer_sync(w); /* and all data */
 	if (!entries.entry)
 		return r;
 	qc_lock(&a->lock);
-	e = qc_counts_write_entries(&a->counts, &entries, !r);
+	e = qc_refcounts_write_table_entries(&a->counts, &entries, !r);
 	qc_unlock(&a->lock);
 	r = r ? r : e;
-	return r ? r : qc_writer_barrier(w);
+	return r ? r : qc_writer_sync(w);
 }
 
-void qc_writer_freed(void *arg, uint64_t off, uint64_t len)
+void qc_writer_on_cluster_freed(void *arg, uint64_t off, uint64_t len)
 {
 	struct qc_writer *w = arg;
 
-	qc_cache_forget(w->layer->tables, off, len);
-	qc_unpack_drop(w->layer->ctx->unpack, w->layer);
+	qc_cache_invalidate(w->layer->tables, off, len);
+	qc_cluster_cache_invalidate(w->layer->ctx->unpack, w->layer);
 	if (w->unmap)
 		qc_file_punch(w->file, off, len); /* that it cannot is no harm */
 }
 
-static qc_err drain_limbo(struct qc_writer *w, struct qc_limbo *l)
+static qc_err drain_limbo(struct qc_writer *w, struct qc_free_list *l)
 {
 	qc_err r;
 
@@ -116,60 +116,60 @@ static qc_err drain_limbo(struct qc_writer *w, struct qc_limbo *l)
 		free(l->orphan);
 		return 0;
 	}
-	qc_gate_wait(&w->layer->gate);
+	qc_inflight_synchronize(&w->layer->gate);
 	if (FAIL_POINT("checkpoint.before-free")) {
-		qc_alloc_keep_limbo(&w->alloc, l);
+		qc_alloc_requeue_pending(&w->alloc, l);
 		return -EIO;
 	}
-	r = qc_alloc_release(&w->alloc, l, qc_writer_freed, w);
-	return r == -ERANGE ? qc_writer_corrupt(w, "the refcounts are damaged") : r;
+	r = qc_alloc_free_pending(&w->alloc, l, qc_writer_on_cluster_freed, w);
+	return r == -ERANGE ? qc_writer_mark_corrupt(w, "the refcounts are damaged") : r;
 }
 
 /* The tables as they are now, and before them what they need. */
 static qc_err write_all(struct qc_writer *w)
 {
-	struct qc_changes changes;
-	qc_err r = qc_cache_collect(w->layer->tables, &changes);
+	struct qc_dirty_slices changes;
+	qc_err r = qc_cache_writeback_begin(w->layer->tables, &changes);
 
 	if (r)
 		return r;
 	r = write_counts(w);
 	if (!r)
 		r = write_tables(w, &changes);
-	qc_cache_settle(w->layer->tables, &changes, !r);
+	qc_cache_writeback_end(w->layer->tables, &changes, !r);
 	return r;
 }
 
-static qc_err checkpoint(struct qc_writer *w, struct qc_limbo *limbo)
+static qc_err checkpoint(struct qc_writer *w, struct qc_free_list *limbo)
 {
 	qc_err r = -EIO;
 
-	qc_lock(&w->flush_lock);
+	qc_lock(&w->checkpoint_lock);
 	if (!w->broken) {
 		if (limbo)
-			qc_alloc_take_limbo(&w->alloc, limbo);
+			qc_alloc_take_pending(&w->alloc, limbo);
 		r = write_all(w);
 	}
 	if (r && limbo)
-		qc_alloc_keep_limbo(&w->alloc, limbo);
-	qc_unlock(&w->flush_lock);
+		qc_alloc_requeue_pending(&w->alloc, limbo);
+	qc_unlock(&w->checkpoint_lock);
 	return r;
 }
 
 qc_err qc_checkpoint(struct qc_writer *w, bool drain)
 {
-	struct qc_limbo limbo = { 0 };
+	struct qc_free_list limbo = { 0 };
 	qc_err r;
 
 	if (!drain)
 		return checkpoint(w, NULL);
 	/* Who comes meanwhile finds nothing in limbo, but is not to think that all
 	 * of it is free. */
-	qc_lock(&w->drain_lock);
+	qc_lock(&w->pending_free_lock);
 	r = checkpoint(w, &limbo);
 	if (!r) /* without the lock: who is inside the gate may want a checkpoint */
 		r = drain_limbo(w, &limbo);
-	qc_unlock(&w->drain_lock);
+	qc_unlock(&w->pending_free_lock);
 	return r;
 }
 
@@ -190,15 +190,15 @@ static bool is_dirty_or_in_hand(struct qc_writer *w)
 {
 	bool dirty;
 
-	qc_lock(&w->drain_lock);
-	qc_lock(&w->flush_lock);
+	qc_lock(&w->pending_free_lock);
+	qc_lock(&w->checkpoint_lock);
 	dirty = qc_writer_is_dirty(w);
-	qc_unlock(&w->flush_lock);
-	qc_unlock(&w->drain_lock);
+	qc_unlock(&w->checkpoint_lock);
+	qc_unlock(&w->pending_free_lock);
 	return dirty;
 }
 
-qc_err qc_writer_settle(struct qc_writer *w)
+qc_err qc_writer_flush_all(struct qc_writer *w)
 {
 	qc_err r = w->broken ? -EIO : 0;
 

@@ -14,11 +14,11 @@
 static qc_err own_table(struct qc_writer *w, uint64_t bytes, struct hoff *at)
 {
 	uint64_t want = div_up(bytes, geom_cluster(&w->layer->head.geom)), got;
-	bool virgin;
-	qc_err r = qc_alloc_own(&w->alloc, QC_USE_TABLE, want, at, &got, &virgin);
+	bool never_written;
+	qc_err r = qc_alloc_clusters(&w->alloc, QC_ALLOC_TABLE, want, at, &got, &never_written);
 
 	if (!r && got < want) { /* version 1 only, and there it cannot be */
-		qc_alloc_undo(&w->alloc, *at, got);
+		qc_alloc_cancel(&w->alloc, *at, got);
 		r = -EIO;
 	}
 	return r;
@@ -32,13 +32,13 @@ static qc_err fix_copied(struct qc_writer *w, uint8_t *bytes, uint64_t n)
 
 	for (uint64_t i = 0; i < n; i += step) {
 		uint64_t word = be64_at(bytes + i), count = 0;
-		struct entry e;
-		qc_err r = entry_decode(g, word, step == 16 ? be64_at(bytes + i + 8) : 0, &e);
+		struct l2_entry e;
+		qc_err r = l2_entry_decode(g, word, step == 16 ? be64_at(bytes + i + 8) : 0, &e);
 
-		if (r || e.kind == QC_PACKED || !e.host.v || g->external)
+		if (r || e.kind == QC_COMPRESSED || !e.host.v || g->external)
 			continue;
 		qc_lock(&w->alloc.lock);
-		r = qc_counts_get(&w->alloc.counts, e.host.v >> g->cluster_bits, &count);
+		r = qc_refcounts_get(&w->alloc.counts, e.host.v >> g->cluster_bits, &count);
 		qc_unlock(&w->alloc.lock);
 		if (r)
 			return r;
@@ -52,7 +52,7 @@ static qc_err copy_table(struct qc_writer *w, struct hoff from, uint8_t *bytes, 
 	struct qc_layer *l = w->layer;
 
 	for (uint64_t at = 0; at < n; at += l->slice_bytes) {
-		struct qc_view v;
+		struct qc_slice_view v;
 
 		do {
 			qc_err r = qc_cache_view(l->tables, from.v + at, &v);
@@ -61,7 +61,7 @@ static qc_err copy_table(struct qc_writer *w, struct hoff from, uint8_t *bytes, 
 				return r;
 			for (uint64_t i = 0; i < l->slice_bytes; i += 8)
 				be64_bytes(&v.words[i / 8], bytes + at + i);
-		} while (!qc_view_valid(&v));
+		} while (!qc_slice_view_valid(&v));
 	}
 	return fix_copied(w, bytes, n);
 }
@@ -85,13 +85,13 @@ static qc_err make_table(struct qc_writer *w, struct goff at, struct hoff old,
 		r = qc_map_l1_set(w->layer, at,
 				  g->layout == LAYOUT_V1 ? table->v : table->v | L2_COPIED);
 	if (r)
-		qc_alloc_undo(&w->alloc, *table, div_up(n, geom_cluster(g)));
+		qc_alloc_cancel(&w->alloc, *table, div_up(n, geom_cluster(g)));
 	else if (old.v)
-		qc_alloc_orphan(&w->alloc, old.v, n);
+		qc_alloc_defer_free(&w->alloc, old.v, n);
 	return r;
 }
 
-qc_err qc_writer_table(struct qc_writer *w, struct goff at, struct hoff *table)
+qc_err qc_writer_l2_table(struct qc_writer *w, struct goff at, struct hoff *table)
 {
 	const struct geom *g = &w->layer->head.geom;
 	uint64_t raw;
@@ -101,7 +101,7 @@ qc_err qc_writer_table(struct qc_writer *w, struct goff at, struct hoff *table)
 	r = qc_map_l1_get(w->layer, at, &raw);
 	if (!r && (l1_decode(g, raw, table) ||
 		   (table->v && qc_map_overlaps_metadata(w->layer, table->v))))
-		r = qc_writer_corrupt(w, "the L1 entry for guest offset 0x%" PRIx64
+		r = qc_writer_mark_corrupt(w, "the L1 entry for guest offset 0x%" PRIx64
 				      " is damaged", at.v);
 	if (!r && (!table->v || (g->layout != LAYOUT_V1 && !(raw & L2_COPIED))))
 		r = make_table(w, at, *table, table);

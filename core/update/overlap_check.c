@@ -11,7 +11,7 @@
 /* 16 MiB of memory; a disk of 1 PiB has as many tables, in clusters of 64 KiB. */
 enum { CLUSTERS_MAX = 2 << 20 };
 
-struct qc_guard {
+struct qc_overlap_map {
 	uint64_t *cluster; /* in order */
 	size_t n, room;
 };
@@ -46,7 +46,7 @@ static uint64_t block(struct qc_writer *w, uint64_t i)
 
 static qc_err each_block(struct qc_writer *w, qc_metadata_fn *fn, void *arg)
 {
-	const struct qc_counts *c = &w->alloc.counts;
+	const struct qc_refcounts *c = &w->alloc.counts;
 	qc_err r = w->alloc.counted ? fn(arg, c->table_offset, c->entries * 8) : 0;
 
 	for (uint64_t i = 0; w->alloc.counted && !r && i < c->entries; i++) {
@@ -81,14 +81,14 @@ static qc_err each_of_snapshot(struct qc_writer *w, const struct qc_snapshot *s,
 static qc_err each_of_snapshots(struct qc_writer *w, qc_metadata_fn *fn, void *arg)
 {
 	const struct qc_header *h = &w->layer->head;
-	struct qc_snaptable t;
-	qc_err r = qc_snaptable_read(w->file, h->snapshots_offset, h->snapshots, w->layer->size, &t);
+	struct qc_snapshot_table t;
+	qc_err r = qc_snapshot_table_read(w->file, h->snapshots_offset, h->snapshots, w->layer->size, &t);
 
 	if (!r && t.n)
 		r = fn(arg, h->snapshots_offset, t.bytes);
 	for (uint32_t i = 0; !r && i < t.n; i++)
 		r = each_of_snapshot(w, &t.row[i].s, fn, arg);
-	qc_snaptable_free(&t);
+	qc_snapshot_table_free(&t);
 	return r;
 }
 
@@ -104,7 +104,7 @@ static qc_err each_of_header(struct qc_writer *w, qc_metadata_fn *fn, void *arg)
 	return r;
 }
 
-qc_err qc_each_metadata(struct qc_writer *w, qc_metadata_fn *fn, void *arg)
+qc_err qc_metadata_for_each(struct qc_writer *w, qc_metadata_fn *fn, void *arg)
 {
 	qc_err r = each_of_header(w, fn, arg);
 
@@ -118,14 +118,14 @@ qc_err qc_each_metadata(struct qc_writer *w, qc_metadata_fn *fn, void *arg)
 /* ---- noting them ----------------------------------------------------------- */
 
 struct noting {
-	struct qc_guard *guard;
+	struct qc_overlap_map *guard;
 	unsigned int cluster_bits;
 };
 
 static qc_err note(void *arg, uint64_t off, uint64_t len)
 {
 	struct noting *n = arg;
-	struct qc_guard *g = n->guard;
+	struct qc_overlap_map *g = n->guard;
 	uint64_t end = div_up(off + len, UINT64_C(1) << n->cluster_bits);
 
 	for (uint64_t c = off >> n->cluster_bits; c < end && g->n < CLUSTERS_MAX; c++) {
@@ -150,13 +150,13 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-qc_err qc_guard_new(struct qc_writer *w, struct qc_guard **out)
+qc_err qc_overlap_map_new(struct qc_writer *w, struct qc_overlap_map **out)
 {
 	struct noting n = { calloc(1, sizeof(*n.guard)), w->layer->head.geom.cluster_bits };
-	qc_err r = n.guard ? qc_each_metadata(w, note, &n) : -ENOMEM;
+	qc_err r = n.guard ? qc_metadata_for_each(w, note, &n) : -ENOMEM;
 
 	if (r) {
-		qc_guard_free(n.guard);
+		qc_overlap_map_free(n.guard);
 		return r;
 	}
 	if (n.guard->n)
@@ -165,7 +165,7 @@ qc_err qc_guard_new(struct qc_writer *w, struct qc_guard **out)
 	return 0;
 }
 
-void qc_guard_free(struct qc_guard *g)
+void qc_overlap_map_free(struct qc_overlap_map *g)
 {
 	if (!g)
 		return;
@@ -176,7 +176,7 @@ void qc_guard_free(struct qc_guard *g)
 /* ---- looking --------------------------------------------------------------- */
 
 /* Whether one of the clusters was noted. */
-static bool is_noted(const struct qc_guard *g, uint64_t first, uint64_t end)
+static bool is_noted(const struct qc_overlap_map *g, uint64_t first, uint64_t end)
 {
 	size_t low = 0, high = g->n;
 
@@ -204,14 +204,14 @@ static qc_err look_at(void *arg, uint64_t off, uint64_t len)
 	return 0;
 }
 
-qc_err qc_guard_look(struct qc_writer *w, uint64_t off, uint64_t len, bool *metadata)
+qc_err qc_overlap_map_test(struct qc_writer *w, uint64_t off, uint64_t len, bool *metadata)
 {
 	unsigned int bits = w->layer->head.geom.cluster_bits;
 	struct looking l = { off, len, false };
 	qc_err r = 0;
 
 	if (is_noted(w->guard, off >> bits, div_up(off + len, UINT64_C(1) << bits)))
-		r = qc_each_metadata(w, look_at, &l);
+		r = qc_metadata_for_each(w, look_at, &l);
 	*metadata = l.found;
 	return r;
 }

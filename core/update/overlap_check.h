@@ -13,13 +13,13 @@
 
 /* Calls fn for each stretch of the file that is metadata, but bitmaps, as it is now. */
 typedef qc_err qc_metadata_fn(void *arg, uint64_t off, uint64_t len);
-qc_err qc_each_metadata(struct qc_writer *w, qc_metadata_fn *fn, void *arg);
+qc_err qc_metadata_for_each(struct qc_writer *w, qc_metadata_fn *fn, void *arg);
 
 /* Notes them.  Nobody else uses the writer yet. */
-qc_err qc_guard_new(struct qc_writer *w, struct qc_guard **out);
-void qc_guard_free(struct qc_guard *g);
+qc_err qc_overlap_map_new(struct qc_writer *w, struct qc_overlap_map **out);
+void qc_overlap_map_free(struct qc_overlap_map *g);
 
 /* Whether the stretch of the file is metadata, in part. */
-qc_err qc_guard_look(struct qc_writer *w, uint64_t off, uint64_t len, bool *metadata);
+qc_err qc_overlap_map_test(struct qc_writer *w, uint64_t off, uint64_t len, bool *metadata);
 
 #endif

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "update/range_lock.h"
 
-void qc_claims_init(struct qc_claims *c)
+void qc_range_locks_init(struct qc_range_locks *c)
 {
-	qc_mutex_init(&c->lock, QC_RANK_CLAIM);
+	qc_mutex_init(&c->lock, QC_RANK_RANGE);
 	pthread_cond_init(&c->ended, NULL);
 	c->oldest = NULL;
 	c->tail = &c->oldest;
 }
 
-void qc_claims_destroy(struct qc_claims *c)
+void qc_range_locks_destroy(struct qc_range_locks *c)
 {
 	assert(!c->oldest);
 	pthread_cond_destroy(&c->ended);
@@ -17,17 +17,17 @@ void qc_claims_destroy(struct qc_claims *c)
 }
 
 /* Whether a claim before mine overlaps it. */
-static bool must_wait(const struct qc_claims *c, const struct qc_claim *mine)
+static bool must_wait(const struct qc_range_locks *c, const struct qc_locked_range *mine)
 {
-	for (const struct qc_claim *i = c->oldest; i != mine; i = i->next)
+	for (const struct qc_locked_range *i = c->oldest; i != mine; i = i->next)
 		if (i->first < mine->end && mine->first < i->end)
 			return true;
 	return false;
 }
 
-void qc_claim(struct qc_claims *c, struct qc_claim *mine, uint64_t first, uint64_t end)
+void qc_range_lock(struct qc_range_locks *c, struct qc_locked_range *mine, uint64_t first, uint64_t end)
 {
-	*mine = (struct qc_claim){ first, end, NULL };
+	*mine = (struct qc_locked_range){ first, end, NULL };
 	qc_lock(&c->lock);
 	*c->tail = mine;
 	c->tail = &mine->next;
@@ -36,9 +36,9 @@ void qc_claim(struct qc_claims *c, struct qc_claim *mine, uint64_t first, uint64
 	qc_unlock(&c->lock);
 }
 
-void qc_unclaim(struct qc_claims *c, struct qc_claim *mine)
+void qc_range_unlock(struct qc_range_locks *c, struct qc_locked_range *mine)
 {
-	struct qc_claim **p = &c->oldest;
+	struct qc_locked_range **p = &c->oldest;
 
 	qc_lock(&c->lock);
 	while (*p != mine)

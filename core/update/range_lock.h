@@ -12,22 +12,22 @@
 #include "base/lock.h"
 #include "qcow.h"
 
-struct qc_claim {
+struct qc_locked_range {
 	uint64_t first, end; /* guest bytes */
-	struct qc_claim *next;
+	struct qc_locked_range *next;
 };
 
-struct qc_claims {
+struct qc_range_locks {
 	struct qc_mutex lock;
 	pthread_cond_t ended;
-	struct qc_claim *oldest, **tail; /* lock */
+	struct qc_locked_range *oldest, **tail; /* lock */
 };
 
-void qc_claims_init(struct qc_claims *c);
-void qc_claims_destroy(struct qc_claims *c);
+void qc_range_locks_init(struct qc_range_locks *c);
+void qc_range_locks_destroy(struct qc_range_locks *c);
 
 /* Returns when no older claim overlaps. */
-void qc_claim(struct qc_claims *c, struct qc_claim *mine, uint64_t first, uint64_t end);
-void qc_unclaim(struct qc_claims *c, struct qc_claim *mine);
+void qc_range_lock(struct qc_range_locks *c, struct qc_locked_range *mine, uint64_t first, uint64_t end);
+void qc_range_unlock(struct qc_range_locks *c, struct qc_locked_range *mine);
 
 #endif

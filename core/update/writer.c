@@ -20,18 +20,18 @@
 
 /* ---- open ----------------------------------------------------------------- */
 
-qc_err qc_writer_check_state(const struct qc_layer *l, struct qc_reason *why)
+qc_err qc_writer_check_writable(const struct qc_layer *l, struct qc_reason *why)
 {
 	const struct qc_header *h = &l->head;
 
 	if (l->format != QC_FORMAT_QCOW)
-		return qc_refuse(why, -EROFS, "not a QCOW image");
+		return qc_fail(why, -EROFS, "not a QCOW image");
 	if (h->incompatible & INCOMPAT_CORRUPT)
-		return qc_refuse(why, -EROFS, "it is marked as corrupt: qemu-img check -r all "
+		return qc_fail(why, -EROFS, "it is marked as corrupt: qemu-img check -r all "
 					      "may repair it");
 	if (h->geom.external && l->ctx->policy.refs != QC_REFS_ANY &&
 	    !(l->ctx->data_file && !strcmp(l->ctx->data_file, h->data_file)))
-		return qc_refuse(why, -EROFS, "its data file '%s' is not to be written "
+		return qc_fail(why, -EROFS, "its data file '%s' is not to be written "
 				 "(data-file=%s allows it)", h->data_file, h->data_file);
 	return 0;
 }
@@ -41,25 +41,25 @@ qc_err qc_writer_check_state(const struct qc_layer *l, struct qc_reason *why)
 static qc_err check_snapshots(const struct qc_layer *l, struct qc_reason *why)
 {
 	const struct qc_header *h = &l->head;
-	struct qc_file_facts now;
-	struct qc_snaptable t;
+	struct qc_file_stat now;
+	struct qc_snapshot_table t;
 	uint64_t l1_bytes = 0;
-	qc_err r = qc_snaptable_read(l->file, h->snapshots_offset, h->snapshots, h->size, &t);
+	qc_err r = qc_snapshot_table_read(l->file, h->snapshots_offset, h->snapshots, h->size, &t);
 
 	if (r == -ENOMEM)
-		return qc_refuse(why, r, "out of memory");
+		return qc_fail(why, r, "out of memory");
 	if (!r)
-		r = qc_file_facts(l->file, &now);
+		r = qc_file_stat(l->file, &now);
 	for (uint32_t i = 0; !r && i < t.n; i++) {
 		const struct qc_snapshot *s = &t.row[i].s;
 
 		l1_bytes += round_up(s->l1_entries * UINT64_C(8), geom_cluster(&h->geom));
-		if (!qc_snapshot_is_possible(s, geom_cluster(&h->geom), now.size) ||
+		if (!qc_snapshot_entry_is_valid(s, geom_cluster(&h->geom), now.size) ||
 		    l1_bytes > round_up(now.size, geom_cluster(&h->geom)))
 			r = -EIO;
 	}
-	qc_snaptable_free(&t);
-	return !r ? 0 : qc_refuse(why, -EROFS, "its table of snapshots is damaged: qemu-img check "
+	qc_snapshot_table_free(&t);
+	return !r ? 0 : qc_fail(why, -EROFS, "its table of snapshots is damaged: qemu-img check "
 						"-r all may repair it");
 }
 
@@ -72,12 +72,12 @@ static qc_err reopen(struct qc_file *f, struct qc_file **out, struct qc_reason *
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", qc_file_fd(f));
 	fd = open(self, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return qc_refuse_as(why, QC_CAUSE_READONLY, -errno, "cannot write to it: %s%s",
-				    strerror(errno), qc_hint(-errno));
+		return qc_fail_as(why, QC_CAUSE_READONLY, -errno, "cannot write to it: %s%s",
+				    strerror(errno), qc_errno_hint(-errno));
 	r = qc_file_of_fd(fd, out);
 	if (r) {
 		close(fd);
-		qc_refuse(why, r, "out of memory");
+		qc_fail(why, r, "out of memory");
 	}
 	return r;
 }
@@ -89,12 +89,12 @@ static qc_err open_files(struct qc_writer *w, struct qc_reason *why)
 	qc_err r = reopen(l->file, &w->file, why);
 
 	if (!r)
-		r = qc_qemulock_write(qc_file_fd(l->file), qc_file_fd(w->file), how, why);
+		r = qc_image_lock_write(qc_file_fd(l->file), qc_file_fd(w->file), how, why);
 	w->data = w->file;
 	if (r || l->data == l->file)
 		return r;
 	r = reopen(l->data, &w->data, why);
-	return r ? r : qc_qemulock_write(qc_file_fd(l->data), qc_file_fd(w->data), how, why);
+	return r ? r : qc_image_lock_write(qc_file_fd(l->data), qc_file_fd(w->data), how, why);
 }
 
 /* Room behind the L1 table of version 1, which VirtualBox reads and writes in
@@ -123,47 +123,47 @@ static qc_err open_alloc(struct qc_writer *w, struct qc_reason *why)
 	const struct qc_header *h = &w->layer->head;
 	const struct geom *g = &h->geom;
 	struct qc_alloc *a = &w->alloc;
-	struct qc_file_facts now;
-	qc_err r = qc_file_facts(w->file, &now);
+	struct qc_file_stat now;
+	qc_err r = qc_file_stat(w->file, &now);
 
 	if (r)
-		return qc_refuse_call(why, r, NULL);
+		return qc_fail_errno(why, r, NULL);
 	a->cluster_bits = g->cluster_bits;
 	a->counted = g->layout != LAYOUT_V1;
-	a->virgin = div_up(now.size, geom_cluster(g));
+	a->never_written = div_up(now.size, geom_cluster(g));
 	if (g->layout == LAYOUT_V2)
 		keep_low_clusters(w);
 	if (a->counted) {
-		r = qc_counts_open(&a->counts, w->file, h, &w->layer->ctx->budget, why);
+		r = qc_refcounts_open(&a->counts, w->file, h, &w->layer->ctx->budget, why);
 		a->counts.broken = &w->broken;
 		return r;
 	}
-	a->cursor = max_u64(a->virgin, first_cluster_v1(g) >> g->cluster_bits);
-	a->virgin = a->cursor;
+	a->cursor = max_u64(a->never_written, first_cluster_v1(g) >> g->cluster_bits);
+	a->never_written = a->cursor;
 	return 0;
 }
 
-void qc_writer_abandon(struct qc_writer *w)
+void qc_writer_free(struct qc_writer *w)
 {
 	free(w->alloc.limbo.orphan);
-	qc_guard_free(w->guard);
-	qc_counts_close(&w->alloc.counts);
+	qc_overlap_map_free(w->guard);
+	qc_refcounts_close(&w->alloc.counts);
 	if (w->data != w->file)
 		qc_file_close(w->data);
 	qc_file_close(w->file);
 	qc_mutex_destroy(&w->alloc.lock);
 	qc_mutex_destroy(&w->resize_lock);
-	qc_mutex_destroy(&w->drain_lock);
-	qc_mutex_destroy(&w->flush_lock);
+	qc_mutex_destroy(&w->pending_free_lock);
+	qc_mutex_destroy(&w->checkpoint_lock);
 	qc_mutex_destroy(&w->table_lock);
-	qc_claims_destroy(&w->claims);
+	qc_range_locks_destroy(&w->claims);
 	free(w);
 }
 
 qc_err qc_writer_open(struct qc_layer *l, struct qc_writer **out, struct qc_reason *why)
 {
 	struct qc_writer *w;
-	qc_err r = qc_writer_check_state(l, why);
+	qc_err r = qc_writer_check_writable(l, why);
 
 	if (!r && l->head.snapshots)
 		r = check_snapshots(l, why);
@@ -173,20 +173,20 @@ qc_err qc_writer_open(struct qc_layer *l, struct qc_writer **out, struct qc_reas
 	}
 	w = calloc(1, sizeof(*w));
 	if (!w)
-		return qc_refuse(why, -ENOMEM, "out of memory");
+		return qc_fail(why, -ENOMEM, "out of memory");
 	w->layer = l;
 	w->unmap = l->ctx->unmap;
-	qc_claims_init(&w->claims);
+	qc_range_locks_init(&w->claims);
 	qc_mutex_init(&w->table_lock, QC_RANK_TABLE);
 	qc_mutex_init(&w->resize_lock, QC_RANK_RESIZE);
-	qc_mutex_init(&w->drain_lock, QC_RANK_DRAIN);
-	qc_mutex_init(&w->flush_lock, QC_RANK_FLUSH);
+	qc_mutex_init(&w->pending_free_lock, QC_RANK_PENDING_FREE);
+	qc_mutex_init(&w->checkpoint_lock, QC_RANK_CHECKPOINT);
 	qc_mutex_init(&w->alloc.lock, QC_RANK_ALLOC);
 	r = open_files(w, why);
 	if (!r)
 		r = open_alloc(w, why);
 	if (r)
-		qc_writer_abandon(w);
+		qc_writer_free(w);
 	else
 		*out = w;
 	return r;
@@ -196,9 +196,9 @@ qc_err qc_writer_close(struct qc_writer *w)
 {
 	/* Nothing to write, no sync: the locks are held until this is done, and who has
 	 * unmounted may use the image at once. */
-	qc_err r = qc_writer_settle(w);
+	qc_err r = qc_writer_flush_all(w);
 
-	qc_writer_abandon(w);
+	qc_writer_free(w);
 	return r;
 }
 
@@ -216,25 +216,25 @@ qc_err qc_writer_clear_autoclear(struct qc_writer *w)
 	if (h->autoclear & AUTOCLEAR_BITMAPS)
 		qc_bitmaps_warn(w->layer);
 	be64_to(raw, keep);
-	r = qc_writer_header(w, HEAD_AUTOCLEAR, raw, sizeof(raw));
+	r = qc_writer_update_header(w, HEAD_AUTOCLEAR, raw, sizeof(raw));
 	if (!r)
 		h->autoclear = keep;
 	return r;
 }
 
-qc_err qc_writer_ready(struct qc_writer *w)
+qc_err qc_writer_prepare(struct qc_writer *w)
 {
 	qc_err r = 0;
 
 	if (w->broken)
 		return -EIO;
-	if (w->announced)
+	if (w->autoclear_done)
 		return 0;
 	qc_lock(&w->table_lock);
-	if (!w->announced)
+	if (!w->autoclear_done)
 		r = qc_writer_clear_autoclear(w);
 	if (!r)
-		w->announced = true;
+		w->autoclear_done = true;
 	qc_unlock(&w->table_lock);
 	return r;
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int options_pass_on(struct options *o, const char *name, const char *value)
+int mount_option_append(struct options *o, const char *name, const char *value)
 {
 	size_t have = o->mount_options ? strlen(o->mount_options) : 0;
 	char *more = realloc(o->mount_options,
@@ -28,13 +28,13 @@ int options_pass_on(struct options *o, const char *name, const char *value)
 	return 0;
 }
 
-void options_free(struct options *o)
+void mount_options_free(struct options *o)
 {
-	for (size_t i = 0; i < o->nremaps; i++) {
-		free((char *)o->remaps[i].old_prefix);
-		free((char *)o->remaps[i].new_prefix);
+	for (size_t i = 0; i < o->npath_maps; i++) {
+		free((char *)o->path_maps[i].old_prefix);
+		free((char *)o->path_maps[i].new_prefix);
 	}
-	free(o->remaps);
+	free(o->path_maps);
 	free(o->cow_file);
 	free(o->data_file);
 	free(o->key_file);

@@ -30,7 +30,7 @@ static int parse_word(const char *text, const char *const *words, size_t n, size
 static int set_path(char **to, const char *value)
 {
 	free(*to);
-	*to = value_absolute(value);
+	*to = option_value_absolute(value);
 	return *to ? 0 : -ENOMEM;
 }
 
@@ -90,17 +90,17 @@ static int set_locking(struct options *o, const char *value)
 static int add_remap(struct options *o, const char *value)
 {
 	const char *colon = strchr(value, ':');
-	struct qc_remap *more, *map;
+	struct qc_path_map *more, *map;
 
 	if (!colon || colon == value || !colon[1])
 		return -EINVAL;
-	more = realloc(o->remaps, (o->nremaps + 1) * sizeof(*more));
+	more = realloc(o->path_maps, (o->npath_maps + 1) * sizeof(*more));
 	if (!more)
 		return -ENOMEM;
-	o->remaps = more;
-	map = &o->remaps[o->nremaps++];
+	o->path_maps = more;
+	map = &o->path_maps[o->npath_maps++];
 	map->old_prefix = strndup(value, (size_t)(colon - value));
-	map->new_prefix = value_absolute(colon + 1);
+	map->new_prefix = option_value_absolute(colon + 1);
 	return map->old_prefix && map->new_prefix ? 0 : -ENOMEM;
 }
 
@@ -146,7 +146,7 @@ static int set_key_dir(struct options *o, const char *value)
 static int set_key_fd(struct options *o, const char *value)
 {
 	unsigned long long n;
-	int r = value_number(value, INT_MAX, false, &n);
+	int r = option_value_number(value, INT_MAX, false, &n);
 
 	if (!r && fcntl((int)n, F_GETFD) < 0)
 		r = -EINVAL;
@@ -158,7 +158,7 @@ static int set_key_fd(struct options *o, const char *value)
 static int set_cache_size(struct options *o, const char *value)
 {
 	unsigned long long n;
-	int r = value_number(value, SIZE_MAX / 4, true, &n);
+	int r = option_value_number(value, SIZE_MAX / 4, true, &n);
 
 	if (!r)
 		o->cache_bytes = n > 64 * 1024 ? (size_t)n : 64 * 1024;
@@ -168,7 +168,7 @@ static int set_cache_size(struct options *o, const char *value)
 static int set_threads(struct options *o, const char *value)
 {
 	unsigned long long n;
-	int r = value_number(value, 1024, false, &n);
+	int r = option_value_number(value, 1024, false, &n);
 
 	if (!r && !n)
 		r = -EINVAL;
@@ -194,7 +194,7 @@ static int set_io_uring(struct options *o, const char *value)
 static int set_io_uring_depth(struct options *o, const char *value)
 {
 	unsigned long long n;
-	int r = value_number(value, 1024, false, &n);
+	int r = option_value_number(value, 1024, false, &n);
 
 	(void)o;
 	return r || !n ? -EINVAL : WITH_RINGS ? 0 : -EOPNOTSUPP;
@@ -203,7 +203,7 @@ static int set_io_uring_depth(struct options *o, const char *value)
 static int set_timeout(struct options *o, const char *value)
 {
 	unsigned long long n;
-	int r = value_number(value, INT_MAX, false, &n);
+	int r = option_value_number(value, INT_MAX, false, &n);
 
 	if (!r)
 		o->timeout = (unsigned int)n;
@@ -213,7 +213,7 @@ static int set_timeout(struct options *o, const char *value)
 static int set_ready_fd(struct options *o, const char *value)
 {
 	unsigned long long n;
-	int r = value_number(value, INT_MAX, false, &n);
+	int r = option_value_number(value, INT_MAX, false, &n);
 
 	if (!r)
 		o->ready_fd = (int)n;
@@ -238,7 +238,7 @@ static int set_sandbox(struct options *o, const char *value)
 static int set_uid(struct options *o, const char *value)
 {
 	unsigned long long n;
-	int r = value_number(value, UINT_MAX - 1, false, &n);
+	int r = option_value_number(value, UINT_MAX - 1, false, &n);
 
 	o->set_uid = !r;
 	o->uid = r ? 0 : (uid_t)n;
@@ -248,7 +248,7 @@ static int set_uid(struct options *o, const char *value)
 static int set_gid(struct options *o, const char *value)
 {
 	unsigned long long n;
-	int r = value_number(value, UINT_MAX - 1, false, &n);
+	int r = option_value_number(value, UINT_MAX - 1, false, &n);
 
 	o->set_gid = !r;
 	o->gid = r ? 0 : (gid_t)n;
@@ -270,13 +270,13 @@ static int set_umask(struct options *o, const char *value)
 static int set_fsname(struct options *o, const char *value)
 {
 	o->set_fsname = true;
-	return options_pass_on(o, "fsname", value);
+	return mount_option_append(o, "fsname", value);
 }
 
 static int set_subtype(struct options *o, const char *value)
 {
 	o->set_subtype = true;
-	return options_pass_on(o, "subtype", value);
+	return mount_option_append(o, "subtype", value);
 }
 
 /* ---- the table ------------------------------------------------------------ */
@@ -358,7 +358,7 @@ static const char *const ignored[] = {
 	"noiversion", "nosymfollow",
 };
 
-bool spec_is_ignored(const char *name)
+bool option_table_is_ignored(const char *name)
 {
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		if (!strcmp(name, ignored[i]))
@@ -368,7 +368,7 @@ bool spec_is_ignored(const char *name)
 	       !strncmp(name, "context=", 8);
 }
 
-const struct option_spec *spec_find(const char *name, bool value)
+const struct option_spec *option_table_find(const char *name, bool value)
 {
 	const struct option_spec *found = NULL;
 
@@ -378,7 +378,7 @@ const struct option_spec *spec_find(const char *name, bool value)
 	return found;
 }
 
-void options_help(void)
+void option_table_help(void)
 {
 	printf("usage: qcowfs [options] SOURCE MOUNTPOINT\n"
 	       "\n"

@@ -17,9 +17,9 @@ struct option_spec {
 };
 
 /* The one that takes a value, or none, if there are both.  NULL: there is no such option. */
-const struct option_spec *spec_find(const char *name, bool value);
+const struct option_spec *option_table_find(const char *name, bool value);
 
 /* One that mount(8) leaves over, and that is not for us: "name" or "name=value". */
-bool spec_is_ignored(const char *option);
+bool option_table_is_ignored(const char *option);
 
 #endif

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-int value_number(const char *text, unsigned long long max, bool suffix,
+int option_value_number(const char *text, unsigned long long max, bool suffix,
 		 unsigned long long *out)
 {
 	unsigned int shift = 0;
@@ -32,7 +32,7 @@ int value_number(const char *text, unsigned long long max, bool suffix,
 	return 0;
 }
 
-char *value_absolute(const char *path)
+char *option_value_absolute(const char *path)
 {
 	char *cwd, *out;
 

@@ -7,10 +7,10 @@
 
 /* A whole number up to max, with `suffix` perhaps with a K, M or G behind it.
  * -EINVAL. */
-int value_number(const char *text, unsigned long long max, bool suffix,
+int option_value_number(const char *text, unsigned long long max, bool suffix,
 		 unsigned long long *out);
 
 /* The path, seen from the current folder; to be freed.  NULL: no memory. */
-char *value_absolute(const char *path);
+char *option_value_absolute(const char *path);
 
 #endif

@@ -23,12 +23,12 @@ static int apply(struct options *o, char *text)
 	char *value;
 	int r = 0;
 
-	if (!*text || spec_is_ignored(text))
+	if (!*text || option_table_is_ignored(text))
 		return 0;
 	value = strchr(text, '=');
 	if (value)
 		*value++ = 0;
-	spec = spec_find(text, value);
+	spec = option_table_find(text, value);
 	if (!spec) {
 		report(QC_LOG_ERROR, "%s: unknown option (qcowfs --help lists those there are)",
 		       text);
@@ -44,7 +44,7 @@ static int apply(struct options *o, char *text)
 	if (spec->flag)
 		*(bool *)((char *)o + spec->flag) = true;
 	if (!r && spec->pass_on)
-		r = options_pass_on(o, spec->name, value);
+		r = mount_option_append(o, spec->name, value);
 	if (r == -EINVAL)
 		report(QC_LOG_ERROR, "%s: '%s' is not %s", text, value, spec->arg);
 	else if (r == -EOPNOTSUPP)
@@ -124,7 +124,7 @@ static int letter(struct options *o, int c)
 	case 'd':
 		o->debug = true;
 		o->foreground = true;
-		return options_pass_on(o, "debug", NULL);
+		return mount_option_append(o, "debug", NULL);
 	case 'f':
 		o->foreground = true;
 		return 0;

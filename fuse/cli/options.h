@@ -31,8 +31,8 @@ struct options {
 	enum qc_refs refs;
 	enum qc_locking locking;
 	enum qc_verifying verify;
-	struct qc_remap *remaps;
-	size_t nremaps;
+	struct qc_path_map *path_maps;
+	size_t npath_maps;
 	bool keep_discarded;
 	char *data_file;
 	char *key_file, *key_dir;
@@ -55,12 +55,12 @@ struct options {
 /* Fills *o from the command line.  On failure it has said why on stderr, and
  * the status is EXIT_USAGE. */
 enum exitcode options_parse(struct options *o, int argc, char **argv);
-void options_free(struct options *o);
+void mount_options_free(struct options *o);
 
 /* Appends to mount_options; `value`, if not NULL, is escaped as libfuse wants
  * it.  -ENOMEM. */
-int options_pass_on(struct options *o, const char *name, const char *value);
+int mount_option_append(struct options *o, const char *name, const char *value);
 
-void options_help(void);
+void option_table_help(void);
 
 #endif

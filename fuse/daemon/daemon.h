@@ -25,28 +25,28 @@ struct daemon {
 	struct pidfile pidfile;
 	struct qc_context *ctx;
 	struct source source;
-	struct keys keys;
+	struct key_source keys;
 	struct cow cow;
 	bool in_folder; /* the mountpoint is one */
 	char *mountpoint;
 	struct server server;
 	struct qc_image *first; /* open until the mount stands */
 	struct fuse_session *session;
-	struct unmounter unmounter;
+	struct unmount_helper unmounter;
 	struct sandbox sandbox;
 	unsigned int threads, share, idle; /* most; most for one image; most that wait */
 	bool mounted, signals;
-	struct watch watch;
+	struct signal_thread watch;
 };
 
 /* Each says what is wrong.  Source and mountpoint exist, and fit each other. */
-enum exitcode prepare_operands(struct daemon *d);
+enum exitcode startup_check_paths(struct daemon *d);
 
 /* More descriptors, and a heap that gives memory back. */
-void prepare_limits(void);
+void startup_set_limits(void);
 
 /* The context, the tree, and the only image, which is open then; a mount that can be
  * for reading only is so. */
-enum exitcode prepare_source(struct daemon *d);
+enum exitcode startup_open_source(struct daemon *d);
 
 #endif

@@ -37,7 +37,7 @@ static void take(enum fuse_log_level level, const char *fmt, va_list ap)
 					   QC_LOG_INFO, "%s", text);
 }
 
-void mounting_take_log(void)
+void mount_take_log(void)
 {
 	fuse_set_log_func(take);
 }
@@ -154,7 +154,7 @@ static void say_why(const struct options *o, const char *said)
 	       why ? why : *said ? said : "the mount failed");
 }
 
-bool mounting(struct fuse_session *session, const char *mountpoint, const struct options *o)
+bool mount_session(struct fuse_session *session, const char *mountpoint, const struct options *o)
 {
 	struct said s;
 	char said[1000];

@@ -14,9 +14,9 @@ struct fuse_session;
 struct options;
 
 /* What libfuse says goes to the log, as one's own messages do. */
-void mounting_take_log(void);
+void mount_take_log(void);
 
 /* False if it failed; it has said why. */
-bool mounting(struct fuse_session *session, const char *mountpoint, const struct options *o);
+bool mount_session(struct fuse_session *session, const char *mountpoint, const struct options *o);
 
 #endif

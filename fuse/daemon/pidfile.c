@@ -118,7 +118,7 @@ int pidfile_write(struct pidfile *p, const char *path)
 		r = fill(p->fd);
 	if (r)
 		report(QC_LOG_ERROR, "pid-file: %s: %s%s", path, why ? why : strerror(-r),
-		       why ? "" : qc_hint(r));
+		       why ? "" : qc_errno_hint(r));
 	return r;
 }
 

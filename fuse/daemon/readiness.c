@@ -13,7 +13,7 @@
 
 #include "util/report.h"
 
-bool ready_fd_is_good(int fd)
+bool readiness_fd_is_good(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
 
@@ -54,7 +54,7 @@ static int connect_to(const char *name)
 	return fd;
 }
 
-void ready_open(struct ready *r, int fd)
+void readiness_open(struct ready *r, int fd)
 {
 	const char *name = getenv("NOTIFY_SOCKET");
 
@@ -82,7 +82,7 @@ static void tell(int fd, const char *text, const char *whom)
 		report(QC_LOG_WARN, "%s: cannot be told: %s", whom, strerror(errno));
 }
 
-void ready_say(struct ready *r)
+void readiness_notify(struct ready *r)
 {
 	char text[80];
 
@@ -95,7 +95,7 @@ void ready_say(struct ready *r)
 	r->fd = -1;
 }
 
-void ready_stopping(struct ready *r)
+void readiness_stopping(struct ready *r)
 {
 	tell(r->socket, "STOPPING=1\n", "the service manager");
 	if (r->socket >= 0)

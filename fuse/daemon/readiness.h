@@ -16,10 +16,10 @@ struct ready {
 };
 
 /* Whether something can be written to that descriptor; says so if not. */
-bool ready_fd_is_good(int fd);
+bool readiness_fd_is_good(int fd);
 
-void ready_open(struct ready *r, int fd);
-void ready_say(struct ready *r);
-void ready_stopping(struct ready *r); /* and closes all */
+void readiness_open(struct ready *r, int fd);
+void readiness_notify(struct ready *r);
+void readiness_stopping(struct ready *r); /* and closes all */
 
 #endif

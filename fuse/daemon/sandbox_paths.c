@@ -66,7 +66,7 @@ static int allow_source(struct sandbox *s, const struct options *o, const struct
 }
 
 /* The new names of backing-map; a data file may be there, too. */
-static int allow_map(struct sandbox *s, const struct options *o, const struct qc_remap *map)
+static int allow_map(struct sandbox *s, const struct options *o, const struct qc_path_map *map)
 {
 	enum landlock_use use = o->data_file ? image_use(o) : LANDLOCK_READ;
 	struct stat st;
@@ -88,7 +88,7 @@ static int allow_processors(struct sandbox *s)
 	return access(path, R_OK) ? 0 : sandbox_allow(s, path, LANDLOCK_READ);
 }
 
-int places_find(struct sandbox *s, const struct options *o, const struct source *src,
+int sandbox_paths_collect(struct sandbox *s, const struct options *o, const struct source *src,
 		int overlays)
 {
 	int r;
@@ -97,8 +97,8 @@ int places_find(struct sandbox *s, const struct options *o, const struct source 
 	s->noatime = o->forensic;
 	s->rings = o->io_uring;
 	r = allow_source(s, o, src);
-	for (size_t i = 0; !r && i < o->nremaps; i++)
-		r = allow_map(s, o, &o->remaps[i]);
+	for (size_t i = 0; !r && i < o->npath_maps; i++)
+		r = allow_map(s, o, &o->path_maps[i]);
 	if (!r && overlays >= 0)
 		r = sandbox_allow_fd(s, overlays, LANDLOCK_WRITE);
 	if (!r && o->key_file && *o->key_file) /* it is read again when an image is opened */

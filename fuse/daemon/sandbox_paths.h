@@ -8,7 +8,7 @@
 #include "tree/source.h"
 
 /* Fills *s, to be freed.  `overlays` is the folder that those are in, or -1.  -errno. */
-int places_find(struct sandbox *s, const struct options *o, const struct source *src,
+int sandbox_paths_collect(struct sandbox *s, const struct options *o, const struct source *src,
 		int overlays);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "util/report.h"
 
-static void log_counters(const struct watch *w)
+static void log_counters(const struct signal_thread *w)
 {
 	uint64_t reads = 0, bytes = 0;
 	struct qc_counters c;
@@ -18,7 +18,7 @@ static void log_counters(const struct watch *w)
 		reads += w->server->count[i].reads;
 		bytes += w->server->count[i].bytes;
 	}
-	qc_counters(w->ctx, &c);
+	qc_get_counters(w->ctx, &c);
 	report(QC_LOG_ERROR,
 	       "counters: %u open, %" PRIu64 " reads, %" PRIu64 " bytes, %" PRIu64
 	       " image files open, %" PRIu64 " opened, %" PRIu64 " table reads, %" PRIu64
@@ -27,7 +27,7 @@ static void log_counters(const struct watch *w)
 	       c.layers_opened, c.table_loads, c.table_bytes, c.unpacked);
 }
 
-static bool is_idle(const struct watch *w)
+static bool is_idle(const struct signal_thread *w)
 {
 	struct timespec now;
 
@@ -39,7 +39,7 @@ static bool is_idle(const struct watch *w)
 static void *run(void *arg)
 {
 	const struct timespec second = { 1, 0 };
-	struct watch *w = arg;
+	struct signal_thread *w = arg;
 	sigset_t usr1;
 
 	sigemptyset(&usr1);
@@ -60,7 +60,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-int watch_start(struct watch *w)
+int signal_thread_start(struct signal_thread *w)
 {
 	struct timespec now;
 	sigset_t block, old;
@@ -82,7 +82,7 @@ int watch_start(struct watch *w)
 	return r;
 }
 
-void watch_stop(struct watch *w)
+void signal_thread_stop(struct signal_thread *w)
 {
 	if (!w->running)
 		return;

@@ -7,7 +7,7 @@
 
 #include "ops/server.h"
 
-struct watch {
+struct signal_thread {
 	pthread_t thread;
 	bool running;
 	struct qc_context *ctx;
@@ -17,7 +17,7 @@ struct watch {
 };
 
 /* Blocks SIGUSR1 in the calling thread and in all that it makes. */
-int watch_start(struct watch *w);
-void watch_stop(struct watch *w);
+int signal_thread_start(struct signal_thread *w);
+void signal_thread_stop(struct signal_thread *w);
 
 #endif

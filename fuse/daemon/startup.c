@@ -12,25 +12,25 @@
 #include "util/report.h"
 #include "tree/tree.h"
 
-enum exitcode prepare_operands(struct daemon *d)
+enum exitcode startup_check_paths(struct daemon *d)
 {
 	const struct options *o = &d->o;
 	struct stat src, mnt;
 
-	if (o->partitions && !parttable_library()) {
+	if (o->partitions && !partition_table_library()) {
 		report(QC_LOG_ERROR, "partitions: this program was built without libblkid (meson: -Dpartitions=enabled)");
 		return EXIT_USAGE;
 	}
 	if (stat(o->source, &src)) {
 		report(QC_LOG_ERROR, "%s: %s%s", o->source, strerror(errno),
 		       errno == ENOENT ? " (SOURCE is an image, or a folder of them)" :
-					 qc_hint(-errno));
+					 qc_errno_hint(-errno));
 		return EXIT_IMAGE;
 	}
 	d->mountpoint = realpath(o->mountpoint, NULL);
 	if (!d->mountpoint || stat(d->mountpoint, &mnt)) {
 		report(QC_LOG_ERROR, "mountpoint %s: %s%s", o->mountpoint, strerror(errno),
-		       errno == ENOENT ? " (mkdir makes one)" : qc_hint(-errno));
+		       errno == ENOENT ? " (mkdir makes one)" : qc_errno_hint(-errno));
 		return EXIT_MOUNT;
 	}
 	d->in_folder = S_ISDIR(mnt.st_mode);
@@ -92,22 +92,22 @@ static struct qc_config config_of(struct daemon *d)
 		.refs = o->refs,
 		.locking = o->locking,
 		.verify = o->verify,
-		.remaps = o->remaps,
-		.nremaps = o->nremaps,
+		.path_maps = o->path_maps,
+		.npath_maps = o->npath_maps,
 		.cache_bytes = o->cache_bytes,
 		.keep_discarded = o->keep_discarded,
 		.data_file = o->data_file,
 		.noatime = o->forensic,
-		.key = keys_there_are(&d->keys) ? keys_get : NULL,
+		.key = key_source_exists(&d->keys) ? key_source_get : NULL,
 		.key_arg = &d->keys,
 	};
 }
 
-static struct tree_look look_of(struct daemon *d)
+static struct tree_config look_of(struct daemon *d)
 {
 	const struct options *o = &d->o;
 
-	return (struct tree_look){
+	return (struct tree_config){
 		.set_uid = o->set_uid,
 		.set_gid = o->set_gid,
 		.uid = o->uid,
@@ -126,14 +126,14 @@ static struct tree_look look_of(struct daemon *d)
 static enum exitcode open_source(struct daemon *d)
 {
 	const struct options *o = &d->o;
-	struct tree_look look = look_of(d);
+	struct tree_config look = look_of(d);
 	struct qc_config config;
 	int r = source_open(&d->source, o->source, d->mountpoint, o->refs == QC_REFS_ANY);
 
-	if (!r && keys_open(&d->keys, o, d->source.dir, d->source.only))
+	if (!r && key_source_open(&d->keys, o, d->source.dir, d->source.only))
 		return EXIT_KEY;
 	config = config_of(d);
-	if (!r && o->cow && cow_begin(&d->cow, o->cow_file))
+	if (!r && o->cow && cow_overlay_begin(&d->cow, o->cow_file))
 		return EXIT_USAGE;
 	if (!r)
 		r = qc_context_new(&config, &d->ctx);
@@ -144,7 +144,7 @@ static enum exitcode open_source(struct daemon *d)
 		r = tree_new(d->ctx, &d->source, &look, d->in_folder, &d->server.tree);
 	if (!r)
 		return EXIT_OK;
-	report(QC_LOG_ERROR, "%s: %s%s", o->source, strerror(-r), qc_hint(r));
+	report(QC_LOG_ERROR, "%s: %s%s", o->source, strerror(-r), qc_errno_hint(r));
 	return EXIT_IMAGE;
 }
 
@@ -171,7 +171,7 @@ static void fall_back_to_readonly(struct daemon *d)
 		return;
 	if (source_is_readonly(&d->source))
 		snprintf(why.text, sizeof(why.text), "it cannot be written: %s%s", strerror(errno),
-			 qc_hint(-errno));
+			 qc_errno_hint(-errno));
 	else if (!d->source.only || !qc_writable(d->first, &why))
 		return;
 	report(QC_LOG_WARN, "%s: mounted read-only: %s", d->o.source, why.text);
@@ -190,7 +190,7 @@ static enum exitcode open_first(struct daemon *d)
 	if (!d->source.only)
 		return EXIT_OK;
 	r = tree_open_first(d->server.tree, tree_only(d->server.tree), &d->first, &why);
-	keys_end_asking(&d->keys);
+	key_source_end_asking(&d->keys);
 	if (r) {
 		report(QC_LOG_ERROR, "%s: %s", d->o.source, *why.text ? why.text : strerror(-r));
 		return exit_for(why.cause);
@@ -200,13 +200,13 @@ static enum exitcode open_first(struct daemon *d)
 	return r ? EXIT_IMAGE : EXIT_OK; /* what is wrong was said where it was found */
 }
 
-void prepare_limits(void)
+void startup_set_limits(void)
 {
 	bound_heap();
 	raise_descriptor_limit();
 }
 
-enum exitcode prepare_source(struct daemon *d)
+enum exitcode startup_open_source(struct daemon *d)
 {
 	enum exitcode e = open_source(d);
 

@@ -122,7 +122,7 @@ static void serve(int pipe, const char *mountpoint, bool killed, struct pidfile 
 	_exit(0);
 }
 
-int unmounter_start(struct unmounter *u, const char *mountpoint, bool killed, struct pidfile *p,
+int unmount_helper_start(struct unmount_helper *u, const char *mountpoint, bool killed, struct pidfile *p,
 		    char **argv)
 {
 	int ask[2], dead[2];
@@ -153,7 +153,7 @@ int unmounter_start(struct unmounter *u, const char *mountpoint, bool killed, st
 }
 
 /* Whether it did that.  (The daemon ignores SIGPIPE while it is mounted.) */
-static bool ask_for(const struct unmounter *u, char what)
+static bool ask_for(const struct unmount_helper *u, char what)
 {
 	char done = 0;
 
@@ -172,7 +172,7 @@ static bool is_mounted(int fd)
 	return poll(&p, 1, 0) != 1 || !(p.revents & POLLERR);
 }
 
-void unmounter_unmount(struct unmounter *u, struct fuse_session *session)
+void unmount_helper_unmount(struct unmount_helper *u, struct fuse_session *session)
 {
 	int fd = fuse_session_fd(session);
 	bool mounted = is_mounted(fd);
@@ -185,7 +185,7 @@ void unmounter_unmount(struct unmounter *u, struct fuse_session *session)
 	fuse_session_unmount(session);
 }
 
-void unmounter_end(struct unmounter *u, struct pidfile *p)
+void unmount_helper_end(struct unmount_helper *u, struct pidfile *p)
 {
 	int status;
 

@@ -17,7 +17,7 @@
 
 struct fuse_session;
 
-struct unmounter {
+struct unmount_helper {
 	pid_t pid; /* 0: there is none */
 	int ask;   /* the pipe to it and back */
 	int dead;  /* a pipe that nobody reads */
@@ -25,15 +25,15 @@ struct unmounter {
 
 /* The process calls itself qcowfs-unmount, over the arguments of this one.
  * `killed`: it is to unmount also if the daemon is.  -errno. */
-int unmounter_start(struct unmounter *u, const char *mountpoint, bool killed, struct pidfile *p,
+int unmount_helper_start(struct unmount_helper *u, const char *mountpoint, bool killed, struct pidfile *p,
 		    char **argv);
 
 /* Unmounts what the session has mounted, if it still is, and waits for that.  When
  * it returns libfuse has nothing left to unmount. */
-void unmounter_unmount(struct unmounter *u, struct fuse_session *session);
+void unmount_helper_unmount(struct unmount_helper *u, struct fuse_session *session);
 
 /* Has the file of the process id removed, and lets the process go; harmless if there is
  * none. */
-void unmounter_end(struct unmounter *u, struct pidfile *p);
+void unmount_helper_end(struct unmount_helper *u, struct pidfile *p);
 
 #endif

@@ -14,7 +14,7 @@
 
 /* ---- of each file ------------------------------------------------------------- */
 
-static json_t *feature_set(struct page *p, const struct qc_layer_facts *f,
+static json_t *feature_set(struct json_report *p, const struct qc_layer_info *f,
 			   enum qc_feature_set set)
 {
 	json_t *list = json_array();
@@ -33,7 +33,7 @@ static json_t *feature_set(struct page *p, const struct qc_layer_facts *f,
 	return list;
 }
 
-static json_t *features(struct page *p, const struct qc_layer_facts *f)
+static json_t *features(struct json_report *p, const struct qc_layer_info *f)
 {
 	json_t *o = json_object();
 
@@ -43,7 +43,7 @@ static json_t *features(struct page *p, const struct qc_layer_facts *f)
 	return o;
 }
 
-static json_t *permissions(struct page *p, unsigned int bits)
+static json_t *permissions(struct json_report *p, unsigned int bits)
 {
 	static const char *const names[] = { "consistent-read", "write", "write-unchanged",
 					     "resize" };
@@ -55,7 +55,7 @@ static json_t *permissions(struct page *p, unsigned int bits)
 	return list;
 }
 
-static json_t *locks(struct page *p, const struct qc_locks *l)
+static json_t *locks(struct json_report *p, const struct qc_locks *l)
 {
 	json_t *o = json_object();
 
@@ -64,7 +64,7 @@ static json_t *locks(struct page *p, const struct qc_locks *l)
 	return o;
 }
 
-static json_t *counters_of_file(struct page *p, const struct qc_layer_use *use)
+static json_t *counters_of_file(struct json_report *p, const struct qc_layer_use *use)
 {
 	json_t *o = json_object();
 
@@ -77,7 +77,7 @@ static json_t *counters_of_file(struct page *p, const struct qc_layer_use *use)
 	return o;
 }
 
-static json_t *data_file(struct page *p, const struct qc_layer_facts *f)
+static json_t *data_file(struct json_report *p, const struct qc_layer_info *f)
 {
 	json_t *o = json_object();
 
@@ -88,7 +88,7 @@ static json_t *data_file(struct page *p, const struct qc_layer_facts *f)
 	return o;
 }
 
-static void put_header(struct page *p, json_t *o, const struct qc_layer_facts *f)
+static void put_header(struct json_report *p, json_t *o, const struct qc_layer_info *f)
 {
 	put(p, o, "version", json_number(f->version));
 	if (f->cluster_size)
@@ -108,10 +108,10 @@ static const char *use_of_file(const struct qc_layer_use *use)
 }
 
 /* `file` is what it is called by who names it. */
-static json_t *link_of_chain(struct page *p, const char *file, const struct qc_layer_facts *f)
+static json_t *link_of_chain(struct json_report *p, const char *file, const struct qc_layer_info *f)
 {
 	json_t *o = json_object();
-	const char *format = page_format(f);
+	const char *format = qemu_img_json_format(f);
 
 	put(p, o, "file", json_name(file));
 	put(p, o, "resolved", json_name(f->path));
@@ -133,7 +133,7 @@ static json_t *link_of_chain(struct page *p, const char *file, const struct qc_l
 }
 
 /* A backing file that could not be opened, or must not be. */
-static json_t *broken_link(struct page *p, const char *file)
+static json_t *broken_link(struct json_report *p, const char *file)
 {
 	json_t *o = json_object();
 
@@ -143,21 +143,21 @@ static json_t *broken_link(struct page *p, const char *file)
 	return o;
 }
 
-static json_t *chain(struct page *p)
+static json_t *chain(struct json_report *p)
 {
 	struct qc_image *img = p->info->img;
 	json_t *list = json_array();
 	const char *name = p->info->path;
-	struct qc_layer_facts f = { 0 };
+	struct qc_layer_info f = { 0 };
 	bool goes_on = false;
 
 	for (unsigned int i = 0; i < qc_depth(img); i++) {
-		if (qc_layer_facts(img, i, &f))
+		if (qc_get_layer_info(img, i, &f))
 			p->j.failed = true;
 		json_add(&p->j, list, link_of_chain(p, name, &f));
 		name = f.backing; /* which lives as long as the image is open */
 		goes_on = !f.refused && *name;
-		qc_layer_facts_free(&f);
+		qc_layer_info_free(&f);
 	}
 	if (p->info->error && goes_on)
 		json_add(&p->j, list, broken_link(p, name));
@@ -166,9 +166,9 @@ static json_t *chain(struct page *p)
 
 /* ---- the rest ------------------------------------------------------------------ */
 
-static json_t *tables(struct page *p)
+static json_t *tables(struct json_report *p)
 {
-	const struct qc_layer_facts *f = &p->f;
+	const struct qc_layer_info *f = &p->f;
 	json_t *o = json_object();
 
 	put(p, o, "l1-offset", json_number(f->l1_offset));
@@ -180,7 +180,7 @@ static json_t *tables(struct page *p)
 	return o;
 }
 
-static json_t *counters_of_all(struct page *p)
+static json_t *counters_of_all(struct json_report *p)
 {
 	const struct qc_counters *c = &p->info->counters;
 	json_t *o = json_object();
@@ -193,29 +193,29 @@ static json_t *counters_of_all(struct page *p)
 	return o;
 }
 
-static void put_bitmaps(struct page *p, json_t *to)
+static void put_bitmaps(struct json_report *p, json_t *to)
 {
 	if (!p->f.bitmaps)
 		return;
 	put(p, to, "bitmaps-valid", json_boolean(p->f.bitmaps_valid));
-	put(p, to, "bitmaps", page_bitmaps(p, true));
+	put(p, to, "bitmaps", qemu_img_json_bitmaps(p, true));
 	if (p->bitmaps_error)
 		put(p, to, "bitmaps-error", json_string("the directory of bitmaps is damaged, or too large"));
 }
 
-static void put_snapshots(struct page *p, json_t *to)
+static void put_snapshots(struct json_report *p, json_t *to)
 {
 	if (p->f.version < 2)
 		return;
 	put(p, to, "snapshot-count", json_number(p->f.snapshots));
-	put(p, to, "snapshots", page_snapshots(p, true));
+	put(p, to, "snapshots", qemu_img_json_snapshots(p, true));
 	if (p->snapshots_error)
 		put(p, to, "snapshots-error", json_string("the table of snapshots is damaged"));
 }
 
-static json_t *own_object(struct page *p)
+static json_t *own_object(struct json_report *p)
 {
-	const struct qc_layer_facts *f = &p->f;
+	const struct qc_layer_info *f = &p->f;
 	json_t *o = json_object();
 
 	put(p, o, "version", json_number(f->version));
@@ -235,39 +235,39 @@ static json_t *own_object(struct page *p)
 	return o;
 }
 
-static void gather(struct page *p)
+static void gather(struct json_report *p)
 {
 	struct qc_image *img = p->info->img;
 
-	if (qc_layer_facts(img, 0, &p->f))
+	if (qc_get_layer_info(img, 0, &p->f))
 		p->j.failed = true;
-	p->bitmaps_error = qc_bitmaps(img, &p->bitmaps);
+	p->bitmaps_error = qc_list_bitmaps(img, &p->bitmaps);
 	if (!p->f.refused)
-		p->snapshots_error = qc_snapshots(p->info->live ? p->info->live : img, &p->snapshots);
+		p->snapshots_error = qc_list_snapshots(p->info->live ? p->info->live : img, &p->snapshots);
 	if (p->info->shown && p->info->shown(&p->snapshots, &p->shown))
 		p->j.failed = true;
 }
 
-static void release(struct page *p)
+static void release(struct json_report *p)
 {
 	for (size_t i = 0; p->shown && i < p->snapshots.n; i++)
 		free(p->shown[i]);
 	free(p->shown);
 	qc_snapshots_free(&p->snapshots);
 	qc_bitmaps_free(&p->bitmaps);
-	qc_layer_facts_free(&p->f);
+	qc_layer_info_free(&p->f);
 }
 
-char *info_text(const struct info *info, size_t *len)
+char *image_json_text(const struct info *info, size_t *len)
 {
-	struct page p = { .info = info };
+	struct json_report p = { .info = info };
 	json_t *root = json_object();
 
 	if (info->error)
 		put(&p, root, "error", json_name(info->error));
 	if (info->img) {
 		gather(&p);
-		page_put_qemu_keys(&p, root);
+		qemu_img_json_put(&p, root);
 		put(&p, root, "qcowfs", own_object(&p));
 		release(&p);
 	} else {

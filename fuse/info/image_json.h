@@ -17,7 +17,7 @@ typedef int info_shown_fn(const struct qc_snapshots *s, char ***out);
 
 struct info {
 	const char *path;     /* of the image file, absolute */
-	struct qc_image *img; /* opened with QC_OPEN_PARTIAL; NULL: nothing could be read */
+	struct qc_image *img; /* opened with QC_OPEN_INSPECT; NULL: nothing could be read */
 	struct qc_image *live; /* opened otherwise: its snapshots are those that change; NULL */
 	const char *error;     /* why it cannot be used; NULL */
 	struct qc_counters counters; /* of all images */
@@ -25,7 +25,7 @@ struct info {
 };
 
 /* The text, with a newline at its end; malloc'd.  NULL: out of memory. */
-char *info_text(const struct info *info, size_t *len);
+char *image_json_text(const struct info *info, size_t *len);
 
 /* The same, of an image in the tree (image_file.c). */
 char *info_json(struct tree *t, struct node *image, size_t *len);

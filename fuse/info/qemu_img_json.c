@@ -13,14 +13,14 @@
 /* A hostile image may have very many snapshots, with long names. */
 enum { SNAPSHOTS_MAX = 4 << 20 };
 
-const char *page_format(const struct qc_layer_facts *f)
+const char *qemu_img_json_format(const struct qc_layer_info *f)
 {
 	if (f->raw)
 		return "raw";
 	return f->version == 1 ? "qcow" : f->version == 2 || f->version == 3 ? "qcow2" : NULL;
 }
 
-static json_t *bitmap_flags(struct page *p, const struct qc_bitmap *b)
+static json_t *bitmap_flags(struct json_report *p, const struct qc_bitmap *b)
 {
 	json_t *flags = json_array();
 
@@ -31,7 +31,7 @@ static json_t *bitmap_flags(struct page *p, const struct qc_bitmap *b)
 	return flags;
 }
 
-json_t *page_bitmaps(struct page *p, bool details)
+json_t *qemu_img_json_bitmaps(struct json_report *p, bool details)
 {
 	json_t *list = json_array();
 
@@ -51,7 +51,7 @@ json_t *page_bitmaps(struct page *p, bool details)
 	return list;
 }
 
-static json_t *key_slot(struct page *p, const struct qc_luks_slot_facts *s)
+static json_t *key_slot(struct json_report *p, const struct qc_luks_slot_info *s)
 {
 	json_t *o = json_object();
 
@@ -64,7 +64,7 @@ static json_t *key_slot(struct page *p, const struct qc_luks_slot_facts *s)
 	return o;
 }
 
-static void put_luks(struct page *p, json_t *o, const struct qc_luks_facts *l)
+static void put_luks(struct json_report *p, json_t *o, const struct qc_luks_info *l)
 {
 	json_t *slots = json_array();
 	uint32_t bits = l->key_bytes * 8 / (strcmp(l->mode, "xts") ? 1 : 2);
@@ -84,18 +84,18 @@ static void put_luks(struct page *p, json_t *o, const struct qc_luks_facts *l)
 	put(p, o, "slots", slots);
 }
 
-static json_t *encryption(struct page *p)
+static json_t *encryption(struct json_report *p)
 {
 	json_t *o = json_object();
-	struct qc_luks_facts l;
+	struct qc_luks_info l;
 
 	put(p, o, "format", json_string(p->f.encryption == QC_LUKS ? "luks" : "aes"));
-	if (!qc_luks_facts(p->info->img, &l))
+	if (!qc_get_luks_info(p->info->img, &l))
 		put_luks(p, o, &l);
 	return o;
 }
 
-static json_t *snapshot(struct page *p, const struct qc_snapshot *s)
+static json_t *snapshot(struct json_report *p, const struct qc_snapshot *s)
 {
 	json_t *o = json_object();
 
@@ -111,7 +111,7 @@ static json_t *snapshot(struct page *p, const struct qc_snapshot *s)
 	return o;
 }
 
-json_t *page_snapshots(struct page *p, bool details)
+json_t *qemu_img_json_snapshots(struct json_report *p, bool details)
 {
 	json_t *list = json_array();
 	size_t room = SNAPSHOTS_MAX;
@@ -137,17 +137,17 @@ json_t *page_snapshots(struct page *p, bool details)
 	return list;
 }
 
-static json_t *format_specific(struct page *p)
+static json_t *format_specific(struct json_report *p)
 {
 	json_t *o = json_object(), *data = json_object();
-	const struct qc_layer_facts *f = &p->f;
+	const struct qc_layer_info *f = &p->f;
 
 	put(p, data, "compat", json_string(f->version == 2 ? "0.10" : "1.1"));
 	put(p, data, "compression-type", json_string(f->zstd ? "zstd" : "zlib"));
 	if (f->version == 3)
 		put(p, data, "lazy-refcounts", json_boolean(f->lazy_refcounts));
 	if (f->bitmaps_valid && !p->bitmaps_error)
-		put(p, data, "bitmaps", page_bitmaps(p, false));
+		put(p, data, "bitmaps", qemu_img_json_bitmaps(p, false));
 	if (f->refcount_bits)
 		put(p, data, "refcount-bits", json_number(f->refcount_bits));
 	if (f->encryption)
@@ -181,13 +181,13 @@ static json_t *full_backing(const char *path, const char *backing)
 	return v;
 }
 
-void page_put_qemu_keys(struct page *p, json_t *root)
+void qemu_img_json_put(struct json_report *p, json_t *root)
 {
-	const struct qc_layer_facts *f = &p->f;
-	const char *format = page_format(f);
+	const struct qc_layer_info *f = &p->f;
+	const char *format = qemu_img_json_format(f);
 
 	if (p->snapshots.n)
-		put(p, root, "snapshots", page_snapshots(p, false));
+		put(p, root, "snapshots", qemu_img_json_snapshots(p, false));
 	put_name(p, root, "backing-filename-format", f->backing_format);
 	if (format)
 		put(p, root, "virtual-size", json_number(f->size));

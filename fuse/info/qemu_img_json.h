@@ -9,35 +9,35 @@
 #include "info/image_json.h"
 #include "info/json.h"
 
-struct page {
+struct json_report {
 	struct json j;
 	const struct info *info;
-	struct qc_layer_facts f; /* of the image itself */
+	struct qc_layer_info f; /* of the image itself */
 	struct qc_bitmaps bitmaps;
 	struct qc_snapshots snapshots;
 	char **shown; /* what they are called in the mount; NULL */
 	qc_err bitmaps_error, snapshots_error;
 };
 
-static inline void put(struct page *p, json_t *to, const char *key, json_t *value)
+static inline void put(struct json_report *p, json_t *to, const char *key, json_t *value)
 {
 	json_put(&p->j, to, key, value);
 }
 
 /* Nothing if it is "". */
-static inline void put_name(struct page *p, json_t *to, const char *key, const char *name)
+static inline void put_name(struct json_report *p, json_t *to, const char *key, const char *name)
 {
 	if (*name)
 		put(p, to, key, json_name(name));
 }
 
-void page_put_qemu_keys(struct page *p, json_t *root);
+void qemu_img_json_put(struct json_report *p, json_t *root);
 
 /* As QEMU calls it; NULL: it is none that we know. */
-const char *page_format(const struct qc_layer_facts *f);
+const char *qemu_img_json_format(const struct qc_layer_info *f);
 
 /* Lists; `details`: also what qemu-img does not say. */
-json_t *page_bitmaps(struct page *p, bool details);
-json_t *page_snapshots(struct page *p, bool details);
+json_t *qemu_img_json_bitmaps(struct json_report *p, bool details);
+json_t *qemu_img_json_snapshots(struct json_report *p, bool details);
 
 #endif

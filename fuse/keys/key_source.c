@@ -54,8 +54,8 @@ static void kept_free(struct kept *p)
 {
 	if (!p)
 		return;
-	qc_secret_free(p->pad);
-	qc_secret_free(p->masked);
+	qc_secure_free(p->pad);
+	qc_secure_free(p->masked);
 	free(p->path);
 	free(p);
 }
@@ -83,8 +83,8 @@ static int keep(const char *path, const uint8_t *pass, size_t n, struct kept **o
 	if (!p)
 		return r;
 	p->path = path ? strdup(path) : NULL;
-	p->pad = qc_secret_new(n);
-	p->masked = qc_secret_new(n);
+	p->pad = qc_secure_alloc(n);
+	p->masked = qc_secure_alloc(n);
 	p->len = n;
 	if (p->pad && p->masked && !path == !p->path)
 		r = random_bytes(p->pad, n);
@@ -139,15 +139,15 @@ static int read_file(int dirfd, const char *name, uint8_t *buf, size_t room, siz
 	return r;
 }
 
-static int read_once(struct keys *k, int fd)
+static int read_once(struct key_source *k, int fd)
 {
-	uint8_t *buf = qc_secret_new(QC_KEY_MAX);
+	uint8_t *buf = qc_secure_alloc(QC_KEY_MAX);
 	size_t n = 0;
 	int r = buf ? read_all(fd, buf, QC_KEY_MAX, &n) : -ENOMEM;
 
 	if (!r)
 		r = keep(NULL, buf, n, &k->once);
-	qc_secret_free(buf);
+	qc_secure_free(buf);
 	return r;
 }
 
@@ -157,7 +157,7 @@ static bool is_fleeting(const char *path, const struct stat *st)
 	return !S_ISREG(st->st_mode) || !strncmp(path, "/dev/", 5) || !strncmp(path, "/proc/", 6);
 }
 
-static int open_file(struct keys *k, const char *path)
+static int open_file(struct key_source *k, const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	char *copy = strdup(path), *name = strdup(path);
@@ -180,13 +180,13 @@ static int open_file(struct keys *k, const char *path)
 	return r;
 }
 
-static int open_folder(struct keys *k, const char *path)
+static int open_folder(struct key_source *k, const char *path)
 {
 	k->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return k->dirfd < 0 ? -errno : 0;
 }
 
-static int open_descriptor(struct keys *k, int fd)
+static int open_descriptor(struct key_source *k, int fd)
 {
 	int r = read_once(k, fd);
 
@@ -203,7 +203,7 @@ static bool goes_up(const char *path)
 }
 
 /* For SOURCE/lab/db.qcow2: lab/db.qcow2.key, or else db.qcow2.key. */
-static int read_from_folder(const struct keys *k, const char *path, uint8_t *buf, size_t room,
+static int read_from_folder(const struct key_source *k, const char *path, uint8_t *buf, size_t room,
 			    size_t *len)
 {
 	size_t n = strlen(k->source);
@@ -224,7 +224,7 @@ static int read_from_folder(const struct keys *k, const char *path, uint8_t *buf
 
 /* ---- the terminal ----------------------------------------------------------- */
 
-static int recall(struct keys *k, const char *path, void *buf, size_t room, size_t *len)
+static int recall(struct key_source *k, const char *path, void *buf, size_t room, size_t *len)
 {
 	const struct kept *p;
 	int r = -ENOENT;
@@ -239,7 +239,7 @@ static int recall(struct keys *k, const char *path, void *buf, size_t room, size
 }
 
 /* In the place of what was said before, which was wrong. */
-static int remember(struct keys *k, const char *path, const uint8_t *pass, size_t n)
+static int remember(struct key_source *k, const char *path, const uint8_t *pass, size_t n)
 {
 	struct kept *p, **at = &k->asked;
 	int r = keep(path, pass, n, &p);
@@ -261,7 +261,7 @@ static int remember(struct keys *k, const char *path, const uint8_t *pass, size_
 	return 0;
 }
 
-static int ask(struct keys *k, const char *path, unsigned int attempt, void *buf, size_t room,
+static int ask(struct key_source *k, const char *path, unsigned int attempt, void *buf, size_t room,
 	       size_t *len)
 {
 	const char *slash = strrchr(path, '/');
@@ -276,16 +276,16 @@ static int ask(struct keys *k, const char *path, unsigned int attempt, void *buf
 	for (char *c = question; *c; c++)
 		if ((unsigned char)*c < ' ' && *c != '\n')
 			*c = '?';
-	r = terminal_ask(k->terminal, question, buf, room, len);
+	r = passphrase_prompt_ask(k->terminal, question, buf, room, len);
 	return r ? r : remember(k, path, buf, *len);
 }
 
 /* --------------------------------------------------------------------------- */
 
-int keys_get(void *arg, const char *path, unsigned int attempt, void *buf, size_t room,
+int key_source_get(void *arg, const char *path, unsigned int attempt, void *buf, size_t room,
 	     size_t *len)
 {
-	struct keys *k = arg;
+	struct key_source *k = arg;
 	int r;
 
 	if (k->ask)
@@ -308,12 +308,12 @@ int keys_get(void *arg, const char *path, unsigned int attempt, void *buf, size_
 	return recall(k, path, buf, room, len);
 }
 
-bool keys_there_are(const struct keys *k)
+bool key_source_exists(const struct key_source *k)
 {
 	return k->dirfd >= 0 || k->file_dirfd >= 0 || k->once || k->ask;
 }
 
-void keys_end_asking(struct keys *k)
+void key_source_end_asking(struct key_source *k)
 {
 	if (k->terminal >= 0)
 		close(k->terminal);
@@ -330,7 +330,7 @@ static int said(const char *what, const char *name, int r)
 	return r;
 }
 
-int keys_open(struct keys *k, const struct options *o, const char *source, bool single)
+int key_source_open(struct key_source *k, const struct options *o, const char *source, bool single)
 {
 	char number[20];
 	int r = 0;
@@ -353,9 +353,9 @@ int keys_open(struct keys *k, const struct options *o, const char *source, bool 
 	return r;
 }
 
-void keys_close(struct keys *k)
+void key_source_close(struct key_source *k)
 {
-	keys_end_asking(k);
+	key_source_end_asking(k);
 	if (k->dirfd >= 0)
 		close(k->dirfd);
 	if (k->file_dirfd >= 0)

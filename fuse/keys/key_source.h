@@ -17,7 +17,7 @@
 struct options;
 struct kept;
 
-struct keys {
+struct key_source {
 	const char *source; /* the folder of the images, an absolute path */
 	int dirfd;	    /* of the folder of keys; -1: none */
 	int file_dirfd;	    /* where the key file is, if it is read again; -1 */
@@ -32,14 +32,14 @@ struct keys {
 /* Opens what the options name, and reads what can be read only once.  `single`:
  * SOURCE is one image, for which the terminal is asked.  -errno, and it has said
  * why. */
-int keys_open(struct keys *k, const struct options *o, const char *source, bool single);
-void keys_close(struct keys *k);
+int key_source_open(struct key_source *k, const struct options *o, const char *source, bool single);
+void key_source_close(struct key_source *k);
 
 /* Nobody is at the terminal any more. */
-void keys_end_asking(struct keys *k);
+void key_source_end_asking(struct key_source *k);
 
-/* Whether there is any; and a qc_key_fn, whose arg is the struct keys. */
-bool keys_there_are(const struct keys *k);
-qc_key_fn keys_get;
+/* Whether there is any; and a qc_key_fn, whose arg is the struct key_source. */
+bool key_source_exists(const struct key_source *k);
+qc_key_fn key_source_get;
 
 #endif

@@ -37,7 +37,7 @@ static int read_line(int fd, char *buf, size_t room, size_t *len)
 	}
 }
 
-int terminal_ask(int fd, const char *question, char *buf, size_t room, size_t *len)
+int passphrase_prompt_ask(int fd, const char *question, char *buf, size_t room, size_t *len)
 {
 	struct sigaction mine = { .sa_handler = catch }, old[SIGNALS];
 	struct termios was, silent;

@@ -7,6 +7,6 @@
 
 /* Writes the question, and reads a line, less its newline, into buf.  -errno;
  * -EINTR if a signal ended it, after which the terminal is as it was. */
-int terminal_ask(int fd, const char *question, char *buf, size_t room, size_t *len);
+int passphrase_prompt_ask(int fd, const char *question, char *buf, size_t room, size_t *len);
 
 #endif

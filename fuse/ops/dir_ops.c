@@ -10,25 +10,25 @@
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct server *s = server_of(req);
-	struct handle *h = calloc(1, sizeof(*h));
+	struct open_file *h = calloc(1, sizeof(*h));
 	struct listing *l = calloc(1, sizeof(*l));
 	int r = h && l ? tree_list(s->tree, node_of(req, ino), l) : -ENOMEM;
 
 	if (r) {
 		free(l);
 		free(h);
-		reply_err(req, r);
+		op_reply_err(req, r);
 		return;
 	}
 	h->listing = l;
-	handle_add(s, h, fi);
+	open_file_add(s, h, fi);
 	fuse_reply_open(req, fi);
 }
 
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	handle_close(server_of(req), handle_of(fi));
+	open_file_close(server_of(req), open_file_of(fi));
 	fuse_reply_err(req, 0);
 }
 
@@ -65,24 +65,24 @@ static size_t add_plus(fuse_req_t req, char *buf, size_t room, const char *name,
 
 	if (need > room)
 		return need;
-	if (entry_of(req, n, &e))
+	if (op_fill_entry(req, n, &e))
 		return 0; /* it has gone */
 	/* The kernel holds a reference of all but "." and "..". */
 	if (next > 2)
-		node_hold(n);
+		node_ref(n);
 	return fuse_add_direntry_plus(req, buf, room, name, &e, next);
 }
 
 static void read_folder(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 			struct fuse_file_info *fi, bool plus)
 {
-	const struct listing *l = handle_of(fi)->listing;
+	const struct listing *l = open_file_of(fi)->listing;
 	struct node *folder = node_of(req, ino);
 	char *buf = malloc(size);
 	size_t used = 0;
 
 	if (!buf) {
-		reply_err(req, -ENOMEM);
+		op_reply_err(req, -ENOMEM);
 		return;
 	}
 	for (size_t at = (size_t)off; at < l->n + 2; at++) {

@@ -16,13 +16,13 @@
 enum { SEEK_CALLS = 1 << 9 }; /* less than a second */
 
 /* A text is read through its handle only: the kernel may know another size. */
-static int open_text(struct server *s, struct handle *h, struct fuse_file_info *fi)
+static int open_text(struct server *s, struct open_file *h, struct fuse_file_info *fi)
 {
 	fi->direct_io = true;
 	return h->writable ? -EROFS : tree_open_text(s->tree, h->node, &h->text);
 }
 
-static int open_image(struct server *s, struct handle *h, fuse_ino_t ino,
+static int open_image(struct server *s, struct open_file *h, fuse_ino_t ino,
 		      struct fuse_file_info *fi)
 {
 	bool keep = false;
@@ -35,7 +35,7 @@ static int open_image(struct server *s, struct handle *h, fuse_ino_t ino,
 	 * could not be said from here.) */
 	if (!keep)
 		fuse_lowlevel_notify_inval_inode(s->session, ino, -1, 0);
-	h->generation = node_generation(h->node);
+	h->generation = node_content_version(h->node);
 	h->window = node_window(h->node);
 	h->written = node_written_mark(h->node);
 	fi->keep_cache = keep;
@@ -46,7 +46,7 @@ static int open_image(struct server *s, struct handle *h, fuse_ino_t ino,
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct server *s = server_of(req);
-	struct handle *h = calloc(1, sizeof(*h));
+	struct open_file *h = calloc(1, sizeof(*h));
 	int r = -ENOMEM;
 
 	if (h) {
@@ -58,18 +58,18 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	if (r) {
 		free(h);
-		reply_err(req, r);
+		op_reply_err(req, r);
 		return;
 	}
-	node_hold(h->node);
-	handle_add(s, h, fi);
+	node_ref(h->node);
+	open_file_add(s, h, fi);
 	fuse_reply_open(req, fi);
 }
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	handle_close(server_of(req), handle_of(fi));
+	open_file_close(server_of(req), open_file_of(fi));
 	fuse_reply_err(req, 0);
 }
 
@@ -121,7 +121,7 @@ static size_t range_in(uint64_t size, off_t off, size_t len)
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
 		    struct fuse_file_info *fi)
 {
-	struct handle *h = handle_of(fi);
+	struct open_file *h = open_file_of(fi);
 	void *buf = ring_memory(req, len);
 	int r;
 
@@ -129,7 +129,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
 	if (!buf)
 		buf = own_buffer();
 	if (!buf || len > MAX_IO) {
-		reply_err(req, buf ? -EINVAL : -ENOMEM);
+		op_reply_err(req, buf ? -EINVAL : -ENOMEM);
 		return;
 	}
 	if (h->text) {
@@ -137,28 +137,28 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
 		fuse_reply_buf(req, len ? h->text->bytes + off : NULL, len);
 		return;
 	}
-	if (h->generation != node_generation(h->node)) {
-		reply_err(req, -ESTALE);
+	if (h->generation != node_content_version(h->node)) {
+		op_reply_err(req, -ESTALE);
 		return;
 	}
-	len = range_in(handle_size(h), off, len);
+	len = range_in(open_file_size(h), off, len);
 	r = len ? qc_read(h->img, h->window.start + (uint64_t)off, buf, len) : 0;
 	count_read(server_of(req), len);
 	if (r)
-		reply_err(req, r);
+		op_reply_err(req, r);
 	else
 		fuse_reply_buf(req, buf, len);
 }
 
 /* A disk of very many runs is not searched to its end: what was not looked at may
  * be called data, and that there are no more holes. */
-static int seek(const struct handle *h, uint64_t off, bool data, uint64_t *found)
+static int seek(const struct open_file *h, uint64_t off, bool data, uint64_t *found)
 {
-	uint64_t size = handle_size(h);
+	uint64_t size = open_file_size(h);
 
 	for (int calls = 0; off < size; calls++) {
 		struct qc_extent e;
-		int r = qc_extent(h->img, h->window.start + off, &e);
+		int r = qc_block_status(h->img, h->window.start + off, &e);
 
 		if (r)
 			return r;
@@ -176,7 +176,7 @@ static int seek(const struct handle *h, uint64_t off, bool data, uint64_t *found
 	return 0;
 }
 
-static int seek_text(const struct text *x, off_t off, int whence, uint64_t *found)
+static int seek_text(const struct shared_buf *x, off_t off, int whence, uint64_t *found)
 {
 	*found = whence == SEEK_DATA ? (uint64_t)off : x->len;
 	return 0;
@@ -185,18 +185,18 @@ static int seek_text(const struct text *x, off_t off, int whence, uint64_t *foun
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 		     struct fuse_file_info *fi)
 {
-	const struct handle *h = handle_of(fi);
+	const struct open_file *h = open_file_of(fi);
 	uint64_t found = 0;
 	int r = -EINVAL;
 
 	(void)ino;
-	if (off < 0 || (uint64_t)off >= (h->text ? h->text->len : handle_size(h)))
+	if (off < 0 || (uint64_t)off >= (h->text ? h->text->len : open_file_size(h)))
 		r = -ENXIO;
 	else if (whence == SEEK_DATA || whence == SEEK_HOLE)
 		r = h->text ? seek_text(h->text, off, whence, &found) :
 			    seek(h, (uint64_t)off, whence == SEEK_DATA, &found);
 	if (r)
-		reply_err(req, r);
+		op_reply_err(req, r);
 	else
 		fuse_reply_lseek(req, (off_t)found);
 }
@@ -206,14 +206,14 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 /* What is written through a map after the file was closed is followed by no flush,
  * and its release comes late, or after an unmount not at all.  (A write that does not
  * see the flush was finished before, and is part of what that brings to the file.) */
-static int settle_late(struct handle *h, const struct fuse_file_info *fi)
+static int settle_late(struct open_file *h, const struct fuse_file_info *fi)
 {
 	if (!fi->writepage) {
 		if (h->closed) /* somebody has a descriptor, still */
 			h->closed = false;
 		return 0;
 	}
-	return h->closed ? qc_settle(h->img) : 0;
+	return h->closed ? qc_writeback(h->img) : 0;
 }
 
 /* The kernel sends what is written with O_DIRECT as to a disk of its own: a write that
@@ -227,18 +227,18 @@ static bool may_be_short(const struct server *s, const struct fuse_file_info *fi
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t off,
 	      struct fuse_file_info *fi)
 {
-	struct handle *h = handle_of(fi);
-	uint64_t size = handle_size(h);
+	struct open_file *h = open_file_of(fi);
+	uint64_t size = open_file_size(h);
 	bool crosses = false;
 	int r;
 
 	(void)ino;
-	if (h->generation != node_generation(h->node)) {
-		reply_err(req, -ESTALE);
+	if (h->generation != node_content_version(h->node)) {
+		op_reply_err(req, -ESTALE);
 		return;
 	}
 	if ((uint64_t)off >= size && len) {
-		reply_err(req, -ENOSPC);
+		op_reply_err(req, -ENOSPC);
 		return;
 	}
 	if (len > size - (uint64_t)off) {
@@ -246,7 +246,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t
 		crosses = true;
 	}
 	r = qc_write(h->img, h->window.start + (uint64_t)off, buf, len);
-	handle_changed(h);
+	open_file_mark_written(h);
 	if (!r && fi->flags & (O_SYNC | O_DSYNC))
 		r = qc_flush(h->img);
 	if (!r)
@@ -254,7 +254,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t
 	if (!r && crosses && !may_be_short(server_of(req), fi))
 		r = -ENOSPC;
 	if (r)
-		reply_err(req, r);
+		op_reply_err(req, r);
 	else
 		fuse_reply_write(req, len);
 }
@@ -262,14 +262,14 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t
 void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
 		  struct fuse_file_info *fi)
 {
-	struct handle *h = handle_of(fi);
-	uint64_t size = handle_size(h), end = (uint64_t)off + (uint64_t)len;
+	struct open_file *h = open_file_of(fi);
+	uint64_t size = open_file_size(h), end = (uint64_t)off + (uint64_t)len;
 	uint64_t at = h->window.start + (uint64_t)off;
 	int kind = mode & ~FALLOC_FL_KEEP_SIZE, r;
 
 	(void)ino;
 	if (!h->writable || (end > size && !(mode & FALLOC_FL_KEEP_SIZE))) {
-		reply_err(req, h->writable ? -ENOSPC : -EBADF);
+		op_reply_err(req, h->writable ? -ENOSPC : -EBADF);
 		return;
 	}
 	end = end < size ? end : size;
@@ -280,11 +280,11 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len
 		r = qc_discard(h->img, at, (uint64_t)len);
 	else
 		r = kind ? -EOPNOTSUPP : qc_allocate(h->img, at, (uint64_t)len);
-	handle_changed(h);
-	reply_err(req, r);
+	open_file_mark_written(h);
+	op_reply_err(req, r);
 }
 
-int resize(fuse_req_t req, fuse_ino_t ino, off_t size, struct fuse_file_info *fi)
+int op_set_size(fuse_req_t req, fuse_ino_t ino, off_t size, struct fuse_file_info *fi)
 {
 	struct tree *t = server_of(req)->tree;
 	struct node *n = node_of(req, ino);
@@ -297,30 +297,30 @@ int resize(fuse_req_t req, fuse_ino_t ino, off_t size, struct fuse_file_info *fi
 	if (node_window(n).len != UINT64_MAX) /* a partition keeps its size */
 		return (uint64_t)size == node_window(n).len ? 0 : -EPERM;
 	if (fi)
-		return qc_resize(handle_of(fi)->img, (uint64_t)size);
+		return qc_resize(open_file_of(fi)->img, (uint64_t)size);
 	r = tree_open(t, n, true, &img, &keep);
 	if (r)
 		return r;
 	r = qc_resize(img, (uint64_t)size);
-	tree_close(n, img);
+	node_close(n, img);
 	return r;
 }
 
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-	struct qc_image *img = handle_of(fi)->img;
+	struct qc_image *img = open_file_of(fi)->img;
 
 	(void)ino, (void)datasync;
-	reply_err(req, img ? qc_flush(img) : 0);
+	op_reply_err(req, img ? qc_flush(img) : 0);
 }
 
 /* At each close(2), and before it returns: the release comes later, and after an
  * unmount perhaps never. */
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct handle *h = handle_of(fi);
+	struct open_file *h = open_file_of(fi);
 
 	(void)ino;
 	h->closed = true;
-	reply_err(req, h->img ? qc_settle(h->img) : 0);
+	op_reply_err(req, h->img ? qc_writeback(h->img) : 0);
 }

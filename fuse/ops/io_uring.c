@@ -22,7 +22,7 @@ void *ring_memory(fuse_req_t req, size_t n)
 	return !fuse_req_get_payload(req, &memory, &room, NULL) && n <= room ? memory : NULL;
 }
 
-void ring_thread_stays(void)
+void uring_disable_cancel(void)
 {
 	static _Thread_local bool stays;
 

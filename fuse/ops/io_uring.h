@@ -24,9 +24,9 @@ void *ring_memory(fuse_req_t req, size_t n);
 /* libfuse ends the thread of a ring by pthread_cancel(3), also while it serves a request:
  * half a write would be done, and locks stay taken.  A thread that was here goes on to
  * the end, and then leaves since it is told otherwise, too. */
-void ring_thread_stays(void);
+void uring_disable_cancel(void);
 
-static inline bool came_through_ring(fuse_req_t req)
+static inline bool request_is_uring(fuse_req_t req)
 {
 	return fuse_req_is_uring(req);
 }
@@ -42,11 +42,11 @@ static inline void *ring_memory(fuse_req_t req, size_t n)
 	return NULL;
 }
 
-static inline void ring_thread_stays(void)
+static inline void uring_disable_cancel(void)
 {
 }
 
-static inline bool came_through_ring(fuse_req_t req)
+static inline bool request_is_uring(fuse_req_t req)
 {
 	(void)req;
 	return false;

@@ -19,9 +19,9 @@ typedef void stretch_op(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
 			struct fuse_file_info *fi);
 
 /* A callback, with pointers to what it was given. */
-struct ask {
-	struct turn turn;
-	void (*run)(struct ask *);
+struct deferred_call {
+	struct queued_request turn;
+	void (*run)(struct deferred_call *);
 	file_op *file_op; /* what run_file() calls */
 	stretch_op *stretch_op; /* and run_stretch() */
 	fuse_req_t req;
@@ -36,15 +36,15 @@ struct ask {
 
 /* One that waits: all that it points to is here. */
 struct kept {
-	struct ask ask;
+	struct deferred_call ask;
 	struct fuse_file_info fi;
 	struct stat st;
 	char data[];
 };
 
-static struct turn *keep(struct turn *t)
+static struct queued_request *keep(struct queued_request *t)
 {
-	const struct ask *from = (const struct ask *)t;
+	const struct deferred_call *from = (const struct deferred_call *)t;
 	struct kept *k = malloc(sizeof(*k) + (from->data ? from->len : 0));
 
 	if (!k)
@@ -61,28 +61,28 @@ static struct turn *keep(struct turn *t)
 
 /* A request is over once it is replied to, and then may be freed what it was for:
  * that is not looked at again. */
-static void take_turn(struct ask *mine)
+static void take_turn(struct deferred_call *mine)
 {
-	struct turns *t = &server_of(mine->req)->turns;
-	struct turn *next;
+	struct request_limit *t = &server_of(mine->req)->turns;
+	struct queued_request *next;
 
-	if (came_through_ring(mine->req)) {
+	if (request_is_uring(mine->req)) {
 		mine->run(mine);
 		return;
 	}
-	next = turns_begin(t, &mine->turn, keep);
+	next = request_limit_begin(t, &mine->turn, keep);
 	while (next) {
-		struct ask *a = (struct ask *)next;
+		struct deferred_call *a = (struct deferred_call *)next;
 
 		a->run(a);
 		if (a != mine)
 			free(a); /* with all that is kept behind it */
-		next = turns_end(t, mine->turn.of);
+		next = request_limit_end(t, mine->turn.of);
 	}
 }
 
 /* The turn of the image that the node is, or is a view of. */
-static void ask(struct ask *a, fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+static void ask(struct deferred_call *a, fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	a->turn.key = (uintptr_t)tree_origin(node_of(req, ino));
 	a->req = req;
@@ -93,54 +93,54 @@ static void ask(struct ask *a, fuse_req_t req, fuse_ino_t ino, struct fuse_file_
 
 /* ---- of a file or folder -------------------------------------------------- */
 
-static void run_file(struct ask *a)
+static void run_file(struct deferred_call *a)
 {
 	a->file_op(a->req, a->ino, a->fi);
 }
 
-void turn_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+void limited_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	ask(&(struct ask){ .run = run_file, .file_op = op_open }, req, ino, fi);
+	ask(&(struct deferred_call){ .run = run_file, .file_op = op_open }, req, ino, fi);
 }
 
-void turn_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+void limited_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	ask(&(struct ask){ .run = run_file, .file_op = op_flush }, req, ino, fi);
+	ask(&(struct deferred_call){ .run = run_file, .file_op = op_flush }, req, ino, fi);
 }
 
-void turn_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+void limited_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	ask(&(struct ask){ .run = run_file, .file_op = op_release }, req, ino, fi);
+	ask(&(struct deferred_call){ .run = run_file, .file_op = op_release }, req, ino, fi);
 }
 
-void turn_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+void limited_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	ask(&(struct ask){ .run = run_file, .file_op = op_getattr }, req, ino, fi);
+	ask(&(struct deferred_call){ .run = run_file, .file_op = op_getattr }, req, ino, fi);
 }
 
-void turn_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+void limited_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	ask(&(struct ask){ .run = run_file, .file_op = op_opendir }, req, ino, fi);
+	ask(&(struct deferred_call){ .run = run_file, .file_op = op_opendir }, req, ino, fi);
 }
 
 /* ---- of a stretch of it --------------------------------------------------- */
 
-static void run_stretch(struct ask *a)
+static void run_stretch(struct deferred_call *a)
 {
 	a->stretch_op(a->req, a->ino, a->len, a->off, a->fi);
 }
 
-void turn_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off, struct fuse_file_info *fi)
+void limited_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off, struct fuse_file_info *fi)
 {
-	struct ask a = { .run = run_stretch, .stretch_op = op_read, .len = len, .off = off };
+	struct deferred_call a = { .run = run_stretch, .stretch_op = op_read, .len = len, .off = off };
 
 	ask(&a, req, ino, fi);
 }
 
-void turn_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+void limited_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		      struct fuse_file_info *fi)
 {
-	struct ask a = { .run = run_stretch, .stretch_op = op_readdirplus, .len = size,
+	struct deferred_call a = { .run = run_stretch, .stretch_op = op_readdirplus, .len = size,
 			 .off = off };
 
 	ask(&a, req, ino, fi);
@@ -148,70 +148,70 @@ void turn_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 
 /* ---- with more to say ----------------------------------------------------- */
 
-static void run_write(struct ask *a)
+static void run_write(struct deferred_call *a)
 {
 	op_write(a->req, a->ino, a->data, a->len, a->off, a->fi);
 }
 
-void turn_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t off,
+void limited_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t off,
 		struct fuse_file_info *fi)
 {
-	ask(&(struct ask){ .run = run_write, .data = buf, .len = len, .off = off }, req, ino, fi);
+	ask(&(struct deferred_call){ .run = run_write, .data = buf, .len = len, .off = off }, req, ino, fi);
 }
 
-static void run_fallocate(struct ask *a)
+static void run_fallocate(struct deferred_call *a)
 {
 	op_fallocate(a->req, a->ino, a->number, a->off, a->more, a->fi);
 }
 
-void turn_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
+void limited_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
 		    struct fuse_file_info *fi)
 {
-	struct ask a = { .run = run_fallocate, .number = mode, .off = off, .more = len };
+	struct deferred_call a = { .run = run_fallocate, .number = mode, .off = off, .more = len };
 
 	ask(&a, req, ino, fi);
 }
 
-static void run_lseek(struct ask *a)
+static void run_lseek(struct deferred_call *a)
 {
 	op_lseek(a->req, a->ino, a->off, a->number, a->fi);
 }
 
-void turn_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
+void limited_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
 {
-	ask(&(struct ask){ .run = run_lseek, .off = off, .number = whence }, req, ino, fi);
+	ask(&(struct deferred_call){ .run = run_lseek, .off = off, .number = whence }, req, ino, fi);
 }
 
-static void run_fsync(struct ask *a)
+static void run_fsync(struct deferred_call *a)
 {
 	op_fsync(a->req, a->ino, a->number, a->fi);
 }
 
-void turn_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+void limited_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-	ask(&(struct ask){ .run = run_fsync, .number = datasync }, req, ino, fi);
+	ask(&(struct deferred_call){ .run = run_fsync, .number = datasync }, req, ino, fi);
 }
 
-static void run_setattr(struct ask *a)
+static void run_setattr(struct deferred_call *a)
 {
 	op_setattr(a->req, a->ino, a->st, a->number, a->fi);
 }
 
-void turn_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int which,
+void limited_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int which,
 		  struct fuse_file_info *fi)
 {
-	ask(&(struct ask){ .run = run_setattr, .st = st, .number = which }, req, ino, fi);
+	ask(&(struct deferred_call){ .run = run_setattr, .st = st, .number = which }, req, ino, fi);
 }
 
-static void run_lookup(struct ask *a)
+static void run_lookup(struct deferred_call *a)
 {
 	op_lookup(a->req, a->ino, a->data);
 }
 
 /* In the turn of what the name is of. */
-void turn_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+void limited_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct ask a = { .turn.key = (uintptr_t)tree_peek(node_of(req, parent), name),
+	struct deferred_call a = { .turn.key = (uintptr_t)tree_origin_of_name(node_of(req, parent), name),
 			 .run = run_lookup, .req = req, .ino = parent, .data = name,
 			 .len = strlen(name) + 1 };
 

@@ -5,22 +5,22 @@
 
 #include "ops/server.h"
 
-void turn_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-void turn_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-void turn_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off, struct fuse_file_info *fi);
-void turn_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t off,
+void limited_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void limited_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void limited_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off, struct fuse_file_info *fi);
+void limited_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t off,
 		struct fuse_file_info *fi);
-void turn_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
+void limited_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
 		    struct fuse_file_info *fi);
-void turn_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
-void turn_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
-void turn_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-void turn_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-void turn_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int which,
+void limited_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
+void limited_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+void limited_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void limited_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void limited_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int which,
 		  struct fuse_file_info *fi);
-void turn_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
-void turn_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-void turn_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+void limited_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void limited_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void limited_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		      struct fuse_file_info *fi);
 
 #endif

@@ -44,7 +44,7 @@ static double attr_timeout(const struct node *n)
 	return node_is_text(n) ? 0 : TIMEOUT;
 }
 
-int entry_of(fuse_req_t req, struct node *n, struct fuse_entry_param *e)
+int op_fill_entry(fuse_req_t req, struct node *n, struct fuse_entry_param *e)
 {
 	*e = (struct fuse_entry_param){
 		.ino = ino_of(req, n),
@@ -54,17 +54,17 @@ int entry_of(fuse_req_t req, struct node *n, struct fuse_entry_param *e)
 	return tree_stat(server_of(req)->tree, n, &e->attr);
 }
 
-void reply_entry(fuse_req_t req, int r, struct node *n)
+void op_reply_entry(fuse_req_t req, int r, struct node *n)
 {
 	struct fuse_entry_param e;
 
 	if (!r) {
-		r = entry_of(req, n, &e);
+		r = op_fill_entry(req, n, &e);
 		if (r)
 			tree_forget(server_of(req)->tree, n, 1);
 	}
 	if (r)
-		reply_err(req, r);
+		op_reply_err(req, r);
 	else
 		fuse_reply_entry(req, &e);
 }
@@ -74,7 +74,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct node *n = NULL;
 	int r = tree_lookup(server_of(req)->tree, node_of(req, parent), name, &n);
 
-	reply_entry(req, r, n);
+	op_reply_entry(req, r, n);
 }
 
 static void forget_one(fuse_req_t req, fuse_ino_t ino, uint64_t n)
@@ -104,7 +104,7 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 	(void)fi;
 	if (r)
-		reply_err(req, r);
+		op_reply_err(req, r);
 	else
 		fuse_reply_attr(req, &st, attr_timeout(n));
 }
@@ -120,9 +120,9 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int which,
 	if (which & ~(times | FUSE_SET_ATTR_SIZE))
 		r = server_of(req)->ro ? -EROFS : -EPERM;
 	else if (which & FUSE_SET_ATTR_SIZE)
-		r = resize(req, ino, st->st_size, fi);
+		r = op_set_size(req, ino, st->st_size, fi);
 	if (r)
-		reply_err(req, r);
+		op_reply_err(req, r);
 	else
 		op_getattr(req, ino, fi);
 }
@@ -135,10 +135,10 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 	int r;
 
 	(void)ino;
-	handles_await_closes(server_of(req));
+	open_files_await_closes(server_of(req));
 	r = tree_statfs(server_of(req)->tree, &st);
 	if (r)
-		reply_err(req, r);
+		op_reply_err(req, r);
 	else
 		fuse_reply_statfs(req, &st);
 }
@@ -149,56 +149,56 @@ static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 		     dev_t dev)
 {
 	(void)parent, (void)name, (void)mode, (void)dev;
-	reply_err(req, -EROFS);
+	op_reply_err(req, -EROFS);
 }
 
 static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	(void)parent, (void)name;
-	reply_err(req, -EROFS);
+	op_reply_err(req, -EROFS);
 }
 
 static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
 		       const char *name)
 {
 	(void)target, (void)parent, (void)name;
-	reply_err(req, -EROFS);
+	op_reply_err(req, -EROFS);
 }
 
 static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent,
 		    const char *newname)
 {
 	(void)ino, (void)newparent, (void)newname;
-	reply_err(req, -EROFS);
+	op_reply_err(req, -EROFS);
 }
 
 static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		      struct fuse_file_info *fi)
 {
 	(void)parent, (void)name, (void)mode, (void)fi;
-	reply_err(req, -EROFS);
+	op_reply_err(req, -EROFS);
 }
 
 const struct fuse_lowlevel_ops server_ops = {
 	.init = op_init,
-	.lookup = turn_lookup,
+	.lookup = limited_lookup,
 	.forget = op_forget,
 	.forget_multi = op_forget_multi,
-	.getattr = turn_getattr,
-	.setattr = turn_setattr,
+	.getattr = limited_getattr,
+	.setattr = limited_setattr,
 	.statfs = op_statfs,
-	.opendir = turn_opendir,
+	.opendir = limited_opendir,
 	.readdir = op_readdir,
-	.readdirplus = turn_readdirplus,
+	.readdirplus = limited_readdirplus,
 	.releasedir = op_releasedir,
-	.open = turn_open,
-	.release = turn_release,
-	.read = turn_read,
-	.write = turn_write,
-	.fallocate = turn_fallocate,
-	.lseek = turn_lseek,
-	.fsync = turn_fsync,
-	.flush = turn_flush,
+	.open = limited_open,
+	.release = limited_release,
+	.read = limited_read,
+	.write = limited_write,
+	.fallocate = limited_fallocate,
+	.lseek = limited_lseek,
+	.fsync = limited_fsync,
+	.flush = limited_flush,
 	.mknod = op_mknod,
 	.mkdir = op_mkdir,
 	.unlink = op_unlink,

@@ -17,7 +17,7 @@ static void note_close(struct server *s)
 	s->opens--;
 }
 
-void handle_add(struct server *s, struct handle *h, struct fuse_file_info *fi)
+void open_file_add(struct server *s, struct open_file *h, struct fuse_file_info *fi)
 {
 	pthread_mutex_lock(&s->handles_lock);
 	h->next = s->handles;
@@ -30,16 +30,16 @@ void handle_add(struct server *s, struct handle *h, struct fuse_file_info *fi)
 	fi->fh = (uintptr_t)h;
 }
 
-static void close_image(struct server *s, struct handle *h)
+static void close_image(struct server *s, struct open_file *h)
 {
-	tree_close(h->node, h->img);
+	node_close(h->node, h->img);
 	pthread_mutex_lock(&s->handles_lock);
 	s->closes_ended++;
 	pthread_cond_broadcast(&s->close_ended);
 	pthread_mutex_unlock(&s->handles_lock);
 }
 
-void handles_await_closes(struct server *s)
+void open_files_await_closes(struct server *s)
 {
 	struct timespec until;
 	uint64_t begun;
@@ -54,7 +54,7 @@ void handles_await_closes(struct server *s)
 	pthread_mutex_unlock(&s->handles_lock);
 }
 
-void handle_close(struct server *s, struct handle *h)
+void open_file_close(struct server *s, struct open_file *h)
 {
 	pthread_mutex_lock(&s->handles_lock);
 	*h->prev = h->next;
@@ -67,7 +67,7 @@ void handle_close(struct server *s, struct handle *h)
 		tree_list_free(s->tree, h->listing);
 	if (h->img)
 		close_image(s, h);
-	text_drop(h->text);
+	shared_buf_put(h->text);
 	if (h->node)
 		tree_forget(s->tree, h->node, 1);
 	free(h->listing);
@@ -75,8 +75,8 @@ void handle_close(struct server *s, struct handle *h)
 	note_close(s);
 }
 
-void server_close_all(struct server *s)
+void open_files_close_all(struct server *s)
 {
 	while (s->handles)
-		handle_close(s, s->handles);
+		open_file_close(s, s->handles);
 }

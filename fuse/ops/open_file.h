@@ -12,35 +12,35 @@
 #include "ops/server.h"
 #include "ops/io_uring.h"
 
-struct handle {
+struct open_file {
 	struct node *node;
 	struct qc_image *img; /* of a file */
-	struct text *text;    /* instead of an image */
-	struct window window; /* of the disk that img is */
+	struct shared_buf *text;    /* instead of an image */
+	struct byte_range window; /* of the disk that img is */
 	atomic_bool *written; /* to be told of writes; NULL */
 	bool writable;
 	atomic_bool closed; /* one descriptor of it, perhaps the last */
 	unsigned int generation; /* of the node, when it was opened */
 	struct listing *listing;     /* of a folder */
-	struct handle *next, **prev; /* among the server's */
+	struct open_file *next, **prev; /* among the server's */
 };
 
 /* Sets the request's handle; its parts are the handle's from now on. */
-void handle_add(struct server *s, struct handle *h, struct fuse_file_info *fi);
-void handle_close(struct server *s, struct handle *h);
+void open_file_add(struct server *s, struct open_file *h, struct fuse_file_info *fi);
+void open_file_close(struct server *s, struct open_file *h);
 
 /* Returns when as many images are closed as were being closed; or after some seconds, if
  * one is stuck. */
-void handles_await_closes(struct server *s);
+void open_files_await_closes(struct server *s);
 
-static inline struct handle *handle_of(const struct fuse_file_info *fi)
+static inline struct open_file *open_file_of(const struct fuse_file_info *fi)
 {
-	return (struct handle *)(uintptr_t)fi->fh;
+	return (struct open_file *)(uintptr_t)fi->fh;
 }
 
 static inline struct server *server_of(fuse_req_t req)
 {
-	ring_thread_stays(); /* here, since whatever is to be finished needs the server */
+	uring_disable_cancel(); /* here, since whatever is to be finished needs the server */
 	return fuse_req_userdata(req);
 }
 
@@ -55,7 +55,7 @@ static inline fuse_ino_t ino_of(fuse_req_t req, struct node *n)
 }
 
 /* The file's size: the disk may have another one by now. */
-static inline uint64_t handle_size(const struct handle *h)
+static inline uint64_t open_file_size(const struct open_file *h)
 {
 	uint64_t disk = qc_size(h->img);
 	uint64_t room = disk > h->window.start ? disk - h->window.start : 0;
@@ -63,26 +63,26 @@ static inline uint64_t handle_size(const struct handle *h)
 	return room < h->window.len ? room : h->window.len;
 }
 
-static inline void handle_changed(struct handle *h)
+static inline void open_file_mark_written(struct open_file *h)
 {
 	if (h->written && !atomic_load_explicit(h->written, memory_order_relaxed))
 		atomic_store(h->written, true);
 }
 
-static inline void reply_err(fuse_req_t req, int r)
+static inline void op_reply_err(fuse_req_t req, int r)
 {
 	fuse_reply_err(req, -r);
 }
 
 /* Fills *e for a node that the caller has a reference of. */
-int entry_of(fuse_req_t req, struct node *n, struct fuse_entry_param *e);
+int op_fill_entry(fuse_req_t req, struct node *n, struct fuse_entry_param *e);
 
 /* Where r is 0, replies with a node that the caller has a reference of, which is the
  * kernel's then; else with the error. */
-void reply_entry(fuse_req_t req, int r, struct node *n);
+void op_reply_entry(fuse_req_t req, int r, struct node *n);
 
 /* Another size for the disk, through an open file or without one.  -errno. */
-int resize(fuse_req_t req, fuse_ino_t ino, off_t size, struct fuse_file_info *fi);
+int op_set_size(fuse_req_t req, fuse_ino_t ino, off_t size, struct fuse_file_info *fi);
 
 /* op_table.c */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);

@@ -15,45 +15,45 @@
 #include <assert.h>
 #include <stdlib.h>
 
-struct turn_key {
+struct limit_slot {
 	uint64_t key;
-	struct turn_key *next;
+	struct limit_slot *next;
 	_Alignas(64) atomic_uint inside; /* requests at it, and those about to wait */
 	atomic_uint waiting;
 	pthread_mutex_t lock;
-	struct turn *first, **last; /* lock; who waits */
+	struct queued_request *first, **last; /* lock; who waits */
 };
 
-static _Atomic(struct turn_key *) *bucket_of(struct turns *t, uint64_t key)
+static _Atomic(struct limit_slot *) *bucket_of(struct request_limit *t, uint64_t key)
 {
 	return &t->bucket[(key * UINT64_C(0x9e3779b97f4a7c15)) >> 54];
 }
 
-static struct turn_key *find(struct turns *t, uint64_t key)
+static struct limit_slot *find(struct request_limit *t, uint64_t key)
 {
-	struct turn_key *k = atomic_load_explicit(bucket_of(t, key), memory_order_acquire);
+	struct limit_slot *k = atomic_load_explicit(bucket_of(t, key), memory_order_acquire);
 
 	while (k && k->key != key)
 		k = k->next;
 	return k;
 }
 
-static struct turn_key *make(struct turns *t, uint64_t key)
+static struct limit_slot *make(struct request_limit *t, uint64_t key)
 {
-	struct turn_key *k = aligned_alloc(64, sizeof(*k));
+	struct limit_slot *k = aligned_alloc(64, sizeof(*k));
 
 	if (!k)
 		return NULL;
-	*k = (struct turn_key){ .key = key, .next = atomic_load(bucket_of(t, key)) };
+	*k = (struct limit_slot){ .key = key, .next = atomic_load(bucket_of(t, key)) };
 	k->last = &k->first;
 	pthread_mutex_init(&k->lock, NULL);
 	atomic_store_explicit(bucket_of(t, key), k, memory_order_release);
 	return k;
 }
 
-static struct turn_key *find_or_make(struct turns *t, uint64_t key)
+static struct limit_slot *find_or_make(struct request_limit *t, uint64_t key)
 {
-	struct turn_key *k = find(t, key);
+	struct limit_slot *k = find(t, key);
 
 	if (k)
 		return k;
@@ -65,7 +65,7 @@ static struct turn_key *find_or_make(struct turns *t, uint64_t key)
 	return k;
 }
 
-void turns_init(struct turns *t, unsigned int share)
+void request_limit_init(struct request_limit *t, unsigned int share)
 {
 	t->share = share;
 	pthread_mutex_init(&t->lock, NULL);
@@ -73,10 +73,10 @@ void turns_init(struct turns *t, unsigned int share)
 		atomic_init(&t->bucket[i], NULL);
 }
 
-void turns_destroy(struct turns *t)
+void request_limit_destroy(struct request_limit *t)
 {
 	for (unsigned int i = 0; i < TURN_BUCKETS; i++) {
-		struct turn_key *k = atomic_load(&t->bucket[i]), *next;
+		struct limit_slot *k = atomic_load(&t->bucket[i]), *next;
 
 		for (; k; k = next) {
 			next = k->next;
@@ -88,11 +88,11 @@ void turns_destroy(struct turns *t)
 	pthread_mutex_destroy(&t->lock);
 }
 
-struct turn *turns_begin(struct turns *t, struct turn *turn,
-			 struct turn *(*keep)(struct turn *))
+struct queued_request *request_limit_begin(struct request_limit *t, struct queued_request *turn,
+			 struct queued_request *(*keep)(struct queued_request *))
 {
-	struct turn_key *k = t->share ? find_or_make(t, turn->key) : NULL;
-	struct turn *kept;
+	struct limit_slot *k = t->share ? find_or_make(t, turn->key) : NULL;
+	struct queued_request *kept;
 
 	turn->of = k;
 	if (!k || (atomic_fetch_add(&k->inside, 1) < t->share && !atomic_load(&k->waiting)))
@@ -106,13 +106,13 @@ struct turn *turns_begin(struct turns *t, struct turn *turn,
 	k->last = &kept->next;
 	atomic_fetch_add(&k->waiting, 1);
 	pthread_mutex_unlock(&k->lock);
-	return turns_end(t, k);
+	return request_limit_end(t, k);
 }
 
 /* The first who waits, if he may begin. */
-static struct turn *take_first(struct turn_key *k, unsigned int share)
+static struct queued_request *take_first(struct limit_slot *k, unsigned int share)
 {
-	struct turn *first = k->first;
+	struct queued_request *first = k->first;
 
 	if (!first)
 		return NULL;
@@ -127,9 +127,9 @@ static struct turn *take_first(struct turn_key *k, unsigned int share)
 	return first;
 }
 
-struct turn *turns_end(struct turns *t, struct turn_key *of)
+struct queued_request *request_limit_end(struct request_limit *t, struct limit_slot *of)
 {
-	struct turn *next;
+	struct queued_request *next;
 
 	if (!of)
 		return NULL;

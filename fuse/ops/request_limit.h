@@ -15,19 +15,19 @@
 
 enum { TURN_BUCKETS = 1024 };
 
-struct turn_key;
+struct limit_slot;
 
 /* A request.  What else it needs stands behind it. */
-struct turn {
+struct queued_request {
 	uint64_t key;	     /* what the request is for */
-	struct turn_key *of; /* from turns_begin() on */
-	struct turn *next;
+	struct limit_slot *of; /* from request_limit_begin() on */
+	struct queued_request *next;
 };
 
-struct turns {
+struct request_limit {
 	unsigned int share; /* most requests at once for one key; 0: any number */
 	pthread_mutex_t lock; /* adding a key */
-	_Atomic(struct turn_key *) bucket[TURN_BUCKETS];
+	_Atomic(struct limit_slot *) bucket[TURN_BUCKETS];
 };
 
 /* An image that is stuck, and its folder while somebody lists that, leave one. */
@@ -36,15 +36,15 @@ static inline unsigned int turns_share(unsigned int threads)
 	return threads < 3 ? threads - 1 : (threads - 1) / 2;
 }
 
-void turns_init(struct turns *t, unsigned int share);
-void turns_destroy(struct turns *t); /* when no request is left */
+void request_limit_init(struct request_limit *t, unsigned int share);
+void request_limit_destroy(struct request_limit *t); /* when no request is left */
 
 /* The request to begin with: this one, or the copy that `keep` made of one that waited
  * longer.  NULL: this one waits, as a copy.  (If none can be made it does not.) */
-struct turn *turns_begin(struct turns *t, struct turn *turn,
-			 struct turn *(*keep)(struct turn *));
+struct queued_request *request_limit_begin(struct request_limit *t, struct queued_request *turn,
+			 struct queued_request *(*keep)(struct queued_request *));
 
 /* A request has ended: the next of its key, which has begun, or NULL. */
-struct turn *turns_end(struct turns *t, struct turn_key *of);
+struct queued_request *request_limit_end(struct request_limit *t, struct limit_slot *of);
 
 #endif

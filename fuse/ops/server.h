@@ -24,13 +24,13 @@ struct server {
 	struct fuse_session *session;
 	bool direct_io, ro;
 	bool rings; /* to be asked for */
-	struct turns turns;
+	struct request_limit turns;
 	struct readahead ahead;
 	struct server_count {
 		_Alignas(64) _Atomic uint64_t reads, bytes;
 	} count[16]; /* of some worker threads each, so that none waits for another */
 	pthread_mutex_t handles_lock;
-	struct handle *handles; /* handles_lock; open files */
+	struct open_file *handles; /* handles_lock; open files */
 	uint64_t closes_begun, closes_ended; /* handles_lock; of images */
 	pthread_cond_t close_ended;
 	atomic_uint opens;	       /* files and folders open now */
@@ -41,6 +41,6 @@ extern const struct fuse_lowlevel_ops server_ops;
 
 /* Closes what is still open when the loop has ended: the kernel does not tell
  * of files that were open when the mount went, or were closed just before. */
-void server_close_all(struct server *s);
+void open_files_close_all(struct server *s);
 
 #endif

@@ -11,16 +11,16 @@
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
 	struct node *n = NULL;
-	int r = tree_take(server_of(req)->tree, node_of(req, parent), name, &n);
+	int r = snapshot_dir_create(server_of(req)->tree, node_of(req, parent), name, &n);
 
 	(void)mode;
-	reply_entry(req, r, n);
+	op_reply_entry(req, r, n);
 }
 
 /* With the files in it, which cannot be removed by themselves. */
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	reply_err(req, tree_delete(server_of(req)->tree, node_of(req, parent), name));
+	op_reply_err(req, snapshot_dir_remove(server_of(req)->tree, node_of(req, parent), name));
 }
 
 /* Elsewhere would be to copy it, and mv(1) is not to try. */
@@ -38,6 +38,6 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	else if (flags & ~(unsigned int)RENAME_NOREPLACE)
 		r = -EINVAL;
 	else
-		r = tree_rename(server_of(req)->tree, folder, name, newname);
-	reply_err(req, r);
+		r = snapshot_dir_rename(server_of(req)->tree, folder, name, newname);
+	op_reply_err(req, r);
 }

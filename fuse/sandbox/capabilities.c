@@ -42,7 +42,7 @@ static void lower_bound(uint64_t keep)
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 }
 
-int privileges_drop(bool write, bool noatime)
+int capabilities_drop(bool write, bool noatime)
 {
 	uint64_t keep = UINT64_C(1) << (write ? CAP_DAC_OVERRIDE : CAP_DAC_READ_SEARCH) |
 			(uint64_t)noatime << CAP_FOWNER;
@@ -61,7 +61,7 @@ int privileges_drop(bool write, bool noatime)
 	return set(&s);
 }
 
-void privileges_say(char *text, size_t size)
+void capabilities_report(char *text, size_t size)
 {
 	static const struct {
 		unsigned int cap;

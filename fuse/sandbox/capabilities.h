@@ -13,9 +13,9 @@
 #include <stddef.h>
 
 /* For the calling thread and those that it makes.  -errno. */
-int privileges_drop(bool write, bool noatime);
+int capabilities_drop(bool write, bool noatime);
 
 /* Appends what is left, for the log. */
-void privileges_say(char *text, size_t size);
+void capabilities_report(char *text, size_t size);
 
 #endif

@@ -69,7 +69,7 @@ static uint64_t access_of(enum landlock_use use)
 	return 0;
 }
 
-static int allow(int rules, const struct landlock_place *p, uint64_t known)
+static int allow(int rules, const struct landlock_rule *p, uint64_t known)
 {
 	struct beneath b = { access_of(p->use) & known, p->fd };
 	struct stat st;
@@ -81,7 +81,7 @@ static int allow(int rules, const struct landlock_place *p, uint64_t known)
 	return syscall(SYS_landlock_add_rule, rules, PATH_BENEATH, &b, 0) ? -errno : 0;
 }
 
-int landlock_restrict(const struct landlock_place *place, size_t n)
+int landlock_restrict(const struct landlock_rule *place, size_t n)
 {
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, GET_VERSION);
 	struct ruleset all;

@@ -18,13 +18,13 @@ enum landlock_use {
 	LANDLOCK_DEVICE, /* and ioctl(2) */
 };
 
-struct landlock_place {
+struct landlock_rule {
 	int fd; /* O_PATH will do */
 	enum landlock_use use;
 };
 
 /* For the calling thread and those that it makes; needs no_new_privs.  The version
  * of the kernel's interface, or -errno: -ENOSYS or -EOPNOTSUPP if it has none. */
-int landlock_restrict(const struct landlock_place *place, size_t n);
+int landlock_restrict(const struct landlock_rule *place, size_t n);
 
 #endif

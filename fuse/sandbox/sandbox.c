@@ -46,14 +46,14 @@ enum { WITH_FILTER = 0 };
 
 static int take(struct sandbox *s, int fd, enum landlock_use use)
 {
-	struct landlock_place *more = realloc(s->place, (s->n + 1) * sizeof(*more));
+	struct landlock_rule *more = realloc(s->place, (s->n + 1) * sizeof(*more));
 
 	if (!more) {
 		close(fd);
 		return -ENOMEM;
 	}
 	s->place = more;
-	s->place[s->n++] = (struct landlock_place){ fd, use };
+	s->place[s->n++] = (struct landlock_rule){ fd, use };
 	return 0;
 }
 
@@ -156,13 +156,13 @@ int sandbox_enter(const struct sandbox *s)
 	if (!r && !WITH_SANITIZER)
 		r = apply(&l, landlock_restrict(s->place, s->n), "Landlock");
 	if (!r)
-		r = privileges_drop(s->write, s->noatime);
+		r = capabilities_drop(s->write, s->noatime);
 	if (!r) {
 		append(&l, ", capabilities:");
-		privileges_say(l.text, sizeof(l.text));
+		capabilities_report(l.text, sizeof(l.text));
 	}
 	if (!r && WITH_FILTER)
-		r = apply(&l, syscalls_restrict(s->rings), "filter of system calls");
+		r = apply(&l, seccomp_restrict(s->rings), "filter of system calls");
 	if (!r)
 		report(QC_LOG_INFO, "%s", l.text);
 	return r;

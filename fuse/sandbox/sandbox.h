@@ -16,7 +16,7 @@ struct sandbox {
 	bool write; /* some image may be written */
 	bool rings; /* requests come by io_uring */
 	bool noatime; /* files of others are read without a trace */
-	struct landlock_place *place;
+	struct landlock_rule *place;
 	size_t n;
 };
 

@@ -130,7 +130,7 @@ static int add_rules(scmp_filter_ctx filter, bool rings)
 	return r ? r : allow(filter, "tgkill", 1, &self);
 }
 
-int syscalls_restrict(bool rings)
+int seccomp_restrict(bool rings)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	int r;
@@ -147,20 +147,20 @@ int syscalls_restrict(bool rings)
 	return r;
 }
 
-void syscalls_version(char *out, size_t n)
+void seccomp_library(char *out, size_t n)
 {
 	const struct scmp_version *v = seccomp_version();
 
 	snprintf(out, n, "%u.%u.%u", v->major, v->minor, v->micro);
 }
 #else
-int syscalls_restrict(bool rings)
+int seccomp_restrict(bool rings)
 {
 	(void)rings;
 	return -ENOSYS;
 }
 
-void syscalls_version(char *out, size_t n)
+void seccomp_library(char *out, size_t n)
 {
 	snprintf(out, n, "none");
 }

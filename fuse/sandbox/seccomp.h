@@ -10,9 +10,9 @@
 
 /* For the calling thread and those that it makes; needs no_new_privs.  -errno:
  * -ENOSYS if this was not built in.  `rings`: also those of io_uring. */
-int syscalls_restrict(bool rings);
+int seccomp_restrict(bool rings);
 
 /* Of libseccomp; "none" if this was not built in. */
-void syscalls_version(char *out, size_t n);
+void seccomp_library(char *out, size_t n);
 
 #endif

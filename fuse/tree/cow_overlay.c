@@ -13,13 +13,13 @@
 #include "util/report.h"
 
 /* The node's over_lock; its descriptor does not change. */
-struct overlay {
+struct cow_overlay {
 	int fd;
 	char *name; /* of FILE, or to call it by */
 	atomic_bool used; /* something may have been written */
 	bool stamped;
-	struct qc_stamp stamp;  /* of the image below, when something was written first */
-	struct qc_overlay says; /* of FILE, when it was found to be of this image */
+	struct qc_fingerprint stamp;  /* of the image below, when something was written first */
+	struct qc_backing_info says; /* of FILE, when it was found to be of this image */
 };
 
 /* ---- where ------------------------------------------------------------------ */
@@ -46,7 +46,7 @@ static int begin_temporary(struct cow *c, const char *dir)
 	if (!r)
 		r = open_nameless(c);
 	if (r < 0) {
-		cow_end(c);
+		cow_overlay_end(c);
 		return r;
 	}
 	close(r);
@@ -65,7 +65,7 @@ static int begin_file(struct cow *c, const char *file)
 	return r ? r : c->file ? 0 : -ENOMEM;
 }
 
-enum exitcode cow_begin(struct cow *c, const char *file)
+enum exitcode cow_overlay_begin(struct cow *c, const char *file)
 {
 	const char *dir = getenv("TMPDIR");
 	int r;
@@ -83,11 +83,11 @@ enum exitcode cow_begin(struct cow *c, const char *file)
 	if (!r)
 		return EXIT_OK;
 	report(QC_LOG_ERROR, "cow: no overlay can be made in %s: %s%s", file ? file : dir,
-	       strerror(-r), file ? qc_hint(r) : " (TMPDIR is where they are made)");
+	       strerror(-r), file ? qc_errno_hint(r) : " (TMPDIR is where they are made)");
 	return EXIT_USAGE;
 }
 
-void cow_end(struct cow *c)
+void cow_overlay_end(struct cow *c)
 {
 	if (c->dirfd >= 0)
 		close(c->dirfd);
@@ -98,32 +98,32 @@ void cow_end(struct cow *c)
 
 /* ---- an empty one ----------------------------------------------------------- */
 
-static int because(struct qc_reason *why, const struct cow *c, const struct overlay *o, int r)
+static int because(struct qc_reason *why, const struct cow *c, const struct cow_overlay *o, int r)
 {
 	snprintf(why->text, sizeof(why->text), "its overlay %s/%s cannot be made: %s%s", c->dir,
-		 o->name, strerror(-r), qc_hint(r));
+		 o->name, strerror(-r), qc_errno_hint(r));
 	return r;
 }
 
 /* What the overlay is to be of. */
-static int look_below(const struct cow *c, const struct qc_source *src, uint64_t *size,
+static int look_below(const struct cow *c, const struct qc_image_location *src, uint64_t *size,
 		      const char **format, struct qc_reason *why)
 {
-	struct qc_layer_facts f = { 0 };
+	struct qc_layer_info f = { 0 };
 	struct qc_image *img;
-	int r = qc_open(c->ctx, src, QC_OPEN_PEEK, &img, why);
+	int r = qc_open(c->ctx, src, QC_OPEN_HEADERS_ONLY, &img, why);
 
 	if (r)
 		return r;
-	r = qc_layer_facts(img, 0, &f);
+	r = qc_get_layer_info(img, 0, &f);
 	*size = qc_size(img);
 	*format = f.version == 1 ? "qcow" : "qcow2";
-	qc_layer_facts_free(&f);
+	qc_layer_info_free(&f);
 	qc_close(img);
 	return r;
 }
 
-static int fill(const struct cow *c, struct overlay *o, const struct qc_source *src,
+static int fill(const struct cow *c, struct cow_overlay *o, const struct qc_image_location *src,
 		struct qc_reason *why)
 {
 	const char *format;
@@ -135,9 +135,9 @@ static int fill(const struct cow *c, struct overlay *o, const struct qc_source *
 		return r;
 	if (asprintf(&path, "%s/%s", src->dir, src->name) < 0)
 		return because(why, c, o, -ENOMEM);
-	r = qc_overlay_create(o->fd, size, path, format);
+	r = qc_create_overlay(o->fd, size, path, format);
 	if (r == -ENAMETOOLONG && !c->file) /* nobody goes by it */
-		r = qc_overlay_create(o->fd, size, src->name, format);
+		r = qc_create_overlay(o->fd, size, src->name, format);
 	free(path);
 	return r ? because(why, c, o, r) : 0;
 }
@@ -153,13 +153,13 @@ static int refuse(struct qc_reason *why, const struct cow *c, const char *what)
 }
 
 /* That it is of this image, and that others who open it take that for the same. */
-static int check_below(const struct cow *c, struct overlay *o, const struct qc_source *src,
+static int check_below(const struct cow *c, struct cow_overlay *o, const struct qc_image_location *src,
 		       struct qc_reason *why)
 {
 	const char *format;
 	struct stat named, image;
 	uint64_t size;
-	int r = qc_overlay_look(o->fd, &o->says, why);
+	int r = qc_read_backing_info(o->fd, &o->says, why);
 
 	if (r == -EMEDIUMTYPE)
 		return refuse(why, c, "is not an image");
@@ -177,14 +177,14 @@ static int check_below(const struct cow *c, struct overlay *o, const struct qc_s
 }
 
 /* A power cut must not take the name of what an fsync has covered. */
-static int sync_both(const struct cow *c, const struct overlay *o)
+static int sync_both(const struct cow *c, const struct cow_overlay *o)
 {
 	if (fsync(o->fd))
 		return -errno;
 	return fsync(c->dirfd) && errno != EINVAL ? -errno : 0;
 }
 
-static int make_file(const struct cow *c, struct overlay *o, const struct qc_source *src,
+static int make_file(const struct cow *c, struct cow_overlay *o, const struct qc_image_location *src,
 		     struct qc_reason *why)
 {
 	struct stat image;
@@ -205,7 +205,7 @@ static int make_file(const struct cow *c, struct overlay *o, const struct qc_sou
 	return r ? r : check_below(c, o, src, why);
 }
 
-static int continue_file(const struct cow *c, struct overlay *o, const struct qc_source *src,
+static int continue_file(const struct cow *c, struct cow_overlay *o, const struct qc_image_location *src,
 			 struct qc_reason *why)
 {
 	struct stat st;
@@ -220,7 +220,7 @@ static int continue_file(const struct cow *c, struct overlay *o, const struct qc
 	o->fd = openat(c->dirfd, c->file, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (o->fd < 0) {
 		snprintf(why->text, sizeof(why->text), "%s/%s cannot be written: %s%s", c->dir,
-			 c->file, strerror(errno), qc_hint(-errno));
+			 c->file, strerror(errno), qc_errno_hint(-errno));
 		return -EACCES;
 	}
 	return check_below(c, o, src, why);
@@ -228,7 +228,7 @@ static int continue_file(const struct cow *c, struct overlay *o, const struct qc
 
 /* ---- making and opening ----------------------------------------------------- */
 
-void overlay_free(struct overlay *o)
+void cow_overlay_free(struct cow_overlay *o)
 {
 	if (!o)
 		return;
@@ -238,10 +238,10 @@ void overlay_free(struct overlay *o)
 	free(o);
 }
 
-static int make(struct cow *c, struct node *n, const struct qc_source *src,
+static int make(struct cow *c, struct node *n, const struct qc_image_location *src,
 		struct qc_reason *why)
 {
-	struct overlay *o = calloc(1, sizeof(*o));
+	struct cow_overlay *o = calloc(1, sizeof(*o));
 	int r;
 
 	if (!o)
@@ -261,39 +261,39 @@ static int make(struct cow *c, struct node *n, const struct qc_source *src,
 		r = r < 0 ? because(why, c, o, r) : fill(c, o, src, why);
 	}
 	if (r)
-		overlay_free(o);
+		cow_overlay_free(o);
 	else
 		n->overlay = o;
 	return r;
 }
 
-static int try_open(struct cow *c, struct overlay *o, const struct qc_source *src,
+static int try_open(struct cow *c, struct cow_overlay *o, const struct qc_image_location *src,
 		    unsigned int flags, struct qc_image **out, struct qc_reason *why)
 {
-	struct qc_source over = { .fd = o->fd, .dirfd = c->dirfd, .dir = c->dir, .name = o->name };
+	struct qc_image_location over = { .fd = o->fd, .dirfd = c->dirfd, .dir = c->dir, .name = o->name };
 
 	return qc_open_over(c->ctx, &over, src, flags, out, why);
 }
 
-static int stamp_below(struct qc_image *img, struct qc_stamp *out, struct qc_reason *why)
+static int stamp_below(struct qc_image *img, struct qc_fingerprint *out, struct qc_reason *why)
 {
 	struct qc_image *below;
-	int r = qc_open_from(img, 1, &below, why);
+	int r = qc_open_chain_from(img, 1, &below, why);
 
 	if (r)
 		return r;
-	qc_stamp(below, out);
+	qc_get_fingerprint(below, out);
 	qc_close(below);
 	return 0;
 }
 
 /* Others may have given FILE to another image, or written to the image. */
-static int check_state(struct cow *c, struct overlay *o, struct qc_image *img,
+static int check_state(struct cow *c, struct cow_overlay *o, struct qc_image *img,
 		       struct qc_reason *why)
 {
-	struct qc_overlay now;
-	struct qc_stamp stamp;
-	int r = c->file ? qc_overlay_look(o->fd, &now, why) : 0;
+	struct qc_backing_info now;
+	struct qc_fingerprint stamp;
+	int r = c->file ? qc_read_backing_info(o->fd, &now, why) : 0;
 
 	if (r)
 		return r;
@@ -313,26 +313,26 @@ static int check_state(struct cow *c, struct overlay *o, struct qc_image *img,
 }
 
 /* Whether somebody else has the overlay open. */
-static bool is_open(struct cow *c, struct overlay *o, const struct qc_source *src)
+static bool is_open(struct cow *c, struct cow_overlay *o, const struct qc_image_location *src)
 {
-	struct qc_layer_facts f = { 0 };
+	struct qc_layer_info f = { 0 };
 	struct qc_reason ignored;
 	struct qc_image *img;
 	bool open = true;
 
-	if (try_open(c, o, src, QC_OPEN_PEEK, &img, &ignored))
+	if (try_open(c, o, src, QC_OPEN_HEADERS_ONLY, &img, &ignored))
 		return true;
-	if (!qc_layer_facts(img, 0, &f))
+	if (!qc_get_layer_info(img, 0, &f))
 		open = f.use.open;
-	qc_layer_facts_free(&f);
+	qc_layer_info_free(&f);
 	qc_close(img);
 	return open;
 }
 
-static int open_checked(struct cow *c, struct node *n, const struct qc_source *src,
+static int open_checked(struct cow *c, struct node *n, const struct qc_image_location *src,
 			unsigned int flags, struct qc_image **out, struct qc_reason *why)
 {
-	struct overlay *o = n->overlay;
+	struct cow_overlay *o = n->overlay;
 	int r = try_open(c, o, src, flags, out, why);
 
 	if (r)
@@ -347,10 +347,10 @@ static int open_checked(struct cow *c, struct node *n, const struct qc_source *s
 }
 
 /* One in which nothing was written is made anew over an image that has changed. */
-static int open_any(struct cow *c, struct node *n, const struct qc_source *src,
+static int open_any(struct cow *c, struct node *n, const struct qc_image_location *src,
 		    unsigned int flags, struct qc_image **out, struct qc_reason *why)
 {
-	struct overlay *o = n->overlay;
+	struct cow_overlay *o = n->overlay;
 	int r = open_checked(c, n, src, flags, out, why);
 
 	if (r != -ESTALE)
@@ -362,26 +362,26 @@ static int open_any(struct cow *c, struct node *n, const struct qc_source *src,
 	return r ? r : open_checked(c, n, src, flags, out, why);
 }
 
-int cow_open(struct cow *c, struct node *n, const struct qc_source *src, unsigned int flags,
+int cow_overlay_open(struct cow *c, struct node *n, const struct qc_image_location *src, unsigned int flags,
 	     struct qc_image **out, struct qc_reason *why)
 {
 	int r = 0;
 
 	pthread_mutex_lock(&n->over_lock);
-	if (flags & QC_OPEN_PEEK)
+	if (flags & QC_OPEN_HEADERS_ONLY)
 		r = n->overlay ? try_open(c, n->overlay, src, flags, out, why) :
 				 qc_open(c->ctx, src, flags, out, why);
 	else if (!n->overlay)
 		r = make(c, n, src, why);
-	if (!r && !(flags & QC_OPEN_PEEK))
+	if (!r && !(flags & QC_OPEN_HEADERS_ONLY))
 		r = open_any(c, n, src, flags, out, why);
 	pthread_mutex_unlock(&n->over_lock);
 	return r;
 }
 
-bool cow_stat(const struct node *n, struct stat *out, bool *used)
+bool cow_overlay_stat(const struct node *n, struct stat *out, bool *used)
 {
-	const struct overlay *o = n->overlay;
+	const struct cow_overlay *o = n->overlay;
 
 	if (!o || fstat(o->fd, out))
 		return false;

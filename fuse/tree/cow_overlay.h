@@ -30,19 +30,19 @@ struct cow {
 };
 
 /* `file` is absolute, or NULL.  On failure it has said why. */
-enum exitcode cow_begin(struct cow *c, const char *file);
-void cow_end(struct cow *c);
+enum exitcode cow_overlay_begin(struct cow *c, const char *file);
+void cow_overlay_end(struct cow *c);
 
 /* The image's overlay, of a node. */
-struct overlay;
-void overlay_free(struct overlay *o); /* or NULL */
+struct cow_overlay;
+void cow_overlay_free(struct cow_overlay *o); /* or NULL */
 
 /* Opens the image at `src`, which the node stands for, through its overlay.  To peek at
  * it, none is made. */
-int cow_open(struct cow *c, struct node *n, const struct qc_source *src, unsigned int flags,
+int cow_overlay_open(struct cow *c, struct node *n, const struct qc_image_location *src, unsigned int flags,
 	     struct qc_image **out, struct qc_reason *why);
 
 /* The file that the overlay is, if there is one; and whether something may be in it. */
-bool cow_stat(const struct node *n, struct stat *out, bool *used);
+bool cow_overlay_stat(const struct node *n, struct stat *out, bool *used);
 
 #endif

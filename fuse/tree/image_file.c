@@ -48,16 +48,16 @@ static int open_fd(struct tree *t, struct node *over, const char *path, int fd,
 {
 	const char *slash = strrchr(path, '/');
 	char *sub = strndup(path, slash ? (size_t)(slash - path) : 0), *dir = NULL;
-	struct qc_source src = { .fd = fd, .dirfd = -1, .name = slash ? slash + 1 : path };
+	struct qc_image_location src = { .fd = fd, .dirfd = -1, .name = slash ? slash + 1 : path };
 	int r = -ENOMEM;
 
 	if (sub && asprintf(&dir, "%s%s%s", t->src->dir, *sub ? "/" : "", sub) >= 0)
 		r = src.dirfd = source_open_path(t->src, sub, O_PATH | O_DIRECTORY);
 	if (r < 0)
-		snprintf(why->text, sizeof(why->text), "%s%s", strerror(-r), qc_hint(r));
+		snprintf(why->text, sizeof(why->text), "%s%s", strerror(-r), qc_errno_hint(r));
 	src.dir = dir;
 	if (r >= 0)
-		r = over ? cow_open(t->look.cow, over, &src, flags, out, why) :
+		r = over ? cow_overlay_open(t->look.cow, over, &src, flags, out, why) :
 			   qc_open(t->ctx, &src, flags, out, why);
 	if (src.dirfd >= 0)
 		close(src.dirfd);
@@ -70,10 +70,10 @@ static int open_fd(struct tree *t, struct node *over, const char *path, int fd,
  * are still good. */
 static bool note_open(struct tree *t, struct node *n, const struct qc_image *img)
 {
-	struct qc_stamp now;
+	struct qc_fingerprint now;
 	bool keep;
 
-	qc_stamp(img, &now);
+	qc_get_fingerprint(img, &now);
 	pthread_mutex_lock(&n->facts);
 	keep = n->stamped && n->stamp.settled && n->stamp.exact == now.exact;
 	if (n->stamped && n->stamp.content != now.content && !t->look.changing)
@@ -89,7 +89,7 @@ static bool note_open(struct tree *t, struct node *n, const struct qc_image *img
 	return keep;
 }
 
-unsigned int node_generation(const struct node *n)
+unsigned int node_content_version(const struct node *n)
 {
 	return atomic_load_explicit(&n->generation, memory_order_relaxed);
 }
@@ -122,19 +122,19 @@ static int open_file(struct tree *t, struct node *n, const char *path, struct qc
 
 	if (fd < 0) {
 		snprintf(why->text, sizeof(why->text), "%s%s",
-			 fd == -EMEDIUMTYPE ? "not a regular file" : strerror(-fd), qc_hint(fd));
+			 fd == -EMEDIUMTYPE ? "not a regular file" : strerror(-fd), qc_errno_hint(fd));
 		return fd;
 	}
-	if (spare_are_short()) {
+	if (fd_reserve_is_low()) {
 		close(fd);
 		snprintf(why->text, sizeof(why->text), "%s%s", strerror(EMFILE),
-			 qc_hint(-EMFILE));
+			 qc_errno_hint(-EMFILE));
 		return -EMFILE;
 	}
 	if (t->src->only || fstat(fd, &st))
 		return fd;
 	id = identity_of(&st);
-	if (same_file(&id, &n->checked))
+	if (identity_same_file(&id, &n->checked))
 		return fd;
 	close(fd);
 	return -ESTALE;
@@ -189,17 +189,17 @@ static int open_logged(struct tree *t, struct node *image, bool over, unsigned i
 	return r;
 }
 
-int disk_open_now(struct tree *t, struct node *image, unsigned int flags, struct qc_image **out)
+int image_file_open_cow(struct tree *t, struct node *image, unsigned int flags, struct qc_image **out)
 {
 	return open_logged(t, image, t->look.cow, flags, out);
 }
 
-int disk_open(struct tree *t, struct node *image, unsigned int flags, struct qc_image **out)
+int image_file_open(struct tree *t, struct node *image, unsigned int flags, struct qc_image **out)
 {
 	return open_logged(t, image, false, flags, out);
 }
 
-int disk_refused(struct node *image, int r, const struct qc_reason *why)
+int image_file_report(struct node *image, int r, const struct qc_reason *why)
 {
 	log_reason(image, why);
 	return public_error(r, why);
@@ -214,15 +214,15 @@ int tree_open(struct tree *t, struct node *n, bool write, struct qc_image **out,
 	if (n->view)
 		r = view_open(t, n, write, out);
 	else
-		r = disk_open_now(t, n, write ? QC_OPEN_WRITE : 0, out);
+		r = image_file_open_cow(t, n, write ? QC_OPEN_WRITE : 0, out);
 	if (!r && !n->view)
-		parts_note_open(n);
+		partition_files_image_opened(n);
 	if (!r)
 		*keep = note_open(t, n, *out);
 	return r;
 }
 
-void tree_close(struct node *n, struct qc_image *img)
+void node_close(struct node *n, struct qc_image *img)
 {
 	qc_close(img);
 	pthread_mutex_lock(&n->facts);
@@ -239,7 +239,7 @@ static void probe(struct tree *t, struct node *n, const char *path,
 	struct qc_image *img = NULL;
 	struct qc_reason why;
 	int fd = source_open_image(t->src, path);
-	int r = fd < 0 ? fd : open_fd(t, t->look.cow ? n : NULL, path, fd, QC_OPEN_PEEK, &img, &why);
+	int r = fd < 0 ? fd : open_fd(t, t->look.cow ? n : NULL, path, fd, QC_OPEN_HEADERS_ONLY, &img, &why);
 
 	if (fd >= 0)
 		close(fd);
@@ -277,13 +277,13 @@ static void image_facts(struct tree *t, struct node *n, const char *path, struct
 	struct stat over;
 	bool known, used;
 
-	if (cow_stat(n, &over, &used)) {
+	if (cow_overlay_stat(n, &over, &used)) {
 		id = identity_of(&over); /* the size is from there */
 		if (used)
 			add_overlay(&over, st);
 	}
 	pthread_mutex_lock(&n->facts);
-	known = n->probed && !n->error && same_content(&n->probed_at, &id);
+	known = n->probed && !n->error && identity_same_content(&n->probed_at, &id);
 	pthread_mutex_unlock(&n->facts);
 	if (!known)
 		probe(t, n, path, &id);
@@ -298,7 +298,7 @@ static void image_facts(struct tree *t, struct node *n, const char *path, struct
 	st->st_nlink = 1;
 }
 
-int disk_last(struct node *n, struct stat *st)
+int image_file_last_attr(struct node *n, struct stat *st)
 {
 	int r;
 
@@ -319,12 +319,12 @@ static int stat_file(struct tree *t, struct node *n, const char *path, struct st
 	r = fstat(fd, st) ? -errno : 0;
 	close(fd);
 	id = identity_of(st);
-	if (!r && !n->folder && !t->src->only && !same_file(&id, &n->checked))
+	if (!r && !n->folder && !t->src->only && !identity_same_file(&id, &n->checked))
 		r = -ESTALE;
 	return r;
 }
 
-int disk_stat(struct tree *t, struct node *image, struct stat *st)
+int image_file_stat(struct tree *t, struct node *image, struct stat *st)
 {
 	char *path = node_path(image);
 	int r = path ? stat_file(t, image, path, st) : -ENOMEM;
@@ -333,7 +333,7 @@ int disk_stat(struct tree *t, struct node *image, struct stat *st)
 	return r;
 }
 
-void disk_adorn(const struct tree *t, struct node *n, struct stat *st)
+void image_file_fill_attr(const struct tree *t, struct node *n, struct stat *st)
 {
 	st->st_ino = n->ino;
 	st->st_mode &= ~t->look.mask;
@@ -361,9 +361,9 @@ int tree_stat(struct tree *t, struct node *n, struct stat *st)
 		image_facts(t, n, path, st);
 	free(path);
 	if (!r)
-		disk_adorn(t, n, st);
+		image_file_fill_attr(t, n, st);
 	else if (!n->folder && r != -ENOMEM && r != -EMFILE && r != -ENFILE)
-		r = disk_last(n, st);
+		r = image_file_last_attr(n, st);
 	return r;
 }
 
@@ -372,10 +372,10 @@ int tree_stat(struct tree *t, struct node *n, struct stat *st)
 /* The tables in memory are newer then. */
 static bool is_open(struct qc_image *peeked)
 {
-	struct qc_layer_facts f;
-	bool open = !qc_layer_facts(peeked, 0, &f) && f.use.open;
+	struct qc_layer_info f;
+	bool open = !qc_get_layer_info(peeked, 0, &f) && f.use.open;
 
-	qc_layer_facts_free(&f);
+	qc_layer_info_free(&f);
 	return open;
 }
 
@@ -405,7 +405,7 @@ char *info_json(struct tree *t, struct node *n, size_t *len)
 	}
 	r = fd = open_file(t, n, path, &why);
 	if (fd >= 0) {
-		r = open_fd(t, NULL, path, fd, QC_OPEN_PEEK | QC_OPEN_PARTIAL, &info.img, &why);
+		r = open_fd(t, NULL, path, fd, QC_OPEN_HEADERS_ONLY | QC_OPEN_INSPECT, &info.img, &why);
 		if (!r && is_open(info.img) && open_fd(t, NULL, path, fd, 0, &info.live, &ignored))
 			info.live = NULL;
 		close(fd);
@@ -413,8 +413,8 @@ char *info_json(struct tree *t, struct node *n, size_t *len)
 	info.path = full;
 	info.shown = t->look.snapshots ? snapshot_names : NULL;
 	info.error = r < 0 || had_no_key(n, &why) ? why.text : NULL;
-	qc_counters(t->ctx, &info.counters);
-	text = info_text(&info, len);
+	qc_get_counters(t->ctx, &info.counters);
+	text = image_json_text(&info, len);
 	if (info.img)
 		qc_close(info.img);
 	if (info.live)

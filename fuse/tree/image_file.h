@@ -9,22 +9,22 @@
 
 /* Opens it as it is, without an overlay.  What open(2) is to say, with the reason in the
  * log; -ESTALE another file has taken its place. */
-int disk_open(struct tree *t, struct node *image, unsigned int flags, struct qc_image **out);
+int image_file_open(struct tree *t, struct node *image, unsigned int flags, struct qc_image **out);
 
 /* Likewise, through its overlay, if the mount has them. */
-int disk_open_now(struct tree *t, struct node *image, unsigned int flags, struct qc_image **out);
+int image_file_open_cow(struct tree *t, struct node *image, unsigned int flags, struct qc_image **out);
 
 /* What open(2) is to say of a part of it that cannot be opened: logged, too. */
-int disk_refused(struct node *image, int r, const struct qc_reason *why);
+int image_file_report(struct node *image, int r, const struct qc_reason *why);
 
 /* The file's own attributes.  -ESTALE as above. */
-int disk_stat(struct tree *t, struct node *image, struct stat *st);
+int image_file_stat(struct tree *t, struct node *image, struct stat *st);
 
 /* The owner and mode that the user wants to see, and the number; and remembers
  * all of it. */
-void disk_adorn(const struct tree *t, struct node *n, struct stat *st);
+void image_file_fill_attr(const struct tree *t, struct node *n, struct stat *st);
 
 /* Of a file that is gone, but open: as it was.  -ESTALE if it is not. */
-int disk_last(struct node *n, struct stat *st);
+int image_file_last_attr(struct node *n, struct stat *st);
 
 #endif

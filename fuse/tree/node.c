@@ -22,7 +22,7 @@ struct identity identity_of(const struct stat *st)
 				  st->st_ctim };
 }
 
-bool same_file(const struct identity *a, const struct identity *b)
+bool identity_same_file(const struct identity *a, const struct identity *b)
 {
 	return a->dev == b->dev && a->ino == b->ino;
 }
@@ -32,13 +32,13 @@ static bool same_time(struct timespec a, struct timespec b)
 	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
-bool same_content(const struct identity *a, const struct identity *b)
+bool identity_same_content(const struct identity *a, const struct identity *b)
 {
-	return same_file(a, b) && a->size == b->size && same_time(a->mtime, b->mtime) &&
+	return identity_same_file(a, b) && a->size == b->size && same_time(a->mtime, b->mtime) &&
 	       same_time(a->ctime, b->ctime);
 }
 
-bool identity_has_settled(const struct identity *id)
+bool identity_times_reliable(const struct identity *id)
 {
 	const int64_t tick = 50000000;
 	struct timespec t;
@@ -88,7 +88,7 @@ void node_free(void *p)
 	if (n->view)
 		view_free(n);
 	if (n->parts)
-		parts_free(n->parts);
+		partition_files_free(n->parts);
 	for (int i = 0; i < IMAGE_VIEWS; i++)
 		if (n->view_of[i])
 			node_free(n->view_of[i]);
@@ -105,7 +105,7 @@ void node_free(void *p)
 	pthread_mutex_destroy(&n->scanning);
 	pthread_mutex_destroy(&n->facts);
 	pthread_mutex_destroy(&n->over_lock);
-	overlay_free(n->overlay);
+	cow_overlay_free(n->overlay);
 	free(n->file);
 	free(n->shown);
 	free(n->said);
@@ -186,7 +186,7 @@ uint64_t node_ino(const struct node *n)
 	return n->ino;
 }
 
-void node_hold(struct node *n)
+void node_ref(struct node *n)
 {
 	n->references++;
 }
@@ -228,14 +228,14 @@ static bool is_taken(struct node *folder, const char *name)
  * come later.  NULL if there is no memory. */
 static char *free_name(struct node *folder, const char *file)
 {
-	char *name = name_short(file);
+	char *name = raw_name(file);
 
 	if (name && (is_taken(folder, name) || !strcmp(name, ".raw"))) {
 		free(name);
-		name = name_long(file);
+		name = raw_name_full(file);
 	}
 	while (name && is_taken(folder, name)) {
-		char *longer = name_long(name);
+		char *longer = raw_name_full(name);
 
 		free(name);
 		name = longer;
@@ -278,7 +278,7 @@ void node_unindex_view(struct node *folder, struct node *view)
 
 struct node *node_find_former(struct node *folder, const char *file)
 {
-	char *names[] = { name_short(file), name_long(file) };
+	char *names[] = { raw_name(file), raw_name_full(file) };
 	struct node *found = NULL;
 
 	for (int i = 0; i < 2 && names[i] && !found; i++) {
@@ -327,7 +327,7 @@ void node_drop_if_unused(struct node *n)
 {
 	struct node **p = &n->parent->replaced;
 
-	if (!n->was_replaced || n->references)
+	if (!n->detached || n->references)
 		return;
 	while (*p != n)
 		p = &(*p)->next;
@@ -344,7 +344,7 @@ int node_replace(struct tree *t, struct node *old, const struct identity *checke
 
 	if (!n)
 		return -ENOMEM;
-	if (views_inherit(t, n, old)) {
+	if (views_transfer(t, n, old)) {
 		node_free(n);
 		return -ENOMEM;
 	}
@@ -354,7 +354,7 @@ int node_replace(struct tree *t, struct node *old, const struct identity *checke
 	*(struct node **)p = n;
 	p = tfind(old, &folder->by_file, by_file);
 	*(struct node **)p = n;
-	old->was_replaced = true;
+	old->detached = true;
 	old->next = folder->replaced;
 	folder->replaced = old;
 	node_drop_if_unused(old);

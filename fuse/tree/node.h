@@ -29,9 +29,9 @@ struct identity {
 
 enum { IMAGE_VIEWS = 3 };
 
-struct overlay;
+struct cow_overlay;
 struct view;
-struct parts;
+struct partition_files;
 
 struct node {
 	uint64_t ino;
@@ -44,7 +44,7 @@ struct node {
 
 	/* The parent's lock. */
 	bool gone;
-	bool was_replaced; /* freed with its last reference */
+	bool detached; /* freed with its last reference */
 	struct node *next; /* among the replaced, or the partitions of an image */
 	unsigned int seen; /* in this scan */
 	struct identity checked; /* when it was last known to be an image; dev and ino are
@@ -60,9 +60,9 @@ struct node {
 
 	/* Of an image. */
 	struct node *view_of[IMAGE_VIEWS]; /* those beside it; set when it is made */
-	struct parts *parts; /* partition_files.h; NULL: they are not shown */
+	struct partition_files *parts; /* partition_files.h; NULL: they are not shown */
 	pthread_mutex_t over_lock; /* before facts: opening through the overlay */
-	struct overlay *_Atomic overlay; /* cow_overlay.h; made under over_lock, and stays */
+	struct cow_overlay *_Atomic overlay; /* cow_overlay.h; made under over_lock, and stays */
 	pthread_mutex_t facts; /* for all below */
 	bool probed;
 	struct identity probed_at;
@@ -73,7 +73,7 @@ struct node {
 	atomic_uint generation; /* of its content; read without a lock, too */
 	struct stat last; /* what was last said of it */
 	bool stamped;
-	struct qc_stamp stamp; /* at the last open */
+	struct qc_fingerprint stamp; /* at the last open */
 	char *said; /* the last reason we logged; NULL: none */
 	bool no_key; /* was that reason */
 };
@@ -81,7 +81,7 @@ struct node {
 struct tree {
 	struct qc_context *ctx;
 	const struct source *src;
-	struct tree_look look;
+	struct tree_config look;
 	struct node *root;
 	struct node *only; /* the image, where SOURCE is one */
 	_Atomic uint64_t last_ino;
@@ -89,11 +89,11 @@ struct tree {
 };
 
 struct identity identity_of(const struct stat *st);
-bool same_file(const struct identity *a, const struct identity *b);
-bool same_content(const struct identity *a, const struct identity *b);
+bool identity_same_file(const struct identity *a, const struct identity *b);
+bool identity_same_content(const struct identity *a, const struct identity *b);
 
 /* Whether a later change would be seen by the file's times. */
-bool identity_has_settled(const struct identity *id);
+bool identity_times_reliable(const struct identity *id);
 
 /* Takes `shown`, even if it fails: then NULL. */
 struct node *node_new(struct tree *t, struct node *parent, const char *file, char *shown,

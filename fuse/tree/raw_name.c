@@ -20,14 +20,14 @@ static size_t stem_length(const char *file)
 	return len;
 }
 
-char *name_short(const char *file)
+char *raw_name(const char *file)
 {
 	char *name;
 
 	return asprintf(&name, "%.*s.raw", (int)stem_length(file), file) < 0 ? NULL : name;
 }
 
-char *name_long(const char *file)
+char *raw_name_full(const char *file)
 {
 	char *name;
 

@@ -7,9 +7,9 @@
 
 /* vm.qcow2 -> vm.raw: the file name less an ending that images have (.qcow,
  * .qcow2, .qcow3, .qc2, .cow, .img, in any case), plus .raw.  To be freed. */
-char *name_short(const char *file);
+char *raw_name(const char *file);
 
 /* vm.qcow2 -> vm.qcow2.raw: for when the short one is taken. */
-char *name_long(const char *file);
+char *raw_name_full(const char *file);
 
 #endif

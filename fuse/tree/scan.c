@@ -83,7 +83,7 @@ static bool is_known(struct scan *s, const char *file, const struct identity *id
 
 	pthread_mutex_lock(&s->folder->lock);
 	n = find_kind(s, file, false);
-	known = n && !n->gone && same_content(&n->checked, id);
+	known = n && !n->gone && identity_same_content(&n->checked, id);
 	if (known)
 		n->seen = s->folder->scans;
 	pthread_mutex_unlock(&s->folder->lock);
@@ -99,7 +99,7 @@ static int update(struct scan *s, const char *file, const struct identity *id)
 	n = find_kind(s, file, false);
 	if (!n) {
 		r = remember(s, file, false, id);
-	} else if (!same_file(&n->checked, id)) {
+	} else if (!identity_same_file(&n->checked, id)) {
 		r = node_replace(s->t, n, id);
 	} else {
 		/* Not which file it is: others read that without our lock. */

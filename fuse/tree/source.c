@@ -77,7 +77,7 @@ void source_close(struct source *s)
 static int spare_atime(const struct source *s, int fd, int flags)
 {
 	if (s->traceless && fd >= 0 && !(flags & O_PATH))
-		qc_spare_atime(s->traceless, fd);
+		qc_set_noatime(s->traceless, fd);
 	return fd;
 }
 

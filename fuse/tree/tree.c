@@ -30,7 +30,7 @@ static bool still_there(struct tree *t, const struct node *n, const struct ident
 		return false;
 	if (!fstat(fd, &st)) {
 		id = identity_of(&st);
-		same = n->folder ? S_ISDIR(st.st_mode) : same_file(&id, then);
+		same = n->folder ? S_ISDIR(st.st_mode) : identity_same_file(&id, then);
 	}
 	close(fd);
 	return same;
@@ -52,12 +52,12 @@ const struct node *tree_origin(const struct node *n)
 static void hold(struct node *n)
 {
 	if (n->view)
-		view_hold(n);
+		view_ref(n);
 	else
-		node_hold(n);
+		node_ref(n);
 }
 
-const struct node *tree_peek(struct node *folder, const char *name)
+const struct node *tree_origin_of_name(struct node *folder, const char *name)
 {
 	const struct node *n;
 
@@ -122,7 +122,7 @@ int tree_lookup_plain(struct tree *t, struct node *folder, const char *name,
 int tree_lookup(struct tree *t, struct node *folder, const char *name, struct node **out)
 {
 	if (t->look.partitions && folder->folder && !folder->view)
-		parts_refresh_for(t, folder, name);
+		partition_files_refresh_for(t, folder, name);
 	return tree_lookup_plain(t, folder, name, out);
 }
 
@@ -148,7 +148,7 @@ void tree_forget(struct tree *t, struct node *n, uint64_t references)
 	if (atomic_fetch_sub(&n->references, references) > references)
 		above = NULL;
 	else if (n->view)
-		view_unused(n);
+		view_release(n);
 	else
 		node_drop_if_unused(n);
 	pthread_mutex_unlock(&folder->lock);
@@ -207,7 +207,7 @@ int tree_list(struct tree *t, struct node *folder, struct listing *out)
 	if (r || !t->look.partitions)
 		return r;
 	for (size_t i = 0; i < out->n; i++)
-		parts_refresh(t, out->node[i]);
+		partition_files_refresh(t, out->node[i]);
 	tree_list_free(t, out);
 	return list_known(folder, out);
 }
@@ -250,7 +250,7 @@ static uint64_t random_seed(void)
 	return seed;
 }
 
-int tree_new(struct qc_context *ctx, const struct source *src, const struct tree_look *look,
+int tree_new(struct qc_context *ctx, const struct source *src, const struct tree_config *look,
 	     bool in_folder, struct tree **out)
 {
 	bool image_is_root = src->only && !in_folder;

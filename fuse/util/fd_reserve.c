@@ -26,7 +26,7 @@ static int count_free(int first, int n)
 	return found;
 }
 
-bool spare_are_short(void)
+bool fd_reserve_is_low(void)
 {
 	struct rlimit l;
 	int limit, spare, found = 0;

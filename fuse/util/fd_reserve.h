@@ -9,6 +9,6 @@
 #include <stdbool.h>
 
 /* Whether an image that is opened now would take of them. */
-bool spare_are_short(void);
+bool fd_reserve_is_low(void);
 
 #endif

@@ -3,9 +3,9 @@
 
 #include <stdlib.h>
 
-struct text *text_new(char *bytes, size_t len)
+struct shared_buf *shared_buf_new(char *bytes, size_t len)
 {
-	struct text *x = bytes ? calloc(1, sizeof(*x)) : NULL;
+	struct shared_buf *x = bytes ? calloc(1, sizeof(*x)) : NULL;
 
 	if (!x) {
 		free(bytes);
@@ -17,13 +17,13 @@ struct text *text_new(char *bytes, size_t len)
 	return x;
 }
 
-struct text *text_hold(struct text *x)
+struct shared_buf *shared_buf_ref(struct shared_buf *x)
 {
 	x->users++;
 	return x;
 }
 
-void text_drop(struct text *x)
+void shared_buf_put(struct shared_buf *x)
 {
 	if (!x || --x->users)
 		return;

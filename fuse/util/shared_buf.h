@@ -8,15 +8,15 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-struct text {
+struct shared_buf {
 	atomic_uint users;
 	size_t len;
 	char *bytes;
 };
 
 /* Takes the bytes, even if it fails: then NULL.  It has one user. */
-struct text *text_new(char *bytes, size_t len);
-struct text *text_hold(struct text *x);
-void text_drop(struct text *x); /* NULL does nothing */
+struct shared_buf *shared_buf_new(char *bytes, size_t len);
+struct shared_buf *shared_buf_ref(struct shared_buf *x);
+void shared_buf_put(struct shared_buf *x); /* NULL does nothing */
 
 #endif

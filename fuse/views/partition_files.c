@@ -11,16 +11,16 @@
 #include "util/report.h"
 #include "views/view.h"
 
-struct parts *parts_new(void)
+struct partition_files *partition_files_new(void)
 {
-	struct parts *p = calloc(1, sizeof(*p));
+	struct partition_files *p = calloc(1, sizeof(*p));
 
 	if (p)
 		pthread_mutex_init(&p->lock, NULL);
 	return p;
 }
 
-void parts_free(struct parts *p)
+void partition_files_free(struct partition_files *p)
 {
 	while (p->first) {
 		struct node *n = p->first;
@@ -41,13 +41,13 @@ static void lose_all(struct node *n)
 
 		if (node_find_view(n->parent, n->shown) == n)
 			node_unindex_view(n->parent, n);
-		view_lose(n);
+		view_detach(n);
 		node_drop_if_unused(n);
 		n = next;
 	}
 }
 
-void parts_lose(struct node *image)
+void partition_files_detach(struct node *image)
 {
 	struct node *n = image->parts->first;
 
@@ -69,7 +69,7 @@ static struct node *take_out(struct node **list, unsigned int number)
 	return NULL;
 }
 
-static struct node *make(struct tree *t, struct node *image, const struct part *p, char *shown)
+static struct node *make(struct tree *t, struct node *image, const struct partition *p, char *shown)
 {
 	struct node *n = view_new(t, image->parent, image, VIEW_PART, shown);
 
@@ -86,7 +86,7 @@ static struct node *make(struct tree *t, struct node *image, const struct part *
 }
 
 /* The node of a partition, which was perhaps `old`.  NULL: no memory. */
-static struct node *node_for(struct tree *t, struct node *image, const struct part *p,
+static struct node *node_for(struct tree *t, struct node *image, const struct partition *p,
 			     struct node *old)
 {
 	char ending[24];
@@ -98,7 +98,7 @@ static struct node *node_for(struct tree *t, struct node *image, const struct pa
 				       node_free_name(image->parent, image->shown, ending));
 }
 
-static void adopt(struct tree *t, struct node *image, const struct part *part, size_t n)
+static void adopt(struct tree *t, struct node *image, const struct partition *part, size_t n)
 {
 	struct node *olds = image->parts->first, *lost = NULL, **end = &image->parts->first;
 
@@ -125,7 +125,7 @@ static void adopt(struct tree *t, struct node *image, const struct part *part, s
 
 /* An image that cannot be read has none, and *keep says whether that may be another
  * matter next time, with the same file.  -ENOMEM and the like: who knows. */
-static int read_table(struct tree *t, struct node *image, struct part part[PART_MAX],
+static int read_table(struct tree *t, struct node *image, struct partition part[PART_MAX],
 		      size_t *n, bool *keep)
 {
 	struct qc_reason why;
@@ -136,7 +136,7 @@ static int read_table(struct tree *t, struct node *image, struct part part[PART_
 	*n = 0;
 	*keep = true;
 	if (!r) {
-		r = parttable_read(img, part, n);
+		r = partition_table_read(img, part, n);
 		qc_close(img);
 	} else {
 		*keep = why.cause != QC_CAUSE_LOCKED && r != -ESTALE;
@@ -147,43 +147,43 @@ static int read_table(struct tree *t, struct node *image, struct part part[PART_
 	return 0;
 }
 
-static void refresh_locked(struct tree *t, struct node *image, struct parts *p)
+static void refresh_locked(struct tree *t, struct node *image, struct partition_files *p)
 {
-	struct part part[PART_MAX];
+	struct partition part[PART_MAX];
 	struct identity id;
 	struct stat st;
 	bool keep;
 	size_t n;
 
-	if (disk_stat(t, image, &st))
+	if (image_file_stat(t, image, &st))
 		return;
 	id = identity_of(&st);
-	if (p->is_read && !p->written && same_content(&p->read_of, &id))
+	if (p->is_read && !p->written && identity_same_content(&p->read_of, &id))
 		return;
 	p->is_read = false;
 	p->written = false; /* what is written from now on may be missed */
 	if (read_table(t, image, part, &n, &keep))
 		return;
 	pthread_mutex_lock(&image->parent->lock);
-	if (!image->was_replaced)
+	if (!image->detached)
 		adopt(t, image, part, n);
 	pthread_mutex_unlock(&image->parent->lock);
 	/* A device's times do not tell of writes. */
-	p->is_read = keep && S_ISREG(st.st_mode) && identity_has_settled(&id);
+	p->is_read = keep && S_ISREG(st.st_mode) && identity_times_reliable(&id);
 	p->read_of = id;
 }
 
-void parts_note_open(struct node *image)
+void partition_files_image_opened(struct node *image)
 {
-	struct parts *p = image->parts;
+	struct partition_files *p = image->parts;
 
 	if (p && p->unread)
 		p->written = true;
 }
 
-void parts_refresh(struct tree *t, struct node *image)
+void partition_files_refresh(struct tree *t, struct node *image)
 {
-	struct parts *p = image->parts;
+	struct partition_files *p = image->parts;
 
 	if (!p)
 		return;
@@ -217,7 +217,7 @@ static const char *ending_of(const char *name)
 }
 
 /* Where the name was taken the ending is there more than once. */
-void parts_refresh_for(struct tree *t, struct node *folder, const char *name)
+void partition_files_refresh_for(struct tree *t, struct node *folder, const char *name)
 {
 	const char *ending = ending_of(name);
 	char *stem = ending ? strdup(name) : NULL, *raw;
@@ -228,7 +228,7 @@ void parts_refresh_for(struct tree *t, struct node *folder, const char *name)
 		if (asprintf(&raw, "%s.raw", stem) < 0)
 			break;
 		if (!tree_lookup_plain(t, folder, raw, &image)) {
-			parts_refresh(t, image);
+			partition_files_refresh(t, image);
 			tree_forget(t, image, 1);
 		}
 		free(raw);

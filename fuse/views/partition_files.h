@@ -17,7 +17,7 @@
 
 #include "tree/node.h"
 
-struct parts {
+struct partition_files {
 	pthread_mutex_t lock; /* one reads the table at a time */
 	bool is_read;	      /* lock; the table of an image that is this: */
 	struct identity read_of;
@@ -26,20 +26,20 @@ struct parts {
 	struct node *first;  /* the folder's lock; in the order of their numbers */
 };
 
-struct parts *parts_new(void); /* NULL: no memory */
-void parts_free(struct parts *p); /* and its nodes */
+struct partition_files *partition_files_new(void); /* NULL: no memory */
+void partition_files_free(struct partition_files *p); /* and its nodes */
 
 /* Another file has taken the image's place; the folder's lock is held. */
-void parts_lose(struct node *image);
+void partition_files_detach(struct node *image);
 
 /* Brings the nodes up to date.  The caller has a reference of the image, and no lock.
  * Where the image cannot be read there are none. */
-void parts_refresh(struct tree *t, struct node *image);
+void partition_files_refresh(struct tree *t, struct node *image);
 
 /* Likewise, of each image that may have a partition of this name. */
-void parts_refresh_for(struct tree *t, struct node *folder, const char *name);
+void partition_files_refresh_for(struct tree *t, struct node *folder, const char *name);
 
 /* Somebody could open it. */
-void parts_note_open(struct node *image);
+void partition_files_image_opened(struct node *image);
 
 #endif

@@ -18,12 +18,12 @@
 
 #ifndef HAVE_BLKID
 
-const char *parttable_library(void)
+const char *partition_table_library(void)
 {
 	return NULL;
 }
 
-int parttable_read(struct qc_image *img, struct part out[PART_MAX], size_t *n)
+int partition_table_read(struct qc_image *img, struct partition out[PART_MAX], size_t *n)
 {
 	(void)img, (void)out;
 	*n = 0;
@@ -274,7 +274,7 @@ static int fill(struct copy *c)
 
 /* ---- libblkid ------------------------------------------------------------------ */
 
-const char *parttable_library(void)
+const char *partition_table_library(void)
 {
 	const char *version = NULL;
 
@@ -283,7 +283,7 @@ const char *parttable_library(void)
 }
 
 /* What leaves the disk is cut off, as the kernel does.  False: nothing is left. */
-static bool to_part(blkid_partition from, uint64_t size, struct part *out)
+static bool to_part(blkid_partition from, uint64_t size, struct partition *out)
 {
 	int number = blkid_partition_get_partno(from);
 	int64_t start = blkid_partition_get_start(from), len = blkid_partition_get_size(from);
@@ -301,12 +301,12 @@ static bool to_part(blkid_partition from, uint64_t size, struct part *out)
 
 static int by_number(const void *a, const void *b)
 {
-	const struct part *x = a, *y = b;
+	const struct partition *x = a, *y = b;
 
 	return (x->number > y->number) - (x->number < y->number);
 }
 
-static size_t take(blkid_partlist list, uint64_t size, struct part out[PART_MAX])
+static size_t take(blkid_partlist list, uint64_t size, struct partition out[PART_MAX])
 {
 	int have = blkid_partlist_numof_partitions(list);
 	bool taken[PART_MAX + 1] = { false };
@@ -324,7 +324,7 @@ static size_t take(blkid_partlist list, uint64_t size, struct part out[PART_MAX]
 }
 
 /* In sectors of 4096 bytes a GPT only: an MBR does not say of which it is. */
-static int probe(const struct copy *c, unsigned int sector, struct part out[PART_MAX],
+static int probe(const struct copy *c, unsigned int sector, struct partition out[PART_MAX],
 		 size_t *n)
 {
 	char dos[] = "dos", gpt[] = "gpt";
@@ -343,7 +343,7 @@ static int probe(const struct copy *c, unsigned int sector, struct part out[PART
 	return 0;
 }
 
-int parttable_read(struct qc_image *img, struct part out[PART_MAX], size_t *n)
+int partition_table_read(struct qc_image *img, struct partition out[PART_MAX], size_t *n)
 {
 	struct copy c = { .img = img, .size = qc_size(img) };
 	int r;

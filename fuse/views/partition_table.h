@@ -10,17 +10,17 @@
 enum { PART_MAX = 255 }; /* the highest number; the kernel's, too */
 
 /* Inside the disk, and not empty.  They may overlap. */
-struct part {
+struct partition {
 	unsigned int number;
 	uint64_t start, len; /* bytes */
 };
 
 /* The version of libblkid; NULL: built without it, and so no disk has partitions. */
-const char *parttable_library(void);
+const char *partition_table_library(void);
 
 /* Fills out[] with those of an MBR, logical ones too, or of a GPT, in the order of
  * their numbers, and *n; none is no failure.  Takes a bounded time, whatever the disk
  * holds.  What qc_read() says, or what the system said. */
-int parttable_read(struct qc_image *img, struct part out[PART_MAX], size_t *n);
+int partition_table_read(struct qc_image *img, struct partition out[PART_MAX], size_t *n);
 
 #endif

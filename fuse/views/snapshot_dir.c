@@ -24,7 +24,7 @@ static int name_for(const char *shown, char **bytes, size_t *len)
 {
 	if (strlen(shown) > SHOWN_MAX)
 		return -ENAMETOOLONG;
-	return name_unescape(shown, bytes, len);
+	return snapshot_name_unescape(shown, bytes, len);
 }
 
 struct change {
@@ -39,7 +39,7 @@ static int begin(struct change *c)
 
 	if (c->t->look.ro || c->t->look.cow || !node_has_snapshots(c->folder))
 		return -EROFS;
-	r = disk_open(c->t, c->folder->view->image, QC_OPEN_WRITE, &c->img);
+	r = image_file_open(c->t, c->folder->view->image, QC_OPEN_WRITE, &c->img);
 	return r == -ESTALE ? -ENOENT : r;
 }
 
@@ -53,18 +53,18 @@ static void end(struct change *c, int r)
 	qc_close(c->img);
 }
 
-static int row_of(struct change *c, const char *name, struct row **out)
+static int row_of(struct change *c, const char *name, struct view_entry **out)
 {
 	int r = view_read(c->t, c->folder, c->img);
 
-	*out = r ? NULL : rows_find(&c->folder->view->rows, name);
+	*out = r ? NULL : view_entries_find(&c->folder->view->rows, name);
 	return r ? r : *out ? 0 : -ENOENT;
 }
 
-int tree_take(struct tree *t, struct node *folder, const char *name, struct node **out)
+int snapshot_dir_create(struct tree *t, struct node *folder, const char *name, struct node **out)
 {
 	struct change c = { t, folder, NULL };
-	struct row *row;
+	struct view_entry *row;
 	char *bytes;
 	size_t len;
 	int r = name_for(name, &bytes, &len);
@@ -76,7 +76,7 @@ int tree_take(struct tree *t, struct node *folder, const char *name, struct node
 	if (!r) {
 		r = qc_snapshot_take(c.img, bytes, len);
 		end(&c, r);
-		row = r ? NULL : rows_find(&folder->view->rows, name);
+		row = r ? NULL : view_entries_find(&folder->view->rows, name);
 		if (!r)
 			r = row ? view_node_of(t, folder, row, out) : -EIO;
 	}
@@ -85,10 +85,10 @@ int tree_take(struct tree *t, struct node *folder, const char *name, struct node
 	return r;
 }
 
-int tree_delete(struct tree *t, struct node *folder, const char *name)
+int snapshot_dir_remove(struct tree *t, struct node *folder, const char *name)
 {
 	struct change c = { t, folder, NULL };
-	struct row *row;
+	struct view_entry *row;
 	int r;
 
 	pthread_mutex_lock(&folder->lock);
@@ -103,10 +103,10 @@ int tree_delete(struct tree *t, struct node *folder, const char *name)
 	return r;
 }
 
-int tree_rename(struct tree *t, struct node *folder, const char *name, const char *to)
+int snapshot_dir_rename(struct tree *t, struct node *folder, const char *name, const char *to)
 {
 	struct change c = { t, folder, NULL };
-	struct row *row;
+	struct view_entry *row;
 	char *bytes;
 	size_t len;
 	int r = name_for(to, &bytes, &len);
@@ -117,7 +117,7 @@ int tree_rename(struct tree *t, struct node *folder, const char *name, const cha
 	r = begin(&c);
 	if (!r) {
 		r = row_of(&c, name, &row);
-		if (!r && rows_find(&folder->view->rows, to))
+		if (!r && view_entries_find(&folder->view->rows, to))
 			r = -EEXIST;
 		if (!r)
 			r = qc_snapshot_rename(c.img, row->snapshot, bytes, len);

@@ -17,7 +17,7 @@ static bool must_escape(const char *bytes, size_t i)
 	return c < 0x20 || c == 0x7f || c == '/' || c == '%' || (c == '.' && i == 0);
 }
 
-char *name_escape(const char *bytes, size_t len)
+char *snapshot_name_escape(const char *bytes, size_t len)
 {
 	char *out, *p;
 
@@ -62,7 +62,7 @@ static size_t decode(const char *shown, char *out)
 	return n;
 }
 
-int name_unescape(const char *shown, char **bytes, size_t *len)
+int snapshot_name_unescape(const char *shown, char **bytes, size_t *len)
 {
 	char *out = malloc(strlen(shown) + 1), *again;
 	int r;
@@ -71,7 +71,7 @@ int name_unescape(const char *shown, char **bytes, size_t *len)
 		return -ENOMEM;
 	*len = decode(shown, out);
 	out[*len] = 0;
-	again = name_escape(out, *len);
+	again = snapshot_name_escape(out, *len);
 	r = !again ? -ENOMEM : strcmp(again, shown) ? -EINVAL : 0;
 	free(again);
 	if (r)
@@ -90,7 +90,7 @@ static uint64_t hash(const char *s)
 	return h;
 }
 
-char *name_cut(char *name, size_t max)
+char *snapshot_name_cut(char *name, size_t max)
 {
 	const size_t mark = 18;
 	size_t keep = max - mark;
@@ -147,7 +147,7 @@ static char *extend(const char *name, char *suffix)
 	if (!suffix || asprintf(&out, "%s@%s", name, suffix) < 0)
 		out = NULL;
 	free(suffix);
-	return name_cut(out, SHOWN_MAX);
+	return snapshot_name_cut(out, SHOWN_MAX);
 }
 
 /* How many, from order[at] on, have the same name. */
@@ -178,7 +178,7 @@ static int take_single(struct naming *w, size_t *shared)
 	}
 	for (size_t k = 0; !r && k < *shared; k++) {
 		size_t i = w->order[k];
-		char *longer = extend(w->name[i], name_escape(w->s->at[i].id, w->s->at[i].id_len));
+		char *longer = extend(w->name[i], snapshot_name_escape(w->s->at[i].id, w->s->at[i].id_len));
 
 		free(w->name[i]);
 		w->name[i] = longer;
@@ -243,7 +243,7 @@ int snapshot_names(const struct qc_snapshots *s, char ***out)
 		r = -ENOMEM;
 	for (size_t i = 0; !r && i < s->n; i++) {
 		w.order[i] = i;
-		w.name[i] = name_cut(name_escape(s->at[i].name, s->at[i].name_len), SHOWN_MAX);
+		w.name[i] = snapshot_name_cut(snapshot_name_escape(s->at[i].name, s->at[i].name_len), SHOWN_MAX);
 		r = w.name[i] ? 0 : -ENOMEM;
 	}
 	if (!r) {

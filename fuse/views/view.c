@@ -44,40 +44,40 @@ void view_free(struct node *n)
 	for (int i = 0; i < 2; i++)
 		if (v->file[i])
 			node_free(v->file[i]);
-	rows_free(&v->rows);
+	view_entries_free(&v->rows);
 	free(v->snapshot);
 	free(v->path);
-	text_drop(v->text);
+	shared_buf_put(v->text);
 	free(v);
 }
 
-void view_lose(struct node *n)
+void view_detach(struct node *n)
 {
 	n->view->gone = true;
-	n->was_replaced = true;
+	n->detached = true;
 	n->next = n->parent->replaced;
 	n->parent->replaced = n;
 }
 
-void view_hold(struct node *n)
+void view_ref(struct node *n)
 {
 	if (!n->references)
-		node_hold(n->view->above);
-	node_hold(n);
+		node_ref(n->view->above);
+	node_ref(n);
 }
 
-void view_unused(struct node *n)
+void view_release(struct node *n)
 {
 	struct view *v = n->view, *up = n->parent->view;
-	struct row *row;
+	struct view_entry *row;
 
-	if (n->was_replaced) {
+	if (n->detached) {
 		node_drop_if_unused(n);
 		return;
 	}
 	switch (v->kind) {
 	case VIEW_INFO:
-		text_drop(v->text);
+		shared_buf_put(v->text);
 		v->text = NULL;
 		return; /* the image has it */
 	case VIEW_SNAPSHOTS:
@@ -86,7 +86,7 @@ void view_unused(struct node *n)
 		return;
 	case VIEW_SNAPSHOT:
 	case VIEW_LAYER:
-		row = rows_find_ino(&up->rows, n->ino);
+		row = view_entries_find_ino(&up->rows, n->ino);
 		row->node = NULL;
 		break;
 	case VIEW_DISK:
@@ -109,7 +109,7 @@ static bool is_wanted(const struct tree *t, int kind)
 static int add_parts(const struct tree *t, struct node *image)
 {
 	if (t->look.partitions)
-		image->parts = parts_new();
+		image->parts = partition_files_new();
 	return t->look.partitions && !image->parts ? -ENOMEM : 0;
 }
 
@@ -132,7 +132,7 @@ int views_add(struct tree *t, struct node *image)
 	return add_parts(t, image);
 }
 
-int views_inherit(struct tree *t, struct node *image, struct node *old)
+int views_transfer(struct tree *t, struct node *image, struct node *old)
 {
 	for (int kind = 0; kind < IMAGE_VIEWS; kind++) {
 		struct node *was = old->view_of[kind];
@@ -150,7 +150,7 @@ int views_inherit(struct tree *t, struct node *image, struct node *old)
 		if (image->view_of[kind])
 			node_index_view(image->parent, image->view_of[kind]);
 	if (old->parts)
-		parts_lose(old);
+		partition_files_detach(old);
 	return 0;
 }
 
@@ -164,7 +164,7 @@ int64_t view_now_ms(void)
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-struct qc_snapshot *snapshot_copy(const struct qc_snapshot *s)
+struct qc_snapshot *view_entry_copy_snapshot(const struct qc_snapshot *s)
 {
 	struct qc_snapshot *copy = malloc(sizeof(*copy) + s->id_len + s->name_len + 2);
 	char *text = (char *)(copy + 1);
@@ -178,7 +178,7 @@ struct qc_snapshot *snapshot_copy(const struct qc_snapshot *s)
 }
 
 /* What a node knows of its row. */
-static int tell(struct node *n, const struct row *row)
+static int tell(struct node *n, const struct view_entry *row)
 {
 	struct qc_snapshot *old, *copy;
 
@@ -189,7 +189,7 @@ static int tell(struct node *n, const struct row *row)
 		n->view->size = row->size;
 		return n->view->path ? 0 : -ENOMEM;
 	}
-	copy = snapshot_copy(row->snapshot);
+	copy = view_entry_copy_snapshot(row->snapshot);
 	if (!copy)
 		return -ENOMEM;
 	pthread_mutex_lock(&n->facts);
@@ -201,20 +201,20 @@ static int tell(struct node *n, const struct row *row)
 }
 
 /* Nodes go from the old rows to the new ones. */
-static void adopt(struct node *folder, struct rows *new)
+static void adopt(struct node *folder, struct view_entries *new)
 {
-	struct rows *old = &folder->view->rows;
+	struct view_entries *old = &folder->view->rows;
 
 	for (size_t i = 0; i < old->n; i++) {
 		struct node *n = old->at[i].node;
-		struct row *row = n ? rows_find_ino(new, n->ino) : NULL;
+		struct view_entry *row = n ? view_entries_find_ino(new, n->ino) : NULL;
 
 		if (n && row && !tell(n, row))
 			row->node = n;
 		else if (n)
-			view_lose(n);
+			view_detach(n);
 	}
-	rows_free(old);
+	view_entries_free(old);
 	*old = *new;
 }
 
@@ -222,9 +222,9 @@ static int read_rows(struct tree *t, struct node *folder, struct qc_image *img)
 {
 	struct view *v = folder->view;
 	uint64_t seed = t->seed + v->image->ino * UINT64_C(0x9e3779b97f4a7c15);
-	struct rows rows;
-	int r = v->kind == VIEW_CHAIN ? rows_of_chain(img, seed, &rows) :
-					rows_of_snapshots(img, seed, &rows);
+	struct view_entries rows;
+	int r = v->kind == VIEW_CHAIN ? view_entries_of_chain(img, seed, &rows) :
+					view_entries_of_snapshots(img, seed, &rows);
 
 	if (!r)
 		adopt(folder, &rows);
@@ -237,19 +237,19 @@ int view_read(struct tree *t, struct node *folder, struct qc_image *img)
 	struct qc_image *mine = NULL;
 	struct identity id;
 	struct stat st;
-	int r = disk_stat(t, v->image, &st);
+	int r = image_file_stat(t, v->image, &st);
 
 	if (r)
 		return r == -ESTALE ? -ENOENT : r;
 	id = identity_of(&st);
-	if (!img && v->is_read && same_content(&v->read_of, &id) &&
+	if (!img && v->is_read && identity_same_content(&v->read_of, &id) &&
 	    (v->kind == VIEW_SNAPSHOTS || view_now_ms() - v->read_at < CHAIN_MS))
 		return 0;
 	if (!img)
-		r = disk_open(t, v->image, 0, &mine);
+		r = image_file_open(t, v->image, 0, &mine);
 	if (!r)
 		r = read_rows(t, folder, img ? img : mine);
-	v->is_read = !r && identity_has_settled(&id);
+	v->is_read = !r && identity_times_reliable(&id);
 	v->read_of = id;
 	v->read_at = view_now_ms();
 	if (mine)
@@ -257,7 +257,7 @@ int view_read(struct tree *t, struct node *folder, struct qc_image *img)
 	return r;
 }
 
-int view_node_of(struct tree *t, struct node *folder, struct row *row, struct node **out)
+int view_node_of(struct tree *t, struct node *folder, struct view_entry *row, struct node **out)
 {
 	enum view_kind kind = folder->view->kind == VIEW_CHAIN ? VIEW_LAYER : VIEW_SNAPSHOT;
 	struct node *n = row->node;
@@ -273,7 +273,7 @@ int view_node_of(struct tree *t, struct node *folder, struct row *row, struct no
 		n->ino = row->ino;
 		row->node = n;
 	}
-	view_hold(n);
+	view_ref(n);
 	*out = n;
 	return 0;
 }
@@ -305,7 +305,7 @@ static int file_node(struct tree *t, struct node *folder, int which, struct node
 			return -ENOMEM;
 		(*place)->ino = folder->ino + 1 + (uint64_t)which;
 	}
-	view_hold(*place);
+	view_ref(*place);
 	*out = *place;
 	return 0;
 }
@@ -315,7 +315,7 @@ static int file_node(struct tree *t, struct node *folder, int which, struct node
 static int lookup_locked(struct tree *t, struct node *folder, const char *name,
 			 struct node **out)
 {
-	struct row *row;
+	struct view_entry *row;
 	int r;
 
 	if (folder->view->kind == VIEW_SNAPSHOT) {
@@ -327,7 +327,7 @@ static int lookup_locked(struct tree *t, struct node *folder, const char *name,
 	r = view_read(t, folder, NULL);
 	if (r)
 		return r;
-	row = rows_find(&folder->view->rows, name);
+	row = view_entries_find(&folder->view->rows, name);
 	return row ? view_node_of(t, folder, row, out) : -ENOENT;
 }
 
@@ -354,7 +354,7 @@ static int append(struct listing *l, int error, struct node *n, const char *name
 
 static int list_locked(struct tree *t, struct node *folder, struct listing *l)
 {
-	struct rows *rows = &folder->view->rows;
+	struct view_entries *rows = &folder->view->rows;
 	bool is_snapshot = folder->view->kind == VIEW_SNAPSHOT;
 	struct node *node;
 	size_t n;

@@ -45,7 +45,7 @@ struct view {
 	atomic_bool gone;
 
 	/* Of SNAPSHOTS and CHAIN; the node's lock. */
-	struct rows rows;
+	struct view_entries rows;
 	bool is_read;		 /* the rows are true for an image that is this: */
 	struct identity read_of;
 	int64_t read_at;	 /* ms */
@@ -64,14 +64,14 @@ struct view {
 	uint64_t start;
 
 	/* Of INFO; facts. */
-	struct text *text;
+	struct shared_buf *text;
 	int64_t made, stays; /* ms; until then its size must not change */
 };
 
 /* Makes those that the user wants for a new image, under names that nobody in its
  * folder has; where it replaces another, under the names of that one's.  -ENOMEM. */
 int views_add(struct tree *t, struct node *image);
-int views_inherit(struct tree *t, struct node *image, struct node *old);
+int views_transfer(struct tree *t, struct node *image, struct node *old);
 
 /* Takes `shown`.  NULL: no memory. */
 struct node *view_new(struct tree *t, struct node *parent, struct node *above,
@@ -79,13 +79,13 @@ struct node *view_new(struct tree *t, struct node *parent, struct node *above,
 void view_free(struct node *n); /* its own part */
 
 /* It has lost its place; the parent's lock is held. */
-void view_lose(struct node *n);
+void view_detach(struct node *n);
 
 /* One more reference, under the parent's lock. */
-void view_hold(struct node *n);
+void view_ref(struct node *n);
 
 /* Nobody refers to it any more; the parent's lock is held.  It may be freed. */
-void view_unused(struct node *n);
+void view_release(struct node *n);
 
 int view_lookup(struct tree *t, struct node *folder, const char *name, struct node **out);
 int view_list(struct tree *t, struct node *folder, struct listing *out);
@@ -96,13 +96,13 @@ int view_open(struct tree *t, struct node *n, bool write, struct qc_image **out)
 int64_t view_now_ms(void);
 
 /* With its names, in one piece; NULL: no memory. */
-struct qc_snapshot *snapshot_copy(const struct qc_snapshot *s);
+struct qc_snapshot *view_entry_copy_snapshot(const struct qc_snapshot *s);
 
 /* Brings the rows up to date; the folder's lock is held.  Through `img`, if not
  * NULL, they are read in any case. */
 int view_read(struct tree *t, struct node *folder, struct qc_image *img);
 
 /* The node of a row, made if need be, with one more reference; as above. */
-int view_node_of(struct tree *t, struct node *folder, struct row *row, struct node **out);
+int view_node_of(struct tree *t, struct node *folder, struct view_entry *row, struct node **out);
 
 #endif

@@ -27,7 +27,7 @@ bool node_is_text(const struct node *n)
 
 /* Who opens it gets what was there when its size was last asked for, if that was
  * just now; and who asks for the size of an open one gets the size of that. */
-static struct text *known_text(struct view *v, bool opening)
+static struct shared_buf *known_text(struct view *v, bool opening)
 {
 	int64_t now = view_now_ms();
 
@@ -35,13 +35,13 @@ static struct text *known_text(struct view *v, bool opening)
 		return NULL;
 	if (opening)
 		v->stays = now + INFO_MS;
-	return text_hold(v->text);
+	return shared_buf_ref(v->text);
 }
 
-static struct text *text_of(struct tree *t, struct node *n, bool opening)
+static struct shared_buf *text_of(struct tree *t, struct node *n, bool opening)
 {
 	struct view *v = n->view;
-	struct text *x, *old;
+	struct shared_buf *x, *old;
 	size_t len = 0;
 	char *bytes;
 
@@ -51,23 +51,23 @@ static struct text *text_of(struct tree *t, struct node *n, bool opening)
 	if (x)
 		return x;
 	bytes = info_json(t, v->image, &len);
-	x = text_new(bytes, len);
+	x = shared_buf_new(bytes, len);
 	if (!x)
 		return NULL;
 	pthread_mutex_lock(&n->facts);
 	old = v->text;
-	v->text = text_hold(x);
+	v->text = shared_buf_ref(x);
 	v->made = view_now_ms();
 	v->stays = v->made + INFO_MS;
 	pthread_mutex_unlock(&n->facts);
-	text_drop(old);
+	shared_buf_put(old);
 	return x;
 }
 
-int tree_open_text(struct tree *t, struct node *n, struct text **out)
+int tree_open_text(struct tree *t, struct node *n, struct shared_buf **out)
 {
 	struct stat st;
-	int r = disk_stat(t, n->view->image, &st);
+	int r = image_file_stat(t, n->view->image, &st);
 
 	if (r)
 		return r;
@@ -123,12 +123,12 @@ static void file_facts(uint64_t size, mode_t mask, struct stat *st)
 
 static int text_facts(struct tree *t, struct node *n, struct stat *st)
 {
-	struct text *x = text_of(t, n, false);
+	struct shared_buf *x = text_of(t, n, false);
 
 	if (!x)
 		return -ENOMEM;
 	file_facts(x->len, 0444, st);
-	text_drop(x);
+	shared_buf_put(x);
 	return 0;
 }
 
@@ -170,14 +170,14 @@ static int facts_of(struct tree *t, struct node *n, struct stat *st)
 
 int view_stat(struct tree *t, struct node *n, struct stat *st)
 {
-	int r = disk_stat(t, n->view->image, st);
+	int r = image_file_stat(t, n->view->image, st);
 
 	if (!r)
 		r = facts_of(t, n, st);
 	if (!r)
-		disk_adorn(t, n, st);
+		image_file_fill_attr(t, n, st);
 	else if (!n->folder && r != -ENOMEM)
-		r = disk_last(n, st);
+		r = image_file_last_attr(n, st);
 	return r;
 }
 
@@ -188,10 +188,10 @@ static bool is_part(const struct node *n)
 	return n->view && n->view->kind == VIEW_PART;
 }
 
-struct window node_window(const struct node *n)
+struct byte_range node_window(const struct node *n)
 {
-	return is_part(n) ? (struct window){ n->view->start, n->view->size } :
-			    (struct window){ 0, UINT64_MAX };
+	return is_part(n) ? (struct byte_range){ n->view->start, n->view->size } :
+			    (struct byte_range){ 0, UINT64_MAX };
 }
 
 atomic_bool *node_written_mark(const struct node *n)
@@ -217,7 +217,7 @@ static int open_of_snapshot(struct node *n, struct qc_image *img, struct qc_imag
 
 	pthread_mutex_lock(&snapshot->facts);
 	if (!snapshot->view->gone)
-		s = snapshot_copy(snapshot->view->snapshot);
+		s = view_entry_copy_snapshot(snapshot->view->snapshot);
 	pthread_mutex_unlock(&snapshot->facts);
 	if (!s)
 		return snapshot->view->gone ? -ESTALE : -ENOMEM;
@@ -235,7 +235,7 @@ static int open_layer(struct node *n, struct qc_image *img, struct qc_image **ou
 
 	if (n->view->gone || i >= qc_depth(img) || strcmp(n->view->path, qc_layer_path(img, i)))
 		return -ESTALE;
-	return qc_open_from(img, i, out, why);
+	return qc_open_chain_from(img, i, out, why);
 }
 
 int view_open(struct tree *t, struct node *n, bool write, struct qc_image **out)
@@ -249,8 +249,8 @@ int view_open(struct tree *t, struct node *n, bool write, struct qc_image **out)
 	if (n->view->gone)
 		return -ESTALE;
 	if (is_part(n))
-		return disk_open_now(t, n->view->image, write ? QC_OPEN_WRITE : 0, out);
-	r = disk_open(t, n->view->image, 0, &img);
+		return image_file_open_cow(t, n->view->image, write ? QC_OPEN_WRITE : 0, out);
+	r = image_file_open(t, n->view->image, 0, &img);
 	if (r)
 		return r;
 	if (n->view->kind == VIEW_LAYER)
@@ -258,5 +258,5 @@ int view_open(struct tree *t, struct node *n, bool write, struct qc_image **out)
 	else
 		r = open_of_snapshot(n, img, out, &why);
 	qc_close(img);
-	return r && r != -ESTALE && r != -ENOMEM ? disk_refused(n->view->image, r, &why) : r;
+	return r && r != -ESTALE && r != -ENOMEM ? image_file_report(n->view->image, r, &why) : r;
 }

@@ -40,12 +40,12 @@ static uint64_t layer_number(uint64_t seed, unsigned int n, const char *path)
 
 static int by_shown(const void *a, const void *b)
 {
-	return strcmp(((const struct row *)a)->shown, ((const struct row *)b)->shown);
+	return strcmp(((const struct view_entry *)a)->shown, ((const struct view_entry *)b)->shown);
 }
 
 static int by_ino(const void *a, const void *b)
 {
-	const struct row *x = *(struct row *const *)a, *y = *(struct row *const *)b;
+	const struct view_entry *x = *(struct view_entry *const *)a, *y = *(struct view_entry *const *)b;
 
 	if (x->ino != y->ino)
 		return x->ino < y->ino ? -1 : 1;
@@ -53,7 +53,7 @@ static int by_ino(const void *a, const void *b)
 }
 
 /* Brings them in order, and sees to it that no two have one number. */
-static int put_in_order(struct rows *r)
+static int put_in_order(struct view_entries *r)
 {
 	uint64_t next = FIRST_INO;
 
@@ -65,7 +65,7 @@ static int put_in_order(struct rows *r)
 		r->at[i].ino = FIRST_INO | (r->at[i].ino & (FIRST_INO - 1) & ~(uint64_t)(INO_STEP - 1));
 		r->by_ino[i] = &r->at[i];
 	}
-	qsort(r->by_ino, r->n, sizeof(struct row *), by_ino);
+	qsort(r->by_ino, r->n, sizeof(struct view_entry *), by_ino);
 	for (size_t i = 0; i < r->n; i++) {
 		if (r->by_ino[i]->ino < next)
 			r->by_ino[i]->ino = next;
@@ -74,32 +74,32 @@ static int put_in_order(struct rows *r)
 	return 0;
 }
 
-struct row *rows_find(const struct rows *r, const char *shown)
+struct view_entry *view_entries_find(const struct view_entries *r, const char *shown)
 {
-	struct row key = { .shown = (char *)shown };
+	struct view_entry key = { .shown = (char *)shown };
 
 	return r->n ? bsearch(&key, r->at, r->n, sizeof(key), by_shown) : NULL;
 }
 
 static int at_number(const void *key, const void *p)
 {
-	uint64_t want = *(const uint64_t *)key, ino = (*(struct row *const *)p)->ino;
+	uint64_t want = *(const uint64_t *)key, ino = (*(struct view_entry *const *)p)->ino;
 
 	return (want > ino) - (want < ino);
 }
 
-struct row *rows_find_ino(const struct rows *r, uint64_t ino)
+struct view_entry *view_entries_find_ino(const struct view_entries *r, uint64_t ino)
 {
-	struct row **found = NULL;
+	struct view_entry **found = NULL;
 
 	if (r->n)
-		found = bsearch(&ino, r->by_ino, r->n, sizeof(struct row *), at_number);
+		found = bsearch(&ino, r->by_ino, r->n, sizeof(struct view_entry *), at_number);
 	return found ? *found : NULL;
 }
 
 /* ---- reading ---------------------------------------------------------------- */
 
-void rows_free(struct rows *r)
+void view_entries_free(struct view_entries *r)
 {
 	for (size_t i = 0; r->at && i < r->n; i++) {
 		free(r->at[i].shown);
@@ -108,25 +108,25 @@ void rows_free(struct rows *r)
 	free(r->at);
 	free(r->by_ino);
 	qc_snapshots_free(&r->snapshots);
-	*r = (struct rows){ 0 };
+	*r = (struct view_entries){ 0 };
 }
 
-static int finish(struct rows *r, int error, struct rows *out)
+static int finish(struct view_entries *r, int error, struct view_entries *out)
 {
 	if (!error)
 		error = put_in_order(r);
 	if (error)
-		rows_free(r);
+		view_entries_free(r);
 	else
 		*out = *r;
 	return error;
 }
 
-int rows_of_snapshots(struct qc_image *img, uint64_t seed, struct rows *out)
+int view_entries_of_snapshots(struct qc_image *img, uint64_t seed, struct view_entries *out)
 {
-	struct rows rows = { 0 };
+	struct view_entries rows = { 0 };
 	char **names = NULL;
-	int r = qc_snapshots(img, &rows.snapshots);
+	int r = qc_list_snapshots(img, &rows.snapshots);
 
 	if (!r)
 		r = snapshot_names(&rows.snapshots, &names);
@@ -137,7 +137,7 @@ int rows_of_snapshots(struct qc_image *img, uint64_t seed, struct rows *out)
 	for (size_t i = 0; !r && i < rows.snapshots.n; i++) {
 		const struct qc_snapshot *s = &rows.snapshots.at[i];
 
-		rows.at[i] = (struct row){ .shown = names[i], .snapshot = s,
+		rows.at[i] = (struct view_entry){ .shown = names[i], .snapshot = s,
 					   .ino = snapshot_number(seed, s) };
 		names[i] = NULL;
 		rows.n++;
@@ -150,7 +150,7 @@ int rows_of_snapshots(struct qc_image *img, uint64_t seed, struct rows *out)
 static char *layer_name(unsigned int n, const char *path)
 {
 	const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
-	char *escaped = name_cut(name_escape(file, strlen(file)), SHOWN_MAX - 16), *name;
+	char *escaped = snapshot_name_cut(snapshot_name_escape(file, strlen(file)), SHOWN_MAX - 16), *name;
 
 	if (!escaped || asprintf(&name, "%u-%s.raw", n, escaped) < 0)
 		name = NULL;
@@ -158,24 +158,24 @@ static char *layer_name(unsigned int n, const char *path)
 	return name;
 }
 
-static int read_layer(struct qc_image *img, unsigned int n, uint64_t seed, struct row *row)
+static int read_layer(struct qc_image *img, unsigned int n, uint64_t seed, struct view_entry *row)
 {
 	const char *path = qc_layer_path(img, n);
 	struct qc_image *from;
 	struct qc_reason why;
-	int r = qc_open_from(img, n, &from, &why);
+	int r = qc_open_chain_from(img, n, &from, &why);
 
 	if (r)
 		return r;
-	*row = (struct row){ .shown = layer_name(n, path), .layer = n, .size = qc_size(from),
+	*row = (struct view_entry){ .shown = layer_name(n, path), .layer = n, .size = qc_size(from),
 			     .path = strdup(path), .ino = layer_number(seed, n, path) };
 	qc_close(from);
 	return row->shown && row->path ? 0 : -ENOMEM;
 }
 
-int rows_of_chain(struct qc_image *img, uint64_t seed, struct rows *out)
+int view_entries_of_chain(struct qc_image *img, uint64_t seed, struct view_entries *out)
 {
-	struct rows rows = { .n = qc_depth(img) };
+	struct view_entries rows = { .n = qc_depth(img) };
 	int r = 0;
 
 	rows.at = calloc(rows.n + 1, sizeof(*rows.at));

@@ -16,7 +16,7 @@ struct node;
 
 enum { INO_STEP = 4 }; /* a row's own number, and three for files in it */
 
-struct row {
+struct view_entry {
 	char *shown;
 	uint64_t ino;
 	const struct qc_snapshot *snapshot;
@@ -26,20 +26,20 @@ struct row {
 	struct node *node; /* if somebody refers to it */
 };
 
-struct rows {
+struct view_entries {
 	size_t n;
-	struct row *at;	    /* in the order of their names */
-	struct row **by_ino; /* in that of their numbers */
+	struct view_entry *at;	    /* in the order of their names */
+	struct view_entry **by_ino; /* in that of their numbers */
 	struct qc_snapshots snapshots;
 };
 
 /* Reads them anew; `seed` goes into the numbers.  What the core says, or -ENOMEM. */
-int rows_of_snapshots(struct qc_image *img, uint64_t seed, struct rows *out);
-int rows_of_chain(struct qc_image *img, uint64_t seed, struct rows *out);
-void rows_free(struct rows *r);
+int view_entries_of_snapshots(struct qc_image *img, uint64_t seed, struct view_entries *out);
+int view_entries_of_chain(struct qc_image *img, uint64_t seed, struct view_entries *out);
+void view_entries_free(struct view_entries *r);
 
 /* NULL: there is none. */
-struct row *rows_find(const struct rows *r, const char *shown);
-struct row *rows_find_ino(const struct rows *r, uint64_t ino);
+struct view_entry *view_entries_find(const struct view_entries *r, const char *shown);
+struct view_entry *view_entries_find_ino(const struct view_entries *r, uint64_t ino);
 
 #endif

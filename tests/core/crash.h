@@ -198,7 +198,7 @@ static inline qc_err g_write(uint64_t off, uint64_t len)
 static inline qc_err g_zero(uint64_t off, uint64_t len)
 {
 	size_t first = begin_change(off, off + len, ZEROS, NULL);
-	qc_err r = qc_zero(rig.img, off, len);
+	qc_err r = qc_write_zeroes(rig.img, off, len);
 
 	end_change(first, off, off + len, r);
 	return r;
@@ -229,7 +229,7 @@ static inline qc_err g_allocate(uint64_t off, uint64_t len)
 
 static inline qc_err g_settle(void)
 {
-	return g_noted(qc_settle(rig.img));
+	return g_noted(qc_writeback(rig.img));
 }
 
 static inline qc_err g_flush(void)

@@ -67,7 +67,7 @@ static inline qc_err entries_ask(enum request what, uint64_t off, uint64_t len)
 		r = fill(img, off, len, 9);
 		break;
 	case ZERO:
-		r = qc_zero(img, off, len);
+		r = qc_write_zeroes(img, off, len);
 		break;
 	case DISCARD:
 		r = qc_discard(img, off, len);

@@ -56,7 +56,7 @@ static inline void *run(void *arg)
 	case DISCARD: j->r = qc_discard(j->img, j->off, j->len); break;
 	case ALLOCATE: j->r = qc_allocate(j->img, j->off, j->len); break;
 	case FLUSH: j->r = qc_flush(j->img); break;
-	case SETTLE: j->r = qc_settle(j->img); break;
+	case SETTLE: j->r = qc_writeback(j->img); break;
 	case RESIZE: j->r = qc_resize(j->img, j->off); break;
 	case CLOSE: qc_close(j->img); break;
 	case OPEN: open_job(j); break;
@@ -70,9 +70,9 @@ static inline pthread_t park(struct job *j, const char *place)
 {
 	pthread_t t;
 
-	qc_fail_park(place);
+	qc_failpoint_park(place);
 	t = start(run, j);
-	qc_fail_await(place);
+	qc_failpoint_await(place);
 	return t;
 }
 
@@ -92,7 +92,7 @@ static inline bool has_to_wait(struct job *b, struct job *a, const char *place)
 	t[1] = start(run, b);
 	linger(b);
 	waited = !atomic_load(&b->done);
-	qc_fail_resume(place);
+	qc_failpoint_resume(place);
 	end(t[0]);
 	end(t[1]);
 	return waited;

@@ -214,7 +214,7 @@ static inline qc_err image_try(struct qc_context *ctx, const char *path, unsigne
 {
 	const char *slash = strrchr(path, '/');
 	char dir[600];
-	struct qc_source src = { .name = slash ? slash + 1 : path, .dir = dir };
+	struct qc_image_location src = { .name = slash ? slash + 1 : path, .dir = dir };
 	qc_err r;
 
 	snprintf(dir, sizeof(dir), "%s%s%.*s", tempdir, slash ? "/" : "",
@@ -261,7 +261,7 @@ static inline struct qc_counters counters(struct qc_context *ctx)
 {
 	struct qc_counters c;
 
-	qc_counters(ctx, &c);
+	qc_get_counters(ctx, &c);
 	return c;
 }
 

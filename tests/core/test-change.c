@@ -93,7 +93,7 @@ static void the_old_one_fails_and_the_new_one_is_fresh(void)
 	CHECK(reads_byte(new, 0, 64 * K, 9));
 	CHECK(read_error(old, 0, 512) == -ESTALE);
 	CHECK(read_error(old, 512 * K, 512) == -ESTALE);
-	CHECK(qc_extent(old, 0, &e) == -ESTALE);
+	CHECK(qc_block_status(old, 0, &e) == -ESTALE);
 	CHECK(logged(&book, "/top: another program changed it"));
 	CHECK(book.lines == 1);
 	CHECK(counters(ctx).layers_open == 3); /* the base is not affected */
@@ -204,12 +204,12 @@ static void a_file_that_is_replaced(void)
 
 /* ---- stamps ----------------------------------------------------------------- */
 
-static struct qc_stamp stamp_of(const char *path)
+static struct qc_fingerprint stamp_of(const char *path)
 {
 	struct qc_image *img = image_open(ctx, path);
-	struct qc_stamp s;
+	struct qc_fingerprint s;
 
-	qc_stamp(img, &s);
+	qc_get_fingerprint(img, &s);
 	qc_close(img);
 	return s;
 }
@@ -225,7 +225,7 @@ static void equal_files_have_equal_stamps(void)
 
 static void a_change_below_changes_the_stamp(void)
 {
-	struct qc_stamp before, after;
+	struct qc_fingerprint before, after;
 
 	make_images();
 	before = stamp_of("top");
@@ -241,7 +241,7 @@ static void a_change_below_changes_the_stamp(void)
 /* It may stand for a change whose time was put back; nobody can tell. */
 static void a_new_mode_changes_only_the_exact_one(void)
 {
-	struct qc_stamp before, after;
+	struct qc_fingerprint before, after;
 
 	make_images();
 	before = stamp_of("top");

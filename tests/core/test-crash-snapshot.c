@@ -61,7 +61,7 @@ static void s_take(const char *name)
 static qc_err with_snapshot(const char *name, const char *to)
 {
 	struct qc_snapshots list;
-	qc_err r = qc_snapshots(rig.img, &list);
+	qc_err r = qc_list_snapshots(rig.img, &list);
 
 	for (size_t i = 0; !r && i < list.n; i++) {
 		if (strcmp(list.at[i].name, name))
@@ -155,7 +155,7 @@ static bool look_at_snapshots(struct qc_image *img, size_t at, const char *dir, 
 	struct qc_snapshots list;
 	bool good = true;
 
-	if (qc_snapshots(img, &list)) {
+	if (qc_list_snapshots(img, &list)) {
 		complain("the table of snapshots cannot be read");
 		return false;
 	}
@@ -222,7 +222,7 @@ static void delete_of_qemu(void)
 	struct qc_image *v;
 	struct qc_reason why;
 
-	CHECK(!qc_snapshots(rig.img, &list) && list.n == 1);
+	CHECK(!qc_list_snapshots(rig.img, &list) && list.n == 1);
 	CHECK(!qc_snapshot_open(rig.img, &list.at[0], QC_PART_DISK, &v, &why));
 	CHECK(!qc_read(v, 0, s->disk, s->bytes));
 	qc_close(v);

@@ -65,9 +65,9 @@ static void extents_stop_before_damage(void)
 	make_plain();
 	poke64("img", l2_at("img", 1), 0x50002);
 	img = image_open(ctx, "img");
-	CHECK(!qc_extent(img, 0, &e) && e.data && e.len == 64 * K);
-	CHECK(qc_extent(img, 64 * K, &e) == -EIO);
-	CHECK(!qc_extent(img, 128 * K, &e) && e.data && e.len == 128 * K);
+	CHECK(!qc_block_status(img, 0, &e) && e.data && e.len == 64 * K);
+	CHECK(qc_block_status(img, 64 * K, &e) == -EIO);
+	CHECK(!qc_block_status(img, 128 * K, &e) && e.data && e.len == 128 * K);
 	qc_close(img);
 }
 
@@ -280,7 +280,7 @@ static void a_raw_base_that_is_cut_while_open(void)
 	CHECK(!truncate("raw", 512 * 1024));
 	CHECK(reads_byte(img, 0, 512 * K, 'R'));
 	CHECK(read_error(img, 512 * K - 1, 2) == -EIO && logged(&book, "0x80000"));
-	CHECK(qc_extent(img, 768 * K, &e) == -EIO);
+	CHECK(qc_block_status(img, 768 * K, &e) == -EIO);
 	qc_close(img);
 }
 

@@ -167,10 +167,10 @@ static void a_look_needs_no_key(void)
 	struct qc_reason why;
 
 	set_keys("letmein", NULL);
-	CHECK(!image_try(ctx, "luks", QC_OPEN_PEEK, &img, &why));
+	CHECK(!image_try(ctx, "luks", QC_OPEN_HEADERS_ONLY, &img, &why));
 	CHECK(qc_size(img) == M && !keys.asked);
 	qc_close(img);
-	CHECK(image_try(locked, "luks", QC_OPEN_PEEK, &img, &why) == -EACCES);
+	CHECK(image_try(locked, "luks", QC_OPEN_HEADERS_ONLY, &img, &why) == -EACCES);
 	CHECK(why.cause == QC_CAUSE_KEY);
 }
 
@@ -372,7 +372,7 @@ static void a_reader_does_not_see_half_a_sector(void)
 	CHECK(!b.done);
 	/* Elsewhere nobody waits. */
 	CHECK(reads_byte(img, 64 * K, 512, 7));
-	qc_fail_resume("io.write");
+	qc_failpoint_resume("io.write");
 	end(t[0]);
 	end(t[1]);
 	CHECK(!a.r && !b.r && b.uniform && b.byte == 1);
@@ -399,7 +399,7 @@ static void a_slow_unlock_holds_nobody_up(void)
 	t[1] = start(run, &b); /* who wants the same waits for it */
 	linger(&b);
 	CHECK(!a.done && !b.done);
-	qc_fail_resume("unlock.slot");
+	qc_failpoint_resume("unlock.slot");
 	end(t[0]);
 	end(t[1]);
 	CHECK(!a.r && !b.r && reads_byte(b.img, 0, 512, 7));

@@ -17,7 +17,7 @@ static void runs_are(const char *path, const struct run *want, size_t n)
 	for (size_t i = 0; i < n; i++, at += want[i - 1].len) {
 		struct qc_extent e = { 0, false };
 
-		CHECK(!qc_extent(img, at, &e));
+		CHECK(!qc_block_status(img, at, &e));
 		if (e.len != want[i].len || e.data != want[i].data) {
 			printf("# %s at %" PRIu64 ": %" PRIu64 " bytes of %s\n", path, at,
 			       e.len, e.data ? "data" : "hole");

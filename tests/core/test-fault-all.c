@@ -95,7 +95,7 @@ static qc_err take(const char *name)
 static qc_err delete_first(void)
 {
 	struct qc_snapshots list;
-	qc_err r = qc_snapshots(rig.img, &list);
+	qc_err r = qc_list_snapshots(rig.img, &list);
 
 	if (!r && list.n)
 		r = qc_snapshot_delete(rig.img, &list.at[0]);

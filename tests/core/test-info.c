@@ -57,8 +57,8 @@ static json_t *text_of(const char *path, struct qc_image *img, struct qc_image *
 	json_t *v;
 
 	snprintf(full, sizeof(full), "%s/%s", tempdir, path);
-	qc_counters(ctx, &info.counters);
-	text = info_text(&info, &len);
+	qc_get_counters(ctx, &info.counters);
+	text = image_json_text(&info, &len);
 	CHECK(text && len == strlen(text) && text[len - 1] == '\n');
 	v = parse(text, len);
 	free(text);
@@ -69,7 +69,7 @@ static json_t *we_say(const char *path, qc_err expected)
 {
 	struct qc_image *img = NULL;
 	struct qc_reason why;
-	qc_err r = image_try(ctx, path, QC_OPEN_PEEK | QC_OPEN_PARTIAL, &img, &why);
+	qc_err r = image_try(ctx, path, QC_OPEN_HEADERS_ONLY | QC_OPEN_INSPECT, &img, &why);
 	json_t *v;
 
 	if (r != expected)
@@ -280,7 +280,7 @@ static void snapshots(void)
 	CHECK(json_integer_value(at(v, "qcowfs.snapshot-count")) == 2);
 	CHECK(says(v, "qcowfs.snapshots.1.shown", "shown-1") && !at(v, "snapshots.1.shown"));
 	img = image_open(ctx, "taken");
-	CHECK(!image_try(ctx, "taken", QC_OPEN_PEEK | QC_OPEN_PARTIAL, &look, &why));
+	CHECK(!image_try(ctx, "taken", QC_OPEN_HEADERS_ONLY | QC_OPEN_INSPECT, &look, &why));
 	live = text_of("taken", look, img, NULL);
 	qc_close(look);
 	CHECK(json_equal(at(live, "snapshots"), at(v, "snapshots")));

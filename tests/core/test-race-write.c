@@ -40,7 +40,7 @@ static void writers_of_other_clusters_do_not_wait(void)
 	CHECK(!qc_allocate(img, 512 * K, 64 * K));
 	CHECK(reads_byte(img, 0, 64 * K, 2) && reads_byte(img, 64 * K, 64 * K, 0));
 	CHECK(!a.done);
-	qc_fail_resume("write.before-link");
+	qc_failpoint_resume("write.before-link");
 	end(t);
 	CHECK(!a.r && reads_byte(img, 64 * K, 64 * K, 1));
 	qc_close(img);
@@ -58,7 +58,7 @@ static void a_discard_waits_for_the_writer(void)
 	t[1] = start(run, &b);
 	linger(&b);
 	CHECK(!b.done || reads_byte(img, 0, 64 * K, 0));
-	qc_fail_resume("write.before-link");
+	qc_failpoint_resume("write.before-link");
 	end(t[0]);
 	end(t[1]);
 	CHECK(!a.r && !b.r);
@@ -98,7 +98,7 @@ static void a_reader_sees_the_old_bytes_until_the_copy_is_linked(void)
 	a.img = img = image_write(ctx, "image");
 	t = park(&a, "write.before-link");
 	CHECK(reads_byte(img, 0, 64 * K, 1));
-	qc_fail_resume("write.before-link");
+	qc_failpoint_resume("write.before-link");
 	end(t);
 	CHECK(!a.r);
 	CHECK(reads_byte(img, 0, 4096, 1) && reads_byte(img, 4096, 4096, 2) &&
@@ -123,13 +123,13 @@ static void a_cluster_with_a_reader_is_not_given_away(void)
 	t[0] = park(&r, "io.read");
 	CHECK(!qc_discard(img, 0, 64 * K));
 	t[1] = park(&f, "io.sync");
-	qc_fail_resume("io.sync");
+	qc_failpoint_resume("io.sync");
 	linger(&f);
 	CHECK(!f.done);
 	CHECK(!fill(img, 128 * K, 256 * K, 9));
 	CHECK(reads_byte(img, 0, 64 * K, 0) && reads_byte(img, 128 * K, 256 * K, 9));
 	CHECK(!r.done);
-	qc_fail_resume("io.read");
+	qc_failpoint_resume("io.read");
 	end(t[0]);
 	end(t[1]);
 	CHECK(!r.r && r.uniform && (r.byte == 7 || r.byte == 0));
@@ -156,12 +156,12 @@ static void a_flush_that_waits_for_a_reader_holds_nobody_up(void)
 	t[0] = park(&r, "io.read");
 	CHECK(!qc_discard(img, 512, 512));
 	t[1] = park(&f, "io.sync");
-	qc_fail_resume("io.sync");
+	qc_failpoint_resume("io.sync");
 	linger(&f);
 	for (uint64_t at = 32 * K; at < 64 * M; at += 32 * K)
 		CHECK(!fill(img, at, 512, 9));
 	CHECK(!f.done && !r.done);
-	qc_fail_resume("io.read");
+	qc_failpoint_resume("io.read");
 	end(t[0]);
 	end(t[1]);
 	CHECK(!r.r && r.uniform && r.byte == 7 && !f.r);
@@ -182,7 +182,7 @@ static void a_flush_does_not_show_what_is_not_linked(void)
 	t = park(&a, "write.before-link");
 	CHECK(!qc_flush(img));
 	sh("cp image crashed");
-	qc_fail_resume("write.before-link");
+	qc_failpoint_resume("write.before-link");
 	end(t);
 	CHECK(!a.r);
 	qc_close(img);
@@ -203,7 +203,7 @@ static void a_flush_writes_what_is_linked(void)
 	t = park(&f, "io.sync"); /* has its copies of the tables */
 	CHECK(!fill(img, M, 64 * K, 2));
 	CHECK(!qc_discard(img, 0, 4096));
-	qc_fail_resume("io.sync");
+	qc_failpoint_resume("io.sync");
 	end(t);
 	CHECK(!f.r);
 	sh("cp image crashed");
@@ -231,7 +231,7 @@ static void closing_waits_for_a_flush_on_its_way(void)
 	t[1] = start(run, &s);
 	linger(&s);
 	CHECK(!s.done);
-	qc_fail_resume("io.sync");
+	qc_failpoint_resume("io.sync");
 	end(t[1]);
 	CHECK(!s.r);
 	sh("cp image closed");
@@ -256,7 +256,7 @@ static void a_resize_waits_for_those_inside(void)
 	t[1] = start(run, &z);
 	linger(&z);
 	CHECK(!z.done && qc_size(img) == 4 * M);
-	qc_fail_resume("write.before-link");
+	qc_failpoint_resume("write.before-link");
 	end(t[0]);
 	end(t[1]);
 	CHECK(!a.r && !z.r && qc_size(img) == M);
@@ -279,7 +279,7 @@ static void nobody_writes_behind_an_end_that_came_nearer(void)
 	linger(&z);
 	t[2] = start(run, &b);
 	linger(&b);
-	qc_fail_resume("write.before-link");
+	qc_failpoint_resume("write.before-link");
 	for (int i = 0; i < 3; i++)
 		end(t[i]);
 	CHECK(!a.r && !z.r && (!b.r || b.r == -EINVAL));
@@ -312,7 +312,7 @@ static void a_settle_waits_for_who_is_freeing(void)
 	struct qc_image *img = fresh(""), *other = image_write(ctx, "image");
 	struct job f = { .what = FLUSH, .img = img }, s = { .what = SETTLE, .img = other };
 
-	CHECK(!fill(img, 0, 64 * K, 1) && !qc_settle(img) && !qc_discard(img, 0, 64 * K));
+	CHECK(!fill(img, 0, 64 * K, 1) && !qc_writeback(img) && !qc_discard(img, 0, 64 * K));
 	CHECK(has_to_wait(&s, &f, "checkpoint.before-free"));
 	CHECK(!f.r && !s.r && is_sound("image"));
 	qc_close(img);
@@ -325,13 +325,13 @@ static void a_close_waits_for_the_flusher(void)
 	struct job c = { .what = CLOSE, .img = fresh("") };
 	pthread_t t;
 
-	CHECK(!fill(c.img, 0, 64 * K, 1) && !qc_settle(c.img) && !qc_discard(c.img, 0, 64 * K));
-	qc_fail_park("checkpoint.before-free");
-	qc_fail_await("checkpoint.before-free");
+	CHECK(!fill(c.img, 0, 64 * K, 1) && !qc_writeback(c.img) && !qc_discard(c.img, 0, 64 * K));
+	qc_failpoint_park("checkpoint.before-free");
+	qc_failpoint_await("checkpoint.before-free");
 	t = start(run, &c);
 	linger(&c);
 	CHECK(!c.done);
-	qc_fail_resume("checkpoint.before-free");
+	qc_failpoint_resume("checkpoint.before-free");
 	end(t);
 	CHECK(is_sound("image"));
 }
@@ -346,7 +346,7 @@ static void what_failed_before_the_link_leaves_nothing(void)
 		struct qc_image *img = fresh("");
 
 		CHECK(!fill(img, 0, 64 * K, 1));
-		qc_fail_once(place[i]);
+		qc_failpoint_once(place[i]);
 		CHECK(fill(img, 128 * K, 64 * K, 2) == -EIO);
 		CHECK(reads_byte(img, 128 * K, 64 * K, 0));
 		CHECK(!fill(img, 256 * K, 64 * K, 3) && !qc_flush(img));
@@ -361,11 +361,11 @@ static void a_failed_sync_ends_all_writing(void)
 	struct qc_image *img = fresh("");
 
 	CHECK(!fill(img, 0, 64 * K, 1));
-	qc_fail_once("io.sync");
+	qc_failpoint_once("io.sync");
 	CHECK(qc_flush(img) == -EIO);
 	CHECK(qc_flush(img) == -EIO);
 	CHECK(fill(img, 0, 512, 2) == -EIO && qc_discard(img, 0, 512) == -EIO &&
-	      qc_zero(img, 0, 512) == -EIO && qc_allocate(img, M, 512) == -EIO &&
+	      qc_write_zeroes(img, 0, 512) == -EIO && qc_allocate(img, M, 512) == -EIO &&
 	      qc_resize(img, 8 * M) == -EIO);
 	CHECK(reads_byte(img, 0, 64 * K, 1));
 	qc_close(img);
@@ -378,7 +378,7 @@ static void a_failed_write_of_tables_is_tried_again(void)
 	struct qc_image *img = fresh("");
 
 	CHECK(!fill(img, 0, 64 * K, 1));
-	qc_fail_once("io.write");
+	qc_failpoint_once("io.write");
 	CHECK(qc_flush(img) == -EIO);
 	CHECK(is_sound_but_for_leaks("image"));
 	CHECK(!fill(img, M, 64 * K, 2));
@@ -397,7 +397,7 @@ static void a_table_that_cannot_be_read_is_no_damage(void)
 	CHECK(!fill(img, 0, 64 * K, 1));
 	qc_close(img);
 	img = image_write(ctx, "image");
-	qc_fail_once("cache.load");
+	qc_failpoint_once("cache.load");
 	CHECK(fill(img, M, 512, 2) == -EIO);
 	CHECK(!fill(img, M, 512, 2) && !qc_flush(img));
 	qc_close(img);

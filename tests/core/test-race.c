@@ -29,14 +29,14 @@ static void *read_once(void *arg)
 	return NULL;
 }
 
-/* One reader, who waits at the place until qc_fail_resume(). */
+/* One reader, who waits at the place until qc_failpoint_resume(). */
 static pthread_t park(struct reader *r, const char *place)
 {
 	pthread_t t;
 
-	qc_fail_park(place);
+	qc_failpoint_park(place);
 	t = start(read_once, r);
-	qc_fail_await(place);
+	qc_failpoint_await(place);
 	return t;
 }
 
@@ -66,7 +66,7 @@ static void two_miss_the_same_slice(void)
 
 	t[0] = park(&a, "cache.load");
 	t[1] = start(read_once, &b);
-	qc_fail_resume("cache.load");
+	qc_failpoint_resume("cache.load");
 	end(t[0]);
 	end(t[1]);
 	CHECK(a.right && b.right);
@@ -87,7 +87,7 @@ static void others_read_on_while_one_loads(void)
 	CHECK(reads_byte(img, 160 * M, 64 * K, 0));
 	CHECK(reads_byte(other, 0, M, 9));
 	qc_close(image_open(ctx, "over-a")); /* and opened and closed */
-	qc_fail_resume("cache.load");
+	qc_failpoint_resume("cache.load");
 	end(t);
 	CHECK(a.right);
 	qc_close(img);
@@ -99,13 +99,13 @@ static void a_load_that_fails_is_tried_again(void)
 	struct qc_image *img = image_open(ctx, "wide");
 
 	logbook_clear(&book);
-	qc_fail_once("cache.load");
+	qc_failpoint_once("cache.load");
 	CHECK(read_error(img, 0, 512) == -EIO);
 	CHECK(logged(&book, "/wide: cannot read the L1 table at 0x30000"));
-	qc_fail_once("io.read");
+	qc_failpoint_once("io.read");
 	CHECK(read_error(img, 0, 512) == -EIO);
 	CHECK(reads_byte(img, 0, 64 * K, 1));
-	qc_fail_once("io.read");
+	qc_failpoint_once("io.read");
 	CHECK(read_error(img, 0, 512) == -EIO); /* the data itself */
 	CHECK(logged(&book, "guest offset 0x0: cannot read: "));
 	CHECK(reads_byte(img, 0, 64 * K, 1));
@@ -121,8 +121,8 @@ static void the_failure_of_one_is_not_that_of_the_other(void)
 
 	t[0] = park(&a, "cache.load");
 	t[1] = start(read_once, &b);
-	qc_fail_once("io.read");
-	qc_fail_resume("cache.load");
+	qc_failpoint_once("io.read");
+	qc_failpoint_resume("cache.load");
 	end(t[0]);
 	end(t[1]);
 	CHECK((a.r == -EIO) + (b.r == -EIO) == 1);
@@ -142,7 +142,7 @@ static void a_shared_base_outlives_one_of_its_overlays(void)
 	CHECK(reads_byte(b, 0, 512, 1));
 	qc_close(b);
 	CHECK(counters(ctx).layers_open == 2);
-	qc_fail_resume("cache.load");
+	qc_failpoint_resume("cache.load");
 	end(t);
 	CHECK(r.right);
 	qc_close(a);
@@ -162,7 +162,7 @@ static void two_readers_of_one_compressed_cluster(void)
 	CHECK(reads_byte(img, 64 * K, 4096, 6)); /* another is not held up */
 	CHECK(reads_byte(img, 0, 64 * K, 5));	 /* nor who wants it whole */
 	CHECK(counters(ctx).unpacked == before + 2);
-	qc_fail_resume("unpack.fill");
+	qc_failpoint_resume("unpack.fill");
 	end(t[0]);
 	end(t[1]);
 	CHECK(a.right && b.right);
@@ -176,7 +176,7 @@ static void unpacking_that_fails(void)
 {
 	struct qc_image *img = image_open(ctx, "packed");
 
-	qc_fail_once("unpack.fill");
+	qc_failpoint_once("unpack.fill");
 	CHECK(read_error(img, 0, 512) == -EIO);
 	CHECK(reads_byte(img, 0, 512, 5));
 	qc_close(img);
@@ -213,13 +213,13 @@ static void two_open_the_same_file(void)
 	struct qc_image *a = NULL, *b = NULL, *other;
 	pthread_t t[2];
 
-	qc_fail_park("io.read"); /* at its header */
+	qc_failpoint_park("io.read"); /* at its header */
 	t[0] = start(open_once, &a);
-	qc_fail_await("io.read");
+	qc_failpoint_await("io.read");
 	t[1] = start(open_once, &b);
 	other = image_open(ctx, "other");
 	qc_close(other);
-	qc_fail_resume("io.read");
+	qc_failpoint_resume("io.read");
 	end(t[0]);
 	end(t[1]);
 	CHECK(counters(ctx).layers_open == 1);
@@ -233,7 +233,7 @@ static void two_open_the_same_file(void)
 
 static void a_header_that_cannot_be_read(void)
 {
-	qc_fail_once("io.read");
+	qc_failpoint_once("io.read");
 	CHECK(image_refused(ctx, "wide", -EIO, QC_CAUSE_IMAGE, "cannot read the header"));
 	CHECK(counters(ctx).layers_open == 0);
 	qc_close(image_open(ctx, "wide"));
@@ -254,7 +254,7 @@ static void a_change_while_somebody_reads(void)
 	CHECK(!utimensat(AT_FDCWD, "changing", times, 0));
 	new = image_open(ctx, "changing");
 	CHECK(reads_byte(new, 0, 64 * K, 1));
-	qc_fail_resume("cache.load");
+	qc_failpoint_resume("cache.load");
 	end(t);
 	CHECK(a.right || a.r == -ESTALE);
 	CHECK(read_error(old, 0, 1) == -ESTALE);

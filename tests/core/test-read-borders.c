@@ -34,10 +34,10 @@ static void extents_past_the_end(void)
 	struct qc_image *img = image_open(ctx, "small");
 	struct qc_extent e;
 
-	CHECK(qc_extent(img, M, &e) == -EINVAL);
-	CHECK(qc_extent(img, UINT64_MAX, &e) == -EINVAL);
-	CHECK(!qc_extent(img, M - 1, &e) && e.len == 1 && !e.data);
-	CHECK(!qc_extent(img, 0, &e) && e.len == M && !e.data);
+	CHECK(qc_block_status(img, M, &e) == -EINVAL);
+	CHECK(qc_block_status(img, UINT64_MAX, &e) == -EINVAL);
+	CHECK(!qc_block_status(img, M - 1, &e) && e.len == 1 && !e.data);
+	CHECK(!qc_block_status(img, 0, &e) && e.len == M && !e.data);
 	qc_close(img);
 }
 
@@ -51,7 +51,7 @@ static void a_disk_of_no_bytes(void)
 	img = image_open(ctx, "empty");
 	CHECK(qc_size(img) == 0);
 	CHECK(qc_read(img, 0, &c, 0) == 0 && qc_read(img, 0, &c, 1) == -EINVAL);
-	CHECK(qc_extent(img, 0, &e) == -EINVAL);
+	CHECK(qc_block_status(img, 0, &e) == -EINVAL);
 	qc_close(img);
 }
 
@@ -70,8 +70,8 @@ static void the_largest_disk(void)
 	CHECK(reads_byte(img, size - 512, 512, 7));
 	CHECK(reads_byte(img, size - 1024, 512, 0));
 	CHECK(read_error(img, size - 512, 513) == -EINVAL);
-	CHECK(!qc_extent(img, 0, &e) && !e.data && e.len == size - 2 * M);
-	CHECK(!qc_extent(img, size - 1, &e) && e.data && e.len == 1);
+	CHECK(!qc_block_status(img, 0, &e) && !e.data && e.len == size - 2 * M);
+	CHECK(!qc_block_status(img, size - 1, &e) && e.data && e.len == 1);
 	qc_close(img);
 }
 
@@ -89,8 +89,8 @@ static void the_base_is_shorter(void)
 	CHECK(reads_as(img, 0, M, want));
 	CHECK(reads_as(img, 100000, 2, want));
 	CHECK(reads_as(img, 100001, 1, want));
-	CHECK(!qc_extent(img, 100001, &e) && !e.data && e.len == M - 100001);
-	CHECK(!qc_extent(img, 0, &e) && e.data && e.len == 100001);
+	CHECK(!qc_block_status(img, 100001, &e) && !e.data && e.len == M - 100001);
+	CHECK(!qc_block_status(img, 0, &e) && e.data && e.len == 100001);
 	qc_close(img);
 	free(want);
 }

@@ -108,7 +108,7 @@ static void walk_extents(struct qc_image *img, const uint8_t *want, size_t size)
 	for (uint64_t at = 0; at < size;) {
 		struct qc_extent e = { 0, false };
 
-		CHECK(!qc_extent(img, at, &e));
+		CHECK(!qc_block_status(img, at, &e));
 		CHECK(e.len > 0 && e.len <= size - at);
 		if (!e.len)
 			return;
@@ -126,10 +126,10 @@ static void extents_anywhere(struct qc_image *img, size_t size)
 		uint64_t at = random_below(&seed, size);
 		struct qc_extent a, b;
 
-		CHECK(!qc_extent(img, at, &a));
+		CHECK(!qc_block_status(img, at, &a));
 		if (a.len < 2)
 			continue;
-		CHECK(!qc_extent(img, at + a.len / 2, &b));
+		CHECK(!qc_block_status(img, at + a.len / 2, &b));
 		CHECK(b.data == a.data && b.len == a.len - a.len / 2);
 	}
 }

@@ -57,7 +57,7 @@ static struct qc_image *open_shot(const char *name)
 	struct qc_snapshots list;
 	struct qc_reason why;
 
-	if (qc_snapshots(img, &list))
+	if (qc_list_snapshots(img, &list))
 		return NULL;
 	for (size_t i = 0; i < list.n; i++)
 		if (!strcmp(list.at[i].name, name) &&
@@ -119,7 +119,7 @@ static void change(struct shot *s, bool rename)
 	static unsigned int renamed;
 	char to[24];
 	struct qc_snapshots list;
-	qc_err r = qc_snapshots(img, &list);
+	qc_err r = qc_list_snapshots(img, &list);
 
 	snprintf(to, sizeof(to), "renamed-%u", renamed++);
 	for (size_t i = 0; !r && i < list.n; i++) {

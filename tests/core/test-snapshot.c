@@ -25,7 +25,7 @@ static qc_err take(struct qc_image *img, const char *name)
 static const struct qc_snapshot *find(struct qc_image *img, const char *name,
 				      struct qc_snapshots *list)
 {
-	if (qc_snapshots(img, list))
+	if (qc_list_snapshots(img, list))
 		return NULL;
 	for (size_t i = 0; i < list->n; i++)
 		if (!strcmp(list->at[i].name, name))
@@ -229,7 +229,7 @@ static void unknown_extra_data_is_kept(void)
 	poke64("image", row + 56, 0x1122334455667788); /* icount */
 	img = image_write(ctx, "image");
 	CHECK(!take(img, "two") && !name_anew(img, "one", "uno"));
-	CHECK(!qc_snapshots(img, &list) && list.n == 2 && list.at[0].icount == 0x1122334455667788);
+	CHECK(!qc_list_snapshots(img, &list) && list.n == 2 && list.at[0].icount == 0x1122334455667788);
 	CHECK(list.at[1].icount == UINT64_MAX && !strcmp(list.at[1].id, "2"));
 	qc_snapshots_free(&list);
 	qc_close(img);

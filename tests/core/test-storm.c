@@ -126,7 +126,7 @@ static void read_some(const struct disk *d, struct qc_image *img, uint64_t *s, u
 	if (qc_read(img, off, buf, len) || memcmp(buf, d->want + off, len))
 		atomic_fetch_add(&wrong, 1);
 	atomic_fetch_add(&reads, 1);
-	if (!random_below(s, 16) && (qc_extent(img, off, &e) || (!e.data && d->want[off])))
+	if (!random_below(s, 16) && (qc_block_status(img, off, &e) || (!e.data && d->want[off])))
 		atomic_fetch_add(&wrong, 1);
 }
 

@@ -115,7 +115,7 @@ static void change_some(uint64_t *s, uint64_t off, uint64_t len)
 
 	switch (random_below(s, 16)) {
 	case 0: case 1: case 2:
-		clear_some(qc_zero, "zero", off, len);
+		clear_some(qc_write_zeroes, "zero", off, len);
 		break;
 	case 3: case 4: case 5:
 		clear_some(qc_discard, "discard", off, len);
@@ -268,7 +268,7 @@ static bool stop(const struct variant *v)
 	if (size)
 		read_some(0, size, UINT8_MAX);
 	if (random_below(&seed, 2))
-		CHECK(!qc_settle(img));
+		CHECK(!qc_writeback(img));
 	qc_close(img);
 	if (strcmp(v->format, "qcow"))
 		CHECK(is_sound("image"));

@@ -28,7 +28,7 @@ static bool inflates(const uint8_t *in, size_t n, uint8_t *out, size_t out_len)
 	return (r == Z_STREAM_END || r == Z_BUF_ERROR) && !s.avail_out;
 }
 
-static void decode(struct qc_codec *pool, enum qc_compression type, struct feed f, size_t cs,
+static void decode(struct qc_decoder_pool *pool, enum qc_compression type, struct feed f, size_t cs,
 		   bool roomy)
 {
 	struct qc_decoder *d = qc_decoder_get(pool, f.n + (roomy ? 100 : 1));
@@ -58,13 +58,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct feed f = { data, size };
 	uint8_t how = (uint8_t)feed_number(&f, 1);
 	size_t cs = (size_t)1 << (9 + feed_number(&f, 1) % 8);
-	struct qc_codec *pool;
+	struct qc_decoder_pool *pool;
 
 	if (f.n > 2 * cs)
 		return 0; /* no entry can say so */
 	/* A new pool each time, so that the input buffer is no larger than it. */
-	MUST(!qc_codec_new(&pool));
+	MUST(!qc_decoder_pool_new(&pool));
 	decode(pool, how & 1 ? COMPRESSION_ZSTD : COMPRESSION_DEFLATE, f, cs, how & 0x80);
-	qc_codec_free(pool);
+	qc_decoder_pool_free(pool);
 	return 0;
 }

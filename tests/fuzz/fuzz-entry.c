@@ -49,31 +49,31 @@ static void check_l1(const struct geom *g, uint64_t raw)
 	MUST(table.v || !raw);
 }
 
-static void check_packed(const struct geom *g, uint64_t raw, const struct entry *e)
+static void check_packed(const struct geom *g, uint64_t raw, const struct l2_entry *e)
 {
 	uint64_t cs = geom_cluster(g);
 
-	MUST(e->packed_len && range_inside(e->host.v, e->packed_len, INT64_MAX));
+	MUST(e->compressed_len && range_inside(e->host.v, e->compressed_len, INT64_MAX));
 	MUST(!e->alloc && !e->zero && !e->owned);
 	if (g->layout == LAYOUT_V1) {
-		MUST(raw >> 63 && e->packed_len < cs);
+		MUST(raw >> 63 && e->compressed_len < cs);
 		return;
 	}
 	MUST(raw >> 62 & 1 && !g->external);
-	MUST(e->packed_len <= 2 * cs && e->host.v < UINT64_C(1) << 56);
+	MUST(e->compressed_len <= 2 * cs && e->host.v < UINT64_C(1) << 56);
 	/* It takes whole sectors, from where it begins. */
-	MUST((e->host.v + e->packed_len) % SECTOR == 0);
+	MUST((e->host.v + e->compressed_len) % SECTOR == 0);
 }
 
-static void check_host(const struct geom *g, const struct entry *e)
+static void check_host(const struct geom *g, const struct l2_entry *e)
 {
 	MUST(range_inside(e->host.v, geom_cluster(g), INT64_MAX));
 	MUST(e->host.v % (g->layout == LAYOUT_V1 ? SECTOR : geom_cluster(g)) == 0);
 }
 
-static void check_subclusters(const struct geom *g, const struct entry *e, uint64_t bits)
+static void check_subclusters(const struct geom *g, const struct l2_entry *e, uint64_t bits)
 {
-	MUST(e->kind == QC_ABSENT && !(e->alloc & e->zero));
+	MUST(e->kind == QC_UNALLOCATED && !(e->alloc & e->zero));
 	MUST(e->alloc == (uint32_t)bits && e->zero == bits >> 32);
 	MUST(!e->alloc || e->host.v || (g->external && e->owned));
 	for (unsigned int i = 0; i < SUBCLUSTERS; i++) {
@@ -86,12 +86,12 @@ static void check_subclusters(const struct geom *g, const struct entry *e, uint6
 
 static void check_entry(const struct geom *g, uint64_t raw, uint64_t bits)
 {
-	struct entry e;
+	struct l2_entry e;
 
-	if (entry_decode(g, raw, bits, &e))
+	if (l2_entry_decode(g, raw, bits, &e))
 		return;
-	MUST(raw || bits || e.kind == QC_ABSENT);
-	if (e.kind == QC_PACKED) {
+	MUST(raw || bits || e.kind == QC_UNALLOCATED);
+	if (e.kind == QC_COMPRESSED) {
 		check_packed(g, raw, &e);
 		return;
 	}
@@ -104,7 +104,7 @@ static void check_entry(const struct geom *g, uint64_t raw, uint64_t bits)
 	MUST(!e.alloc && !e.zero);
 	MUST((e.kind == QC_ZERO) == (g->layout == LAYOUT_V3 && raw & L2_ZERO));
 	MUST(e.kind != QC_DATA || e.host.v || (g->external && e.owned));
-	MUST(e.kind != QC_ABSENT || !e.host.v);
+	MUST(e.kind != QC_UNALLOCATED || !e.host.v);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

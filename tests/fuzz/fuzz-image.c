@@ -55,7 +55,7 @@ static int file_of(const uint8_t *data, size_t size)
 
 static qc_err open_image(int fd, int dirfd, unsigned int flags, struct qc_image **out)
 {
-	struct qc_source src = { .fd = fd, .dirfd = dirfd, .dir = "/", .name = "image" };
+	struct qc_image_location src = { .fd = fd, .dirfd = dirfd, .dir = "/", .name = "image" };
 	struct qc_reason why = { 0 };
 	qc_err r = qc_open(context(), &src, flags, out, &why);
 
@@ -116,7 +116,7 @@ static void walk(struct qc_image *img, uint64_t from)
 		if (qc_walk_step(&w, &s))
 			break;
 		MUST(s.x.len && w.at == at + s.x.len && w.at <= size);
-		MUST(s.x.kind != QC_ABSENT);
+		MUST(s.x.kind != QC_UNALLOCATED);
 		if (s.x.kind == QC_DATA)
 			MUST(range_inside(s.x.host.v, s.x.len, INT64_MAX));
 	}
@@ -130,7 +130,7 @@ static void extents(struct qc_image *img)
 		struct qc_extent e;
 		size_t n;
 
-		if (qc_extent(img, off, &e)) {
+		if (qc_block_status(img, off, &e)) {
 			off += qc_cluster_size(img);
 			continue;
 		}
@@ -166,47 +166,47 @@ static void facts(int fd, int dirfd)
 {
 	struct qc_image *img = NULL;
 	struct qc_snapshots snapshots;
-	struct qc_layer_facts f;
+	struct qc_layer_info f;
 	struct qc_bitmaps bitmaps;
-	struct qc_luks_facts luks;
+	struct qc_luks_info luks;
 
-	open_image(fd, dirfd, QC_OPEN_PEEK | QC_OPEN_PARTIAL, &img);
+	open_image(fd, dirfd, QC_OPEN_HEADERS_ONLY | QC_OPEN_INSPECT, &img);
 	if (!img)
 		return;
-	MUST(qc_depth(img) == 1 && !qc_layer_facts(img, 0, &f));
+	MUST(qc_depth(img) == 1 && !qc_get_layer_info(img, 0, &f));
 	for (size_t i = 0; i < f.nfeatures; i++)
 		must_be_text(f.feature[i].name, sizeof(f.feature[i].name) - 1);
-	if (!f.refused && !qc_snapshots(img, &snapshots))
+	if (!f.refused && !qc_list_snapshots(img, &snapshots))
 		qc_snapshots_free(&snapshots);
-	qc_bitmaps(img, &bitmaps);
+	qc_list_bitmaps(img, &bitmaps);
 	for (size_t i = 0; i < bitmaps.n; i++)
 		must_be_text(bitmaps.at[i].name, bitmaps.at[i].name_len);
 	qc_bitmaps_free(&bitmaps);
-	if (!qc_luks_facts(img, &luks))
+	if (!qc_get_luks_info(img, &luks))
 		must_be_text(luks.mode, sizeof(luks.mode) - 1);
-	qc_layer_facts_free(&f);
+	qc_layer_info_free(&f);
 	qc_close(img);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	int fd = file_of(data, size), dirfd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct qc_image *img, *peeked;
+	struct qc_image *img, *headers_only;
 	struct qc_counters count;
 
 	MUST(dirfd >= 0);
 	if (!open_image(fd, dirfd, 0, &img)) {
 		MUST(qc_depth(img) == 1);
-		MUST(!open_image(fd, dirfd, QC_OPEN_PEEK, &peeked));
-		MUST(qc_size(peeked) == qc_size(img));
-		qc_close(peeked);
+		MUST(!open_image(fd, dirfd, QC_OPEN_HEADERS_ONLY, &headers_only));
+		MUST(qc_size(headers_only) == qc_size(img));
+		qc_close(headers_only);
 		use(img, data, size);
 		qc_close(img);
 	}
 	facts(fd, dirfd);
 	close(dirfd);
 	close(fd);
-	qc_counters(context(), &count);
+	qc_get_counters(context(), &count);
 	MUST(!count.layers_open && !count.table_bytes);
 	return 0;
 }

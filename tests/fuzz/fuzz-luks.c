@@ -14,10 +14,10 @@ enum { LITTLE = 2000 };
 
 static void must_be_sound(const struct qc_luks *l, uint64_t len)
 {
-	size_t n = qc_luks_material(l);
+	size_t n = qc_luks_key_material_bytes(l);
 
 	MUST(l->hash && l->digest_iterations);
-	MUST(l->scheme.key_bytes >= 16 && l->scheme.key_bytes <= QC_CRYPT_KEY_MAX);
+	MUST(l->scheme.key_bytes >= 16 && l->scheme.key_bytes <= QC_CIPHER_KEY_MAX);
 	MUST(l->scheme.cipher && l->scheme.iv_bytes >= 8 && l->scheme.iv_bytes <= 16);
 	MUST(n % 512 == 0 && n / l->scheme.key_bytes == LUKS_STRIPES);
 	for (int i = 0; i < LUKS_SLOTS; i++) {
@@ -34,8 +34,8 @@ static void must_be_sound(const struct qc_luks *l, uint64_t len)
 
 static void try_slot(const struct qc_luks *l, const uint8_t *data, size_t size)
 {
-	AUTO_SECRET uint8_t *material = qc_secret_new(qc_luks_material(l));
-	AUTO_SECRET uint8_t *key = qc_secret_new(QC_CRYPT_KEY_MAX);
+	AUTO_SECRET uint8_t *material = qc_secure_alloc(qc_luks_key_material_bytes(l));
+	AUTO_SECRET uint8_t *key = qc_secure_alloc(QC_CIPHER_KEY_MAX);
 	unsigned int i = 0;
 	qc_err r;
 
@@ -44,7 +44,7 @@ static void try_slot(const struct qc_luks *l, const uint8_t *data, size_t size)
 	if (i == LUKS_SLOTS || l->slot[i].iterations > LITTLE || l->digest_iterations > LITTLE)
 		return;
 	MUST(material && key);
-	for (size_t k = 0; k < qc_luks_material(l); k++)
+	for (size_t k = 0; k < qc_luks_key_material_bytes(l); k++)
 		material[k] = data[k % size];
 	r = qc_luks_open_slot(l, i, material, data, size % 100, key);
 	MUST(r == 0 || r == -EACCES || r == -ENOMEM);

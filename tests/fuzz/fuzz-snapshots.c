@@ -11,7 +11,7 @@
 
 enum { ROWS = 64 };
 
-static void must_lie_inside(const struct qc_snaprow *row, const uint8_t *data, size_t size)
+static void must_lie_inside(const struct qc_snapshot_entry *row, const uint8_t *data, size_t size)
 {
 	const uint8_t *id = (const uint8_t *)row->s.id, *name = (const uint8_t *)row->s.name;
 
@@ -20,7 +20,7 @@ static void must_lie_inside(const struct qc_snaprow *row, const uint8_t *data, s
 	MUST(name + row->s.name_len == data + row->at + row->len);
 }
 
-static void must_be_row(const struct qc_snaprow *a, const struct qc_snaprow *b)
+static void must_be_row(const struct qc_snapshot_entry *a, const struct qc_snapshot_entry *b)
 {
 	MUST(a->s.place == b->s.place && a->s.l1_entries == b->s.l1_entries);
 	MUST(a->s.size == b->s.size && a->s.vmstate_bytes == b->s.vmstate_bytes);
@@ -29,18 +29,18 @@ static void must_be_row(const struct qc_snaprow *a, const struct qc_snaprow *b)
 }
 
 /* Without the row `skip`, with a new one at the end. */
-static void write_again(const struct qc_snaptable *t, uint32_t skip)
+static void write_again(const struct qc_snapshot_table *t, uint32_t skip)
 {
 	const struct qc_snapshot one = { .id = "77", .id_len = 2, .name = "new", .name_len = 3,
 					 .place = 65536, .l1_entries = 1, .size = 1 };
-	struct qc_snapedit edit = { .skip = skip, .add = &one, .name = "other", .name_len = 5,
+	struct qc_snapshot_table_edit edit = { .skip = skip, .add = &one, .name = "other", .name_len = 5,
 				    .renamed = t->n };
-	struct qc_snaprow row[ROWS + 1];
+	struct qc_snapshot_entry row[ROWS + 1];
 	size_t bytes, from = 0;
 	uint8_t *raw;
 
-	MUST(!qc_snaptable_write(t, &edit, &raw, &bytes));
-	MUST(bytes % 8 == 0 && !qc_snaptable_parse(raw, bytes, t->n, 5, row));
+	MUST(!qc_snapshot_table_write(t, &edit, &raw, &bytes));
+	MUST(bytes % 8 == 0 && !qc_snapshot_table_parse(raw, bytes, t->n, 5, row));
 	for (uint32_t i = 0; i + 1 < t->n; i++, from++) {
 		from += from == skip;
 		must_be_row(&t->row[from], &row[i]);
@@ -51,8 +51,8 @@ static void write_again(const struct qc_snaptable *t, uint32_t skip)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct qc_snaprow row[ROWS];
-	struct qc_snaptable t = { .row = row };
+	struct qc_snapshot_entry row[ROWS];
+	struct qc_snapshot_table t = { .row = row };
 	uint8_t *copy;
 	qc_err r;
 
@@ -62,14 +62,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	copy = malloc(size); /* so that a read behind it is seen */
 	memcpy(copy, data + 1, size - 1);
 	t.raw = copy;
-	r = qc_snaptable_parse(copy, size - 1, t.n, 5, row);
+	r = qc_snapshot_table_parse(copy, size - 1, t.n, 5, row);
 	MUST(!r || r == -EAGAIN || r == -EINVAL);
 	for (uint32_t i = 0; !r && i < t.n; i++)
 		must_lie_inside(&row[i], copy, size - 1);
 	if (!r && t.n) {
 		t.bytes = row[t.n - 1].at + row[t.n - 1].len;
-		MUST(qc_snaptable_next_id(&t) > 0);
-		MUST(qc_snaptable_find(&t, &row[t.n - 1].s) < t.n);
+		MUST(qc_snapshot_table_next_id(&t) > 0);
+		MUST(qc_snapshot_table_find(&t, &row[t.n - 1].s) < t.n);
 		write_again(&t, (uint32_t)(size % t.n));
 	}
 	free(copy);

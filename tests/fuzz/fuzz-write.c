@@ -59,7 +59,7 @@ static struct qc_context *context(void)
 
 static qc_err open_image(int fd, int dirfd, unsigned int flags, struct qc_image **out)
 {
-	struct qc_source src = { .fd = fd, .dirfd = dirfd, .dir = "/", .name = "image" };
+	struct qc_image_location src = { .fd = fd, .dirfd = dirfd, .dir = "/", .name = "image" };
 	struct qc_reason why = { 0 };
 	qc_err r = qc_open(context(), &src, flags, out, &why);
 
@@ -150,7 +150,7 @@ static void write_some(struct qc_image *img, struct request q, uint64_t *random)
 
 static void zero_some(struct qc_image *img, struct request q, uint64_t *random)
 {
-	qc_err r = next_random(random) % 2 ? qc_zero(img, q.off, q.len) :
+	qc_err r = next_random(random) % 2 ? qc_write_zeroes(img, q.off, q.len) :
 					     qc_discard(img, q.off, q.len);
 
 	model_set(q, 0, !r);
@@ -180,7 +180,7 @@ static void snapshot_some(struct qc_image *img, uint64_t *random)
 	if (!n || qc_read(img, 0, before, n) || qc_snapshot_take(img, "taken", 5))
 		return;
 	memset(bytes, (int)next_random(random), n);
-	MUST(!qc_snapshots(img, &list) && list.n);
+	MUST(!qc_list_snapshots(img, &list) && list.n);
 	model_set((struct request){ 0, n }, bytes[0], !qc_write(img, 0, bytes, n));
 	MUST(!qc_snapshot_open(img, &list.at[list.n - 1], QC_PART_DISK, &v, &why));
 	MUST(!qc_read(v, 0, after, n) && !memcmp(before, after, n));
@@ -270,7 +270,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	use(fd, dirfd, feed_seed(data, size));
 	close(dirfd);
 	close(fd);
-	qc_counters(context(), &count);
+	qc_get_counters(context(), &count);
 	MUST(!count.layers_open && !count.table_bytes);
 	return 0;
 }

@@ -94,9 +94,9 @@ static inline qc_err memory_read(struct qc_file *f, uint64_t off, void *buf, siz
 	return 0;
 }
 
-static inline qc_err memory_facts(struct qc_file *f, struct qc_file_facts *out)
+static inline qc_err memory_facts(struct qc_file *f, struct qc_file_stat *out)
 {
-	*out = (struct qc_file_facts){ .size = ((const struct memory_file *)f)->claimed };
+	*out = (struct qc_file_stat){ .size = ((const struct memory_file *)f)->claimed };
 	return 0;
 }
 

@@ -40,7 +40,7 @@ static inline uint64_t counted_in_file(const struct ramfile *m, unsigned int ord
 	return block ? file_count(m->bytes + block, order, c % per_block(order)) : 0;
 }
 
-static inline void counted_open(struct qc_counts *c, struct ramfile *m, unsigned int order,
+static inline void counted_open(struct qc_refcounts *c, struct ramfile *m, unsigned int order,
 				struct qc_budget *budget)
 {
 	struct qc_header h = {
@@ -51,11 +51,11 @@ static inline void counted_open(struct qc_counts *c, struct ramfile *m, unsigned
 	};
 	struct qc_reason why;
 
-	CHECK(!qc_counts_open(c, &m->file, &h, budget, &why));
+	CHECK(!qc_refcounts_open(c, &m->file, &h, budget, &why));
 }
 
 /* The first three clusters are in use. */
-static inline void counted_new(struct qc_counts *c, struct ramfile *m, unsigned int order,
+static inline void counted_new(struct qc_refcounts *c, struct ramfile *m, unsigned int order,
 			       struct qc_budget *budget)
 {
 	/* As far as its first table can count, and as much again. */
@@ -66,32 +66,32 @@ static inline void counted_new(struct qc_counts *c, struct ramfile *m, unsigned 
 	m->size = BLOCK + CS;
 	counted_open(c, m, order, budget);
 	for (uint64_t i = 0; i < 3; i++)
-		CHECK(!qc_counts_set(c, i, 1));
-	CHECK(!qc_counts_write_blocks(c));
+		CHECK(!qc_refcounts_set(c, i, 1));
+	CHECK(!qc_refcounts_write_blocks(c));
 }
 
-static inline void counted_end(struct qc_counts *c, struct ramfile *m)
+static inline void counted_end(struct qc_refcounts *c, struct ramfile *m)
 {
-	qc_counts_close(c);
+	qc_refcounts_close(c);
 	free(m->bytes);
 }
 
-static inline uint64_t count_of(struct qc_counts *c, uint64_t cluster)
+static inline uint64_t count_of(struct qc_refcounts *c, uint64_t cluster)
 {
 	uint64_t n = UINT64_MAX;
 
-	CHECK(!qc_counts_get(c, cluster, &n));
+	CHECK(!qc_refcounts_get(c, cluster, &n));
 	return n;
 }
 
 /* All to the file, as a checkpoint does it. */
-static inline void counted_write(struct qc_counts *c)
+static inline void counted_write(struct qc_refcounts *c)
 {
-	struct qc_entries e;
+	struct qc_reftable_update e;
 
-	CHECK(!qc_counts_write_blocks(c));
-	CHECK(!qc_counts_take_entries(c, &e));
-	CHECK(!qc_counts_write_entries(c, &e, true));
+	CHECK(!qc_refcounts_write_blocks(c));
+	CHECK(!qc_refcounts_take_table_entries(c, &e));
+	CHECK(!qc_refcounts_write_table_entries(c, &e, true));
 }
 
 #endif

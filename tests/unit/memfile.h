@@ -45,9 +45,9 @@ static inline qc_err memfile_read(struct qc_file *f, uint64_t off, void *buf, si
 	return 0;
 }
 
-static inline qc_err memfile_facts(struct qc_file *f, struct qc_file_facts *out)
+static inline qc_err memfile_facts(struct qc_file *f, struct qc_file_stat *out)
 {
-	*out = (struct qc_file_facts){ .size = memfile_of(f)->size };
+	*out = (struct qc_file_stat){ .size = memfile_of(f)->size };
 	return 0;
 }
 

@@ -94,9 +94,9 @@ static inline qc_err ram_resize(struct qc_file *f, uint64_t size)
 	return 0;
 }
 
-static inline qc_err ram_facts(struct qc_file *f, struct qc_file_facts *out)
+static inline qc_err ram_facts(struct qc_file *f, struct qc_file_stat *out)
 {
-	*out = (struct qc_file_facts){ .size = ((struct ramfile *)f)->size };
+	*out = (struct qc_file_stat){ .size = ((struct ramfile *)f)->size };
 	return 0;
 }
 

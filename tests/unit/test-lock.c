@@ -108,7 +108,7 @@ static void disorder_aborts(void)
 
 int main(void)
 {
-	qc_mutex_init(&shelf, QC_RANK_SHELF);
+	qc_mutex_init(&shelf, QC_RANK_LAYER_TABLE);
 	qc_mutex_init(&slot, QC_RANK_SLOT);
 	qc_mutex_init(&pool, QC_RANK_POOL);
 	RUN(order_is_allowed);

@@ -57,11 +57,11 @@ static void failed_calls_are_explained(void)
 {
 	struct qc_reason why = { 0 };
 
-	CHECK(qc_refuse_call(&why, -EACCES, "cannot read it") == -EACCES);
+	CHECK(qc_fail_errno(&why, -EACCES, "cannot read it") == -EACCES);
 	CHECK(!strncmp(why.text, "cannot read it: Permission denied (", 35));
-	CHECK(qc_refuse_call(&why, -EMFILE, NULL) == -EMFILE);
+	CHECK(qc_fail_errno(&why, -EMFILE, NULL) == -EMFILE);
 	CHECK(strstr(why.text, strerror(EMFILE)) == why.text && strstr(why.text, " (ulimit -n "));
-	CHECK(qc_refuse_call(&why, -ESRCH, NULL) == -ESRCH);
+	CHECK(qc_fail_errno(&why, -ESRCH, NULL) == -ESRCH);
 	CHECK(!strcmp(why.text, strerror(ESRCH)));
 }
 
@@ -69,13 +69,13 @@ static void headers_that_are_refused_come_with_advice(void)
 {
 	struct qc_reason why = { 0 };
 
-	CHECK(qc_reason_advise(&why, qc_refuse(&why, -EINVAL, "no bits")) == -EINVAL);
+	CHECK(qc_reason_add_hint(&why, qc_fail(&why, -EINVAL, "no bits")) == -EINVAL);
 	CHECK(!strncmp(why.text, "no bits (damaged: ", 18));
-	CHECK(qc_reason_advise(&why, qc_refuse(&why, -ENOTSUP, "a bit")) == -ENOTSUP);
+	CHECK(qc_reason_add_hint(&why, qc_fail(&why, -ENOTSUP, "a bit")) == -ENOTSUP);
 	CHECK(!strncmp(why.text, "a bit (what made it, or qemu-img ", 33));
 	memset(why.text, 'x', sizeof(why.text) - 1);
 	why.text[sizeof(why.text) - 1] = 0;
-	CHECK(qc_reason_advise(&why, -EINVAL) == -EINVAL); /* no room */
+	CHECK(qc_reason_add_hint(&why, -EINVAL) == -EINVAL); /* no room */
 	CHECK(strspn(why.text, "x") == sizeof(why.text) - 1);
 }
 
@@ -119,7 +119,7 @@ static void reasons(void)
 	struct qc_reason why = { QC_CAUSE_KEY, "old" };
 	char text[2000];
 
-	CHECK(qc_refuse(&why, -EINVAL, "the %s\n", "name\x01") == -EINVAL);
+	CHECK(qc_fail(&why, -EINVAL, "the %s\n", "name\x01") == -EINVAL);
 	CHECK(why.cause == QC_CAUSE_IMAGE);
 	CHECK(!strcmp(why.text, "the name??"));
 	qc_reason_prefix(&why, "file \x1b");
@@ -127,7 +127,7 @@ static void reasons(void)
 
 	memset(text, 'y', sizeof(text) - 1);
 	text[sizeof(text) - 1] = 0;
-	qc_refuse(&why, -EINVAL, "%s", text);
+	qc_fail(&why, -EINVAL, "%s", text);
 	CHECK(strlen(why.text) == sizeof(why.text) - 1);
 	qc_reason_prefix(&why, "first");
 	CHECK(strlen(why.text) == sizeof(why.text) - 1 && !strncmp(why.text, "first: y", 8));

@@ -76,7 +76,7 @@ static void a_sound_header(void)
 	CHECK(luks.scheme.key_bytes == 64 && luks.digest_iterations == 1000);
 	CHECK(luks.slot[0].active && !luks.slot[1].active);
 	CHECK(luks.slot[0].material == 4096 && luks.slot[0].iterations == 1000);
-	CHECK(qc_luks_material(&luks) == 256000);
+	CHECK(qc_luks_key_material_bytes(&luks) == 256000);
 	for (unsigned int i = 1; i < LUKS_SLOTS; i++) {
 		put(SLOT + i * SLOT_BYTES, 4, 0xac71f3);
 		put(SLOT + i * SLOT_BYTES + 4, 4, 1);
@@ -232,7 +232,7 @@ static void stripes_are_merged_as_others_do(void)
 
 		for (size_t k = 0; k < sizeof(stripes); k++)
 			stripes[k] = (uint8_t)(k * 7 + k / 256);
-		qc_luks_merge(qc_hash_by_name(t[i].hash), stripes, 64, 5);
+		qc_luks_af_merge(qc_cipher_hash_by_name(t[i].hash), stripes, 64, 5);
 		CHECK(!memcmp(key, t[i].first, 8));
 		CHECK(!memcmp(key + 56, t[i].last, 8));
 	}
@@ -240,8 +240,8 @@ static void stripes_are_merged_as_others_do(void)
 
 static void a_passphrase_that_does_not_fit(void)
 {
-	AUTO_SECRET uint8_t *material = qc_secret_new(256000);
-	AUTO_SECRET uint8_t *key = qc_secret_new(QC_CRYPT_KEY_MAX);
+	AUTO_SECRET uint8_t *material = qc_secure_alloc(256000);
+	AUTO_SECRET uint8_t *key = qc_secure_alloc(QC_CIPHER_KEY_MAX);
 
 	make();
 	CHECK(accepted(LEN));

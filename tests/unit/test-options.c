@@ -74,7 +74,7 @@ static bool rejects(const char *list, const char *word)
 	enum exitcode r = with_o(list);
 	size_t lines = 0;
 
-	options_free(&o);
+	mount_options_free(&o);
 	for (const char *p = said; *p; p++)
 		lines += *p == '\n';
 	if (r == EXIT_USAGE && strstr(said, word) && !strncmp(said, "qcowfs: ", 8) &&
@@ -94,50 +94,50 @@ static void two_operands(void)
 	CHECK(!o.foreground && !o.debug && !o.single_thread && !o.verbose && !o.ro && !o.rw);
 	CHECK(o.refs == QC_REFS_SAMEDIR && o.locking == QC_LOCKING_ON && !o.cache_bytes);
 	CHECK(o.ready_fd == -1 && !o.pid_file);
-	CHECK(!o.threads && !o.timeout && !o.mount_options && !o.nremaps);
-	options_free(&o);
+	CHECK(!o.threads && !o.timeout && !o.mount_options && !o.npath_maps);
+	mount_options_free(&o);
 	CHECK(PARSE("src") == EXIT_USAGE && strstr(said, "MOUNTPOINT: missing"));
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(parse((const char *const[]){ NULL }) == EXIT_USAGE && strstr(said, "SOURCE: missing"));
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(PARSE("a", "b", "c") == EXIT_USAGE && strstr(said, "operands: more than two"));
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(!PARSE("", "mnt") && !*o.source);
-	options_free(&o);
+	mount_options_free(&o);
 }
 
 static void letters(void)
 {
 	CHECK(!PARSE("-f", "src", "mnt") && o.foreground && !o.debug);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(!PARSE("-d", "src", "mnt") && o.foreground && o.debug);
 	CHECK(o.mount_options && !strcmp(o.mount_options, "debug"));
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(!PARSE("-s", "src", "mnt") && o.single_thread);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(!PARSE("-vv", "-v", "src", "mnt") && o.verbose == 3);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(!PARSE("-r", "src", "mnt") && o.ro && !o.mount_options);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(!PARSE("-h") && o.action == ACTION_HELP);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(!PARSE("--help") && o.action == ACTION_HELP);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(!PARSE("-V") && o.action == ACTION_VERSION);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(!PARSE("--version") && o.action == ACTION_VERSION);
-	options_free(&o);
+	mount_options_free(&o);
 }
 
 static void unknown_letters(void)
 {
 	CHECK(PARSE("-x", "src", "mnt") == EXIT_USAGE && strstr(said, "-x: unknown"));
 	CHECK(!strncmp(said, "qcowfs: ", 8)); /* not what argv[0] says */
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(PARSE("--colour", "src", "mnt") == EXIT_USAGE && strstr(said, "--colour: unknown"));
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(PARSE("src", "mnt", "-o") == EXIT_USAGE && strstr(said, "-o: the option"));
-	options_free(&o);
+	mount_options_free(&o);
 }
 
 static void options_may_stand_anywhere(void)
@@ -145,27 +145,27 @@ static void options_may_stand_anywhere(void)
 	CHECK(!PARSE("src", "-f", "mnt", "-o", "threads=3", "-s"));
 	CHECK(!strcmp(o.source, "src") && !strcmp(o.mountpoint, "mnt"));
 	CHECK(o.foreground && o.single_thread && o.threads == 3);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(!PARSE("src", "mnt", "-oro,timeout=5") && o.ro && o.timeout == 5);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(!PARSE("-f", "--", "-src", "-o") && !strcmp(o.source, "-src"));
 	CHECK(!strcmp(o.mountpoint, "-o"));
-	options_free(&o);
+	mount_options_free(&o);
 }
 
 static void o_may_be_given_again(void)
 {
 	CHECK(!PARSE("-o", "threads=3", "-o", "timeout=7,threads=4", "src", "mnt"));
 	CHECK(o.threads == 4 && o.timeout == 7); /* the last one counts */
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("ro,rw") && o.rw && !o.ro);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("rw,ro") && o.ro && !o.rw);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes(""));
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes(",,ro,") && o.ro);
-	options_free(&o);
+	mount_options_free(&o);
 }
 
 /* ---- -o --------------------------------------------------------------------- */
@@ -173,21 +173,21 @@ static void o_may_be_given_again(void)
 static void words(void)
 {
 	CHECK(takes("backing=any") && o.refs == QC_REFS_ANY);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("backing=none") && o.refs == QC_REFS_NONE);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("backing=any,backing=samedir") && o.refs == QC_REFS_SAMEDIR);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("locking=share") && o.locking == QC_LOCKING_SHARE && o.ro);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("rw,locking=share") && o.ro);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("locking=share,locking=on") && !o.ro);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("locking=off") && o.locking == QC_LOCKING_OFF);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("locking=off,locking=on") && o.locking == QC_LOCKING_ON);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(rejects("backing=all", "'all' is not samedir|any|none"));
 	CHECK(rejects("backing=", "'' is not"));
 	CHECK(rejects("backing=Any", "'Any'"));
@@ -197,42 +197,42 @@ static void words(void)
 static void flags(void)
 {
 	CHECK(takes("direct_io") && o.direct_io);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("default_permissions") && o.default_permissions && !o.mount_options);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("allow_other") && o.allow_other && !strcmp(o.mount_options, "allow_other"));
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("allow_root") && !strcmp(o.mount_options, "allow_root"));
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("auto_unmount,nosuid,nodev,noexec,noatime"));
 	CHECK(!strcmp(o.mount_options, "auto_unmount,nosuid,nodev,noexec,noatime"));
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("suid,dev,exec,atime,relatime,async,defaults,noauto,nofail,_netdev,user"));
 	CHECK(!o.mount_options); /* nobody is told */
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("x-systemd.automount,X-mount.mkdir=755,comment=hello,user=me,context=a:b"));
 	CHECK(!o.mount_options);
-	options_free(&o);
+	mount_options_free(&o);
 }
 
 static void views(void)
 {
 	CHECK(takes("snapshots") && o.snapshots && !o.chain && !o.info && !o.ro);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("chain,info") && !o.snapshots && o.chain && o.info && !o.forensic);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("partitions") && o.partitions && !o.snapshots && !o.ro);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("forensic") && o.snapshots && o.chain && o.info && o.forensic && o.ro);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("forensic,ro") && o.ro);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(rejects("forensic,rw", "rw: not together"));
 	CHECK(rejects("rw,forensic", "forensic"));
 	CHECK(takes("forensic,cow") && o.forensic && o.cow && !o.ro && o.snapshots);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("cow,rw,forensic") && !o.ro);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(rejects("forensic,cow,ro", "cow: not together with ro"));
 }
 
@@ -242,17 +242,17 @@ static void overlays(void)
 	char want[600];
 
 	CHECK(takes("cow") && o.cow && !o.cow_file && !o.ro && !o.mount_options);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("cow=/some/file") && o.cow && !strcmp(o.cow_file, "/some/file"));
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("cow=a,cow=file") && getcwd(want, 500));
 	CHECK(!strcmp(o.cow_file, strcat(want, "/file")));
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(rejects("cow=", "cow: '' is not FILE"));
 	CHECK(rejects("ro,cow", "cow: not together with ro"));
 	CHECK(rejects("cow=/a,ro", "cow: not together with ro"));
 	CHECK(takes("cow,ro,rw"));
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(rejects("locking=share,cow", "cow: not together with locking=share"));
 }
 
@@ -301,7 +301,7 @@ static void sizes(void)
 			continue;
 		}
 		CHECK(takes(text) && o.cache_bytes == good[i].want);
-		options_free(&o);
+		mount_options_free(&o);
 	}
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		snprintf(text, sizeof(text), "cache-size=%s", bad[i]);
@@ -312,9 +312,9 @@ static void sizes(void)
 static void numbers(void)
 {
 	CHECK(takes("threads=1") && o.threads == 1);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("threads=1024") && o.threads == 1024);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(rejects("threads=0", "'0' is not N"));
 	CHECK(rejects("threads=1025", "'1025'"));
 	CHECK(rejects("threads=1K", "'1K'"));
@@ -322,9 +322,9 @@ static void numbers(void)
 	CHECK(rejects("io_uring_q_depth=0", "'0' is not N"));
 	CHECK(rejects("io_uring_q_depth=1025", "'1025'"));
 	CHECK(takes("timeout=0") && !o.timeout);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("timeout=2147483647") && o.timeout == 2147483647);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(rejects("timeout=2147483648", "is not SECONDS"));
 	CHECK(rejects("timeout=5s", "is not SECONDS"));
 }
@@ -335,7 +335,7 @@ static void rings(void)
 #ifdef HAVE_RINGS
 	CHECK(takes("io_uring,io_uring_q_depth=4") && o.io_uring);
 	CHECK(!strcmp(o.mount_options, "io_uring,io_uring_q_depth=4"));
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(PARSE("-s", "-o", "io_uring", "src", "mnt") == EXIT_USAGE);
 	CHECK(strstr(said, "io_uring: not together with -s"));
 #else
@@ -352,13 +352,13 @@ static void who_waits(void)
 
 	CHECK(takes("ready-fd=3,pid-file=/run/a\\,b.pid") && o.ready_fd == 3);
 	CHECK(!strcmp(o.pid_file, "/run/a,b.pid"));
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("pid-file=/a,pid-file=b") && getcwd(cwd, sizeof(cwd)));
 	snprintf(want, sizeof(want), "%s/b", cwd);
 	CHECK(!strcmp(o.pid_file, want));
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("ready-fd=0") && o.ready_fd == 0);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(rejects("ready-fd=-1", "'-1' is not N"));
 	CHECK(rejects("ready-fd=2147483648", "is not N"));
 	CHECK(rejects("ready-fd", "needs a value"));
@@ -368,10 +368,10 @@ static void who_waits(void)
 static void owners(void)
 {
 	CHECK(takes("uid=0") && o.set_uid && o.uid == 0 && !o.set_gid);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("uid=4294967294,gid=1000") && o.uid == 4294967294 && o.gid == 1000);
 	CHECK(o.set_gid);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(rejects("uid=4294967295", "'4294967295'")); /* would mean nobody at all */
 	CHECK(rejects("gid=4294967295", "is not N"));
 	CHECK(rejects("uid=root", "'root'"));
@@ -386,11 +386,11 @@ static void masks(void)
 	char text[100];
 
 	CHECK(takes("umask=022") && o.set_umask && o.umask == 022);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("umask=0") && o.set_umask && o.umask == 0);
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("umask=777") && o.umask == 0777);
-	options_free(&o);
+	mount_options_free(&o);
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		snprintf(text, sizeof(text), "umask=%s", bad[i]);
 		CHECK(rejects(text, "is not OCTAL"));
@@ -410,41 +410,41 @@ static void names_in_the_mount_table(void)
 {
 	CHECK(takes("fsname=vm,subtype=x") && o.set_fsname && o.set_subtype);
 	CHECK(!strcmp(o.mount_options, "fsname=vm,subtype=x"));
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("fsname=a\\,ro,noexec") && !o.ro);
 	CHECK(!strcmp(o.mount_options, "fsname=a\\,ro,noexec"));
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("fsname=a\\\\b=c") && !strcmp(o.mount_options, "fsname=a\\\\b=c"));
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("fsname=") && !strcmp(o.mount_options, "fsname="));
-	options_free(&o);
+	mount_options_free(&o);
 	CHECK(takes("fsname=end\\") && !strcmp(o.mount_options, "fsname=end\\\\"));
-	options_free(&o);
+	mount_options_free(&o);
 }
 
 static void passing_on(void)
 {
 	memset(&o, 0, sizeof(o));
-	CHECK(!options_pass_on(&o, "fsname", "a,b\\c"));
-	CHECK(!options_pass_on(&o, "ro", NULL));
+	CHECK(!mount_option_append(&o, "fsname", "a,b\\c"));
+	CHECK(!mount_option_append(&o, "ro", NULL));
 	CHECK(!strcmp(o.mount_options, "fsname=a\\,b\\\\c,ro"));
-	options_free(&o);
+	mount_options_free(&o);
 }
 
 static void maps(void)
 {
 	char cwd[500] = "", want[600];
 
-	CHECK(takes("backing-map=/old:/new,backing-map=a\\,b:/c:d") && o.nremaps == 2);
-	CHECK(!strcmp(o.remaps[0].old_prefix, "/old"));
-	CHECK(!strcmp(o.remaps[0].new_prefix, "/new"));
-	CHECK(!strcmp(o.remaps[1].old_prefix, "a,b"));
-	CHECK(!strcmp(o.remaps[1].new_prefix, "/c:d"));
-	options_free(&o);
+	CHECK(takes("backing-map=/old:/new,backing-map=a\\,b:/c:d") && o.npath_maps == 2);
+	CHECK(!strcmp(o.path_maps[0].old_prefix, "/old"));
+	CHECK(!strcmp(o.path_maps[0].new_prefix, "/new"));
+	CHECK(!strcmp(o.path_maps[1].old_prefix, "a,b"));
+	CHECK(!strcmp(o.path_maps[1].new_prefix, "/c:d"));
+	mount_options_free(&o);
 	CHECK(takes("backing-map=/old:new") && getcwd(cwd, sizeof(cwd)));
 	snprintf(want, sizeof(want), "%s/new", cwd);
-	CHECK(!strcmp(o.remaps[0].new_prefix, want));
-	options_free(&o);
+	CHECK(!strcmp(o.path_maps[0].new_prefix, want));
+	mount_options_free(&o);
 	CHECK(rejects("backing-map=/old", "is not OLD:NEW"));
 	CHECK(rejects("backing-map=:/new", "is not OLD:NEW"));
 	CHECK(rejects("backing-map=/old:", "is not OLD:NEW"));

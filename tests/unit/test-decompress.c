@@ -15,9 +15,9 @@
 
 enum { CS = 65536, ROOM = 4 * CS };
 
-static struct qc_codec *pool;
+static struct qc_decoder_pool *pool;
 static uint8_t plain[2 * CS], packed[ROOM];
-static size_t packed_len;
+static size_t compressed_len;
 
 static qc_err decode(enum qc_compression type, const uint8_t *in, size_t n, uint8_t *out,
 		     size_t out_len)
@@ -65,65 +65,65 @@ static void deflate_to(size_t *at, size_t from, size_t n, int window, int flush)
 
 static void pack(size_t n, int window, int flush)
 {
-	packed_len = 0;
-	deflate_to(&packed_len, 0, n, window, flush);
+	compressed_len = 0;
+	deflate_to(&compressed_len, 0, n, window, flush);
 }
 
 static void deflate_of_one_cluster(void)
 {
 	pack(CS, -12, Z_FINISH);
-	CHECK(!result(COMPRESSION_DEFLATE, packed_len, CS));
+	CHECK(!result(COMPRESSION_DEFLATE, compressed_len, CS));
 	pack(CS, -15, Z_FINISH);
-	CHECK(!result(COMPRESSION_DEFLATE, packed_len, CS));
+	CHECK(!result(COMPRESSION_DEFLATE, compressed_len, CS));
 	pack(512, -12, Z_FINISH);
-	CHECK(!result(COMPRESSION_DEFLATE, packed_len, 512));
+	CHECK(!result(COMPRESSION_DEFLATE, compressed_len, 512));
 }
 
 static void deflate_followed_by_something(void)
 {
 	pack(CS, -12, Z_FINISH);
-	memset(packed + packed_len, 0xff, 700);
+	memset(packed + compressed_len, 0xff, 700);
 	for (size_t more = 1; more < 700; more += 233)
-		CHECK(!result(COMPRESSION_DEFLATE, packed_len + more, CS));
-	memset(packed + packed_len, 0, 700);
-	CHECK(!result(COMPRESSION_DEFLATE, packed_len + 511, CS));
-	deflate_to(&packed_len, 100, CS, -12, Z_FINISH); /* the next cluster */
-	CHECK(!result(COMPRESSION_DEFLATE, packed_len, CS));
+		CHECK(!result(COMPRESSION_DEFLATE, compressed_len + more, CS));
+	memset(packed + compressed_len, 0, 700);
+	CHECK(!result(COMPRESSION_DEFLATE, compressed_len + 511, CS));
+	deflate_to(&compressed_len, 100, CS, -12, Z_FINISH); /* the next cluster */
+	CHECK(!result(COMPRESSION_DEFLATE, compressed_len, CS));
 }
 
 static void deflate_of_more_than_a_cluster(void)
 {
 	pack(CS + 1, -12, Z_FINISH);
-	CHECK(!result(COMPRESSION_DEFLATE, packed_len, CS));
+	CHECK(!result(COMPRESSION_DEFLATE, compressed_len, CS));
 	pack(2 * CS, -12, Z_FINISH);
-	CHECK(!result(COMPRESSION_DEFLATE, packed_len, CS));
+	CHECK(!result(COMPRESSION_DEFLATE, compressed_len, CS));
 }
 
 static void deflate_without_a_last_block(void)
 {
 	pack(CS, -12, Z_SYNC_FLUSH);
-	CHECK(!result(COMPRESSION_DEFLATE, packed_len, CS));
+	CHECK(!result(COMPRESSION_DEFLATE, compressed_len, CS));
 }
 
 static void deflate_of_less_than_a_cluster(void)
 {
 	pack(CS - 1, -12, Z_FINISH);
-	CHECK(result(COMPRESSION_DEFLATE, packed_len, CS) == -EIO);
+	CHECK(result(COMPRESSION_DEFLATE, compressed_len, CS) == -EIO);
 	pack(CS - 1, -12, Z_SYNC_FLUSH);
-	CHECK(result(COMPRESSION_DEFLATE, packed_len, CS) == -EIO);
+	CHECK(result(COMPRESSION_DEFLATE, compressed_len, CS) == -EIO);
 	pack(0, -12, Z_FINISH);
-	CHECK(result(COMPRESSION_DEFLATE, packed_len, CS) == -EIO);
+	CHECK(result(COMPRESSION_DEFLATE, compressed_len, CS) == -EIO);
 	pack(CS, -12, Z_FINISH);
-	CHECK(result(COMPRESSION_DEFLATE, packed_len / 2, CS) == -EIO);
+	CHECK(result(COMPRESSION_DEFLATE, compressed_len / 2, CS) == -EIO);
 	CHECK(result(COMPRESSION_DEFLATE, 0, CS) == -EIO);
 }
 
 static void deflate_with_a_header(void)
 {
 	pack(CS, 15, Z_FINISH); /* zlib's */
-	CHECK(result(COMPRESSION_DEFLATE, packed_len, CS) == -EIO);
+	CHECK(result(COMPRESSION_DEFLATE, compressed_len, CS) == -EIO);
 	pack(CS, 31, Z_FINISH); /* gzip's */
-	CHECK(result(COMPRESSION_DEFLATE, packed_len, CS) == -EIO);
+	CHECK(result(COMPRESSION_DEFLATE, compressed_len, CS) == -EIO);
 }
 
 static void deflate_that_is_damaged(void)
@@ -163,22 +163,22 @@ static void zstd_to(size_t *at, size_t from, size_t n, int checksum, int content
 
 static void zpack(size_t n)
 {
-	packed_len = 0;
-	zstd_to(&packed_len, 0, n, 0, 1, 0);
+	compressed_len = 0;
+	zstd_to(&compressed_len, 0, n, 0, 1, 0);
 }
 
 static void zstd_of_one_cluster(void)
 {
 	zpack(CS);
-	CHECK(!result(COMPRESSION_ZSTD, packed_len, CS));
+	CHECK(!result(COMPRESSION_ZSTD, compressed_len, CS));
 	zpack(512);
-	CHECK(!result(COMPRESSION_ZSTD, packed_len, 512));
-	packed_len = 0;
-	zstd_to(&packed_len, 0, CS, 1, 1, 0); /* with a checksum */
-	CHECK(!result(COMPRESSION_ZSTD, packed_len, CS));
-	packed_len = 0;
-	zstd_to(&packed_len, 0, CS, 0, 0, 0); /* of unknown size */
-	CHECK(!result(COMPRESSION_ZSTD, packed_len, CS));
+	CHECK(!result(COMPRESSION_ZSTD, compressed_len, 512));
+	compressed_len = 0;
+	zstd_to(&compressed_len, 0, CS, 1, 1, 0); /* with a checksum */
+	CHECK(!result(COMPRESSION_ZSTD, compressed_len, CS));
+	compressed_len = 0;
+	zstd_to(&compressed_len, 0, CS, 0, 0, 0); /* of unknown size */
+	CHECK(!result(COMPRESSION_ZSTD, compressed_len, CS));
 }
 
 static void zstd_followed_by_something(void)
@@ -186,24 +186,24 @@ static void zstd_followed_by_something(void)
 	size_t one;
 
 	zpack(CS);
-	one = packed_len;
+	one = compressed_len;
 	memset(packed + one, 0xff, 700);
 	CHECK(!result(COMPRESSION_ZSTD, one + 511, CS));
 	memset(packed + one, 0, 700);
 	CHECK(!result(COMPRESSION_ZSTD, one + 511, CS));
-	zstd_to(&packed_len, 77, CS, 0, 1, 0); /* the next cluster, whole */
-	CHECK(!result(COMPRESSION_ZSTD, packed_len, CS));
+	zstd_to(&compressed_len, 77, CS, 0, 1, 0); /* the next cluster, whole */
+	CHECK(!result(COMPRESSION_ZSTD, compressed_len, CS));
 	CHECK(!result(COMPRESSION_ZSTD, one + 100, CS)); /* and cut off */
 }
 
 static void zstd_of_several_frames(void)
 {
-	packed_len = 0;
-	zstd_to(&packed_len, 0, 1000, 0, 1, 0);
-	zstd_to(&packed_len, 1000, CS - 2000, 1, 0, 0);
-	zstd_to(&packed_len, CS - 1000, 1000, 0, 1, 0);
-	CHECK(!result(COMPRESSION_ZSTD, packed_len, CS));
-	CHECK(result(COMPRESSION_ZSTD, packed_len - 1, CS) == -EIO);
+	compressed_len = 0;
+	zstd_to(&compressed_len, 0, 1000, 0, 1, 0);
+	zstd_to(&compressed_len, 1000, CS - 2000, 1, 0, 0);
+	zstd_to(&compressed_len, CS - 1000, 1000, 0, 1, 0);
+	CHECK(!result(COMPRESSION_ZSTD, compressed_len, CS));
+	CHECK(result(COMPRESSION_ZSTD, compressed_len - 1, CS) == -EIO);
 }
 
 static void zstd_after_a_skippable_frame(void)
@@ -213,9 +213,9 @@ static void zstd_after_a_skippable_frame(void)
 	};
 
 	memcpy(packed, skip, sizeof(skip));
-	packed_len = sizeof(skip);
-	zstd_to(&packed_len, 0, CS, 0, 1, 0);
-	CHECK(!result(COMPRESSION_ZSTD, packed_len, CS));
+	compressed_len = sizeof(skip);
+	zstd_to(&compressed_len, 0, CS, 0, 1, 0);
+	CHECK(!result(COMPRESSION_ZSTD, compressed_len, CS));
 	for (size_t at = 0; at < 1200; at += sizeof(skip))
 		memcpy(packed + at, skip, sizeof(skip));
 	CHECK(result(COMPRESSION_ZSTD, 1200, CS) == -EIO); /* nothing else */
@@ -224,43 +224,43 @@ static void zstd_after_a_skippable_frame(void)
 static void zstd_of_another_size(void)
 {
 	zpack(CS + 1);
-	CHECK(result(COMPRESSION_ZSTD, packed_len, CS) == -EIO);
+	CHECK(result(COMPRESSION_ZSTD, compressed_len, CS) == -EIO);
 	zpack(CS - 1);
-	CHECK(result(COMPRESSION_ZSTD, packed_len, CS) == -EIO);
-	packed_len = 0;
-	zstd_to(&packed_len, 0, CS / 2, 0, 1, 0);
-	zstd_to(&packed_len, CS / 2, CS / 2 + 1, 0, 1, 0);
-	CHECK(result(COMPRESSION_ZSTD, packed_len, CS) == -EIO);
-	packed_len = 0;
-	zstd_to(&packed_len, 0, CS + 1, 0, 0, 0);
-	CHECK(result(COMPRESSION_ZSTD, packed_len, CS) == -EIO);
+	CHECK(result(COMPRESSION_ZSTD, compressed_len, CS) == -EIO);
+	compressed_len = 0;
+	zstd_to(&compressed_len, 0, CS / 2, 0, 1, 0);
+	zstd_to(&compressed_len, CS / 2, CS / 2 + 1, 0, 1, 0);
+	CHECK(result(COMPRESSION_ZSTD, compressed_len, CS) == -EIO);
+	compressed_len = 0;
+	zstd_to(&compressed_len, 0, CS + 1, 0, 0, 0);
+	CHECK(result(COMPRESSION_ZSTD, compressed_len, CS) == -EIO);
 	CHECK(result(COMPRESSION_ZSTD, 0, CS) == -EIO);
 }
 
 static void zstd_windows(void)
 {
-	packed_len = 0;
-	zstd_to(&packed_len, 0, CS, 0, 0, 27);
-	CHECK(!result(COMPRESSION_ZSTD, packed_len, CS));
-	packed_len = 0;
-	zstd_to(&packed_len, 0, CS, 0, 0, 10);
+	compressed_len = 0;
+	zstd_to(&compressed_len, 0, CS, 0, 0, 27);
+	CHECK(!result(COMPRESSION_ZSTD, compressed_len, CS));
+	compressed_len = 0;
+	zstd_to(&compressed_len, 0, CS, 0, 0, 10);
 	packed[5] = (31 - 10) << 3; /* the descriptor of the window */
-	CHECK(result(COMPRESSION_ZSTD, packed_len, CS) == -EIO);
+	CHECK(result(COMPRESSION_ZSTD, compressed_len, CS) == -EIO);
 	packed[5] = (28 - 10) << 3;
-	CHECK(result(COMPRESSION_ZSTD, packed_len, CS) == -EIO);
+	CHECK(result(COMPRESSION_ZSTD, compressed_len, CS) == -EIO);
 	packed[5] = (27 - 10) << 3;
-	CHECK(!result(COMPRESSION_ZSTD, packed_len, CS));
+	CHECK(!result(COMPRESSION_ZSTD, compressed_len, CS));
 }
 
 static void zstd_that_is_damaged(void)
 {
-	packed_len = 0;
-	zstd_to(&packed_len, 0, CS, 1, 1, 0);
-	packed[packed_len - 1] ^= 1; /* the checksum */
-	CHECK(result(COMPRESSION_ZSTD, packed_len, CS) == -EIO);
+	compressed_len = 0;
+	zstd_to(&compressed_len, 0, CS, 1, 1, 0);
+	packed[compressed_len - 1] ^= 1; /* the checksum */
+	CHECK(result(COMPRESSION_ZSTD, compressed_len, CS) == -EIO);
 	zpack(CS);
 	packed[0] ^= 1;
-	CHECK(result(COMPRESSION_ZSTD, packed_len, CS) == -EIO);
+	CHECK(result(COMPRESSION_ZSTD, compressed_len, CS) == -EIO);
 }
 
 #endif
@@ -284,14 +284,14 @@ static void a_failure_leaves_no_trace(void)
 {
 	pack(CS, -12, Z_FINISH);
 	for (int i = 0; i < 5; i++) {
-		CHECK(result(COMPRESSION_DEFLATE, packed_len / 2, CS) == -EIO);
-		CHECK(!result(COMPRESSION_DEFLATE, packed_len, CS));
+		CHECK(result(COMPRESSION_DEFLATE, compressed_len / 2, CS) == -EIO);
+		CHECK(!result(COMPRESSION_DEFLATE, compressed_len, CS));
 	}
 #ifdef HAVE_ZSTD
 	zpack(CS);
 	for (int i = 0; i < 5; i++) {
-		CHECK(result(COMPRESSION_ZSTD, packed_len / 2, CS) == -EIO);
-		CHECK(!result(COMPRESSION_ZSTD, packed_len, CS));
+		CHECK(result(COMPRESSION_ZSTD, compressed_len / 2, CS) == -EIO);
+		CHECK(!result(COMPRESSION_ZSTD, compressed_len, CS));
 	}
 #endif
 }
@@ -307,7 +307,7 @@ static void *decode_often(void *arg)
 	int *bad = arg;
 
 	for (int i = 0; i < 50; i++)
-		if (decode(COMPRESSION_DEFLATE, packed, packed_len, out, CS) ||
+		if (decode(COMPRESSION_DEFLATE, packed, compressed_len, out, CS) ||
 		    memcmp(out, plain, CS))
 			++*bad;
 	free(out);
@@ -333,7 +333,7 @@ int main(void)
 	uint64_t seed = random_seed();
 
 	fill_plain(&seed);
-	if (qc_codec_new(&pool))
+	if (qc_decoder_pool_new(&pool))
 		return EXIT_FAILURE;
 	RUN(deflate_of_one_cluster);
 	RUN(deflate_followed_by_something);
@@ -355,6 +355,6 @@ int main(void)
 	RUN(a_failure_leaves_no_trace);
 	RUN(unknown_type);
 	RUN(many_threads_decode_at_once);
-	qc_codec_free(pool);
+	qc_decoder_pool_free(pool);
 	return DONE();
 }

@@ -74,7 +74,7 @@ static void a_reader_locks_three_bytes(void)
 	static const off_t want[] = { 100, 201, 203 };
 
 	open_both();
-	CHECK(!qc_qemulock_read(ours, QC_LOCKING_ON, &live, &why));
+	CHECK(!qc_image_lock_read(ours, QC_LOCKING_ON, &live, &why));
 	CHECK(we_hold(want, 3));
 	close_both();
 }
@@ -84,7 +84,7 @@ static void sharing_locks_one(void)
 	static const off_t want[] = { 100 };
 
 	open_both();
-	CHECK(!qc_qemulock_read(ours, QC_LOCKING_SHARE, &live, &why));
+	CHECK(!qc_image_lock_read(ours, QC_LOCKING_SHARE, &live, &why));
 	CHECK(we_hold(want, 1));
 	close_both();
 }
@@ -93,7 +93,7 @@ static void off_locks_none(void)
 {
 	open_both();
 	hold(theirs, F_RDLCK, 101);
-	CHECK(!qc_qemulock_read(ours, QC_LOCKING_OFF, &live, &why));
+	CHECK(!qc_image_lock_read(ours, QC_LOCKING_OFF, &live, &why));
 	CHECK(we_hold(NULL, 0));
 	close_both();
 }
@@ -104,9 +104,9 @@ static void locks_are_shared_ones(void)
 
 	open_both();
 	third = open_file();
-	CHECK(!qc_qemulock_read(ours, QC_LOCKING_ON, &live, &why));
-	CHECK(!qc_qemulock_read(theirs, QC_LOCKING_ON, &live, &why)); /* two readers */
-	CHECK(!qc_qemulock_read(third, QC_LOCKING_SHARE, &live, &why));
+	CHECK(!qc_image_lock_read(ours, QC_LOCKING_ON, &live, &why));
+	CHECK(!qc_image_lock_read(theirs, QC_LOCKING_ON, &live, &why)); /* two readers */
+	CHECK(!qc_image_lock_read(third, QC_LOCKING_SHARE, &live, &why));
 	CHECK(!hold(third, F_RDLCK, 201));
 	close(third);
 	close_both();
@@ -126,7 +126,7 @@ static void what_others_hold(void)
 	for (size_t i = 0; i < COUNT(t); i++) {
 		open_both();
 		CHECK(!hold(theirs, F_RDLCK, t[i].byte));
-		CHECK(qc_qemulock_read(ours, QC_LOCKING_ON, &live, &why) ==
+		CHECK(qc_image_lock_read(ours, QC_LOCKING_ON, &live, &why) ==
 		      (t[i].refused ? -EBUSY : 0));
 		if (t[i].refused) {
 			CHECK(why.cause == QC_CAUSE_LOCKED);
@@ -135,7 +135,7 @@ static void what_others_hold(void)
 		}
 		close(ours);
 		ours = open_file();
-		CHECK(!qc_qemulock_read(ours, QC_LOCKING_SHARE, &live, &why));
+		CHECK(!qc_image_lock_read(ours, QC_LOCKING_SHARE, &live, &why));
 		close_both();
 	}
 }
@@ -147,9 +147,9 @@ static void sharing_tells_of_writers(void)
 	for (size_t i = 0; i < COUNT(bytes); i++) {
 		open_both();
 		CHECK(!hold(theirs, F_RDLCK, bytes[i]));
-		CHECK(!qc_qemulock_read(ours, QC_LOCKING_SHARE, &live, &why));
+		CHECK(!qc_image_lock_read(ours, QC_LOCKING_SHARE, &live, &why));
 		CHECK(live == (bytes[i] == 101));
-		CHECK(!qc_qemulock_read(ours, QC_LOCKING_OFF, &live, &why) && !live);
+		CHECK(!qc_image_lock_read(ours, QC_LOCKING_OFF, &live, &why) && !live);
 		close_both();
 	}
 }
@@ -161,7 +161,7 @@ static void exclusive_locks(void)
 	for (size_t i = 0; i < COUNT(bytes); i++) {
 		open_both();
 		CHECK(!hold(theirs, F_WRLCK, bytes[i]));
-		CHECK(qc_qemulock_read(ours, QC_LOCKING_ON, &live, &why) == -EBUSY);
+		CHECK(qc_image_lock_read(ours, QC_LOCKING_ON, &live, &why) == -EBUSY);
 		CHECK(why.cause == QC_CAUSE_LOCKED);
 		close_both();
 	}
@@ -172,7 +172,7 @@ static void locks_go_with_the_descriptor(void)
 	int again;
 
 	open_both();
-	CHECK(!qc_qemulock_read(ours, QC_LOCKING_ON, &live, &why));
+	CHECK(!qc_image_lock_read(ours, QC_LOCKING_ON, &live, &why));
 	again = open_file();
 	close(again); /* as POSIX locks would not survive */
 	CHECK(held(theirs, 201));
@@ -215,7 +215,7 @@ static void the_other_program_is_named(void)
 	char number[40];
 
 	open_both();
-	CHECK(qc_qemulock_read(ours, QC_LOCKING_ON, &live, &why) == -EBUSY);
+	CHECK(qc_image_lock_read(ours, QC_LOCKING_ON, &live, &why) == -EBUSY);
 	snprintf(number, sizeof(number), "(process %d)", (int)pid);
 	CHECK(strstr(why.text, number));
 	CHECK(strstr(why.text, "foreign"));
@@ -230,9 +230,9 @@ static void descriptors_that_cannot_be_locked(void)
 {
 	int fd = open("image", O_PATH | O_CLOEXEC);
 
-	CHECK(qc_qemulock_read(fd, QC_LOCKING_ON, &live, &why) == -EBADF);
+	CHECK(qc_image_lock_read(fd, QC_LOCKING_ON, &live, &why) == -EBADF);
 	CHECK(why.cause == QC_CAUSE_IMAGE && strstr(why.text, "locking=off"));
-	CHECK(!qc_qemulock_read(fd, QC_LOCKING_OFF, &live, &why));
+	CHECK(!qc_image_lock_read(fd, QC_LOCKING_OFF, &live, &why));
 	close(fd);
 }
 
@@ -243,21 +243,21 @@ static void looking_takes_nothing(void)
 	struct qc_locks l;
 
 	open_both();
-	CHECK(!qc_qemulock_test(ours, QC_LOCKING_ON, &why) && we_hold(NULL, 0));
+	CHECK(!qc_image_lock_test(ours, QC_LOCKING_ON, &why) && we_hold(NULL, 0));
 	hold(theirs, F_RDLCK, 100);
 	hold(theirs, F_RDLCK, 103);
 	hold(theirs, F_RDLCK, 202);
-	qc_qemulock_look(ours, &l);
+	qc_image_lock_query(ours, &l);
 	CHECK(l.used == 9 && l.denied == 4);
-	CHECK(qc_qemulock_test(ours, QC_LOCKING_ON, &why) == -EBUSY);
+	CHECK(qc_image_lock_test(ours, QC_LOCKING_ON, &why) == -EBUSY);
 	CHECK(why.cause == QC_CAUSE_LOCKED && strstr(why.text, "locked"));
-	CHECK(!qc_qemulock_test(ours, QC_LOCKING_SHARE, &why));
-	CHECK(!qc_qemulock_test(ours, QC_LOCKING_OFF, &why));
+	CHECK(!qc_image_lock_test(ours, QC_LOCKING_SHARE, &why));
+	CHECK(!qc_image_lock_test(ours, QC_LOCKING_OFF, &why));
 	hold(theirs, F_UNLCK, 103);
-	CHECK(!qc_qemulock_test(ours, QC_LOCKING_ON, &why)); /* who only reads */
+	CHECK(!qc_image_lock_test(ours, QC_LOCKING_ON, &why)); /* who only reads */
 	hold(theirs, F_RDLCK, 200);
-	CHECK(qc_qemulock_test(ours, QC_LOCKING_ON, &why) == -EBUSY);
-	qc_qemulock_look(theirs, &l);
+	CHECK(qc_image_lock_test(ours, QC_LOCKING_ON, &why) == -EBUSY);
+	qc_image_lock_query(theirs, &l);
 	CHECK(!l.used && !l.denied);
 	close_both();
 }

@@ -86,7 +86,7 @@ static void make_tree(void)
 
 /* ---- one question ----------------------------------------------------------- */
 
-static struct qc_policy policy;
+static struct qc_external_policy policy;
 static struct qc_reason why;
 static const char *from_dir; /* below tempdir, or absolute */
 
@@ -100,10 +100,10 @@ static const char *path_of(const char *text, char *buf, size_t size)
 	return buf;
 }
 
-static qc_err refer(const char *name, struct qc_place *out)
+static qc_err refer(const char *name, struct qc_file_location *out)
 {
 	char dir[400], full[400];
-	struct qc_place from = QC_PLACE_NONE;
+	struct qc_file_location from = QC_FILE_LOCATION_NONE;
 	qc_err r;
 
 	from.dir = (char *)path_of(from_dir, dir, sizeof(dir));
@@ -111,13 +111,13 @@ static qc_err refer(const char *name, struct qc_place *out)
 	from.dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	memset(&why, 0, sizeof(why));
 	name = path_of(name, full, sizeof(full));
-	r = qc_refer(&policy, "backing file", &from, name, out, &why);
+	r = qc_open_external_file(&policy, "backing file", &from, name, out, &why);
 	close(from.dirfd);
 	return r;
 }
 
 /* Whether the place is the file `want`, below tempdir, and fits together. */
-static bool is_place(struct qc_place *p, const char *want)
+static bool is_place(struct qc_file_location *p, const char *want)
 {
 	char text[100] = "", path[600];
 	struct stat a, b;
@@ -130,13 +130,13 @@ static bool is_place(struct qc_place *p, const char *want)
 	ok = ok && fcntl(p->fd, F_GETFD) == FD_CLOEXEC;
 	if (!ok)
 		printf("# '%s' is not '%s' (%s)\n", path, want, text);
-	qc_place_drop(p);
+	qc_file_location_close(p);
 	return ok;
 }
 
 static bool reaches(const char *name, const char *want)
 {
-	struct qc_place p;
+	struct qc_file_location p;
 	qc_err r = refer(name, &p);
 
 	if (r)
@@ -146,19 +146,19 @@ static bool reaches(const char *name, const char *want)
 
 static bool denied(const char *name, qc_err err, const char *word)
 {
-	struct qc_place p;
+	struct qc_file_location p;
 	qc_err r = refer(name, &p);
 
 	if (r == err && strstr(why.text, word) && p.fd < 0 && p.dirfd < 0 && !p.dir && !p.name)
 		return true;
 	printf("# '%s' is not refused for '%s': %d %s\n", name, word, r, why.text);
-	qc_place_drop(&p);
+	qc_file_location_close(&p);
 	return false;
 }
 
 static void set(enum qc_refs refs, const char *dir)
 {
-	policy = (struct qc_policy){ .refs = refs };
+	policy = (struct qc_external_policy){ .refs = refs };
 	from_dir = dir;
 }
 
@@ -206,7 +206,7 @@ static void names_outside(void)
 
 	set(QC_REFS_SAMEDIR, "@in");
 	for (size_t i = 0; i < COUNT(names); i++) {
-		struct qc_place p;
+		struct qc_file_location p;
 
 		CHECK(refer(names[i], &p) == -EACCES);
 		if (!strstr(why.text, "is outside of its folder") &&
@@ -214,7 +214,7 @@ static void names_outside(void)
 			printf("# '%s': %s\n", names[i], why.text);
 			CHECK(false && "a word of the reason");
 		}
-		qc_place_drop(&p);
+		qc_file_location_close(&p);
 	}
 	CHECK(denied("../out/base", -EACCES, "is outside of its folder (backing=any"));
 	CHECK(denied("../nowhere/base", -ENOENT, "cannot open"));
@@ -300,16 +300,16 @@ static void names_with_control_bytes(void)
 	CHECK(denied("a\nb\x1b", -ENOENT, "'a?b?'"));
 }
 
-/* ---- remaps ----------------------------------------------------------------- */
+/* ---- path_maps ----------------------------------------------------------------- */
 
-static struct qc_remap maps[2];
+static struct qc_path_map maps[2];
 static char map_to[2][400];
 
 static void map(size_t i, const char *from, const char *to)
 {
-	maps[i] = (struct qc_remap){ from, path_of(to, map_to[i], sizeof(map_to[i])) };
-	policy.remaps = maps;
-	policy.nremaps = i + 1;
+	maps[i] = (struct qc_path_map){ from, path_of(to, map_to[i], sizeof(map_to[i])) };
+	policy.path_maps = maps;
+	policy.npath_maps = i + 1;
 }
 
 static void remapped_prefix(void)
@@ -394,10 +394,10 @@ static void from_the_root(void)
 static void root_and_dots(void)
 {
 	set(QC_REFS_SAMEDIR, "/");
-	struct qc_place p;
+	struct qc_file_location p;
 
 	CHECK(refer("..", &p) == -EACCES);
-	qc_place_drop(&p);
+	qc_file_location_close(&p);
 }
 
 /* Some stories are told in a process of their own, which may end badly. */
@@ -441,7 +441,7 @@ static int forbid_openat2(unsigned int err)
 
 static void links_without_openat2(void)
 {
-	struct qc_place p;
+	struct qc_file_location p;
 
 	set(QC_REFS_SAMEDIR, "@in");
 	CHECK(refer("good", &p) < 0); /* no link is followed, */

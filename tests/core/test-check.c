@@ -332,7 +332,7 @@ static void metadata_that_went_is_data(void)
 		sh("qemu-img snapshot -c s%d image && "
 		   "qemu-io -t unsafe -f qcow2 -c 'write -P %d 0 1M' image >/dev/null", i, i + 2);
 	img = image_write(ctx, "image");
-	CHECK(!qc_snapshots(img, &list) && list.n == 3);
+	CHECK(!qc_list_snapshots(img, &list) && list.n == 3);
 	for (uint32_t i = 0; i < 3; i++)
 		CHECK(!qc_snapshot_delete(img, &list.at[i]));
 	qc_snapshots_free(&list);

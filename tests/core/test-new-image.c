@@ -8,7 +8,7 @@ static void create(const char *path, uint64_t size, const char *backing, const c
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-	CHECK(fd >= 0 && !qc_overlay_create(fd, size, backing, format));
+	CHECK(fd >= 0 && !qc_create_overlay(fd, size, backing, format));
 	close(fd);
 }
 
@@ -17,7 +17,7 @@ static qc_err try_over(struct qc_context *ctx, const char *overlay, const char *
 		       unsigned int flags, struct qc_image **out, struct qc_reason *why)
 {
 	char dir[500], name[500], here[500];
-	struct qc_source over = { .dir = here, .name = overlay }, src;
+	struct qc_image_location over = { .dir = here, .name = overlay }, src;
 	qc_err r;
 
 	snprintf(dir, sizeof(dir), "%s", path);
@@ -148,7 +148,7 @@ static void the_image_itself_is_only_read(void)
 static void what_cannot_be_an_overlay(void)
 {
 	struct qc_context *ctx = context(QC_REFS_SAMEDIR);
-	struct qc_overlay says;
+	struct qc_backing_info says;
 	struct qc_image *img = NULL;
 	struct qc_reason why = { 0 };
 	int fd;
@@ -161,12 +161,12 @@ static void what_cannot_be_an_overlay(void)
 	CHECK(try_over(ctx, "over", "text", 0, &img, &why) == -EMEDIUMTYPE);
 	CHECK(!strstr(why.text, "overlay "));
 	fd = open("over", O_RDONLY | O_CLOEXEC);
-	CHECK(!qc_overlay_look(fd, &says, &why));
+	CHECK(!qc_read_backing_info(fd, &says, &why));
 	CHECK(!strcmp(says.backing, "base") && !strcmp(says.format, "qcow2"));
 	close(fd);
 	fd = open("text", O_RDONLY | O_CLOEXEC);
-	CHECK(qc_overlay_look(fd, &says, &why) == -EMEDIUMTYPE);
-	CHECK(qc_overlay_create(fd, M, "base", "qcow2") < 0); /* open for reading */
+	CHECK(qc_read_backing_info(fd, &says, &why) == -EMEDIUMTYPE);
+	CHECK(qc_create_overlay(fd, M, "base", "qcow2") < 0); /* open for reading */
 	close(fd);
 	qc_context_free(ctx);
 }

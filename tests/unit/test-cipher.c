@@ -45,15 +45,15 @@ static void count_up(uint8_t *p, size_t n)
 		p[i] = (uint8_t)i;
 }
 
-static struct qc_ciphers *ciphers_of(const char *cipher, const char *mode, size_t key_bytes)
+static struct qc_cipher_pool *ciphers_of(const char *cipher, const char *mode, size_t key_bytes)
 {
-	struct qc_ciphers *c = NULL;
-	struct qc_scheme s;
-	uint8_t key[QC_CRYPT_KEY_MAX];
+	struct qc_cipher_pool *c = NULL;
+	struct qc_cipher_spec s;
+	uint8_t key[QC_CIPHER_KEY_MAX];
 
 	count_up(key, sizeof(key));
-	CHECK(!qc_scheme_parse(cipher, mode, key_bytes, &s));
-	CHECK(!qc_ciphers_new(&s, key, &c));
+	CHECK(!qc_cipher_spec_parse(cipher, mode, key_bytes, &s));
+	CHECK(!qc_cipher_pool_new(&s, key, &c));
 	return c;
 }
 
@@ -61,38 +61,38 @@ static void sectors_are_as_others_make_them(void)
 {
 	for (size_t i = 0; i < COUNT(vectors); i++) {
 		const struct vector *v = &vectors[i];
-		struct qc_ciphers *c = ciphers_of(v->cipher, v->mode, v->key_bytes);
+		struct qc_cipher_pool *c = ciphers_of(v->cipher, v->mode, v->key_bytes);
 		struct qc_cipher *x = qc_cipher_get(c);
 		uint8_t plain[SECTOR_BYTES], out[SECTOR_BYTES];
 
 		count_up(plain, sizeof(plain));
-		CHECK(!qc_encrypt(x, NUMBER, plain, out, sizeof(out)));
+		CHECK(!qc_cipher_encrypt(x, NUMBER, plain, out, sizeof(out)));
 		CHECK(word(out) == v->first && word(out + SECTOR_BYTES - 8) == v->last);
-		CHECK(!qc_decrypt(x, NUMBER, out, sizeof(out)));
+		CHECK(!qc_cipher_decrypt(x, NUMBER, out, sizeof(out)));
 		CHECK(!memcmp(plain, out, sizeof(out)));
-		CHECK(!qc_encrypt(x, NUMBER, plain, plain, sizeof(plain)));
+		CHECK(!qc_cipher_encrypt(x, NUMBER, plain, plain, sizeof(plain)));
 		CHECK(word(plain) == v->first);
 		qc_cipher_put(c, x);
-		qc_ciphers_free(c);
+		qc_cipher_pool_free(c);
 	}
 }
 
 static void the_method_without_a_check_has_cbc(void)
 {
-	struct qc_ciphers *c = NULL;
+	struct qc_cipher_pool *c = NULL;
 	struct qc_cipher *x;
-	struct qc_scheme s;
+	struct qc_cipher_spec s;
 	uint8_t key[16], sector[SECTOR_BYTES];
 
 	count_up(key, sizeof(key));
 	count_up(sector, sizeof(sector));
-	qc_scheme_legacy(&s);
-	CHECK(!qc_ciphers_new(&s, key, &c));
+	qc_cipher_spec_aes_legacy(&s);
+	CHECK(!qc_cipher_pool_new(&s, key, &c));
 	x = qc_cipher_get(c);
-	CHECK(!qc_encrypt(x, NUMBER, sector, sector, sizeof(sector)));
+	CHECK(!qc_cipher_encrypt(x, NUMBER, sector, sector, sizeof(sector)));
 	CHECK(word(sector) == vectors[0].first);
 	qc_cipher_put(c, x);
-	qc_ciphers_free(c);
+	qc_cipher_pool_free(c);
 }
 
 /* A run is its sectors, one by one; also where the number has no more bits. */
@@ -102,25 +102,25 @@ static void a_run_is_its_sectors(void)
 	static uint8_t run[8 * SECTOR_BYTES], one[SECTOR_BYTES], plain[sizeof(run)];
 
 	for (size_t m = 0; m < COUNT(modes); m++) {
-		struct qc_ciphers *c = ciphers_of("aes", modes[m], m == 2 ? 16 : 64);
+		struct qc_cipher_pool *c = ciphers_of("aes", modes[m], m == 2 ? 16 : 64);
 		struct qc_cipher *x = qc_cipher_get(c);
 
 		count_up(plain, sizeof(plain));
-		CHECK(!qc_encrypt(x, UINT32_MAX - 3, plain, run, sizeof(run)));
+		CHECK(!qc_cipher_encrypt(x, UINT32_MAX - 3, plain, run, sizeof(run)));
 		for (uint64_t i = 0; i < 8; i++) {
 			uint64_t n = UINT32_MAX - UINT64_C(3) + i;
 
 			memcpy(one, plain + i * SECTOR_BYTES, sizeof(one));
-			CHECK(!qc_encrypt(x, n, one, one, sizeof(one)));
+			CHECK(!qc_cipher_encrypt(x, n, one, one, sizeof(one)));
 			CHECK(!memcmp(one, run + i * SECTOR_BYTES, sizeof(one)));
 		}
 		memcpy(one, plain, sizeof(one));
-		CHECK(!qc_encrypt(x, 0, one, one, sizeof(one)));
+		CHECK(!qc_cipher_encrypt(x, 0, one, one, sizeof(one)));
 		CHECK((m == 0) == !memcmp(one, run + 4 * SECTOR_BYTES, sizeof(one)));
-		CHECK(!qc_decrypt(x, UINT32_MAX - 3, run, sizeof(run)));
+		CHECK(!qc_cipher_decrypt(x, UINT32_MAX - 3, run, sizeof(run)));
 		CHECK(!memcmp(run, plain, sizeof(run)));
 		qc_cipher_put(c, x);
-		qc_ciphers_free(c);
+		qc_cipher_pool_free(c);
 	}
 }
 
@@ -151,15 +151,15 @@ static void words_of_headers(void)
 	};
 
 	for (size_t i = 0; i < COUNT(t); i++) {
-		struct qc_scheme s;
-		qc_err r = qc_scheme_parse(t[i].cipher, t[i].mode, t[i].key_bytes, &s);
+		struct qc_cipher_spec s;
+		qc_err r = qc_cipher_spec_parse(t[i].cipher, t[i].mode, t[i].key_bytes, &s);
 
 		if (r != t[i].r)
 			printf("# %s-%s, %zu: %d\n", t[i].cipher, t[i].mode, t[i].key_bytes, r);
 		CHECK(r == t[i].r);
 	}
-	CHECK(qc_hash_by_name("sha256") && qc_hash_by_name("ripemd160") && qc_hash_by_name("md5"));
-	CHECK(!qc_hash_by_name("sha3") && !qc_hash_by_name("") && !qc_hash_by_name("SHA256"));
+	CHECK(qc_cipher_hash_by_name("sha256") && qc_cipher_hash_by_name("ripemd160") && qc_cipher_hash_by_name("md5"));
+	CHECK(!qc_cipher_hash_by_name("sha3") && !qc_cipher_hash_by_name("") && !qc_cipher_hash_by_name("SHA256"));
 }
 
 /* Whatever is understood comes back as it was. */
@@ -172,25 +172,25 @@ static void all_schemes_go_both_ways(void)
 	unsigned int understood = 0;
 
 	for (size_t i = 0; i < 4 * 4 * 4 * COUNT(sizes); i++) {
-		uint8_t key[QC_CRYPT_KEY_MAX], plain[1024], out[1024];
-		struct qc_ciphers *c = NULL;
+		uint8_t key[QC_CIPHER_KEY_MAX], plain[1024], out[1024];
+		struct qc_cipher_pool *c = NULL;
 		struct qc_cipher *x;
-		struct qc_scheme s;
+		struct qc_cipher_spec s;
 		char mode[40];
 
 		snprintf(mode, sizeof(mode), "%s-%s", modes[i / 4 % 4], ivs[i / 16 % 4]);
-		if (qc_scheme_parse(ciphers[i % 4], mode, sizes[i / 64], &s))
+		if (qc_cipher_spec_parse(ciphers[i % 4], mode, sizes[i / 64], &s))
 			continue;
 		understood++;
 		count_up(key, sizeof(key));
 		count_up(plain, sizeof(plain));
-		CHECK(!qc_ciphers_new(&s, key, &c));
+		CHECK(!qc_cipher_pool_new(&s, key, &c));
 		x = qc_cipher_get(c);
-		CHECK(x && !qc_encrypt(x, 7, plain, out, sizeof(out)));
+		CHECK(x && !qc_cipher_encrypt(x, 7, plain, out, sizeof(out)));
 		CHECK(memcmp(plain, out, sizeof(out)));
-		CHECK(!qc_decrypt(x, 7, out, sizeof(out)) && !memcmp(plain, out, sizeof(out)));
+		CHECK(!qc_cipher_decrypt(x, 7, out, sizeof(out)) && !memcmp(plain, out, sizeof(out)));
 		qc_cipher_put(c, x);
-		qc_ciphers_free(c);
+		qc_cipher_pool_free(c);
 	}
 	CHECK(understood > 80);
 }
@@ -199,7 +199,7 @@ static void all_schemes_go_both_ways(void)
 
 enum { THREADS = 48, TURNS = 300 };
 
-static struct qc_ciphers *shared;
+static struct qc_cipher_pool *shared;
 
 static void *work(void *arg)
 {
@@ -209,10 +209,10 @@ static void *work(void *arg)
 	for (int i = 0; i < TURNS; i++) {
 		uint64_t n = random_u64(&seed);
 		struct qc_cipher *x = qc_cipher_get(shared);
-		uint8_t *buf = qc_cipher_bounce(x), plain[SECTOR_BYTES];
+		uint8_t *buf = qc_cipher_buffer(x), plain[SECTOR_BYTES];
 
 		memset(plain, (int)n, sizeof(plain));
-		if (qc_encrypt(x, n, plain, buf, SECTOR_BYTES) || qc_decrypt(x, n, buf, SECTOR_BYTES) ||
+		if (qc_cipher_encrypt(x, n, plain, buf, SECTOR_BYTES) || qc_cipher_decrypt(x, n, buf, SECTOR_BYTES) ||
 		    memcmp(buf, plain, sizeof(plain)))
 			bad++;
 		qc_cipher_put(shared, x);
@@ -235,12 +235,12 @@ static void a_context_has_one_user(void)
 		pthread_join(t[i], &bad);
 		CHECK(!bad);
 	}
-	qc_ciphers_free(shared);
+	qc_cipher_pool_free(shared);
 }
 
 static void an_idle_context_is_used_again(void)
 {
-	struct qc_ciphers *c = ciphers_of("aes", "cbc-plain64", 32);
+	struct qc_cipher_pool *c = ciphers_of("aes", "cbc-plain64", 32);
 	struct qc_cipher *x = qc_cipher_get(c), *y = qc_cipher_get(c);
 
 	CHECK(x && y && x != y);
@@ -248,7 +248,7 @@ static void an_idle_context_is_used_again(void)
 	CHECK(qc_cipher_get(c) == x);
 	qc_cipher_put(c, y);
 	qc_cipher_put(c, x);
-	qc_ciphers_free(c);
+	qc_cipher_pool_free(c);
 }
 
 int main(void)

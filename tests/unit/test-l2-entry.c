@@ -24,8 +24,8 @@ struct want {
 
 static bool as_wanted(const struct geom *g, uint64_t raw, const struct want *w)
 {
-	struct entry e;
-	qc_err r = entry_decode(g, raw, 0, &e);
+	struct l2_entry e;
+	qc_err r = l2_entry_decode(g, raw, 0, &e);
 
 	if (w->bad)
 		return r == -EIO;
@@ -41,7 +41,7 @@ static void plain_entries_of_all_versions(void)
 		uint64_t raw;
 		struct want v2, v3, data;
 	} t[] = {
-		{ 0, IS(QC_ABSENT, 0, 0), IS(QC_ABSENT, 0, 0), IS(QC_ABSENT, 0, 0) },
+		{ 0, IS(QC_UNALLOCATED, 0, 0), IS(QC_UNALLOCATED, 0, 0), IS(QC_UNALLOCATED, 0, 0) },
 		{ 0x50000, IS(QC_DATA, 0, 0x50000), IS(QC_DATA, 0, 0x50000),
 		  IS(QC_DATA, 0, 0x50000) },
 		{ C63 | 0x50000, IS(QC_DATA, 1, 0x50000), IS(QC_DATA, 1, 0x50000),
@@ -50,7 +50,7 @@ static void plain_entries_of_all_versions(void)
 		{ 0x50001, BAD, IS(QC_ZERO, 0, 0x50000), IS(QC_ZERO, 0, 0x50000) },
 		{ C63 | 0x50001, BAD, IS(QC_ZERO, 1, 0x50000), IS(QC_ZERO, 1, 0x50000) },
 		{ C63 | 1, BAD, IS(QC_ZERO, 1, 0), IS(QC_ZERO, 1, 0) },
-		{ C63, IS(QC_ABSENT, 1, 0), IS(QC_ABSENT, 1, 0), IS(QC_DATA, 1, 0) },
+		{ C63, IS(QC_UNALLOCATED, 1, 0), IS(QC_UNALLOCATED, 1, 0), IS(QC_DATA, 1, 0) },
 		{ C63 | 0x50200, BAD, BAD, BAD }, /* not aligned */
 		{ 0x58000, BAD, BAD, BAD },
 		{ UINT64_C(0x00ffffffffff0000), IS(QC_DATA, 0, UINT64_C(0x00ffffffffff0000)),
@@ -68,7 +68,7 @@ static void plain_entries_of_all_versions(void)
 static void each_reserved_bit_is_damage(void)
 {
 	const struct geom g[] = { V2(16), V3(16), V3(9), V3(21), V3_DATA(16), EXT(16) };
-	struct entry e;
+	struct l2_entry e;
 
 	for (size_t i = 0; i < COUNT(g); i++) {
 		for (unsigned int bit = 1; bit < 62; bit++) {
@@ -77,7 +77,7 @@ static void each_reserved_bit_is_damage(void)
 			uint64_t raw = UINT64_C(1) << bit | C63;
 			qc_err want = reserved || below_cluster ? -EIO : 0;
 
-			CHECK(entry_decode(&g[i], raw, 0, &e) == want);
+			CHECK(l2_entry_decode(&g[i], raw, 0, &e) == want);
 		}
 	}
 }
@@ -86,10 +86,10 @@ static void each_reserved_bit_is_damage(void)
 
 static bool is_packed(const struct geom *g, uint64_t raw, uint64_t host, uint32_t len)
 {
-	struct entry e;
+	struct l2_entry e;
 
-	return !entry_decode(g, raw, 0, &e) && e.kind == QC_PACKED && !e.owned &&
-	       e.host.v == host && e.packed_len == len;
+	return !l2_entry_decode(g, raw, 0, &e) && e.kind == QC_COMPRESSED && !e.owned &&
+	       e.host.v == host && e.compressed_len == len;
 }
 
 static void compressed_entries(void)
@@ -127,14 +127,14 @@ static void compressed_entries(void)
 static void compressed_entries_that_cannot_be(void)
 {
 	const struct geom small = V3(9), mid = V3(12), data = V3_DATA(16), ext = EXT_DATA(16);
-	struct entry e;
+	struct l2_entry e;
 
-	CHECK(entry_decode(&small, C62 | UINT64_C(1) << 56, 0, &e) == -EIO);
-	CHECK(entry_decode(&small, C62 | UINT64_C(1) << 60, 0, &e) == -EIO);
-	CHECK(entry_decode(&mid, C62 | UINT64_C(1) << 56, 0, &e) == -EIO);
-	CHECK(entry_decode(&mid, C62 | UINT64_C(1) << 57, 0, &e) == -EIO);
-	CHECK(entry_decode(&data, C62 | 0x50000, 0, &e) == -EIO);
-	CHECK(entry_decode(&ext, C62 | 0x50000, 0, &e) == -EIO);
+	CHECK(l2_entry_decode(&small, C62 | UINT64_C(1) << 56, 0, &e) == -EIO);
+	CHECK(l2_entry_decode(&small, C62 | UINT64_C(1) << 60, 0, &e) == -EIO);
+	CHECK(l2_entry_decode(&mid, C62 | UINT64_C(1) << 56, 0, &e) == -EIO);
+	CHECK(l2_entry_decode(&mid, C62 | UINT64_C(1) << 57, 0, &e) == -EIO);
+	CHECK(l2_entry_decode(&data, C62 | 0x50000, 0, &e) == -EIO);
+	CHECK(l2_entry_decode(&ext, C62 | 0x50000, 0, &e) == -EIO);
 }
 
 /* ---- version 1 -------------------------------------------------------------- */
@@ -146,7 +146,7 @@ static void version_1(void)
 		uint64_t raw;
 		struct want w;
 	} t[] = {
-		{ 0, IS(QC_ABSENT, 0, 0) },
+		{ 0, IS(QC_UNALLOCATED, 0, 0) },
 		{ 0x1000, IS(QC_DATA, 1, 0x1000) },
 		{ 0x1200, IS(QC_DATA, 1, 0x1200) }, /* sectors are enough */
 		{ 0x1001, BAD },
@@ -165,7 +165,7 @@ static void version_1(void)
 static void version_1_compressed(void)
 {
 	const struct geom g9 = V1(9, 12), g12 = V1(12, 9), g16 = V1(16, 13);
-	struct entry e;
+	struct l2_entry e;
 	static const struct {
 		unsigned int cb;
 		uint64_t raw, host;
@@ -183,8 +183,8 @@ static void version_1_compressed(void)
 	for (size_t i = 0; i < COUNT(t); i++)
 		CHECK(is_packed(t[i].cb == 9 ? &g9 : t[i].cb == 12 ? &g12 : &g16, t[i].raw,
 				t[i].host, t[i].len));
-	CHECK(entry_decode(&g12, C63 | 0x1000, 0, &e) == -EIO); /* no bytes */
-	CHECK(entry_decode(&g12, C63, 0, &e) == -EIO);
+	CHECK(l2_entry_decode(&g12, C63 | 0x1000, 0, &e) == -EIO); /* no bytes */
+	CHECK(l2_entry_decode(&g12, C63, 0, &e) == -EIO);
 }
 
 /* ---- subclusters ------------------------------------------------------------ */
@@ -192,9 +192,9 @@ static void version_1_compressed(void)
 static bool ext_is(const struct geom *g, uint64_t raw, uint32_t zero, uint32_t alloc,
 		   unsigned int sub, enum qc_kind want)
 {
-	struct entry e;
+	struct l2_entry e;
 
-	return !entry_decode(g, raw, (uint64_t)zero << 32 | alloc, &e) &&
+	return !l2_entry_decode(g, raw, (uint64_t)zero << 32 | alloc, &e) &&
 	       subcluster_kind(&e, sub) == want;
 }
 
@@ -203,14 +203,14 @@ static void subclusters(void)
 	const struct geom g = EXT(16), data = EXT_DATA(16);
 
 	CHECK(ext_is(&g, C63 | 0x50000, 0, 2, 1, QC_DATA));
-	CHECK(ext_is(&g, C63 | 0x50000, 0, 2, 0, QC_ABSENT));
-	CHECK(ext_is(&g, C63 | 0x50000, 0, 2, 2, QC_ABSENT));
+	CHECK(ext_is(&g, C63 | 0x50000, 0, 2, 0, QC_UNALLOCATED));
+	CHECK(ext_is(&g, C63 | 0x50000, 0, 2, 2, QC_UNALLOCATED));
 	CHECK(ext_is(&g, 0x50000, 4, 2, 2, QC_ZERO));
-	CHECK(ext_is(&g, 0x50000, 0, 0, 31, QC_ABSENT)); /* only reserved */
+	CHECK(ext_is(&g, 0x50000, 0, 0, 31, QC_UNALLOCATED)); /* only reserved */
 	CHECK(ext_is(&g, 0x50000, 0, UINT32_MAX, 31, QC_DATA));
 	CHECK(ext_is(&g, 0, UINT32_MAX, 0, 31, QC_ZERO));
 	CHECK(ext_is(&g, 0, 1, 0, 0, QC_ZERO));
-	CHECK(ext_is(&g, 0, 0, 0, 0, QC_ABSENT));
+	CHECK(ext_is(&g, 0, 0, 0, 0, QC_UNALLOCATED));
 	CHECK(ext_is(&g, 0x50001, 0, 1, 0, QC_DATA)); /* bit 0 means nothing here */
 	CHECK(ext_is(&data, C63, 0, 1, 0, QC_DATA));  /* offset 0 of a data file */
 }
@@ -218,15 +218,15 @@ static void subclusters(void)
 static void subclusters_that_cannot_be(void)
 {
 	const struct geom g = EXT(16), data = EXT_DATA(16);
-	struct entry e;
+	struct l2_entry e;
 
-	CHECK(entry_decode(&g, 0x50000, UINT64_C(1) << 32 | 1, &e) == -EIO);
-	CHECK(entry_decode(&g, 0x50000, UINT64_C(1) << 63 | UINT64_C(1) << 31, &e) == -EIO);
-	CHECK(entry_decode(&g, 0, 1, &e) == -EIO); /* data without a place */
-	CHECK(entry_decode(&g, C63, 1, &e) == -EIO);
-	CHECK(entry_decode(&data, 0, 1, &e) == -EIO);
-	CHECK(entry_decode(&g, 0x50200, 0, &e) == -EIO);
-	CHECK(entry_decode(&g, 0x50000, UINT64_C(1) << 32 | 2, &e) == 0);
+	CHECK(l2_entry_decode(&g, 0x50000, UINT64_C(1) << 32 | 1, &e) == -EIO);
+	CHECK(l2_entry_decode(&g, 0x50000, UINT64_C(1) << 63 | UINT64_C(1) << 31, &e) == -EIO);
+	CHECK(l2_entry_decode(&g, 0, 1, &e) == -EIO); /* data without a place */
+	CHECK(l2_entry_decode(&g, C63, 1, &e) == -EIO);
+	CHECK(l2_entry_decode(&data, 0, 1, &e) == -EIO);
+	CHECK(l2_entry_decode(&g, 0x50200, 0, &e) == -EIO);
+	CHECK(l2_entry_decode(&g, 0x50000, UINT64_C(1) << 32 | 2, &e) == 0);
 }
 
 static void compressed_among_extended(void)
@@ -239,9 +239,9 @@ static void compressed_among_extended(void)
 static void second_word_counts_only_where_extended(void)
 {
 	const struct geom g = V3(16);
-	struct entry e;
+	struct l2_entry e;
 
-	CHECK(!entry_decode(&g, 0x50000, UINT64_MAX, &e));
+	CHECK(!l2_entry_decode(&g, 0x50000, UINT64_MAX, &e));
 	CHECK(e.kind == QC_DATA && !e.alloc && !e.zero);
 }
 

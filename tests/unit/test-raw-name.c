@@ -32,14 +32,14 @@ static void short_names(void)
 	};
 
 	for (size_t i = 0; i < COUNT(t); i++)
-		check(name_short, t[i][0], t[i][1]);
+		check(raw_name, t[i][0], t[i][1]);
 }
 
 static void long_names(void)
 {
-	check(name_long, "vm.qcow2", "vm.qcow2.raw");
-	check(name_long, "vm", "vm.raw");
-	check(name_long, "%d.img", "%d.img.raw");
+	check(raw_name_full, "vm.qcow2", "vm.qcow2.raw");
+	check(raw_name_full, "vm", "vm.raw");
+	check(raw_name_full, "%d.img", "%d.img.raw");
 }
 
 int main(void)

@@ -40,7 +40,7 @@ static struct qc_cache *cache_of(struct qc_budget *b)
 /* Looks at three words of the slice; 0, an error, or 1 if they are others. */
 static int look(struct qc_cache *c, uint64_t key, uint64_t seed)
 {
-	struct qc_view v;
+	struct qc_slice_view v;
 	bool good;
 
 	do {
@@ -51,7 +51,7 @@ static int look(struct qc_cache *c, uint64_t key, uint64_t seed)
 		good = be64_get(&v.words[0]) == key;
 		good &= be64_get(&v.words[511]) == key + 511 * 8;
 		good &= be64_get(&v.words[seed % 512]) == key + seed % 512 * 8;
-	} while (!qc_view_valid(&v));
+	} while (!qc_slice_view_valid(&v));
 	return !good;
 }
 
@@ -110,14 +110,14 @@ static void small_slices(void)
 {
 	struct qc_budget b = budget_of(1);
 	struct qc_cache *c;
-	struct qc_view v;
+	struct qc_slice_view v;
 
 	CHECK(!qc_cache_new(&file.file, 512, 512, SLICES, &b, &c));
 	file.reads = 0;
 	for (uint64_t key = 512; key < 9 * 512; key += 512) {
 		CHECK(!qc_cache_view(c, key, &v));
 		CHECK(be64_get(&v.words[0]) == key && be64_get(&v.words[63]) == key + 504);
-		CHECK(qc_view_valid(&v));
+		CHECK(qc_slice_view_valid(&v));
 	}
 	CHECK(file.reads == 8 && b.used <= 8 * 512);
 	qc_cache_free(c);
@@ -160,14 +160,14 @@ static void a_view_tells_that_its_slot_was_reused(void)
 {
 	struct qc_budget b = budget_of(1);
 	struct qc_cache *c;
-	struct qc_view v;
+	struct qc_slice_view v;
 
 	CHECK(!qc_cache_new(&file.file, SLICE, SLICE, 1, &b, &c)); /* one set of 8 slots */
 	CHECK(!qc_cache_view(c, SLICE, &v));
-	CHECK(qc_view_valid(&v));
+	CHECK(qc_slice_view_valid(&v));
 	for (uint64_t i = 1; i < 30; i++)
 		CHECK(!look(c, key_of(i), 1));
-	CHECK(!qc_view_valid(&v));
+	CHECK(!qc_slice_view_valid(&v));
 	qc_cache_free(c);
 }
 
@@ -217,7 +217,7 @@ static void a_slice_may_run_over_the_end(void)
 {
 	struct qc_budget b = budget_of(64);
 	struct qc_cache *c = cache_of(&b);
-	struct qc_view v;
+	struct qc_slice_view v;
 
 	file.size = 3 * SLICE + 16;
 	CHECK(!qc_cache_view(c, 3 * SLICE, &v));
@@ -234,7 +234,7 @@ static void the_last_cluster_need_not_be_whole(void)
 {
 	struct qc_budget b = budget_of(64);
 	struct qc_cache *c;
-	struct qc_view v;
+	struct qc_slice_view v;
 
 	CHECK(!qc_cache_new(&file.file, SLICE, 4 * SLICE, SLICES, &b, &c));
 	file.size = 4 * SLICE + 8;
@@ -341,14 +341,14 @@ static void one_load_for_all_who_wait(void)
 	pthread_t t[4];
 
 	shared[0] = cache_of(&b);
-	qc_fail_park("cache.load");
+	qc_failpoint_park("cache.load");
 	t[0] = start(look_once, &key);
-	qc_fail_await("cache.load");
+	qc_failpoint_await("cache.load");
 	for (int i = 1; i < 4; i++)
 		t[i] = start(look_once, &key);
 	CHECK(!look(shared[0], other, 1)); /* others are not held up */
 	CHECK(b.loads == 2);
-	qc_fail_resume("cache.load");
+	qc_failpoint_resume("cache.load");
 	for (int i = 0; i < 4; i++)
 		end(t[i]);
 	CHECK(b.loads == 2);
@@ -363,12 +363,12 @@ static void all_slots_loading(void)
 
 	CHECK(!qc_cache_new(&file.file, SLICE, SLICE, 1, &b, &shared[0]));
 	b.limit = 0; /* one set, one slot */
-	qc_fail_park("cache.load");
+	qc_failpoint_park("cache.load");
 	t[0] = start(look_once, &key);
-	qc_fail_await("cache.load");
+	qc_failpoint_await("cache.load");
 	t[1] = start(look_once, &other);
 	t[2] = start(look_once, &key);
-	qc_fail_resume("cache.load");
+	qc_failpoint_resume("cache.load");
 	for (int i = 0; i < 3; i++)
 		end(t[i]);
 	CHECK(b.used == SLICE);
@@ -392,12 +392,12 @@ static void who_waits_for_a_load_that_fails_tries_again(void)
 	pthread_t t[2];
 
 	shared[0] = cache_of(&b);
-	qc_fail_park("cache.load");
+	qc_failpoint_park("cache.load");
 	t[0] = start(look_and_tell, &outcome[0]);
-	qc_fail_await("cache.load");
+	qc_failpoint_await("cache.load");
 	t[1] = start(look_and_tell, &outcome[1]);
 	file.fail = 1;
-	qc_fail_resume("cache.load");
+	qc_failpoint_resume("cache.load");
 	end(t[0]);
 	end(t[1]);
 	CHECK((outcome[0] == -EIO) + (outcome[1] == -EIO) == 1);

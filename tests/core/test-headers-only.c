@@ -19,7 +19,7 @@ static struct qc_image *peek_at(const char *path)
 	struct qc_image *img = NULL;
 	struct qc_reason why;
 
-	if (image_try(ctx, path, QC_OPEN_PEEK, &img, &why)) {
+	if (image_try(ctx, path, QC_OPEN_HEADERS_ONLY, &img, &why)) {
 		printf("# %s: %s\n", path, why.text);
 		exit(1);
 	}
@@ -51,7 +51,7 @@ static void nothing_is_read(void)
 
 	CHECK(qc_read(img, 0, &c, 1) == -EINVAL);
 	CHECK(qc_read(img, 0, &c, 0) == -EINVAL);
-	CHECK(qc_extent(img, 0, &e) == -EINVAL);
+	CHECK(qc_block_status(img, 0, &e) == -EINVAL);
 	CHECK(counters(ctx).table_loads == 0 && counters(ctx).table_bytes == 0);
 	CHECK(counters(ctx).layers_open == 0 && counters(ctx).layers_opened == 0);
 	qc_close(img);
@@ -90,18 +90,18 @@ static void refusals(void)
 
 	sh("qemu-img create -q -f qcow2 -u -b nothing -F qcow2 on-nothing 1M"
 	   " && echo text >text");
-	CHECK(image_try(ctx, "on-nothing", QC_OPEN_PEEK, &img, &why) == -ENOENT);
+	CHECK(image_try(ctx, "on-nothing", QC_OPEN_HEADERS_ONLY, &img, &why) == -ENOENT);
 	CHECK(strstr(why.text, "'nothing'"));
-	CHECK(image_try(ctx, "text", QC_OPEN_PEEK, &img, &why) == -EMEDIUMTYPE);
+	CHECK(image_try(ctx, "text", QC_OPEN_HEADERS_ONLY, &img, &why) == -EMEDIUMTYPE);
 }
 
 static void stamps_are_those_of_an_open_image(void)
 {
 	struct qc_image *img = image_open(ctx, "top"), *look = peek_at("top");
-	struct qc_stamp a, b;
+	struct qc_fingerprint a, b;
 
-	qc_stamp(img, &a);
-	qc_stamp(look, &b);
+	qc_get_fingerprint(img, &a);
+	qc_get_fingerprint(look, &b);
 	CHECK(a.content == b.content && a.exact == b.exact);
 	qc_close(look);
 	qc_close(img);

@@ -31,35 +31,35 @@ static bool is_zero(const uint8_t *p, size_t n)
 
 static void pieces_are_apart_and_empty(void)
 {
-	uint8_t *a = qc_secret_new(1), *b = qc_secret_new(5000), *c = qc_secret_new(0), local;
+	uint8_t *a = qc_secure_alloc(1), *b = qc_secure_alloc(5000), *c = qc_secure_alloc(0), local;
 
-	CHECK(a && b && c && qc_secret_holds(a) && qc_secret_holds(b + 4999));
-	CHECK(!qc_secret_holds(&local) && !qc_secret_holds(NULL));
+	CHECK(a && b && c && qc_secure_contains(a) && qc_secure_contains(b + 4999));
+	CHECK(!qc_secure_contains(&local) && !qc_secure_contains(NULL));
 	CHECK(is_zero(a, 1) && is_zero(b, 5000));
 	memset(a, 1, 1);
 	memset(b, 2, 5000);
 	CHECK(a[0] == 1);
-	qc_secret_free(b);
+	qc_secure_free(b);
 	CHECK(is_zero(b, 5000)); /* still readable, and wiped */
-	b = qc_secret_new(5000);
+	b = qc_secure_alloc(5000);
 	CHECK(b && is_zero(b, 5000));
-	qc_secret_free(a);
-	qc_secret_free(b);
-	qc_secret_free(c);
-	qc_secret_free(NULL);
+	qc_secure_free(a);
+	qc_secure_free(b);
+	qc_secure_free(c);
+	qc_secure_free(NULL);
 }
 
 static void too_much_is_refused(void)
 {
-	void *p = qc_secret_new((size_t)200 << 20), *q;
+	void *p = qc_secure_alloc((size_t)200 << 20), *q;
 
 	CHECK(p);
-	CHECK(!qc_secret_new((size_t)200 << 20));
-	CHECK(!qc_secret_new(SIZE_MAX / 2));
-	qc_secret_free(p);
-	q = qc_secret_new((size_t)200 << 20);
+	CHECK(!qc_secure_alloc((size_t)200 << 20));
+	CHECK(!qc_secure_alloc(SIZE_MAX / 2));
+	qc_secure_free(p);
+	q = qc_secure_alloc((size_t)200 << 20);
 	CHECK(q == p);
-	qc_secret_free(q);
+	qc_secure_free(q);
 }
 
 /* How much of the memory at p is locked, in kilobytes, by /proc/self/smaps. */
@@ -88,17 +88,17 @@ static int locked_at(const void *p, bool *dumped)
 
 static void it_is_locked_and_not_dumped(void)
 {
-	uint8_t *p = qc_secret_new(9000);
+	uint8_t *p = qc_secure_alloc(9000);
 	bool dumped = true;
 	int kb;
 
 	memset(p, 1, 9000);
 	kb = locked_at(p, &dumped);
 #ifndef LOCKS_NOTHING
-	CHECK(kb >= 12 || !qc_secret_is_locked());
+	CHECK(kb >= 12 || !qc_secure_all_locked());
 #endif
 	CHECK(kb >= 0 && !dumped);
-	qc_secret_free(p);
+	qc_secure_free(p);
 }
 
 /* Lest it be locked and unlocked millions of times; but it is not a hoard. */
@@ -109,36 +109,36 @@ static void a_few_pages_stay_locked(void)
 	int kb;
 
 	for (int i = 0; i < 10; i++) {
-		p[i] = qc_secret_new(100);
+		p[i] = qc_secure_alloc(100);
 		memset(p[i], 1, 100);
 	}
 	for (int i = 0; i < 10; i++)
-		qc_secret_free(p[i]);
+		qc_secure_free(p[i]);
 	for (int i = 0; i < 10; i++)
 		CHECK(is_zero(p[i], 4096));
 	kb = locked_at(p[0], &dumped);
 #ifndef LOCKS_NOTHING
-	CHECK(kb == 16 || !qc_secret_is_locked());
+	CHECK(kb == 16 || !qc_secure_all_locked());
 #endif
 	CHECK(kb >= 0 && kb <= 16);
-	again = qc_secret_new(100);
+	again = qc_secure_alloc(100);
 	for (int i = 0; i < 10; i++)
 		found = found || p[i] == again;
 	CHECK(found && is_zero(again, 4096));
-	qc_secret_free(again);
+	qc_secure_free(again);
 	/* Several pages over some that stayed. */
-	again = qc_secret_new(20000);
+	again = qc_secure_alloc(20000);
 	CHECK(again && is_zero(again, 20000));
 #ifndef LOCKS_NOTHING
-	CHECK(locked_at(again, &dumped) >= 20 || !qc_secret_is_locked());
+	CHECK(locked_at(again, &dumped) >= 20 || !qc_secure_all_locked());
 #endif
-	qc_secret_free(again);
+	qc_secure_free(again);
 	CHECK(locked_at(p[0], &dumped) <= 16);
 }
 
 static void a_child_has_none_of_it(void)
 {
-	uint8_t *p = qc_secret_new(100);
+	uint8_t *p = qc_secure_alloc(100);
 	int status;
 	pid_t child;
 
@@ -148,7 +148,7 @@ static void a_child_has_none_of_it(void)
 		_exit(is_zero(p, 100) ? 0 : 1);
 	CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && !WEXITSTATUS(status));
 	CHECK(p[99] == 7);
-	qc_secret_free(p);
+	qc_secure_free(p);
 }
 
 enum { THREADS = 8, TURNS = 400, PIECES = 6 };
@@ -165,15 +165,15 @@ static void *use(void *arg)
 
 		if (p[k] && (p[k][0] != k || p[k][n[k] - 1] != k))
 			bad++;
-		qc_secret_free(p[k]);
+		qc_secure_free(p[k]);
 		n[k] = 1 + random_below(&seed, 20000);
-		p[k] = qc_secret_new(n[k]);
+		p[k] = qc_secure_alloc(n[k]);
 		if (!p[k] || !is_zero(p[k], n[k]))
 			bad++;
 		memset(p[k], (int)k, n[k]);
 	}
 	for (int k = 0; k < PIECES; k++)
-		qc_secret_free(p[k]);
+		qc_secure_free(p[k]);
 	return (void *)bad;
 }
 
@@ -206,8 +206,8 @@ static void a_limit_that_is_too_low(void)
 		setrlimit(RLIMIT_MEMLOCK, &none);
 		if (!geteuid() && setuid(65534))
 			_exit(2);
-		p = qc_secret_new(100);
-		_exit(p && !qc_secret_is_locked() ? 0 : 1);
+		p = qc_secure_alloc(100);
+		_exit(p && !qc_secure_all_locked() ? 0 : 1);
 	}
 	CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && !WEXITSTATUS(status));
 }
@@ -216,47 +216,47 @@ static void a_limit_that_is_too_low(void)
 
 /* ---- the keyring ------------------------------------------------------------ */
 
-static bool name_of(struct qc_keyring *k, const char *header, const char *pass, uint8_t *name)
+static bool name_of(struct qc_key_cache *k, const char *header, const char *pass, uint8_t *name)
 {
-	return !qc_keyring_name(k, (const uint8_t *)header, strlen(header), (const uint8_t *)pass,
+	return !qc_key_cache_id(k, (const uint8_t *)header, strlen(header), (const uint8_t *)pass,
 				strlen(pass), name);
 }
 
 static void a_key_is_found_by_header_and_passphrase(void)
 {
-	uint8_t name[QC_KEYRING_NAME], other[QC_KEYRING_NAME];
-	uint8_t key[QC_CRYPT_KEY_MAX] = { 1, 2, 3 }, got[QC_CRYPT_KEY_MAX];
-	struct qc_keyring *k = NULL, *l = NULL;
+	uint8_t name[QC_KEY_CACHE_ID], other[QC_KEY_CACHE_ID];
+	uint8_t key[QC_CIPHER_KEY_MAX] = { 1, 2, 3 }, got[QC_CIPHER_KEY_MAX];
+	struct qc_key_cache *k = NULL, *l = NULL;
 
-	CHECK(!qc_keyring_new(&k) && !qc_keyring_new(&l));
-	CHECK(name_of(k, "header", "secret", name) && !qc_keyring_find(k, name, got));
-	qc_keyring_add(k, name, key);
+	CHECK(!qc_key_cache_new(&k) && !qc_key_cache_new(&l));
+	CHECK(name_of(k, "header", "secret", name) && !qc_key_cache_find(k, name, got));
+	qc_key_cache_add(k, name, key);
 	CHECK(name_of(k, "header", "secret", other) && !memcmp(name, other, sizeof(name)));
-	CHECK(qc_keyring_find(k, other, got) && !memcmp(key, got, sizeof(got)));
-	CHECK(name_of(k, "header", "secret\n", other) && !qc_keyring_find(k, other, got));
-	CHECK(name_of(k, "Header", "secret", other) && !qc_keyring_find(k, other, got));
+	CHECK(qc_key_cache_find(k, other, got) && !memcmp(key, got, sizeof(got)));
+	CHECK(name_of(k, "header", "secret\n", other) && !qc_key_cache_find(k, other, got));
+	CHECK(name_of(k, "Header", "secret", other) && !qc_key_cache_find(k, other, got));
 	CHECK(name_of(l, "header", "secret", other) && memcmp(name, other, sizeof(name)));
-	qc_keyring_free(k);
-	qc_keyring_free(l);
+	qc_key_cache_free(k);
+	qc_key_cache_free(l);
 }
 
 static void the_oldest_key_goes(void)
 {
-	uint8_t name[65][QC_KEYRING_NAME], key[QC_CRYPT_KEY_MAX] = { 0 };
-	struct qc_keyring *k = NULL;
+	uint8_t name[65][QC_KEY_CACHE_ID], key[QC_CIPHER_KEY_MAX] = { 0 };
+	struct qc_key_cache *k = NULL;
 
-	CHECK(!qc_keyring_new(&k));
+	CHECK(!qc_key_cache_new(&k));
 	for (uint8_t i = 0; i < 65; i++) {
 		char pass[2] = { (char)(i + 1), 0 };
 
 		key[0] = i;
 		CHECK(name_of(k, "header", pass, name[i]));
-		qc_keyring_add(k, name[i], key);
+		qc_key_cache_add(k, name[i], key);
 	}
-	CHECK(!qc_keyring_find(k, name[0], key));
+	CHECK(!qc_key_cache_find(k, name[0], key));
 	for (uint8_t i = 1; i < 65; i++)
-		CHECK(qc_keyring_find(k, name[i], key) && key[0] == i);
-	qc_keyring_free(k);
+		CHECK(qc_key_cache_find(k, name[i], key) && key[0] == i);
+	qc_key_cache_free(k);
 }
 
 int main(void)

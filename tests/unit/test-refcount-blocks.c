@@ -7,7 +7,7 @@
 
 static struct qc_budget budget = { .limit = 64 << 20 };
 static struct ramfile file;
-static struct qc_counts counts;
+static struct qc_refcounts counts;
 
 static void each_width_counts_up_and_down(void)
 {
@@ -16,20 +16,20 @@ static void each_width_counts_up_and_down(void)
 
 		counted_new(&counts, &file, order, &budget);
 		CHECK(counts.order == order && count_of(&counts, 2) == 1);
-		CHECK(count_of(&counts, 3) == 0 && qc_counts_add(&counts, 3, -1) == -ERANGE);
-		CHECK(!qc_counts_add(&counts, last, 1) && count_of(&counts, last) == 1);
-		CHECK(!qc_counts_set(&counts, 4, most) && count_of(&counts, 4) == most);
-		CHECK(qc_counts_add(&counts, 4, 1) == -EOVERFLOW);
+		CHECK(count_of(&counts, 3) == 0 && qc_refcounts_add(&counts, 3, -1) == -ERANGE);
+		CHECK(!qc_refcounts_add(&counts, last, 1) && count_of(&counts, last) == 1);
+		CHECK(!qc_refcounts_set(&counts, 4, most) && count_of(&counts, 4) == most);
+		CHECK(qc_refcounts_add(&counts, 4, 1) == -EOVERFLOW);
 		CHECK(count_of(&counts, 4) == most && count_of(&counts, 3) == 0);
-		CHECK(!qc_counts_add(&counts, 4, -1) && count_of(&counts, 4) == most - 1);
-		CHECK(!qc_counts_add(&counts, 4, 1) && count_of(&counts, 4) == most);
+		CHECK(!qc_refcounts_add(&counts, 4, -1) && count_of(&counts, 4) == most - 1);
+		CHECK(!qc_refcounts_add(&counts, 4, 1) && count_of(&counts, 4) == most);
 		CHECK(count_of(&counts, 5) == 0);
 		if (order < REFCOUNT_ORDER_MAX) {
-			CHECK(qc_counts_set(&counts, 5, most + 1) == -EOVERFLOW);
+			CHECK(qc_refcounts_set(&counts, 5, most + 1) == -EOVERFLOW);
 			CHECK(count_of(&counts, 5) == 0);
 		}
 		CHECK(counted_in_file(&file, order, 4) == 0); /* not yet */
-		CHECK(!qc_counts_write_blocks(&counts));
+		CHECK(!qc_refcounts_write_blocks(&counts));
 		CHECK(counted_in_file(&file, order, 4) == most);
 		CHECK(counted_in_file(&file, order, last) == 1);
 		CHECK(counted_in_file(&file, order, 5) == 0);
@@ -51,18 +51,18 @@ static void what_is_written_is_read_back(void)
 		for (uint64_t i = 1; i < 5; i++) {
 			uint64_t first = areas[i] * per_block(order);
 
-			CHECK(!qc_counts_cover(&counts, first, &taken) && taken == 1);
+			CHECK(!qc_refcounts_ensure_block(&counts, first, &taken) && taken == 1);
 			want[i][0] = 1;
 		}
 		for (int turn = 0; turn < 300; turn++) {
 			uint64_t i = random_below(&seed, 5), k = 3 + random_below(&seed, 13);
 			uint64_t v = random_u64(&seed) & qc_refcount_max(order);
 
-			CHECK(!qc_counts_set(&counts, areas[i] * per_block(order) + k, v));
+			CHECK(!qc_refcounts_set(&counts, areas[i] * per_block(order) + k, v));
 			want[i][k] = v;
 		}
 		counted_write(&counts);
-		qc_counts_close(&counts);
+		qc_refcounts_close(&counts);
 		counted_open(&counts, &file, order, &budget);
 		for (uint64_t i = 0; i < 5; i++)
 			for (uint64_t k = 0; k < 16; k++) {
@@ -80,8 +80,8 @@ static void an_area_without_a_block_counts_nothing(void)
 	uint64_t c = 3 * per_block(4) + 5;
 
 	counted_new(&counts, &file, 4, &budget);
-	CHECK(!qc_counts_covers(&counts, c) && count_of(&counts, c) == 0);
-	CHECK(qc_counts_add(&counts, c, 1) == -EIO && count_of(&counts, c) == 0);
+	CHECK(!qc_refcounts_has_block(&counts, c) && count_of(&counts, c) == 0);
+	CHECK(qc_refcounts_add(&counts, c, 1) == -EIO && count_of(&counts, c) == 0);
 	CHECK(count_of(&counts, UINT64_MAX >> CLUSTER_BITS) == 0);
 	counted_end(&counts, &file);
 }
@@ -91,28 +91,28 @@ static void a_new_block_is_in_its_own_area(void)
 {
 	for (unsigned int order = 0; order <= REFCOUNT_ORDER_MAX; order++) {
 		uint64_t c = 2 * per_block(order) + 7, taken = 0;
-		struct qc_entries e;
+		struct qc_reftable_update e;
 
 		counted_new(&counts, &file, order, &budget);
-		CHECK(!qc_counts_cover(&counts, c, &taken) && taken == 1);
-		CHECK(qc_counts_covers(&counts, c - 7) && !qc_counts_covers(&counts, c - 8));
+		CHECK(!qc_refcounts_ensure_block(&counts, c, &taken) && taken == 1);
+		CHECK(qc_refcounts_has_block(&counts, c - 7) && !qc_refcounts_has_block(&counts, c - 8));
 		CHECK(count_of(&counts, c) == 1 && count_of(&counts, c + 1) == 0);
 		CHECK(file_count(file.bytes + c * CS, order, 7) == 1);
 		CHECK(ram_last(&file, 1, RAM_WRITE, c * CS, CS));
 		CHECK(be64_at(file.bytes + TABLE + 16) == 0);
-		CHECK(!qc_counts_cover(&counts, c + 1, &taken) && taken == 0);
+		CHECK(!qc_refcounts_ensure_block(&counts, c + 1, &taken) && taken == 0);
 
 		/* What could not be written waits for the next time. */
-		CHECK(!qc_counts_take_entries(&counts, &e) && e.entry && e.n == 1);
-		CHECK(!qc_counts_write_entries(&counts, &e, false));
+		CHECK(!qc_refcounts_take_table_entries(&counts, &e) && e.entry && e.n == 1);
+		CHECK(!qc_refcounts_write_table_entries(&counts, &e, false));
 		CHECK(be64_at(file.bytes + TABLE + 16) == 0 && counts.table_dirty);
-		CHECK(!qc_counts_take_entries(&counts, &e) && e.first == 2 && e.n == 1);
+		CHECK(!qc_refcounts_take_table_entries(&counts, &e) && e.first == 2 && e.n == 1);
 		file.fail[RAM_WRITE] = 1;
-		CHECK(qc_counts_write_entries(&counts, &e, true) == -ENOSPC);
+		CHECK(qc_refcounts_write_table_entries(&counts, &e, true) == -ENOSPC);
 		CHECK(be64_at(file.bytes + TABLE + 16) == 0 && counts.table_dirty);
 		counted_write(&counts);
 		CHECK(be64_at(file.bytes + TABLE + 16) == c * CS && !counts.table_dirty);
-		CHECK(!qc_counts_take_entries(&counts, &e) && !e.entry);
+		CHECK(!qc_refcounts_take_table_entries(&counts, &e) && !e.entry);
 		counted_end(&counts, &file);
 	}
 }
@@ -123,9 +123,9 @@ static void a_block_that_cannot_be_written_is_none(void)
 
 	counted_new(&counts, &file, 4, &budget);
 	file.fail[RAM_WRITE] = 1;
-	CHECK(qc_counts_cover(&counts, c, &taken) == -ENOSPC);
-	CHECK(!qc_counts_covers(&counts, c) && !counts.table_dirty);
-	CHECK(!qc_counts_cover(&counts, c, &taken) && taken == 1);
+	CHECK(qc_refcounts_ensure_block(&counts, c, &taken) == -ENOSPC);
+	CHECK(!qc_refcounts_has_block(&counts, c) && !counts.table_dirty);
+	CHECK(!qc_refcounts_ensure_block(&counts, c, &taken) && taken == 1);
 	counted_end(&counts, &file);
 }
 
@@ -136,9 +136,9 @@ static void the_table_grows(void)
 		uint64_t c = ENTRIES * per_block(order), taken = 0, table, clusters, blocks = 1;
 
 		counted_new(&counts, &file, order, &budget);
-		CHECK(!qc_counts_cover(&counts, c - 1, &taken) && taken == 1);
+		CHECK(!qc_refcounts_ensure_block(&counts, c - 1, &taken) && taken == 1);
 		taken = 0;
-		CHECK(!qc_counts_cover(&counts, c, &taken));
+		CHECK(!qc_refcounts_ensure_block(&counts, c, &taken));
 		table = be64_at(file.bytes + HEAD_REFTABLE_OFFSET);
 		clusters = be32_at(file.bytes + HEAD_REFTABLE_CLUSTERS);
 		CHECK(counts.table_offset == table && counts.entries == clusters * ENTRIES);
@@ -156,10 +156,10 @@ static void the_table_grows(void)
 		for (uint64_t i = 0; i < taken; i++)
 			CHECK(count_of(&counts, c + i) == 1 &&
 			      counted_in_file(&file, order, c + i) == 1);
-		CHECK(count_of(&counts, c + taken) == 0 && qc_counts_covers(&counts, c + taken));
+		CHECK(count_of(&counts, c + taken) == 0 && qc_refcounts_has_block(&counts, c + taken));
 		/* The old one is free; in the file, later. */
 		CHECK(count_of(&counts, 1) == 0 && counted_in_file(&file, order, 1) == 1);
-		CHECK(!qc_counts_write_blocks(&counts) && counted_in_file(&file, order, 1) == 0);
+		CHECK(!qc_refcounts_write_blocks(&counts) && counted_in_file(&file, order, 1) == 0);
 		CHECK(counted_in_file(&file, order, 2) == 1);
 		counted_end(&counts, &file);
 	}
@@ -178,11 +178,11 @@ static void a_table_that_cannot_grow_stays(void)
 		counts.broken = &broken;
 		for (;; n++) {
 			file.fail[call] = n;
-			if (!qc_counts_cover(&counts, c, &taken))
+			if (!qc_refcounts_ensure_block(&counts, c, &taken))
 				break;
 			CHECK(atomic_exchange(&broken, false) == (call == RAM_SYNC));
 			CHECK(counts.entries == ENTRIES && counts.table_offset == TABLE);
-			CHECK(count_of(&counts, 1) == 1 && !qc_counts_covers(&counts, c));
+			CHECK(count_of(&counts, 1) == 1 && !qc_refcounts_has_block(&counts, c));
 			if (be64_at(file.bytes + HEAD_REFTABLE_OFFSET) != TABLE) {
 				/* The header may say so, or not: both are true. */
 				CHECK(call == RAM_SYNC && n == 2);
@@ -203,7 +203,7 @@ static void what_cannot_be_counted_is_not_overwritten(void)
 
 	counted_new(&counts, &file, 6, &budget);
 	file.size = c * CS + 1;
-	CHECK(qc_counts_cover(&counts, c, &taken) == -EIO);
+	CHECK(qc_refcounts_ensure_block(&counts, c, &taken) == -EIO);
 	CHECK(counts.entries == ENTRIES && ram_last(&file, 1, RAM_WRITE, BLOCK, CS));
 	counted_end(&counts, &file);
 }
@@ -216,9 +216,9 @@ static void little_memory_is_enough(void)
 
 	counted_new(&counts, &file, 6, &none);
 	for (uint64_t a = 1; a < ENTRIES; a++) {
-		CHECK(!qc_counts_cover(&counts, a * per_block(6), &taken) && taken == 1);
+		CHECK(!qc_refcounts_ensure_block(&counts, a * per_block(6), &taken) && taken == 1);
 		for (uint64_t k = 1; k < per_block(6); k++)
-			CHECK(!qc_counts_add(&counts, a * per_block(6) + k, 1));
+			CHECK(!qc_refcounts_add(&counts, a * per_block(6) + k, 1));
 	}
 	counted_write(&counts);
 	for (uint64_t a = 1; a < ENTRIES; a++)
@@ -238,9 +238,9 @@ static void a_damaged_table_is_refused(void)
 		struct qc_reason why;
 
 		counted_new(&counts, &file, 4, &budget);
-		qc_counts_close(&counts);
+		qc_refcounts_close(&counts);
 		be64_to(file.bytes + TABLE + 8, bad[i]);
-		CHECK(qc_counts_open(&counts, &file.file, &h, &budget, &why) == -EINVAL);
+		CHECK(qc_refcounts_open(&counts, &file.file, &h, &budget, &why) == -EINVAL);
 		CHECK(strstr(why.text, "entry 1"));
 		counted_end(&counts, &file);
 	}

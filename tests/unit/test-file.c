@@ -59,17 +59,17 @@ static void offsets_that_no_file_has(void)
 
 static void facts(void)
 {
-	struct qc_file_facts f;
+	struct qc_file_stat f;
 	struct timespec t[2] = { { 5, 6 }, { 7, 8 } };
 	struct stat st;
 
 	open_file();
 	CHECK(!futimens(fd, t) && !fstat(fd, &st));
-	CHECK(!qc_file_facts(file, &f));
+	CHECK(!qc_file_stat(file, &f));
 	CHECK(f.size == 10 && f.ino == st.st_ino && f.dev == st.st_dev);
 	CHECK(f.mtime_ns == INT64_C(7000000008));
 	CHECK(f.ctime_ns == (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec);
-	CHECK(!ftruncate(fd, 4096) && !qc_file_facts(file, &f) && f.size == 4096);
+	CHECK(!ftruncate(fd, 4096) && !qc_file_stat(file, &f) && f.size == 4096);
 	qc_file_close(file);
 }
 
@@ -161,7 +161,7 @@ static void fail_points(void)
 	size_t got;
 
 	open_file();
-	qc_fail_once("io.read");
+	qc_failpoint_once("io.read");
 	CHECK(qc_file_read(file, 0, &c, 1, &got) == -EIO);
 	CHECK(!qc_file_read(file, 0, &c, 1, &got) && c == '0');
 	qc_file_close(file);

@@ -9,7 +9,7 @@ static struct qc_image *view_of(struct qc_image *img, const char *name, enum qc_
 	struct qc_image *v = NULL;
 	struct qc_snapshots list;
 	struct qc_reason why = { 0 };
-	qc_err r = qc_snapshots(img, &list);
+	qc_err r = qc_list_snapshots(img, &list);
 
 	for (size_t i = 0; !r && !v && i < list.n; i++)
 		if (!strcmp(list.at[i].name, name))
@@ -137,7 +137,7 @@ static void vmstate_has_its_exact_length(void)
 	row = peek64("vm", 64);
 	poke64("vm", row + 40, 100001);
 	img = image_open(ctx, "vm");
-	CHECK(!qc_snapshots(img, &list) && list.n == 1 && list.at[0].vmstate_bytes == 100001);
+	CHECK(!qc_list_snapshots(img, &list) && list.n == 1 && list.at[0].vmstate_bytes == 100001);
 	CHECK(list.at[0].size == 512 * M && list.at[0].date_s > 1000000000);
 	qc_snapshots_free(&list);
 	v = view_of(img, "vm", QC_PART_VMSTATE);
@@ -175,13 +175,13 @@ static void layers_from_one_on(void)
 	   " && qemu-io -t unsafe -f qcow2 -c 'write -P 8 0 64k' top >/dev/null");
 	img = image_write(ctx, "top");
 	CHECK(qc_depth(img) == 3 && strstr(qc_layer_path(img, 1), "/over"));
-	CHECK(qc_open_from(img, 3, &v, &why) == -EINVAL);
-	CHECK(!qc_open_from(img, 1, &v, &why) && qc_size(v) == 2 * M);
+	CHECK(qc_open_chain_from(img, 3, &v, &why) == -EINVAL);
+	CHECK(!qc_open_chain_from(img, 1, &v, &why) && qc_size(v) == 2 * M);
 	CHECK(reads_byte(v, 0, 2 * M, 7));
 	qc_close(v);
-	CHECK(!qc_open_from(img, 2, &v, &why) && qc_size(v) == M && reads_byte(v, 0, M, 5));
+	CHECK(!qc_open_chain_from(img, 2, &v, &why) && qc_size(v) == M && reads_byte(v, 0, M, 5));
 	qc_close(v);
-	CHECK(!qc_open_from(img, 0, &v, &why) && qc_size(v) == 3 * M);
+	CHECK(!qc_open_chain_from(img, 0, &v, &why) && qc_size(v) == 3 * M);
 	CHECK(!fill(img, 0, 4 * K, 9) && reads_byte(v, 0, 4 * K, 9));
 	CHECK(!qc_resize(img, 4 * M) && qc_size(v) == 4 * M);
 	CHECK(fill(v, 0, 512, 1) == -EROFS && qc_resize(v, M) == -EROFS);
@@ -197,7 +197,7 @@ static void one_that_is_not_there(void)
 	struct qc_reason why;
 	struct qc_snapshot s;
 
-	CHECK(!qc_snapshots(img, &list) && list.n == 2);
+	CHECK(!qc_list_snapshots(img, &list) && list.n == 2);
 	s = list.at[0];
 	s.name = "once";
 	s.name_len = 4;

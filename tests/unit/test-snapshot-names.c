@@ -12,11 +12,11 @@
 
 static void escapes(const char *bytes, size_t len, const char *want)
 {
-	char *shown = name_escape(bytes, len), *back = NULL;
+	char *shown = snapshot_name_escape(bytes, len), *back = NULL;
 	size_t n = 0;
 
 	CHECK(shown && !strcmp(shown, want));
-	CHECK(name_unescape(want, &back, &n) == 0 && n == len && !memcmp(back, bytes, len));
+	CHECK(snapshot_name_unescape(want, &back, &n) == 0 && n == len && !memcmp(back, bytes, len));
 	free(back);
 	free(shown);
 }
@@ -46,7 +46,7 @@ static void what_is_never_shown(void)
 		char *bytes;
 		size_t n;
 
-		CHECK(name_unescape(t[i], &bytes, &n) == -EINVAL);
+		CHECK(snapshot_name_unescape(t[i], &bytes, &n) == -EINVAL);
 	}
 }
 

@@ -7,22 +7,22 @@
 #include "tap.h"
 #include "threads.h"
 
-static struct qc_claims claims;
+static struct qc_range_locks claims;
 
 static void disjoint_ones_do_not_wait(void)
 {
-	struct qc_claim a, b, c;
+	struct qc_locked_range a, b, c;
 
-	qc_claims_init(&claims);
-	qc_claim(&claims, &a, 0, 512);
-	qc_claim(&claims, &b, 512, 1024);
-	qc_claim(&claims, &c, UINT64_MAX - 1, UINT64_MAX);
-	qc_unclaim(&claims, &b);
-	qc_claim(&claims, &b, 512, 1024);
-	qc_unclaim(&claims, &a);
-	qc_unclaim(&claims, &c);
-	qc_unclaim(&claims, &b);
-	qc_claims_destroy(&claims);
+	qc_range_locks_init(&claims);
+	qc_range_lock(&claims, &a, 0, 512);
+	qc_range_lock(&claims, &b, 512, 1024);
+	qc_range_lock(&claims, &c, UINT64_MAX - 1, UINT64_MAX);
+	qc_range_unlock(&claims, &b);
+	qc_range_lock(&claims, &b, 512, 1024);
+	qc_range_unlock(&claims, &a);
+	qc_range_unlock(&claims, &c);
+	qc_range_unlock(&claims, &b);
+	qc_range_locks_destroy(&claims);
 }
 
 struct waiter {
@@ -35,11 +35,11 @@ static atomic_uint next;
 static void *wait_for(void *arg)
 {
 	struct waiter *w = arg;
-	struct qc_claim mine;
+	struct qc_locked_range mine;
 
-	qc_claim(&claims, &mine, w->first, w->end);
+	qc_range_lock(&claims, &mine, w->first, w->end);
 	w->came = atomic_fetch_add(&next, 1);
-	qc_unclaim(&claims, &mine);
+	qc_range_unlock(&claims, &mine);
 	return NULL;
 }
 
@@ -48,7 +48,7 @@ static size_t queued(void)
 	size_t n = 0;
 
 	qc_lock(&claims.lock);
-	for (const struct qc_claim *c = claims.oldest; c; c = c->next)
+	for (const struct qc_locked_range *c = claims.oldest; c; c = c->next)
 		n++;
 	qc_unlock(&claims.lock);
 	return n;
@@ -58,24 +58,24 @@ static size_t queued(void)
 static void overlapping_ones_come_in_order(void)
 {
 	struct waiter w[4] = { { 0, 10, 0 }, { 9, 20, 0 }, { 15, 30, 0 }, { 29, 30, 0 } };
-	struct qc_claim first;
+	struct qc_locked_range first;
 	pthread_t t[4];
 
-	qc_claims_init(&claims);
+	qc_range_locks_init(&claims);
 	atomic_store(&next, 0);
-	qc_claim(&claims, &first, 5, 6);
+	qc_range_lock(&claims, &first, 5, 6);
 	for (size_t i = 0; i < 4; i++) {
 		t[i] = start(wait_for, &w[i]);
 		while (queued() < i + 2)
 			sched_yield();
 	}
 	CHECK(!atomic_load(&next));
-	qc_unclaim(&claims, &first);
+	qc_range_unlock(&claims, &first);
 	for (size_t i = 0; i < 4; i++) {
 		end(t[i]);
 		CHECK(w[i].came == i);
 	}
-	qc_claims_destroy(&claims);
+	qc_range_locks_destroy(&claims);
 }
 
 enum { THREADS = 8, CELLS = 32, TURNS = 2000 };
@@ -90,15 +90,15 @@ static void *claim_some(void *arg)
 	for (int i = 0; i < TURNS; i++) {
 		uint64_t a = random_below(&seed, CELLS);
 		uint64_t b = a + 1 + random_below(&seed, CELLS - a) % 5;
-		struct qc_claim mine;
+		struct qc_locked_range mine;
 
-		qc_claim(&claims, &mine, a, b);
+		qc_range_lock(&claims, &mine, a, b);
 		for (uint64_t k = a; k < b; k++)
 			if (cell[k]++)
 				atomic_fetch_add(&clashes, 1);
 		for (uint64_t k = a; k < b; k++)
 			cell[k]--;
-		qc_unclaim(&claims, &mine);
+		qc_range_unlock(&claims, &mine);
 	}
 	return NULL;
 }
@@ -108,14 +108,14 @@ static void nobody_shares_a_cell(void)
 	uint64_t seed = random_seed();
 	pthread_t t[THREADS];
 
-	qc_claims_init(&claims);
+	qc_range_locks_init(&claims);
 	for (int i = 0; i < THREADS; i++)
 		t[i] = start(claim_some, (void *)(uintptr_t)random_u64(&seed));
 	for (int i = 0; i < THREADS; i++)
 		end(t[i]);
 	CHECK(!atomic_load(&clashes));
 	CHECK(!claims.oldest && claims.tail == &claims.oldest);
-	qc_claims_destroy(&claims);
+	qc_range_locks_destroy(&claims);
 }
 
 int main(void)

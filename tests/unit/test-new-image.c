@@ -13,7 +13,7 @@ static struct qc_header h;
 static qc_err make(uint64_t size, const char *backing)
 {
 	struct qc_reason why = { 0 };
-	qc_err r = qc_overlay_write(&m.file, size, backing, "qcow2");
+	qc_err r = qc_new_image_write(&m.file, size, backing, "qcow2");
 
 	if (r)
 		return r;
@@ -95,10 +95,10 @@ static void names_and_formats(void)
 	name[1024] = 0;
 	CHECK(make(MIB, name) == -ENAMETOOLONG);
 	CHECK(make(MIB, "") == -EINVAL);
-	CHECK(qc_overlay_write(&m.file, MIB, "/a", "sixteen-letters-") == -EINVAL);
-	CHECK(!qc_overlay_write(&m.file, MIB, "/a", "qcow"));
-	CHECK(qc_overlay_write(&m.file, UINT64_MAX, "/a", "qcow") == -EFBIG);
-	CHECK(qc_overlay_write(&m.file, 2049 * 1024 * TIB, "/a", "qcow") == -EFBIG);
+	CHECK(qc_new_image_write(&m.file, MIB, "/a", "sixteen-letters-") == -EINVAL);
+	CHECK(!qc_new_image_write(&m.file, MIB, "/a", "qcow"));
+	CHECK(qc_new_image_write(&m.file, UINT64_MAX, "/a", "qcow") == -EFBIG);
+	CHECK(qc_new_image_write(&m.file, 2049 * 1024 * TIB, "/a", "qcow") == -EFBIG);
 	free(m.bytes);
 }
 

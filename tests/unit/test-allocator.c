@@ -14,7 +14,7 @@ static struct qc_alloc alloc;
 /* Clusters 0 to 2 are in use, and the file ends there. */
 static void begin(unsigned int order)
 {
-	alloc = (struct qc_alloc){ .counted = true, .cluster_bits = CLUSTER_BITS, .virgin = 3 };
+	alloc = (struct qc_alloc){ .counted = true, .cluster_bits = CLUSTER_BITS, .never_written = 3 };
 	qc_mutex_init(&alloc.lock, QC_RANK_ALLOC);
 	counted_new(&alloc.counts, &file, order, &budget);
 }
@@ -39,24 +39,24 @@ static uint64_t counted(uint64_t cluster)
 static void add(uint64_t cluster, int by)
 {
 	qc_lock(&alloc.lock);
-	CHECK(!qc_counts_add(&alloc.counts, cluster, by));
+	CHECK(!qc_refcounts_add(&alloc.counts, cluster, by));
 	qc_unlock(&alloc.lock);
 }
 
 /* Whether so many clusters from `first` on are given out. */
-static bool owns(enum qc_use use, uint64_t want, uint64_t first, uint64_t n, bool fresh)
+static bool owns(enum qc_alloc_purpose use, uint64_t want, uint64_t first, uint64_t n, bool fresh)
 {
 	struct hoff at = { 0 };
 	uint64_t got = 0;
-	bool virgin = !fresh;
-	qc_err r = qc_alloc_own(&alloc, use, want, &at, &got, &virgin);
-	bool so = !r && at.v == first * CS && got == n && virgin == fresh;
+	bool never_written = !fresh;
+	qc_err r = qc_alloc_clusters(&alloc, use, want, &at, &got, &never_written);
+	bool so = !r && at.v == first * CS && got == n && never_written == fresh;
 
 	for (uint64_t i = 0; so && alloc.counted && i < n; i++)
 		so = counted(first + i) == 1;
 	if (!so)
-		printf("# %d: %d clusters from %d on, virgin %d\n", r, (int)got,
-		       (int)(at.v / CS), virgin);
+		printf("# %d: %d clusters from %d on, never_written %d\n", r, (int)got,
+		       (int)(at.v / CS), never_written);
 	return so;
 }
 
@@ -84,12 +84,12 @@ static bool was_told(size_t i, uint64_t first, uint64_t n)
 
 static qc_err release(void)
 {
-	struct qc_limbo limbo;
+	struct qc_free_list limbo;
 
 	tolds = 0;
-	qc_alloc_take_limbo(&alloc, &limbo);
+	qc_alloc_take_pending(&alloc, &limbo);
 	CHECK(!alloc.limbo.n);
-	return qc_alloc_release(&alloc, &limbo, tell, &tolds);
+	return qc_alloc_free_pending(&alloc, &limbo, tell, &tolds);
 }
 
 /* ---- taking ------------------------------------------------------------------- */
@@ -98,10 +98,10 @@ static void the_first_free_ones_are_taken(void)
 {
 	for (unsigned int order = 0; order <= REFCOUNT_ORDER_MAX; order++) {
 		begin(order);
-		CHECK(owns(QC_USE_DATA, 1, 3, 1, true));
+		CHECK(owns(QC_ALLOC_DATA, 1, 3, 1, true));
 		add(8, 1);
-		CHECK(owns(QC_USE_DATA, 10, 4, 4, true)); /* up to what is in use */
-		CHECK(owns(QC_USE_TABLE, 10, 9, 10, true));
+		CHECK(owns(QC_ALLOC_DATA, 10, 4, 4, true)); /* up to what is in use */
+		CHECK(owns(QC_ALLOC_TABLE, 10, 9, 10, true));
 		CHECK(counted(8) == 1 && counted(19) == 0);
 		CHECK(alloc.cursor == 19);
 		end();
@@ -111,22 +111,22 @@ static void the_first_free_ones_are_taken(void)
 static void what_is_undone_is_taken_next(void)
 {
 	begin(4);
-	CHECK(owns(QC_USE_DATA, 5, 3, 5, true) && owns(QC_USE_DATA, 2, 8, 2, true));
-	qc_alloc_undo(&alloc, (struct hoff){ 4 * CS }, 3);
+	CHECK(owns(QC_ALLOC_DATA, 5, 3, 5, true) && owns(QC_ALLOC_DATA, 2, 8, 2, true));
+	qc_alloc_cancel(&alloc, (struct hoff){ 4 * CS }, 3);
 	CHECK(counted(3) == 1 && !counted(4) && !counted(6) && counted(7) == 1);
 	/* They may have been written. */
-	CHECK(owns(QC_USE_DATA, 9, 4, 3, false));
-	CHECK(owns(QC_USE_DATA, 9, 10, 9, true));
+	CHECK(owns(QC_ALLOC_DATA, 9, 4, 3, false));
+	CHECK(owns(QC_ALLOC_DATA, 9, 10, 9, true));
 	end();
 }
 
 static void what_the_file_has_may_have_been_written(void)
 {
 	begin(4);
-	alloc.virgin = 6;
-	CHECK(owns(QC_USE_DATA, 2, 3, 2, false));
-	CHECK(owns(QC_USE_DATA, 2, 5, 2, false)); /* one of them */
-	CHECK(owns(QC_USE_DATA, 2, 7, 2, true));
+	alloc.never_written = 6;
+	CHECK(owns(QC_ALLOC_DATA, 2, 3, 2, false));
+	CHECK(owns(QC_ALLOC_DATA, 2, 5, 2, false)); /* one of them */
+	CHECK(owns(QC_ALLOC_DATA, 2, 7, 2, true));
 	end();
 }
 
@@ -138,8 +138,8 @@ static void a_new_area_gets_a_block(void)
 
 		begin(order);
 		alloc.cursor = area - 3;
-		CHECK(owns(QC_USE_DATA, 8, area - 3, 3, true));
-		CHECK(owns(QC_USE_DATA, 8, area + 1, 8, true));
+		CHECK(owns(QC_ALLOC_DATA, 8, area - 3, 3, true));
+		CHECK(owns(QC_ALLOC_DATA, 8, area + 1, 8, true));
 		CHECK(counted(area) == 1 && alloc.counts.table[1] == area * CS);
 		end();
 	}
@@ -151,11 +151,11 @@ static void the_table_of_counts_grows(void)
 
 	begin(6);
 	alloc.cursor = last;
-	CHECK(owns(QC_USE_DATA, 4, last + 3, 4, true)); /* a block, two of the table */
+	CHECK(owns(QC_ALLOC_DATA, 4, last + 3, 4, true)); /* a block, two of the table */
 	CHECK(counted(last) == 1 && counted(last + 2) == 1);
 	CHECK(!counted(1)); /* where it was */
 	alloc.cursor = 0;
-	CHECK(owns(QC_USE_TABLE, 4, 1, 1, false));
+	CHECK(owns(QC_ALLOC_TABLE, 4, 1, 1, false));
 	end();
 }
 
@@ -164,23 +164,23 @@ static void who_fails_takes_nothing(void)
 {
 	struct hoff at;
 	uint64_t got;
-	bool virgin;
+	bool never_written;
 
 	begin(6);
 	alloc.cursor = per_block(6);
 	file.fail[RAM_WRITE] = 1;
-	CHECK(qc_alloc_own(&alloc, QC_USE_DATA, 4, &at, &got, &virgin) == -ENOSPC);
+	CHECK(qc_alloc_clusters(&alloc, QC_ALLOC_DATA, 4, &at, &got, &never_written) == -ENOSPC);
 	CHECK(!counted(per_block(6)) && alloc.cursor == per_block(6));
 	/* The block may be there in part. */
-	CHECK(owns(QC_USE_DATA, 1, per_block(6) + 1, 1, true));
+	CHECK(owns(QC_ALLOC_DATA, 1, per_block(6) + 1, 1, true));
 	alloc.cursor = (uint64_t)INT64_MAX / CS + 1;
-	CHECK(qc_alloc_own(&alloc, QC_USE_DATA, 1, &at, &got, &virgin) == -EFBIG);
+	CHECK(qc_alloc_clusters(&alloc, QC_ALLOC_DATA, 1, &at, &got, &never_written) == -EFBIG);
 	end();
 	begin(4);
 	qc_lock(&alloc.lock);
-	CHECK(!qc_counts_set(&alloc.counts, 0, 0));
+	CHECK(!qc_refcounts_set(&alloc.counts, 0, 0));
 	qc_unlock(&alloc.lock);
-	CHECK(qc_alloc_own(&alloc, QC_USE_DATA, 1, &at, &got, &virgin) == -EIO); /* the header */
+	CHECK(qc_alloc_clusters(&alloc, QC_ALLOC_DATA, 1, &at, &got, &never_written) == -EIO); /* the header */
 	CHECK(!counted(0));
 	end();
 }
@@ -196,18 +196,18 @@ static void random_story(void)
 	for (int turn = 0; turn < 4000; turn++) {
 		uint64_t i = random_below(&seed, 64), got = 0;
 		struct hoff at = { mine[i][0] * CS };
-		bool virgin;
+		bool never_written;
 
 		for (uint64_t k = 0; k < mine[i][1]; k++)
 			owner[mine[i][0] + k] = 0;
 		if (mine[i][1] && turn % 3)
-			qc_alloc_undo(&alloc, at, mine[i][1]);
+			qc_alloc_cancel(&alloc, at, mine[i][1]);
 		else if (mine[i][1])
-			qc_alloc_orphan(&alloc, at.v, mine[i][1] * CS);
+			qc_alloc_defer_free(&alloc, at.v, mine[i][1] * CS);
 		if (turn % 3 == 0)
 			CHECK(!release());
-		CHECK(!qc_alloc_own(&alloc, QC_USE_DATA, 1 + random_below(&seed, 9), &at, &got,
-				    &virgin));
+		CHECK(!qc_alloc_clusters(&alloc, QC_ALLOC_DATA, 1 + random_below(&seed, 9), &at, &got,
+				    &never_written));
 		mine[i][0] = at.v / CS;
 		mine[i][1] = got;
 		CHECK(got && at.v / CS + got < sizeof(owner));
@@ -221,23 +221,23 @@ static void random_story(void)
 
 static void orphans_are_free_when_they_are_released(void)
 {
-	struct qc_limbo limbo;
+	struct qc_free_list limbo;
 
 	begin(4);
-	CHECK(owns(QC_USE_DATA, 6, 3, 6, true));
-	qc_alloc_orphan(&alloc, 4 * CS, CS);
-	qc_alloc_orphan(&alloc, 5 * CS, CS); /* one piece with that */
-	qc_alloc_orphan(&alloc, 7 * CS, CS);
+	CHECK(owns(QC_ALLOC_DATA, 6, 3, 6, true));
+	qc_alloc_defer_free(&alloc, 4 * CS, CS);
+	qc_alloc_defer_free(&alloc, 5 * CS, CS); /* one piece with that */
+	qc_alloc_defer_free(&alloc, 7 * CS, CS);
 	CHECK(alloc.limbo.n == 2 && alloc.limbo.orphan[0].len == 2 * CS);
-	CHECK(owns(QC_USE_DATA, 1, 9, 1, true)); /* none of those */
-	qc_alloc_take_limbo(&alloc, &limbo);
+	CHECK(owns(QC_ALLOC_DATA, 1, 9, 1, true)); /* none of those */
+	qc_alloc_take_pending(&alloc, &limbo);
 	CHECK(limbo.n == 2 && alloc.limbo.n == 0);
-	qc_alloc_orphan(&alloc, 3 * CS, CS);
-	qc_alloc_keep_limbo(&alloc, &limbo); /* it came to nothing */
+	qc_alloc_defer_free(&alloc, 3 * CS, CS);
+	qc_alloc_requeue_pending(&alloc, &limbo); /* it came to nothing */
 	CHECK(limbo.n == 0 && !limbo.orphan && alloc.limbo.n == 2 && counted(4) == 1);
 	CHECK(!release() && tolds == 2 && was_told(0, 3, 3) && was_told(1, 7, 1));
 	CHECK(!counted(3) && !counted(4) && !counted(5) && counted(6) == 1 && !counted(7));
-	CHECK(owns(QC_USE_DATA, 9, 3, 3, false) && owns(QC_USE_DATA, 9, 7, 1, false));
+	CHECK(owns(QC_ALLOC_DATA, 9, 3, 3, false) && owns(QC_ALLOC_DATA, 9, 7, 1, false));
 	end();
 }
 
@@ -245,12 +245,12 @@ static void orphans_are_free_when_they_are_released(void)
 static void only_the_last_name_frees(void)
 {
 	begin(4);
-	CHECK(owns(QC_USE_DATA, 5, 3, 5, true));
+	CHECK(owns(QC_ALLOC_DATA, 5, 3, 5, true));
 	add(4, 1);
-	qc_alloc_orphan(&alloc, 3 * CS, 5 * CS);
+	qc_alloc_defer_free(&alloc, 3 * CS, 5 * CS);
 	CHECK(!release() && tolds == 2 && was_told(0, 3, 1) && was_told(1, 5, 3));
 	CHECK(!counted(3) && counted(4) == 1 && !counted(7));
-	qc_alloc_orphan(&alloc, 4 * CS, CS);
+	qc_alloc_defer_free(&alloc, 4 * CS, CS);
 	CHECK(!release() && tolds == 1 && was_told(0, 4, 1) && !counted(4));
 	end();
 }
@@ -259,13 +259,13 @@ static void only_the_last_name_frees(void)
 static void compressed_orphans(void)
 {
 	begin(4);
-	CHECK(owns(QC_USE_DATA, 3, 3, 3, true));
+	CHECK(owns(QC_ALLOC_DATA, 3, 3, 3, true));
 	add(4, 1);
 	add(4, 1);
 	add(5, 1);
-	qc_alloc_orphan(&alloc, 3 * CS + 100, CS);  /* 3, 4 */
-	qc_alloc_orphan(&alloc, 4 * CS + 100, 200); /* follows it; 4 */
-	qc_alloc_orphan(&alloc, 4 * CS + 300, CS);  /* 4, 5 */
+	qc_alloc_defer_free(&alloc, 3 * CS + 100, CS);  /* 3, 4 */
+	qc_alloc_defer_free(&alloc, 4 * CS + 100, 200); /* follows it; 4 */
+	qc_alloc_defer_free(&alloc, 4 * CS + 300, CS);  /* 4, 5 */
 	CHECK(alloc.limbo.n == 3);
 	CHECK(!release() && tolds == 2 && was_told(0, 3, 1) && was_told(1, 4, 1));
 	CHECK(!counted(3) && !counted(4) && counted(5) == 1);
@@ -275,10 +275,10 @@ static void compressed_orphans(void)
 static void damaged_counts_end_it(void)
 {
 	begin(4);
-	CHECK(owns(QC_USE_DATA, 4, 3, 4, true));
-	qc_alloc_orphan(&alloc, 3 * CS, CS);
-	qc_alloc_orphan(&alloc, 20 * CS, CS); /* counted as free */
-	qc_alloc_orphan(&alloc, 5 * CS, CS);
+	CHECK(owns(QC_ALLOC_DATA, 4, 3, 4, true));
+	qc_alloc_defer_free(&alloc, 3 * CS, CS);
+	qc_alloc_defer_free(&alloc, 20 * CS, CS); /* counted as free */
+	qc_alloc_defer_free(&alloc, 5 * CS, CS);
 	CHECK(release() == -ERANGE && tolds == 1 && was_told(0, 3, 1));
 	CHECK(!counted(3) && counted(5) == 1 && alloc.limbo.n == 2);
 	CHECK(alloc.limbo.orphan[0].off == 20 * CS && alloc.limbo.orphan[1].off == 5 * CS);
@@ -292,11 +292,11 @@ static void a_release_that_fails_comes_again(void)
 
 	begin(6);
 	alloc.cursor = c - 2;
-	CHECK(owns(QC_USE_DATA, 2, c - 2, 2, true) && owns(QC_USE_DATA, 2, c + 1, 2, true));
+	CHECK(owns(QC_ALLOC_DATA, 2, c - 2, 2, true) && owns(QC_ALLOC_DATA, 2, c + 1, 2, true));
 	counted_write(&alloc.counts);
-	qc_cache_forget(alloc.counts.blocks, 0, file.room);
-	qc_alloc_orphan(&alloc, (c - 2) * CS, 2 * CS);
-	qc_alloc_orphan(&alloc, (c + 1) * CS, 2 * CS);
+	qc_cache_invalidate(alloc.counts.blocks, 0, file.room);
+	qc_alloc_defer_free(&alloc, (c - 2) * CS, 2 * CS);
+	qc_alloc_defer_free(&alloc, (c + 1) * CS, 2 * CS);
 	file.fail[RAM_READ] = 2; /* the second of the two blocks */
 	CHECK(release() == -EIO && tolds == 1 && was_told(0, c - 2, 2));
 	CHECK(!counted(c - 2) && !counted(c - 1) && counted(c + 1) == 1);
@@ -315,21 +315,21 @@ static void tables_lie_low(void)
 	begin(4);
 	alloc.low_end = 8;
 	alloc.low_tables = 2;
-	CHECK(owns(QC_USE_DATA, 1, 3, 1, true));
-	CHECK(owns(QC_USE_TABLE, 1, 4, 1, true) && alloc.low_tables == 1);
-	CHECK(owns(QC_USE_DATA, 1, 5, 1, true));
-	CHECK(owns(QC_USE_DATA, 1, 6, 1, true));
-	CHECK(owns(QC_USE_DATA, 3, 8, 3, true)); /* 7 is for a table */
+	CHECK(owns(QC_ALLOC_DATA, 1, 3, 1, true));
+	CHECK(owns(QC_ALLOC_TABLE, 1, 4, 1, true) && alloc.low_tables == 1);
+	CHECK(owns(QC_ALLOC_DATA, 1, 5, 1, true));
+	CHECK(owns(QC_ALLOC_DATA, 1, 6, 1, true));
+	CHECK(owns(QC_ALLOC_DATA, 3, 8, 3, true)); /* 7 is for a table */
 	CHECK(!counted(7) && alloc.high == 11);
-	CHECK(owns(QC_USE_DATA, 1, 11, 1, true));
-	CHECK(owns(QC_USE_TABLE, 1, 7, 1, false) && alloc.low_tables == 0);
-	CHECK(owns(QC_USE_TABLE, 1, 12, 1, true)); /* more than was foreseen */
+	CHECK(owns(QC_ALLOC_DATA, 1, 11, 1, true));
+	CHECK(owns(QC_ALLOC_TABLE, 1, 7, 1, false) && alloc.low_tables == 0);
+	CHECK(owns(QC_ALLOC_TABLE, 1, 12, 1, true)); /* more than was foreseen */
 	/* What becomes free is found on either side. */
-	qc_alloc_orphan(&alloc, 9 * CS, CS);
-	qc_alloc_orphan(&alloc, 5 * CS, CS);
+	qc_alloc_defer_free(&alloc, 9 * CS, CS);
+	qc_alloc_defer_free(&alloc, 5 * CS, CS);
 	CHECK(!release() && tolds == 2 && alloc.cursor == 5 && alloc.high == 8);
-	CHECK(owns(QC_USE_DATA, 1, 5, 1, false) && owns(QC_USE_DATA, 1, 9, 1, false));
-	CHECK(owns(QC_USE_DATA, 1, 13, 1, true));
+	CHECK(owns(QC_ALLOC_DATA, 1, 5, 1, false) && owns(QC_ALLOC_DATA, 1, 9, 1, false));
+	CHECK(owns(QC_ALLOC_DATA, 1, 13, 1, true));
 	end();
 }
 
@@ -337,19 +337,19 @@ static void version_1_only_grows(void)
 {
 	struct hoff at;
 	uint64_t got;
-	bool virgin;
+	bool never_written;
 
 	begin(4);
 	alloc.counted = false;
-	alloc.cursor = alloc.virgin = 10;
-	/* Its clusters are written in whole: none is called virgin. */
-	CHECK(owns(QC_USE_DATA, 3, 10, 3, false) && owns(QC_USE_TABLE, 1, 13, 1, false));
-	qc_alloc_undo(&alloc, (struct hoff){ 13 * CS }, 1);
-	qc_alloc_orphan(&alloc, 10 * CS, CS);
+	alloc.cursor = alloc.never_written = 10;
+	/* Its clusters are written in whole: none is called never_written. */
+	CHECK(owns(QC_ALLOC_DATA, 3, 10, 3, false) && owns(QC_ALLOC_TABLE, 1, 13, 1, false));
+	qc_alloc_cancel(&alloc, (struct hoff){ 13 * CS }, 1);
+	qc_alloc_defer_free(&alloc, 10 * CS, CS);
 	CHECK(alloc.limbo.n == 0 && !counted(10));
-	CHECK(owns(QC_USE_DATA, 100, 14, 100, false));
+	CHECK(owns(QC_ALLOC_DATA, 100, 14, 100, false));
 	alloc.cursor = (uint64_t)INT64_MAX / CS;
-	CHECK(qc_alloc_own(&alloc, QC_USE_DATA, 1, &at, &got, &virgin) == -EFBIG);
+	CHECK(qc_alloc_clusters(&alloc, QC_ALLOC_DATA, 1, &at, &got, &never_written) == -EFBIG);
 	end();
 }
 

@@ -7,7 +7,7 @@
 #include "tap.h"
 
 static uint8_t head[LUKS_BYTES];
-static struct qc_luks_facts facts;
+static struct qc_luks_info facts;
 
 static void put32(size_t at, uint32_t v)
 {
@@ -35,7 +35,7 @@ static void make(const char *mode)
 
 static qc_err parse(void)
 {
-	return qc_luks_facts_parse(head, sizeof(head), &facts);
+	return qc_luks_header_parse(head, sizeof(head), &facts);
 }
 
 static void all_of_a_header(void)
@@ -96,7 +96,7 @@ static void numbers_are_taken_as_they_are(void)
 static void what_is_no_header(void)
 {
 	make("xts-plain64");
-	CHECK(qc_luks_facts_parse(head, sizeof(head) - 1, &facts) == -EINVAL);
+	CHECK(qc_luks_header_parse(head, sizeof(head) - 1, &facts) == -EINVAL);
 	head[7] = 2;
 	CHECK(parse() == -EINVAL);
 	head[7] = 1;

@@ -10,7 +10,7 @@
 #include "tap.h"
 #include "threads.h"
 
-static struct qc_unpack *unpack;
+static struct qc_cluster_cache *unpack;
 static int owner[4];
 
 /* What stands in for a decoder. */
@@ -50,7 +50,7 @@ static bool right(const struct job *j, uint32_t skip, const uint8_t *buf, size_t
 static qc_err read_part(struct job *j, const void *who, uint32_t skip, uint32_t len)
 {
 	uint8_t *buf = malloc(len);
-	qc_err r = qc_unpack_read(unpack, who, j->key, j->cluster, skip, buf, len, make, j);
+	qc_err r = qc_cluster_cache_read(unpack, who, j->key, j->cluster, skip, buf, len, make, j);
 
 	if (!r)
 		CHECK(right(j, skip, buf, len));
@@ -69,12 +69,12 @@ static unsigned int made_for(uint64_t key, uint32_t cluster, const void *who)
 
 static void begin(void)
 {
-	CHECK(!qc_unpack_new(&unpack));
+	CHECK(!qc_cluster_cache_new(&unpack));
 }
 
 static void finish(void)
 {
-	qc_unpack_free(unpack);
+	qc_cluster_cache_free(unpack);
 }
 
 /* ---- one thread ------------------------------------------------------------- */
@@ -99,7 +99,7 @@ static void owners_are_apart(void)
 	CHECK(made_for(5, 512, &owner[1]) == 1);
 	CHECK(made_for(5, 512, &owner[0]) == 0);
 	CHECK(made_for(0, 512, &owner[0]) == 1); /* a key like any other */
-	qc_unpack_drop(unpack, &owner[0]);
+	qc_cluster_cache_invalidate(unpack, &owner[0]);
 	CHECK(made_for(5, 512, &owner[1]) == 0);
 	CHECK(made_for(5, 512, &owner[0]) == 1);
 	finish();
@@ -169,13 +169,13 @@ static void peek(void)
 	uint8_t buf[4096];
 
 	begin();
-	CHECK(!qc_unpack_peek(unpack, owner, 7, buf, 4096));
+	CHECK(!qc_cluster_cache_copy(unpack, owner, 7, buf, 4096));
 	CHECK(!read_part(&j, owner, 0, 1));
-	CHECK(qc_unpack_peek(unpack, owner, 7, buf, 4096) && right(&j, 0, buf, 4096));
-	CHECK(!qc_unpack_peek(unpack, owner, 8, buf, 4096));
-	CHECK(!qc_unpack_peek(unpack, &owner[1], 7, buf, 4096));
-	qc_unpack_drop(unpack, owner);
-	CHECK(!qc_unpack_peek(unpack, owner, 7, buf, 4096));
+	CHECK(qc_cluster_cache_copy(unpack, owner, 7, buf, 4096) && right(&j, 0, buf, 4096));
+	CHECK(!qc_cluster_cache_copy(unpack, owner, 8, buf, 4096));
+	CHECK(!qc_cluster_cache_copy(unpack, &owner[1], 7, buf, 4096));
+	qc_cluster_cache_invalidate(unpack, owner);
+	CHECK(!qc_cluster_cache_copy(unpack, owner, 7, buf, 4096));
 	finish();
 }
 
@@ -196,13 +196,13 @@ static void *read_around(void *arg)
 
 		if (!random_below(&seed, 20)) {
 			j.err = -EIO;
-			(void)qc_unpack_read(unpack, owner, j.key, cluster, skip, buf, 100,
+			(void)qc_cluster_cache_read(unpack, owner, j.key, cluster, skip, buf, 100,
 					     make, &j);
 		} else if (!random_below(&seed, 5) && cluster == 4096) {
-			if (qc_unpack_peek(unpack, owner, j.key, buf, cluster) &&
+			if (qc_cluster_cache_copy(unpack, owner, j.key, buf, cluster) &&
 			    !right(&j, 0, buf, cluster))
 				atomic_fetch_add(&trouble, 1);
-		} else if (qc_unpack_read(unpack, owner, j.key, cluster, skip, buf, 3000, make,
+		} else if (qc_cluster_cache_read(unpack, owner, j.key, cluster, skip, buf, 3000, make,
 					  &j) ||
 			   !right(&j, skip, buf, 3000)) {
 			atomic_fetch_add(&trouble, 1);
@@ -246,14 +246,14 @@ static void behind_one(struct reader *r, int n, void (*meanwhile)(void))
 {
 	pthread_t t[20];
 
-	qc_fail_park("unpack.fill");
+	qc_failpoint_park("unpack.fill");
 	t[0] = start(read_once, &r[0]);
-	qc_fail_await("unpack.fill");
+	qc_failpoint_await("unpack.fill");
 	for (int i = 1; i < n; i++)
 		t[i] = start(read_once, &r[i]);
 	if (meanwhile)
 		meanwhile();
-	qc_fail_resume("unpack.fill");
+	qc_failpoint_resume("unpack.fill");
 	for (int i = 0; i < n; i++)
 		end(t[i]);
 }
@@ -265,7 +265,7 @@ static void others_go_on(void)
 	for (uint64_t key = 100; key < 200; key++)
 		CHECK(made_for(key, 4096, owner) == 1);
 	/* It is not there yet, and not thrown out either. */
-	CHECK(!qc_unpack_peek(unpack, owner, 7, buf, 4096));
+	CHECK(!qc_cluster_cache_copy(unpack, owner, 7, buf, 4096));
 }
 
 static void made_once_for_all_who_come_at_once(void)
@@ -306,7 +306,7 @@ static void a_filler_that_fails(void)
 	struct job j = { .key = 7, .cluster = 4096 };
 
 	begin();
-	qc_fail_once("unpack.fill");
+	qc_failpoint_once("unpack.fill");
 	CHECK(read_part(&j, owner, 0, 10) == -EIO && !j.made);
 	CHECK(!read_part(&j, owner, 0, 10) && j.made == 1);
 	finish();
@@ -337,7 +337,7 @@ static void *read_slowly(void *arg)
 	struct job *j = arg;
 	uint8_t buf[100];
 
-	CHECK(!qc_unpack_read(unpack, owner, j->key, j->cluster, 9, buf, 100, make_slowly, j));
+	CHECK(!qc_cluster_cache_read(unpack, owner, j->key, j->cluster, 9, buf, 100, make_slowly, j));
 	CHECK(right(j, 9, buf, 100));
 	return NULL;
 }

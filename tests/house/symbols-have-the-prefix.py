@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+# Each global function begins with the name of its module, so that a backtrace or a profile says
+# where it is: qc_refcount_... in core/metadata/refcount.c, pidfile_... in fuse/daemon/pidfile.c.
+# Names of the public header are the exception. No two functions of core/ and fuse/, static ones
+# included, share a name.
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+TOP = Path(os.environ.get('TEST_TOP', Path(__file__).resolve().parents[2]))
+BUILD = Path(os.environ.get('TEST_BUILD', TOP / 'build'))
+
+# Modules whose functions begin with another noun than the file: that of the object they are about.
+NOUNS = {
+    'core': {
+        'abort': 'writer overlap', 'allocator': 'alloc free_list', 'bitmap_directory': 'bitmaps',
+        'cipher': 'cipher cipher_pool', 'cluster_map': 'map', 'decompress': 'decode decoder',
+        'encrypted_io': 'encrypted', 'external_file': 'file_location open_external_file',
+        'inflight': 'inflight drain io_stats', 'l2_table': 'writer_l2_table',
+        'layer_table': 'layer context', 'layer_writable': 'layer', 'log': 'log fail reason text',
+        'checkpoint': 'checkpoint writer', 'overlap_check': 'overlap metadata',
+        'range_lock': 'range', 'reference_count': 'reference metadata',
+        'refcount': 'refcount refcounts', 'request': 'request', 'sector_lock': 'sector_locks',
+        'secure_mem': 'secure crypto_init', 'snapshot_table': 'snapshot_table snapshot_entry',
+        'snapshot_delete': 'snapshot_delete', 'table_cache': 'cache', 'unlock': 'unlock crypt_state',
+        'open': 'walk', 'info': 'image', 'write': 'write allocate defer_free',
+    },
+    'fuse': {
+        'mount_options': 'mount_option mount_options', 'open_file': 'open_file open_files',
+        'option_values': 'option_value', 'scan': 'tree_scan', 'snapshot_names': 'snapshot_name snapshot_names',
+        'op_table': 'op server_ops', 'file_ops': 'op', 'dir_ops': 'op', 'snapshot_ops': 'op',
+        'limited_ops': 'limited', 'node': 'node identity',
+        # Their objects are the tree and its nodes, until nodes have operations of their own.
+        'image_file': 'image_file tree node info_json', 'view': 'view views',
+        'view_attr': 'view node tree', 'snapshot_dir': 'snapshot_dir node',
+    },
+}
+
+
+def globals_of(d, objects):
+    r = subprocess.run(['nm', '-A', '-g', '--defined-only', *objects], capture_output=True, text=True,
+                       check=True)
+    files = {str(p.relative_to(TOP / d)).replace('/', '_'): p for p in (TOP / d).rglob('*.c')}
+    for m in re.finditer(r'^\S*/(?:fuse_)?(\w+\.c)\.o:\S* [TDBRVW] (\w+)$', r.stdout, re.M):
+        yield files[m[1]], m[2]
+
+
+def check():
+    public = (TOP / 'core/include/qcow.h').read_text()
+    public = set(re.findall(r'\b(qc_\w+)\(', re.sub(r'/\*.*?\*/', '', public, flags=re.S)))
+    objects = {'core': list(BUILD.glob('core/libqcow.a.p/*.o')),
+               'fuse': list(BUILD.glob('qcowfs.p/*.o'))}
+    seen = 0
+    for d, start in ('core', 'qc_'), ('fuse', ''):
+        for path, name in globals_of(d, objects[d]):
+            seen += 1
+            nouns = NOUNS[d].get(path.stem, path.stem).split()
+            if name.startswith('__') or name in public or name == 'main' or \
+                    any(re.match(start + n + r'(_|$)', name) for n in nouns):
+                continue
+            yield f'{name} of {path.relative_to(TOP)} begins with {start}{nouns[0]}'
+    if seen < 300:
+        yield 'the build has symbols'
+
+
+problems = list(check())
+for p in problems:
+    print(f'# not so: {p}')
+sys.exit(bool(problems))
