@@ -21,7 +21,7 @@ NOUNS = {
         'cipher': 'cipher cipher_pool', 'cluster_map': 'map', 'decompress': 'decode decoder',
         'encrypted_io': 'encrypted', 'external_file': 'file_location open_external_file',
         'inflight': 'inflight drain io_stats', 'l2_table': 'writer_l2_table',
-        'layer_table': 'layer context', 'layer_writable': 'layer', 'log': 'log fail reason text',
+        'layer_table': 'layer context', 'layer_writable': 'layer', 'lock': 'lock rank', 'log': 'log fail reason text',
         'checkpoint': 'checkpoint writer', 'overlap_check': 'overlap metadata',
         'range_lock': 'range', 'reference_count': 'reference metadata',
         'refcount': 'refcount refcounts', 'request': 'request', 'sector_lock': 'sector_locks',
