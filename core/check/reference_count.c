@@ -173,9 +173,9 @@ static qc_err mark_snapshots(struct qc_reference_count *m)
 		return damage(m);
 	m->shared = true;
 	for (uint32_t i = 0; !r && i < t.n; i++) {
-		const struct qc_snapshot *s = &t.row[i].s;
+		const struct qc_snapshot *s = &t.entry[i].s;
 
-		r = is_possible(m, s) ? mark_disk(m, s->place, s->l1_entries) : damage(m);
+		r = is_possible(m, s) ? mark_disk(m, s->l1_offset, s->l1_entries) : damage(m);
 	}
 	if (!r && t.n)
 		r = mark(m, m->w->layer->head.snapshots_offset, t.bytes, QC_REF_METADATA);
@@ -215,7 +215,7 @@ qc_err qc_reference_l2_tables(struct qc_reference_count *m, uint64_t *tables)
 	r = r == -EIO || r == -EINVAL ? damage(m) : r;
 	*tables = m->g->l1_entries;
 	for (uint32_t i = 0; !r && i < t.n; i++)
-		*tables += is_possible(m, &t.row[i].s) ? t.row[i].s.l1_entries : 0;
+		*tables += is_possible(m, &t.entry[i].s) ? t.entry[i].s.l1_entries : 0;
 	qc_snapshot_table_free(&t);
 	return r;
 }

@@ -19,13 +19,13 @@
 enum { SLOTS = 32, IV_MAX = 16 };
 
 struct qc_cipher {
-	const struct qc_cipher_spec *scheme;
+	const struct qc_cipher_spec *spec;
 	gcry_cipher_hd_t data, iv; /* iv: of ESSIV, else NULL */
 	uint8_t *bounce;
 };
 
 struct qc_cipher_pool {
-	struct qc_cipher_spec scheme;
+	struct qc_cipher_spec spec;
 	uint8_t *key; /* secret */
 	struct qc_cipher *_Atomic idle[SLOTS];
 };
@@ -163,7 +163,7 @@ qc_err qc_cipher_pool_new(const struct qc_cipher_spec *s, const uint8_t *key, st
 
 	if (!c)
 		return -ENOMEM;
-	c->scheme = *s;
+	c->spec = *s;
 	c->key = qc_secure_alloc(s->key_bytes);
 	if (!c->key) {
 		free(c);
@@ -202,7 +202,7 @@ static bool open_context(gcry_cipher_hd_t *hd, int cipher, int mode, const void 
 
 static bool open_iv(struct qc_cipher *x, const struct qc_cipher_pool *c)
 {
-	const struct qc_cipher_spec *s = &c->scheme;
+	const struct qc_cipher_spec *s = &c->spec;
 	size_t n = gcry_md_get_algo_dlen(s->iv_hash);
 	AUTO_SECRET uint8_t *hash = qc_secure_alloc(n);
 
@@ -214,12 +214,12 @@ static bool open_iv(struct qc_cipher *x, const struct qc_cipher_pool *c)
 
 static struct qc_cipher *cipher_new(const struct qc_cipher_pool *c)
 {
-	const struct qc_cipher_spec *s = &c->scheme;
+	const struct qc_cipher_spec *s = &c->spec;
 	struct qc_cipher *x = calloc(1, sizeof(*x));
 
 	if (!x)
 		return NULL;
-	x->scheme = s;
+	x->spec = s;
 	x->bounce = aligned_alloc(4096, QC_CIPHER_BUFFER);
 	if (!x->bounce || !open_context(&x->data, s->cipher, s->mode, c->key, s->key_bytes) ||
 	    (s->iv == QC_IV_ESSIV && !open_iv(x, c))) {
@@ -282,7 +282,7 @@ static void put_le64(uint8_t *iv, uint64_t v)
 /* Sets the IV of a sector. */
 static gcry_error_t set_iv(struct qc_cipher *x, uint64_t sector)
 {
-	const struct qc_cipher_spec *s = x->scheme;
+	const struct qc_cipher_spec *s = x->spec;
 	uint8_t iv[IV_MAX] = { 0 };
 	gcry_error_t e = 0;
 

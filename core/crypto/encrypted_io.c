@@ -21,7 +21,7 @@
 /* Sector numbers count from the beginning of the disk, or of the file. */
 static uint64_t sector_of(const struct qc_crypt_state *u, struct goff at, struct hoff host)
 {
-	return (u->by_guest ? at.v : host.v) / SECTOR;
+	return (u->iv_from_guest_offset ? at.v : host.v) / SECTOR;
 }
 
 /* A sector at which a run of bytes begins or ends, or a piece of whole ones. */
@@ -39,10 +39,10 @@ static size_t next_piece(struct hoff host, size_t len, size_t *skip)
 static qc_err fetch(struct qc_crypt_state *u, struct qc_file *f, uint64_t off, void *buf,
 		    size_t len, size_t *got)
 {
-	uint64_t lanes = qc_sector_locks_read(&u->lanes, off, len);
+	uint64_t lanes = qc_sector_locks_read(&u->sector_locks, off, len);
 	qc_err r = qc_file_read(f, off, buf, len, got);
 
-	qc_sector_locks_unlock(&u->lanes, lanes);
+	qc_sector_locks_unlock(&u->sector_locks, lanes);
 	return r;
 }
 
@@ -103,9 +103,9 @@ static qc_err write_whole(struct qc_writer *w, struct qc_cipher *x, uint64_t sec
 
 	if (r)
 		return r;
-	lanes = qc_sector_locks_write(&u->lanes, off, n);
+	lanes = qc_sector_locks_write(&u->sector_locks, off, n);
 	r = qc_file_write(w->data, off, bounce, n);
-	qc_sector_locks_unlock(&u->lanes, lanes);
+	qc_sector_locks_unlock(&u->sector_locks, lanes);
 	return r;
 }
 
@@ -114,7 +114,7 @@ static qc_err write_part(struct qc_writer *w, struct qc_cipher *x, uint64_t sect
 {
 	struct qc_crypt_state *u = w->layer->unlocked;
 	uint8_t *whole = qc_cipher_buffer(x);
-	uint64_t lanes = qc_sector_locks_write(&u->lanes, off - skip, SECTOR);
+	uint64_t lanes = qc_sector_locks_write(&u->sector_locks, off - skip, SECTOR);
 	size_t got;
 	qc_err r = qc_file_read(w->data, off - skip, whole, SECTOR, &got);
 
@@ -126,7 +126,7 @@ static qc_err write_part(struct qc_writer *w, struct qc_cipher *x, uint64_t sect
 	}
 	if (!r)
 		r = qc_file_write(w->data, off - skip, whole, SECTOR);
-	qc_sector_locks_unlock(&u->lanes, lanes);
+	qc_sector_locks_unlock(&u->sector_locks, lanes);
 	return r;
 }
 

@@ -32,7 +32,7 @@ static qc_err take_text(const char *what, const uint8_t *at, char *to, struct qc
 	return 0;
 }
 
-static qc_err parse_scheme(const uint8_t *buf, struct qc_luks *l, struct qc_reason *why)
+static qc_err parse_cipher_spec(const uint8_t *buf, struct qc_luks *l, struct qc_reason *why)
 {
 	char cipher[LUKS_TEXT], mode[LUKS_TEXT], hash[LUKS_TEXT];
 	uint32_t key_bytes = be32_at(buf + LUKS_AT_KEY_BYTES);
@@ -51,7 +51,7 @@ static qc_err parse_scheme(const uint8_t *buf, struct qc_luks *l, struct qc_reas
 	if (!key_bytes || key_bytes > QC_CIPHER_KEY_MAX || key_bytes * LUKS_STRIPES % SECTOR)
 		return qc_fail(why, -EINVAL, "LUKS header: a key of %u bytes is impossible",
 				 key_bytes);
-	if (qc_cipher_spec_parse(cipher, mode, key_bytes, &l->scheme))
+	if (qc_cipher_spec_parse(cipher, mode, key_bytes, &l->spec))
 		return qc_fail(why, -ENOTSUP,
 				 "LUKS header: unknown encryption '%s-%s' with %u bytes of key", cipher,
 				 mode, key_bytes);
@@ -109,7 +109,7 @@ uint64_t qc_luks_iterations(const struct qc_luks *l, unsigned int slot)
 	const struct qc_luks_slot *s = &l->slot[slot];
 
 	return s->active ? rounds(l, l->digest_iterations, LUKS_DIGEST) +
-				   rounds(l, s->iterations, l->scheme.key_bytes) : 0;
+				   rounds(l, s->iterations, l->spec.key_bytes) : 0;
 }
 
 static qc_err check_work(const struct qc_luks *l, struct qc_reason *why)
@@ -142,7 +142,7 @@ qc_err qc_luks_parse(const uint8_t *buf, uint64_t len, struct qc_luks *l, struct
 	if (be16_at(buf + LUKS_AT_VERSION) != 1)
 		return qc_fail(why, -ENOTSUP, "LUKS header: unknown version %u",
 				 be16_at(buf + LUKS_AT_VERSION));
-	r = parse_scheme(buf, l, why);
+	r = parse_cipher_spec(buf, l, why);
 	memcpy(l->digest, buf + LUKS_AT_DIGEST, LUKS_DIGEST);
 	memcpy(l->digest_salt, buf + LUKS_AT_DIGEST_SALT, LUKS_SALT);
 	l->digest_iterations = be32_at(buf + LUKS_AT_ITERATIONS);
@@ -218,7 +218,7 @@ static qc_err decipher(const struct qc_luks *l, const uint8_t *key, uint8_t *mat
 {
 	struct qc_cipher_pool *c;
 	struct qc_cipher *x;
-	qc_err r = qc_cipher_pool_new(&l->scheme, key, &c);
+	qc_err r = qc_cipher_pool_new(&l->spec, key, &c);
 
 	if (r)
 		return r;
@@ -233,7 +233,7 @@ static qc_err decipher(const struct qc_luks *l, const uint8_t *key, uint8_t *mat
 static qc_err check_digest(const struct qc_luks *l, const uint8_t *key)
 {
 	AUTO_SECRET uint8_t *digest = qc_secure_alloc(LUKS_DIGEST);
-	qc_err r = digest ? derive(l->hash, key, l->scheme.key_bytes, l->digest_salt,
+	qc_err r = digest ? derive(l->hash, key, l->spec.key_bytes, l->digest_salt,
 				   l->digest_iterations, digest, LUKS_DIGEST) : -ENOMEM;
 
 	if (r)
@@ -245,7 +245,7 @@ qc_err qc_luks_open_slot(const struct qc_luks *l, unsigned int slot, uint8_t *ma
 			 const uint8_t *pass, size_t pass_len, uint8_t *key)
 {
 	const struct qc_luks_slot *s = &l->slot[slot];
-	size_t n = l->scheme.key_bytes;
+	size_t n = l->spec.key_bytes;
 	qc_err r = derive(l->hash, pass, pass_len, s->salt, s->iterations, key, n);
 
 	if (!r)

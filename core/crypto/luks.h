@@ -26,7 +26,7 @@ struct qc_luks_slot {
 };
 
 struct qc_luks {
-	struct qc_cipher_spec scheme;
+	struct qc_cipher_spec spec;
 	int hash;
 	uint8_t digest[LUKS_DIGEST], digest_salt[LUKS_SALT];
 	uint32_t digest_iterations;
@@ -41,7 +41,7 @@ qc_err qc_luks_parse(const uint8_t *buf, uint64_t len, struct qc_luks *l,
 /* Bytes of the material of each slot. */
 static inline size_t qc_luks_key_material_bytes(const struct qc_luks *l)
 {
-	return l->scheme.key_bytes * LUKS_STRIPES;
+	return l->spec.key_bytes * LUKS_STRIPES;
 }
 
 /* Rounds of PBKDF2 that it takes to try a slot: none of one that is off. */

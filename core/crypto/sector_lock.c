@@ -10,14 +10,14 @@ void qc_sector_locks_init(struct qc_sector_locks *l)
 	pthread_rwlockattr_setkind_np(&a, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 #endif
 	for (int i = 0; i < QC_SECTOR_LOCKS; i++)
-		pthread_rwlock_init(&l->lane[i].lock, &a);
+		pthread_rwlock_init(&l->stripe[i].lock, &a);
 	pthread_rwlockattr_destroy(&a);
 }
 
 void qc_sector_locks_destroy(struct qc_sector_locks *l)
 {
 	for (int i = 0; i < QC_SECTOR_LOCKS; i++)
-		pthread_rwlock_destroy(&l->lane[i].lock);
+		pthread_rwlock_destroy(&l->stripe[i].lock);
 }
 
 static uint64_t lanes_of(uint64_t off, uint64_t len)
@@ -38,7 +38,7 @@ uint64_t qc_sector_locks_read(struct qc_sector_locks *l, uint64_t off, uint64_t 
 	uint64_t lanes = lanes_of(off, len);
 
 	for (uint64_t left = lanes; left; left &= left - 1)
-		pthread_rwlock_rdlock(&l->lane[__builtin_ctzll(left)].lock);
+		pthread_rwlock_rdlock(&l->stripe[__builtin_ctzll(left)].lock);
 	return lanes;
 }
 
@@ -47,12 +47,12 @@ uint64_t qc_sector_locks_write(struct qc_sector_locks *l, uint64_t off, uint64_t
 	uint64_t lanes = lanes_of(off, len);
 
 	for (uint64_t left = lanes; left; left &= left - 1)
-		pthread_rwlock_wrlock(&l->lane[__builtin_ctzll(left)].lock);
+		pthread_rwlock_wrlock(&l->stripe[__builtin_ctzll(left)].lock);
 	return lanes;
 }
 
 void qc_sector_locks_unlock(struct qc_sector_locks *l, uint64_t lanes)
 {
 	for (; lanes; lanes &= lanes - 1)
-		pthread_rwlock_unlock(&l->lane[__builtin_ctzll(lanes)].lock);
+		pthread_rwlock_unlock(&l->stripe[__builtin_ctzll(lanes)].lock);
 }

@@ -19,7 +19,7 @@ enum { QC_SECTOR_LOCKS = 64, QC_SECTOR_LOCK_BYTES = 64 * 1024 };
 struct qc_sector_locks {
 	struct qc_sector_lock {
 		_Alignas(64) pthread_rwlock_t lock;
-	} lane[QC_SECTOR_LOCKS];
+	} stripe[QC_SECTOR_LOCKS];
 };
 
 void qc_sector_locks_init(struct qc_sector_locks *l);

@@ -22,7 +22,7 @@ enum qc_kind {
 
 struct l2_entry {
 	enum qc_kind kind; /* of the cluster; extended: of what bitmaps leave open */
-	bool owned;	   /* COPIED: may be written in place */
+	bool copied;	   /* COPIED: may be written in place */
 	struct hoff host;  /* data, packed */
 	uint32_t compressed_len; /* most bytes that the packed cluster takes */
 	uint32_t alloc, zero; /* extended: one bit a subcluster */
@@ -60,7 +60,7 @@ static inline qc_err l2_entry_decode_v1(const struct geom *g, uint64_t raw, stru
 	if (!raw)
 		return 0;
 	e->kind = QC_DATA;
-	e->owned = true; /* nothing is ever shared */
+	e->copied = true; /* nothing is ever shared */
 	e->host.v = raw;
 	return raw % SECTOR || raw > INT64_MAX - geom_cluster(g) ? -EIO : 0;
 }
@@ -90,7 +90,7 @@ static inline qc_err bitmaps_decode(uint64_t bits, struct l2_entry *e)
 /* Whether it names a cluster, whatever that reads as.  In a data file offset 0 is one. */
 static inline bool l2_entry_has_host(const struct geom *g, const struct l2_entry *e)
 {
-	return e->kind != QC_COMPRESSED && (e->host.v || (g->external && e->owned));
+	return e->kind != QC_COMPRESSED && (e->host.v || (g->external && e->copied));
 }
 
 /* `bits` is the second word of an extended entry, else not looked at. */
@@ -102,7 +102,7 @@ static inline qc_err l2_entry_decode(const struct geom *g, uint64_t raw, uint64_
 		return l2_entry_decode_v1(g, raw, e);
 	if (raw & L2_COMPRESSED)
 		return packed_decode(g, raw, e);
-	e->owned = raw & L2_COPIED;
+	e->copied = raw & L2_COPIED;
 	e->host.v = raw & L2_OFFSET_MASK;
 	if (raw & L2_RESERVED || e->host.v & (geom_cluster(g) - 1))
 		return -EIO;

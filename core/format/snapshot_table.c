@@ -38,7 +38,7 @@ static void parse_fixed(const uint8_t *p, uint32_t extra, struct qc_snapshot *s)
 {
 	const uint8_t *e = p + ROW_FIXED;
 
-	s->place = be64_at(p + ROW_L1_OFFSET);
+	s->l1_offset = be64_at(p + ROW_L1_OFFSET);
 	s->l1_entries = be32_at(p + ROW_L1_ENTRIES);
 	s->date_s = be32_at(p + ROW_DATE_S);
 	s->date_ns = be32_at(p + ROW_DATE_NS);
@@ -83,8 +83,8 @@ qc_err qc_snapshot_table_read(struct qc_file *f, uint64_t offset, uint32_t n, ui
 {
 	qc_err r = 0;
 
-	*t = (struct qc_snapshot_table){ .n = n, .row = calloc(n ? n : 1, sizeof(*t->row)) };
-	if (!t->row)
+	*t = (struct qc_snapshot_table){ .n = n, .entry = calloc(n ? n : 1, sizeof(*t->entry)) };
+	if (!t->entry)
 		return -ENOMEM;
 	for (size_t want = FIRST_READ;; want *= 4) {
 		size_t got = 0;
@@ -94,13 +94,13 @@ qc_err qc_snapshot_table_read(struct qc_file *f, uint64_t offset, uint32_t n, ui
 		r = t->raw ? qc_file_read(f, offset, t->raw, want, &got) : -ENOMEM;
 		if (r)
 			break;
-		r = qc_snapshot_table_parse(t->raw, got, n, size, t->row);
+		r = qc_snapshot_table_parse(t->raw, got, n, size, t->entry);
 		if (r == -EAGAIN && got == want && want < TABLE_MAX)
 			continue;
 		break;
 	}
 	if (!r && n)
-		t->bytes = t->row[n - 1].at + t->row[n - 1].len;
+		t->bytes = t->entry[n - 1].at + t->entry[n - 1].len;
 	if (r)
 		qc_snapshot_table_free(t);
 	return r == -EAGAIN ? -EIO : r;
@@ -109,7 +109,7 @@ qc_err qc_snapshot_table_read(struct qc_file *f, uint64_t offset, uint32_t n, ui
 void qc_snapshot_table_free(struct qc_snapshot_table *t)
 {
 	free(t->raw);
-	free(t->row);
+	free(t->entry);
 	*t = (struct qc_snapshot_table){ 0 };
 }
 
@@ -123,11 +123,11 @@ uint32_t qc_snapshot_table_find(const struct qc_snapshot_table *t, const struct 
 	uint32_t i = 0;
 
 	for (; i < t->n; i++) {
-		const struct qc_snapshot *o = &t->row[i].s;
+		const struct qc_snapshot *o = &t->entry[i].s;
 
 		if (same_text(o->id, o->id_len, s->id, s->id_len) &&
 		    same_text(o->name, o->name_len, s->name, s->name_len) &&
-		    o->place == s->place && o->date_s == s->date_s && o->date_ns == s->date_ns)
+		    o->l1_offset == s->l1_offset && o->date_s == s->date_s && o->date_ns == s->date_ns)
 			break;
 	}
 	return i;
@@ -135,10 +135,10 @@ uint32_t qc_snapshot_table_find(const struct qc_snapshot_table *t, const struct 
 
 bool qc_snapshot_entry_is_valid(const struct qc_snapshot *s, uint64_t cluster, uint64_t file_bytes)
 {
-	if (s->l1_entries > L1_ENTRIES_MAX || s->place & (cluster - 1))
+	if (s->l1_entries > L1_ENTRIES_MAX || s->l1_offset & (cluster - 1))
 		return false;
-	return !s->l1_entries || (s->place >= cluster &&
-				  range_inside(s->place, s->l1_entries * UINT64_C(8),
+	return !s->l1_entries || (s->l1_offset >= cluster &&
+				  range_inside(s->l1_offset, s->l1_entries * UINT64_C(8),
 					       round_up(file_bytes, cluster)));
 }
 
@@ -153,7 +153,7 @@ static void put_row(const struct qc_snapshot *s, uint8_t *p)
 {
 	uint8_t *e = p + ROW_FIXED;
 
-	be64_to(p + ROW_L1_OFFSET, s->place);
+	be64_to(p + ROW_L1_OFFSET, s->l1_offset);
 	be32_to(p + ROW_L1_ENTRIES, s->l1_entries);
 	be16_to(p + ROW_ID_LEN, (uint16_t)s->id_len);
 	be16_to(p + ROW_NAME_LEN, (uint16_t)s->name_len);
@@ -173,7 +173,7 @@ static void put_row(const struct qc_snapshot *s, uint8_t *p)
 static size_t copy_row(const struct qc_snapshot_table *t, const struct qc_snapshot_entry *row,
 		       const struct qc_snapshot_table_edit *edit, uint8_t *to)
 {
-	bool renamed = edit->name && row == &t->row[edit->renamed];
+	bool renamed = edit->name && row == &t->entry[edit->renamed];
 	size_t len = renamed ? row->len - row->s.name_len : row->len;
 
 	memcpy(to, t->raw + row->at, len);
@@ -197,7 +197,7 @@ qc_err qc_snapshot_table_write(const struct qc_snapshot_table *t, const struct q
 		return -ENOMEM;
 	for (uint32_t i = 0; i < t->n; i++)
 		if (i != edit->skip)
-			*bytes = round_up(*bytes + copy_row(t, &t->row[i], edit, to + *bytes), 8);
+			*bytes = round_up(*bytes + copy_row(t, &t->entry[i], edit, to + *bytes), 8);
 	if (edit->add) {
 		put_row(edit->add, to + *bytes);
 		*bytes = round_up(*bytes + row_bytes(edit->add), 8);
@@ -214,7 +214,7 @@ uint64_t qc_snapshot_table_next_id(const struct qc_snapshot_table *t)
 	uint64_t next = 1;
 
 	for (uint32_t i = 0; i < t->n; i++) {
-		const struct qc_snapshot *s = &t->row[i].s;
+		const struct qc_snapshot *s = &t->entry[i].s;
 		uint64_t id = 0;
 		size_t k = 0;
 

@@ -18,7 +18,7 @@ struct qc_snapshot_table {
 	uint8_t *raw;
 	size_t bytes; /* of the rows, without the padding of the last */
 	uint32_t n;
-	struct qc_snapshot_entry *row;
+	struct qc_snapshot_entry *entry;
 };
 
 /* Parses n rows out of the first `bytes` bytes of a table.  `size` is what a

@@ -96,6 +96,6 @@ void qc_get_counters(struct qc_context *ctx, struct qc_counters *out)
 		.layers_opened = ctx->layers_opened,
 		.table_loads = ctx->budget.loads,
 		.table_bytes = ctx->budget.used,
-		.unpacked = ctx->unpacked,
+		.clusters_decompressed = ctx->unpacked,
 	};
 }

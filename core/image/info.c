@@ -175,7 +175,7 @@ static qc_err layer_in_use(struct qc_layer *l, bool backing, struct qc_reason *w
 	qc_err r;
 
 	qc_layer_get_usage(l, &use);
-	if (backing && use.written)
+	if (backing && use.has_writer)
 		return qc_fail_as(why, QC_CAUSE_LOCKED, -EBUSY, "it is open for writing here");
 	if (use.open) /* the locks are ours */
 		return 0;

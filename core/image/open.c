@@ -302,7 +302,7 @@ void qc_get_fingerprint(const struct qc_image *img, struct qc_fingerprint *out)
 
 		stamp_file(out, &l->facts);
 		stamp_file(out, &l->data_facts);
-		out->settled = out->settled && l->settled;
+		out->times_reliable = out->times_reliable && l->settled;
 	}
 }
 

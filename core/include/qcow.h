@@ -114,7 +114,7 @@ struct qc_counters {
 	uint64_t layers_opened; /* since the start */
 	uint64_t table_loads;	/* table slices read from image files */
 	uint64_t table_bytes;	/* memory that table caches hold now */
-	uint64_t unpacked;	/* compressed clusters decoded */
+	uint64_t clusters_decompressed; /* compressed clusters decoded */
 };
 void qc_get_counters(struct qc_context *ctx, struct qc_counters *out);
 
@@ -215,7 +215,7 @@ uint32_t qc_cluster_size(const struct qc_image *img);
  * bytes are the same. */
 struct qc_fingerprint {
 	uint64_t content, exact;
-	bool settled;
+	bool times_reliable;
 };
 void qc_get_fingerprint(const struct qc_image *img, struct qc_fingerprint *out);
 
@@ -234,7 +234,7 @@ struct qc_feature {
 /* By permission, as QEMU counts them: 0 consistent read, 1 write, 2 write
  * unchanged, 3 resize. */
 struct qc_locks {
-	unsigned int used, denied;
+	unsigned int perm, unshared;
 };
 
 /* Requests on the images of which the layer is the top.  Whatever changes one is
@@ -245,7 +245,7 @@ struct qc_io_counters {
 
 /* What an image file is used for in this context. */
 struct qc_layer_use {
-	bool open, written;
+	bool open, has_writer;
 	unsigned int users; /* images that it is part of */
 	struct qc_io_counters io; /* since it was opened */
 	uint64_t table_loads, table_bytes; /* as in qc_counters */
@@ -369,7 +369,7 @@ struct qc_snapshot {
 	uint32_t date_ns;
 	uint64_t vm_clock_ns;
 	uint64_t icount; /* UINT64_MAX: none */
-	uint64_t place;	 /* of its L1 table, by which it is known, too */
+	uint64_t l1_offset; /* host offset of its L1 table, which also identifies it */
 	uint32_t l1_entries;
 };
 

@@ -60,7 +60,7 @@ static int64_t nanoseconds(struct timespec t)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static qc_err fd_facts(struct qc_file *f, struct qc_file_stat *out)
+static qc_err fd_stat(struct qc_file *f, struct qc_file_stat *out)
 {
 	struct stat st;
 
@@ -191,7 +191,7 @@ static void fd_close(struct qc_file *f)
 
 static const struct qc_file_ops fd_ops = {
 	.read = fd_read,
-	.facts = fd_facts,
+	.stat = fd_stat,
 	.extent = fd_extent,
 	.write = fd_write,
 	.sync = fd_sync,

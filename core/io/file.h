@@ -22,7 +22,7 @@ struct qc_file_stat {
 struct qc_file_ops {
 	/* Reads up to len bytes; less only where the file ends. */
 	qc_err (*read)(struct qc_file *f, uint64_t off, void *buf, size_t len, size_t *got);
-	qc_err (*facts)(struct qc_file *f, struct qc_file_stat *out);
+	qc_err (*stat)(struct qc_file *f, struct qc_file_stat *out);
 	/* The run at off (before the end) that is data, or a hole. */
 	qc_err (*extent)(struct qc_file *f, uint64_t off, struct qc_extent *out);
 	/* Writes all, or fails; the file grows as needed. */
@@ -58,7 +58,7 @@ qc_err qc_file_read(struct qc_file *f, uint64_t off, void *buf, size_t len, size
 
 static inline qc_err qc_file_stat(struct qc_file *f, struct qc_file_stat *out)
 {
-	return f->ops->facts(f, out);
+	return f->ops->stat(f, out);
 }
 
 static inline qc_err qc_file_extent(struct qc_file *f, uint64_t off, struct qc_extent *out)

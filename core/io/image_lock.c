@@ -210,8 +210,8 @@ void qc_image_lock_query(int fd, struct qc_locks *out)
 {
 	*out = (struct qc_locks){ 0 };
 	for (unsigned int p = CONSISTENT_READ; p <= RESIZE; p++) {
-		out->used |= (unsigned int)is_held(fd, USED + (off_t)p) << p;
-		out->denied |= (unsigned int)is_held(fd, DENIED + (off_t)p) << p;
+		out->perm |= (unsigned int)is_held(fd, USED + (off_t)p) << p;
+		out->unshared |= (unsigned int)is_held(fd, DENIED + (off_t)p) << p;
 	}
 }
 

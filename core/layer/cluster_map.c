@@ -124,7 +124,7 @@ static void cluster_extent(const struct geom *g, const struct l2_entry *e, struc
 	*x = (struct qc_map_extent){
 		.kind = e->kind,
 		.len = geom_cluster(g) - inside,
-		.owned = e->owned,
+		.owned = e->copied,
 		.host = e->host,
 		.compressed_len = e->compressed_len,
 	};

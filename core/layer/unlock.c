@@ -102,7 +102,7 @@ static qc_err try_luks(struct lock *k)
 /* All passphrases fit: the wrong ones give garbage. */
 static qc_err try_legacy(struct lock *k)
 {
-	size_t n = k->luks.scheme.key_bytes;
+	size_t n = k->luks.spec.key_bytes;
 
 	memset(k->key, 0, n);
 	memcpy(k->key, k->pass, k->pass_len < n ? k->pass_len : n);
@@ -169,14 +169,14 @@ static void warn_of_limit(struct qc_context *ctx)
 static qc_err keep(struct lock *k, struct qc_reason *why)
 {
 	struct qc_crypt_state *u = aligned_alloc(_Alignof(struct qc_crypt_state), sizeof(*u));
-	qc_err r = u ? qc_cipher_pool_new(&k->luks.scheme, k->key, &u->ciphers) : -ENOMEM;
+	qc_err r = u ? qc_cipher_pool_new(&k->luks.spec, k->key, &u->ciphers) : -ENOMEM;
 
 	if (r) {
 		free(u);
 		return qc_fail(why, r, "out of memory");
 	}
-	u->by_guest = k->layer->head.crypt == CRYPT_AES;
-	qc_sector_locks_init(&u->lanes);
+	u->iv_from_guest_offset = k->layer->head.crypt == CRYPT_AES;
+	qc_sector_locks_init(&u->sector_locks);
 	k->layer->unlocked = u;
 	warn_of_limit(k->layer->ctx);
 	return 0;
@@ -196,7 +196,7 @@ qc_err qc_unlock_layer(struct qc_layer *l, struct qc_reason *why)
 	if (l->head.crypt == CRYPT_LUKS)
 		r = read_header(&k, why);
 	else
-		qc_cipher_spec_aes_legacy(&k.luks.scheme);
+		qc_cipher_spec_aes_legacy(&k.luks.spec);
 	if (!r)
 		r = find_key(&k, why);
 	if (!r)
@@ -210,6 +210,6 @@ void qc_crypt_state_free(struct qc_crypt_state *u)
 	if (!u)
 		return;
 	qc_cipher_pool_free(u->ciphers);
-	qc_sector_locks_destroy(&u->lanes);
+	qc_sector_locks_destroy(&u->sector_locks);
 	free(u);
 }

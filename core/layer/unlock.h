@@ -14,8 +14,8 @@ struct qc_layer;
 /* What an encrypted layer has once it is open. */
 struct qc_crypt_state {
 	struct qc_cipher_pool *ciphers;
-	bool by_guest; /* sectors are counted as the guest does, not as the file */
-	struct qc_sector_locks lanes; /* of the file that holds the data */
+	bool iv_from_guest_offset; /* sectors are counted as the guest does, not as the file */
+	struct qc_sector_locks sector_locks; /* of the file that holds the data */
 };
 
 /* Asks for passphrases until one fits, and sets l->unlocked.  -EACCES there is

@@ -125,8 +125,8 @@ static qc_err copy_kept(struct room *m, uint64_t off, uint64_t end)
 static bool needs_room(const struct geom *g, const struct l2_entry *e)
 {
 	if (geom_is_extended(g))
-		return !(e->owned && e->alloc == UINT32_MAX);
-	return !(e->kind == QC_DATA && e->owned);
+		return !(e->copied && e->alloc == UINT32_MAX);
+	return !(e->kind == QC_DATA && e->copied);
 }
 
 /* Reads the entries of the run, and cuts it where one needs no room. */
@@ -142,7 +142,7 @@ static qc_err read_entries(struct room *m)
 						 " is damaged",
 						 m->start.v + k * geom_cluster(g));
 		if (!needs_room(g, &m->old[k]) ||
-		    (k && l2_entry_has_host(g, &m->old[k]) && m->old[k].owned)) {
+		    (k && l2_entry_has_host(g, &m->old[k]) && m->old[k].copied)) {
 			m->n = k;
 			break;
 		}
@@ -163,7 +163,7 @@ static qc_err own(struct room *m)
 		m->reuse = l2_entry_has_host(g, &m->old[0]);
 		return 0;
 	}
-	if (l2_entry_has_host(g, &m->old[0]) && m->old[0].owned) {
+	if (l2_entry_has_host(g, &m->old[0]) && m->old[0].copied) {
 		m->host = m->old[0].host;
 		m->reuse = true;
 		m->n = 1;

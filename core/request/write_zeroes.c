@@ -86,7 +86,7 @@ static bool zero_cluster(const struct zero *z, const struct l2_entry *e, struct 
 {
 	const struct geom *g = z->g;
 	bool extended = geom_is_extended(g), v2 = g->layout == LAYOUT_V2;
-	bool stays = l2_entry_has_host(g, e) && e->owned && (z->keep || g->external) && !v2;
+	bool stays = l2_entry_has_host(g, e) && e->copied && (z->keep || g->external) && !v2;
 	bool nothing = e->kind == QC_UNALLOCATED && !l2_entry_has_host(g, e) && !e->zero;
 
 	if (nothing && z->img->depth == 1)

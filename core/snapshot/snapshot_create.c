@@ -74,7 +74,7 @@ static qc_err check_name(const struct qc_snapshot_table *t, const struct qc_snap
 	if (len > NAME_LEN_MAX)
 		return -ENAMETOOLONG;
 	for (uint32_t i = 0; i < t->n; i++)
-		if (t->row[i].s.name_len == len && !memcmp(t->row[i].s.name, name, len))
+		if (t->entry[i].s.name_len == len && !memcmp(t->entry[i].s.name, name, len))
 			return -EEXIST;
 	return 0;
 }
@@ -96,7 +96,7 @@ static qc_err take(struct qc_snapshot_update *j, const struct qc_snapshot_args *
 	s.date_s = now.tv_sec;
 	s.date_ns = (uint32_t)now.tv_nsec;
 	s.id_len = (size_t)snprintf(id, sizeof(id), "%" PRIu64, qc_snapshot_table_next_id(&j->table));
-	s.place = j->shadow.root.l1_offset;
+	s.l1_offset = j->shadow.root.l1_offset;
 	s.l1_entries = j->shadow.root.l1_entries;
 	r = qc_snapshot_table_write(&j->table, &edit, &j->rows, &j->rows_bytes);
 	if (!r)
@@ -142,7 +142,7 @@ static qc_err rename_row(struct qc_snapshot_update *j, const struct qc_snapshot_
 
 	if (edit.renamed == j->table.n)
 		return -ENOENT;
-	if (qc_layer_snapshot_is_pinned(j->l, wish->s->place))
+	if (qc_layer_snapshot_is_pinned(j->l, wish->s->l1_offset))
 		return -EBUSY;
 	if (!r)
 		r = qc_snapshot_table_write(&j->table, &edit, &j->rows, &j->rows_bytes);

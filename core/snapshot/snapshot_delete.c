@@ -19,7 +19,7 @@ static qc_err drop_table(struct qc_snapshot_update *j, uint64_t index, struct ho
 
 static qc_err drop_tree(struct qc_snapshot_update *j, const struct qc_snapshot *s)
 {
-	struct qc_l1_table root = { s->place, s->l1_entries };
+	struct qc_l1_table root = { s->l1_offset, s->l1_entries };
 	uint8_t *l1;
 	qc_err r = qc_snapshot_update_read_l1(j, &root, &l1);
 
@@ -27,14 +27,14 @@ static qc_err drop_tree(struct qc_snapshot_update *j, const struct qc_snapshot *
 		r = qc_snapshot_update_each_table(j, l1, s->l1_entries, drop_table);
 	free(l1);
 	if (!r && s->l1_entries)
-		r = qc_atomic_update_adjust(&j->shadow, s->place, s->l1_entries * UINT64_C(8), -1);
-	return r == -ERANGE ? qc_snapshot_update_damaged(j, s->place) : r;
+		r = qc_atomic_update_adjust(&j->shadow, s->l1_offset, s->l1_entries * UINT64_C(8), -1);
+	return r == -ERANGE ? qc_snapshot_update_damaged(j, s->l1_offset) : r;
 }
 
 /* Whether the entry names a cluster that it may come to have alone. */
 static bool may_adopt(const struct qc_snapshot_update *j, size_t at, struct l2_entry *e)
 {
-	return !qc_snapshot_update_entry(j, at, e) && e->kind != QC_COMPRESSED && e->host.v && !e->owned;
+	return !qc_snapshot_update_entry(j, at, e) && e->kind != QC_COMPRESSED && e->host.v && !e->copied;
 }
 
 /* Each entry says whether its cluster has no other name. */
@@ -109,10 +109,10 @@ qc_err qc_snapshot_delete_update(struct qc_snapshot_update *j, const struct qc_s
 
 	if (edit.skip == j->table.n)
 		return -ENOENT;
-	mine = &j->table.row[edit.skip].s;
-	if (mine->l1_entries > L1_ENTRIES_MAX || mine->place & (geom_cluster(j->g) - 1))
-		return qc_snapshot_update_damaged(j, mine->place);
-	if (qc_layer_snapshot_is_pinned(j->l, mine->place))
+	mine = &j->table.entry[edit.skip].s;
+	if (mine->l1_entries > L1_ENTRIES_MAX || mine->l1_offset & (geom_cluster(j->g) - 1))
+		return qc_snapshot_update_damaged(j, mine->l1_offset);
+	if (qc_layer_snapshot_is_pinned(j->l, mine->l1_offset))
 		return -EBUSY;
 	r = qc_snapshot_table_write(&j->table, &edit, &j->rows, &j->rows_bytes);
 	if (!r)

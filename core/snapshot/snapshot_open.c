@@ -41,7 +41,7 @@ static qc_err copy_rows(const struct qc_snapshot_table *t, struct qc_snapshots *
 	for (uint32_t i = 0; i < t->n; i++) {
 		struct qc_snapshot *s = &out->at[i];
 
-		*s = t->row[i].s;
+		*s = t->entry[i].s;
 		s->id = memcpy(text, s->id, s->id_len);
 		text += s->id_len;
 		*text++ = 0;
@@ -138,7 +138,7 @@ static void look_at(struct qc_image *v, const struct qc_snapshot *s, enum qc_par
 {
 	const struct geom *g = &v->layer[0]->head.geom;
 
-	v->root = (struct qc_l1_table){ s->place, s->l1_entries };
+	v->root = (struct qc_l1_table){ s->l1_offset, s->l1_entries };
 	v->size = s->size - s->size % SECTOR;
 	if (part == QC_PART_VMSTATE) {
 		v->base = geom_l1_need(g, s->size) * geom_l1_span(g);
@@ -146,7 +146,7 @@ static void look_at(struct qc_image *v, const struct qc_snapshot *s, enum qc_par
 		v->bottom = 1;
 	}
 	v->of_snapshot = true;
-	v->pin.l1_offset = s->place;
+	v->pin.l1_offset = s->l1_offset;
 	qc_layer_pin_snapshot(v->layer[0], &v->pin);
 }
 

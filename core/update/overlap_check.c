@@ -65,10 +65,10 @@ static qc_err each_of_snapshot(struct qc_writer *w, const struct qc_snapshot *s,
 	uint64_t bytes = s->l1_entries * UINT64_C(8);
 	AUTO_FREE uint8_t *l1 = malloc(bytes + 1);
 	size_t got;
-	qc_err r = l1 ? qc_file_read(w->file, s->place, l1, bytes, &got) : -ENOMEM;
+	qc_err r = l1 ? qc_file_read(w->file, s->l1_offset, l1, bytes, &got) : -ENOMEM;
 
 	if (!r)
-		r = fn(arg, s->place, bytes);
+		r = fn(arg, s->l1_offset, bytes);
 	for (uint64_t i = 0; !r && i < bytes; i += 8) {
 		struct hoff table;
 
@@ -87,7 +87,7 @@ static qc_err each_of_snapshots(struct qc_writer *w, qc_metadata_fn *fn, void *a
 	if (!r && t.n)
 		r = fn(arg, h->snapshots_offset, t.bytes);
 	for (uint32_t i = 0; !r && i < t.n; i++)
-		r = each_of_snapshot(w, &t.row[i].s, fn, arg);
+		r = each_of_snapshot(w, &t.entry[i].s, fn, arg);
 	qc_snapshot_table_free(&t);
 	return r;
 }

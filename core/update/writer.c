@@ -51,7 +51,7 @@ static qc_err check_snapshots(const struct qc_layer *l, struct qc_reason *why)
 	if (!r)
 		r = qc_file_stat(l->file, &now);
 	for (uint32_t i = 0; !r && i < t.n; i++) {
-		const struct qc_snapshot *s = &t.row[i].s;
+		const struct qc_snapshot *s = &t.entry[i].s;
 
 		l1_bytes += round_up(s->l1_entries * UINT64_C(8), geom_cluster(&h->geom));
 		if (!qc_snapshot_entry_is_valid(s, geom_cluster(&h->geom), now.size) ||

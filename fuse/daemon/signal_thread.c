@@ -24,7 +24,7 @@ static void log_counters(const struct signal_thread *w)
 	       " image files open, %" PRIu64 " opened, %" PRIu64 " table reads, %" PRIu64
 	       " bytes of tables, %" PRIu64 " clusters unpacked",
 	       w->server->opens, reads, bytes, c.layers_open,
-	       c.layers_opened, c.table_loads, c.table_bytes, c.unpacked);
+	       c.layers_opened, c.table_loads, c.table_bytes, c.clusters_decompressed);
 }
 
 static bool is_idle(const struct signal_thread *w)

@@ -59,8 +59,8 @@ static json_t *locks(struct json_report *p, const struct qc_locks *l)
 {
 	json_t *o = json_object();
 
-	put(p, o, "used", permissions(p, l->used));
-	put(p, o, "refused-to-others", permissions(p, l->denied));
+	put(p, o, "used", permissions(p, l->perm));
+	put(p, o, "refused-to-others", permissions(p, l->unshared));
 	return o;
 }
 
@@ -104,7 +104,7 @@ static void put_header(struct json_report *p, json_t *o, const struct qc_layer_i
 
 static const char *use_of_file(const struct qc_layer_use *use)
 {
-	return !use->open ? "no" : use->written ? "writing" : "reading";
+	return !use->open ? "no" : use->has_writer ? "writing" : "reading";
 }
 
 /* `file` is what it is called by who names it. */
@@ -189,7 +189,7 @@ static json_t *counters_of_all(struct json_report *p)
 	put(p, o, "files-opened", json_number(c->layers_opened));
 	put(p, o, "table-loads", json_number(c->table_loads));
 	put(p, o, "table-bytes", json_number(c->table_bytes));
-	put(p, o, "unpacked-clusters", json_number(c->unpacked));
+	put(p, o, "unpacked-clusters", json_number(c->clusters_decompressed));
 	return o;
 }
 

@@ -129,7 +129,7 @@ json_t *qemu_img_json_snapshots(struct json_report *p, bool details)
 			put_name(p, o, "shown", p->shown[i]);
 		if (details) {
 			put(p, o, "virtual-size", json_number(s->size));
-			put(p, o, "l1-offset", json_number(s->place));
+			put(p, o, "l1-offset", json_number(s->l1_offset));
 			put(p, o, "l1-entries", json_number(s->l1_entries));
 		}
 		json_add(&p->j, list, o);

@@ -75,7 +75,7 @@ static bool note_open(struct tree *t, struct node *n, const struct qc_image *img
 
 	qc_get_fingerprint(img, &now);
 	pthread_mutex_lock(&n->facts);
-	keep = n->stamped && n->stamp.settled && n->stamp.exact == now.exact;
+	keep = n->stamped && n->stamp.times_reliable && n->stamp.exact == now.exact;
 	if (n->stamped && n->stamp.content != now.content && !t->look.changing)
 		atomic_fetch_add(&n->generation, 1);
 	n->opens++;

@@ -26,7 +26,7 @@ static uint64_t mix(uint64_t h, const void *data, size_t n)
 
 static uint64_t snapshot_number(uint64_t seed, const struct qc_snapshot *s)
 {
-	uint64_t v[] = { (uint64_t)s->date_s, s->date_ns, s->place, s->id_len };
+	uint64_t v[] = { (uint64_t)s->date_s, s->date_ns, s->l1_offset, s->id_len };
 
 	return mix(mix(seed, v, sizeof(v)), s->id, s->id_len);
 }

@@ -250,19 +250,19 @@ static void a_new_mode_changes_only_the_exact_one(void)
 	CHECK(after.content == before.content && after.exact != before.exact);
 }
 
-static void settled_only_after_a_while(void)
+static void times_are_reliable_only_after_a_while(void)
 {
 	make_images();
-	CHECK(!stamp_of("top").settled);
+	CHECK(!stamp_of("top").times_reliable);
 	ahead = 1; /* touch() puts times one second ahead, too */
-	CHECK(!stamp_of("top").settled);
+	CHECK(!stamp_of("top").times_reliable);
 	ahead = 60;
-	CHECK(stamp_of("top").settled);
+	CHECK(stamp_of("top").times_reliable);
 	touch("base");
 	ahead = 0;
-	CHECK(!stamp_of("top").settled);
+	CHECK(!stamp_of("top").times_reliable);
 	ahead = -3600; /* a file of the future */
-	CHECK(!stamp_of("top").settled);
+	CHECK(!stamp_of("top").times_reliable);
 	ahead = 0;
 }
 
@@ -275,12 +275,12 @@ static void one_young_file_is_enough(void)
 	CHECK(!utimensat(AT_FDCWD, "base", t, 0));
 	CHECK(!utimensat(AT_FDCWD, "with-data", t, 0));
 	ahead = 10;
-	CHECK(!stamp_of("top").settled && !stamp_of("with-data").settled);
+	CHECK(!stamp_of("top").times_reliable && !stamp_of("with-data").times_reliable);
 	ahead = 100;
-	CHECK(stamp_of("top").settled && stamp_of("with-data").settled);
+	CHECK(stamp_of("top").times_reliable && stamp_of("with-data").times_reliable);
 	CHECK(!utimensat(AT_FDCWD, "disk.data", t, 0));
 	ahead = 10;
-	CHECK(!stamp_of("with-data").settled);
+	CHECK(!stamp_of("with-data").times_reliable);
 	ahead = 0;
 }
 
@@ -298,7 +298,7 @@ int main(void)
 	RUN(equal_files_have_equal_stamps);
 	RUN(a_change_below_changes_the_stamp);
 	RUN(a_new_mode_changes_only_the_exact_one);
-	RUN(settled_only_after_a_while);
+	RUN(times_are_reliable_only_after_a_while);
 	RUN(one_young_file_is_enough);
 	context_end(ctx);
 	return DONE();

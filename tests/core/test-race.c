@@ -154,21 +154,21 @@ static void two_readers_of_one_compressed_cluster(void)
 {
 	struct qc_image *img = image_open(ctx, "packed");
 	struct reader a = { img, 0, 512, 5, 1, false }, b = { img, 60 * K, 4096, 5, 1, false };
-	uint64_t before = counters(ctx).unpacked;
+	uint64_t before = counters(ctx).clusters_decompressed;
 	pthread_t t[2];
 
 	t[0] = park(&a, "unpack.fill");
 	t[1] = start(read_once, &b);
 	CHECK(reads_byte(img, 64 * K, 4096, 6)); /* another is not held up */
 	CHECK(reads_byte(img, 0, 64 * K, 5));	 /* nor who wants it whole */
-	CHECK(counters(ctx).unpacked == before + 2);
+	CHECK(counters(ctx).clusters_decompressed == before + 2);
 	qc_failpoint_resume("unpack.fill");
 	end(t[0]);
 	end(t[1]);
 	CHECK(a.right && b.right);
-	CHECK(counters(ctx).unpacked == before + 3);
+	CHECK(counters(ctx).clusters_decompressed == before + 3);
 	CHECK(reads_byte(img, 0, 64 * K, 5)); /* it is still there */
-	CHECK(counters(ctx).unpacked == before + 3);
+	CHECK(counters(ctx).clusters_decompressed == before + 3);
 	qc_close(img);
 }
 
@@ -187,10 +187,10 @@ static void unpacked_clusters_go_with_their_image(void)
 {
 	for (int i = 0; i < 30; i++) { /* memory is bound to be used again */
 		struct qc_image *img = image_open(ctx, "packed");
-		uint64_t before = counters(ctx).unpacked;
+		uint64_t before = counters(ctx).clusters_decompressed;
 
 		CHECK(reads_byte(img, 0, 512, 5));
-		CHECK(counters(ctx).unpacked == before + 1);
+		CHECK(counters(ctx).clusters_decompressed == before + 1);
 		qc_close(img);
 	}
 }

@@ -203,7 +203,7 @@ static void one_that_is_not_there(void)
 	s.name_len = 4;
 	CHECK(qc_snapshot_open(img, &s, QC_PART_DISK, &v, &why) == -ENOENT);
 	s = list.at[0];
-	s.place += 65536;
+	s.l1_offset += 65536;
 	CHECK(qc_snapshot_open(img, &s, QC_PART_DISK, &v, &why) == -ENOENT);
 	qc_snapshots_free(&list);
 	qc_close(img);

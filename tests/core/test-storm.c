@@ -174,7 +174,7 @@ static void rage(void)
 	for (int i = 0; i < THREADS; i++)
 		end(t[i]);
 	printf("# %lu reads, %lu opens, %" PRIu64 " table loads, %" PRIu64 " unpacked\n", reads,
-	       opens, counters(ctx).table_loads, counters(ctx).unpacked);
+	       opens, counters(ctx).table_loads, counters(ctx).clusters_decompressed);
 	CHECK(reads > 0 && opens > 0);
 	CHECK(!wrong);
 	CHECK(!unopened);

@@ -54,7 +54,7 @@ static void check_packed(const struct geom *g, uint64_t raw, const struct l2_ent
 	uint64_t cs = geom_cluster(g);
 
 	MUST(e->compressed_len && range_inside(e->host.v, e->compressed_len, INT64_MAX));
-	MUST(!e->alloc && !e->zero && !e->owned);
+	MUST(!e->alloc && !e->zero && !e->copied);
 	if (g->layout == LAYOUT_V1) {
 		MUST(raw >> 63 && e->compressed_len < cs);
 		return;
@@ -75,7 +75,7 @@ static void check_subclusters(const struct geom *g, const struct l2_entry *e, ui
 {
 	MUST(e->kind == QC_UNALLOCATED && !(e->alloc & e->zero));
 	MUST(e->alloc == (uint32_t)bits && e->zero == bits >> 32);
-	MUST(!e->alloc || e->host.v || (g->external && e->owned));
+	MUST(!e->alloc || e->host.v || (g->external && e->copied));
 	for (unsigned int i = 0; i < SUBCLUSTERS; i++) {
 		enum qc_kind k = subcluster_kind(e, i);
 
@@ -103,7 +103,7 @@ static void check_entry(const struct geom *g, uint64_t raw, uint64_t bits)
 	}
 	MUST(!e.alloc && !e.zero);
 	MUST((e.kind == QC_ZERO) == (g->layout == LAYOUT_V3 && raw & L2_ZERO));
-	MUST(e.kind != QC_DATA || e.host.v || (g->external && e.owned));
+	MUST(e.kind != QC_DATA || e.host.v || (g->external && e.copied));
 	MUST(e.kind != QC_UNALLOCATED || !e.host.v);
 }
 

@@ -17,9 +17,9 @@ static void must_be_sound(const struct qc_luks *l, uint64_t len)
 	size_t n = qc_luks_key_material_bytes(l);
 
 	MUST(l->hash && l->digest_iterations);
-	MUST(l->scheme.key_bytes >= 16 && l->scheme.key_bytes <= QC_CIPHER_KEY_MAX);
-	MUST(l->scheme.cipher && l->scheme.iv_bytes >= 8 && l->scheme.iv_bytes <= 16);
-	MUST(n % 512 == 0 && n / l->scheme.key_bytes == LUKS_STRIPES);
+	MUST(l->spec.key_bytes >= 16 && l->spec.key_bytes <= QC_CIPHER_KEY_MAX);
+	MUST(l->spec.cipher && l->spec.iv_bytes >= 8 && l->spec.iv_bytes <= 16);
+	MUST(n % 512 == 0 && n / l->spec.key_bytes == LUKS_STRIPES);
 	for (int i = 0; i < LUKS_SLOTS; i++) {
 		const struct qc_luks_slot *s = &l->slot[i];
 

@@ -22,7 +22,7 @@ static void must_lie_inside(const struct qc_snapshot_entry *row, const uint8_t *
 
 static void must_be_row(const struct qc_snapshot_entry *a, const struct qc_snapshot_entry *b)
 {
-	MUST(a->s.place == b->s.place && a->s.l1_entries == b->s.l1_entries);
+	MUST(a->s.l1_offset == b->s.l1_offset && a->s.l1_entries == b->s.l1_entries);
 	MUST(a->s.size == b->s.size && a->s.vmstate_bytes == b->s.vmstate_bytes);
 	MUST(a->s.id_len == b->s.id_len && !memcmp(a->s.id, b->s.id, a->s.id_len));
 	MUST(a->s.name_len == b->s.name_len && !memcmp(a->s.name, b->s.name, a->s.name_len));
@@ -32,7 +32,7 @@ static void must_be_row(const struct qc_snapshot_entry *a, const struct qc_snaps
 static void write_again(const struct qc_snapshot_table *t, uint32_t skip)
 {
 	const struct qc_snapshot one = { .id = "77", .id_len = 2, .name = "new", .name_len = 3,
-					 .place = 65536, .l1_entries = 1, .size = 1 };
+					 .l1_offset = 65536, .l1_entries = 1, .size = 1 };
 	struct qc_snapshot_table_edit edit = { .skip = skip, .add = &one, .name = "other", .name_len = 5,
 				    .renamed = t->n };
 	struct qc_snapshot_entry row[ROWS + 1];
@@ -43,7 +43,7 @@ static void write_again(const struct qc_snapshot_table *t, uint32_t skip)
 	MUST(bytes % 8 == 0 && !qc_snapshot_table_parse(raw, bytes, t->n, 5, row));
 	for (uint32_t i = 0; i + 1 < t->n; i++, from++) {
 		from += from == skip;
-		must_be_row(&t->row[from], &row[i]);
+		must_be_row(&t->entry[from], &row[i]);
 	}
 	MUST(row[t->n - 1].s.name_len == 3 && !memcmp(row[t->n - 1].s.name, "new", 3));
 	free(raw);
@@ -52,7 +52,7 @@ static void write_again(const struct qc_snapshot_table *t, uint32_t skip)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct qc_snapshot_entry row[ROWS];
-	struct qc_snapshot_table t = { .row = row };
+	struct qc_snapshot_table t = { .entry = row };
 	uint8_t *copy;
 	qc_err r;
 

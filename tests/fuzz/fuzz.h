@@ -94,7 +94,7 @@ static inline qc_err memory_read(struct qc_file *f, uint64_t off, void *buf, siz
 	return 0;
 }
 
-static inline qc_err memory_facts(struct qc_file *f, struct qc_file_stat *out)
+static inline qc_err memory_stat(struct qc_file *f, struct qc_file_stat *out)
 {
 	*out = (struct qc_file_stat){ .size = ((const struct memory_file *)f)->claimed };
 	return 0;
@@ -103,7 +103,7 @@ static inline qc_err memory_facts(struct qc_file *f, struct qc_file_stat *out)
 static inline struct memory_file memory_file(const uint8_t *data, size_t size,
 					     uint64_t claimed)
 {
-	static const struct qc_file_ops ops = { .read = memory_read, .facts = memory_facts };
+	static const struct qc_file_ops ops = { .read = memory_read, .stat = memory_stat };
 
 	return (struct memory_file){ { &ops }, data, size, max_u64(size, claimed) };
 }

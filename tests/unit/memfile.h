@@ -45,7 +45,7 @@ static inline qc_err memfile_read(struct qc_file *f, uint64_t off, void *buf, si
 	return 0;
 }
 
-static inline qc_err memfile_facts(struct qc_file *f, struct qc_file_stat *out)
+static inline qc_err memfile_stat(struct qc_file *f, struct qc_file_stat *out)
 {
 	*out = (struct qc_file_stat){ .size = memfile_of(f)->size };
 	return 0;
@@ -66,7 +66,7 @@ static inline void memfile_init(struct memfile *m, const void *bytes, uint64_t n
 {
 	static const struct qc_file_ops ops = {
 		.read = memfile_read,
-		.facts = memfile_facts,
+		.stat = memfile_stat,
 		.extent = memfile_extent,
 		.close = memfile_close,
 	};

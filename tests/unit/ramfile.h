@@ -94,7 +94,7 @@ static inline qc_err ram_resize(struct qc_file *f, uint64_t size)
 	return 0;
 }
 
-static inline qc_err ram_facts(struct qc_file *f, struct qc_file_stat *out)
+static inline qc_err ram_stat(struct qc_file *f, struct qc_file_stat *out)
 {
 	*out = (struct qc_file_stat){ .size = ((struct ramfile *)f)->size };
 	return 0;
@@ -109,7 +109,7 @@ static inline void ram_init(struct ramfile *m, uint64_t room)
 {
 	static const struct qc_file_ops ops = {
 		.read = ram_read,
-		.facts = ram_facts,
+		.stat = ram_stat,
 		.write = ram_write,
 		.sync = ram_sync,
 		.resize = ram_resize,

@@ -248,7 +248,7 @@ static void looking_takes_nothing(void)
 	hold(theirs, F_RDLCK, 103);
 	hold(theirs, F_RDLCK, 202);
 	qc_image_lock_query(ours, &l);
-	CHECK(l.used == 9 && l.denied == 4);
+	CHECK(l.perm == 9 && l.unshared == 4);
 	CHECK(qc_image_lock_test(ours, QC_LOCKING_ON, &why) == -EBUSY);
 	CHECK(why.cause == QC_CAUSE_LOCKED && strstr(why.text, "locked"));
 	CHECK(!qc_image_lock_test(ours, QC_LOCKING_SHARE, &why));
@@ -258,7 +258,7 @@ static void looking_takes_nothing(void)
 	hold(theirs, F_RDLCK, 200);
 	CHECK(qc_image_lock_test(ours, QC_LOCKING_ON, &why) == -EBUSY);
 	qc_image_lock_query(theirs, &l);
-	CHECK(!l.used && !l.denied);
+	CHECK(!l.perm && !l.unshared);
 	close_both();
 }
 

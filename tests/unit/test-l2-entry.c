@@ -13,12 +13,12 @@
 #define C63 (UINT64_C(1) << 63)
 #define C62 (UINT64_C(1) << 62)
 #define BAD { .bad = true }
-#define IS(k, o, h) { .kind = (k), .owned = (o), .host = (h) }
+#define IS(k, o, h) { .kind = (k), .copied = (o), .host = (h) }
 
 struct want {
 	bool bad;
 	enum qc_kind kind;
-	bool owned;
+	bool copied;
 	uint64_t host;
 };
 
@@ -29,7 +29,7 @@ static bool as_wanted(const struct geom *g, uint64_t raw, const struct want *w)
 
 	if (w->bad)
 		return r == -EIO;
-	return !r && e.kind == w->kind && e.owned == w->owned && e.host.v == w->host;
+	return !r && e.kind == w->kind && e.copied == w->copied && e.host.v == w->host;
 }
 
 /* ---- plain entries ---------------------------------------------------------- */
@@ -88,7 +88,7 @@ static bool is_packed(const struct geom *g, uint64_t raw, uint64_t host, uint32_
 {
 	struct l2_entry e;
 
-	return !l2_entry_decode(g, raw, 0, &e) && e.kind == QC_COMPRESSED && !e.owned &&
+	return !l2_entry_decode(g, raw, 0, &e) && e.kind == QC_COMPRESSED && !e.copied &&
 	       e.host.v == host && e.compressed_len == len;
 }
 

@@ -73,7 +73,7 @@ static void a_sound_header(void)
 {
 	make();
 	CHECK(accepted(LEN));
-	CHECK(luks.scheme.key_bytes == 64 && luks.digest_iterations == 1000);
+	CHECK(luks.spec.key_bytes == 64 && luks.digest_iterations == 1000);
 	CHECK(luks.slot[0].active && !luks.slot[1].active);
 	CHECK(luks.slot[0].material == 4096 && luks.slot[0].iterations == 1000);
 	CHECK(qc_luks_key_material_bytes(&luks) == 256000);
