@@ -211,7 +211,7 @@ bool qc_luks_is_slow(const struct qc_luks *l, uint64_t rounds)
 	/* As many as would not matter. */
 	if (rounds < 32 * PROBE_ROUNDS || derive(l->hash, any, 3, any, PROBE_ROUNDS, out, sizeof(out)))
 		return false;
-	return (now_s() - began) / PROBE_ROUNDS * (double)rounds > 1;
+	return (now_s() - began) / (double)PROBE_ROUNDS * (double)rounds > 1;
 }
 
 static qc_err decipher(const struct qc_luks *l, const uint8_t *key, uint8_t *material)

@@ -8,7 +8,7 @@ alone() { # alone COMPILER STANDARD HEADER FOLDER: with what files of the folder
 	# shellcheck disable=SC2046
 	printf '#include "%s"\n#include "%s"\n' "$3" "$3" |
 		"$1" -x "$2" -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -fsyntax-only -Wall -Wextra -Werror \
-			$(pkg-config --cflags fuse3) -I"$TEST_TOP/core/include" -I"$TEST_TOP/${4:-core}" - || {
+			$(pkg-config --cflags fuse3 | sed 's/-I/-isystem /g') -I"$TEST_TOP/core/include" -I"$TEST_TOP/${4:-core}" - || {
 		echo "# not so: $3 compiles alone, as $2"
 		status=1
 	}
