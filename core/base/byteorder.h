@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * byteorder.h - numbers as they stand in an image file: big-endian, any alignment.
+ * byteorder.h - big-endian numbers of an image file, at any alignment.
  *
- * Everything on disk is read through these, so that a forgotten conversion
- * cannot be written down.
+ * All numbers on disk are read and written through these functions and struct be64.
+ * They are no plain integers, so that the compiler rejects a forgotten conversion.
  */
 #ifndef QC_BYTEORDER_H
 #define QC_BYTEORDER_H
@@ -37,24 +37,24 @@ static inline uint64_t be64_at(const uint8_t *p)
 	return be64toh(v);
 }
 
-/* A table entry in memory, still in the order of the file. */
+/* A table entry in memory, in the byte order of the file.  Other threads may read it. */
 struct be64 {
 	_Atomic uint64_t raw;
 };
 
-/* Nothing that is read after it can have been read before it. */
+/* Returns the entry.  An acquire load: later loads of the thread stay behind it. */
 static inline uint64_t be64_get(const struct be64 *v)
 {
 	return be64toh(atomic_load_explicit(&v->raw, memory_order_acquire));
 }
 
-/* As be64_copy. */
+/* Sets the entry.  A release store: earlier stores of the thread stay before it. */
 static inline void be64_put(struct be64 *to, uint64_t v)
 {
 	atomic_store_explicit(&to->raw, htobe64(v), memory_order_release);
 }
 
-/* Back to the bytes of the file. */
+/* Writes the 8 bytes of the file at @to. */
 static inline void be64_bytes(const struct be64 *from, uint8_t *to)
 {
 	uint64_t raw = atomic_load_explicit(&from->raw, memory_order_relaxed);
@@ -80,7 +80,7 @@ static inline void be64_to(uint8_t *p, uint64_t v)
 	memcpy(p, &v, sizeof(v));
 }
 
-/* Nothing that was written before it can be seen after it. */
+/* Sets the entry from 8 bytes of the file.  A release store, as be64_put(). */
 static inline void be64_copy(struct be64 *to, const uint8_t *from)
 {
 	uint64_t raw;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/failpoint.h"
 
-typedef int qc_failpoint_not_empty; /* C wants a declaration in each file */
+typedef int qc_failpoint_not_empty; /* C requires a declaration in each file */
 
 #ifdef QC_FAILPOINTS
 #include <assert.h>
@@ -18,7 +18,7 @@ static struct point {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
-static struct point *find(const char *name)
+static struct point *find_point(const char *name)
 {
 	for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++)
 		if (points[i].state != OFF && !strcmp(points[i].name, name))
@@ -26,34 +26,34 @@ static struct point *find(const char *name)
 	return NULL;
 }
 
-static void arm(const char *name, enum state state)
+static void arm_point(const char *name, enum state state)
 {
 	pthread_mutex_lock(&lock);
-	assert(!find(name));
+	assert(!find_point(name));
 	for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
 		if (points[i].state == OFF) {
 			points[i] = (struct point){ name, state };
 			break;
 		}
 	}
-	assert(find(name));
+	assert(find_point(name));
 	pthread_mutex_unlock(&lock);
 }
 
 void qc_failpoint_once(const char *name)
 {
-	arm(name, FAIL);
+	arm_point(name, FAIL);
 }
 
 void qc_failpoint_park(const char *name)
 {
-	arm(name, PARK);
+	arm_point(name, PARK);
 }
 
 void qc_failpoint_await(const char *name)
 {
 	pthread_mutex_lock(&lock);
-	while (find(name) && find(name)->state != PARKED)
+	while (find_point(name) && find_point(name)->state != PARKED)
 		pthread_cond_wait(&changed, &lock);
 	pthread_mutex_unlock(&lock);
 }
@@ -61,8 +61,8 @@ void qc_failpoint_await(const char *name)
 void qc_failpoint_resume(const char *name)
 {
 	pthread_mutex_lock(&lock);
-	assert(find(name) && find(name)->state == PARKED);
-	find(name)->state = OFF;
+	assert(find_point(name) && find_point(name)->state == PARKED);
+	find_point(name)->state = OFF;
 	pthread_cond_broadcast(&changed);
 	pthread_mutex_unlock(&lock);
 }
@@ -73,7 +73,7 @@ bool qc_failpoint_point(const char *name)
 	bool fail = false;
 
 	pthread_mutex_lock(&lock);
-	p = find(name);
+	p = find_point(name);
 	if (p && p->state == FAIL) {
 		p->state = OFF;
 		fail = true;

@@ -1,53 +1,50 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * inflight.c - two counts per shard, of which newcomers use one.
+ * inflight.c - two counters per shard, of which new requests use one.
  *
- * A newcomer reads the side and then counts itself, so it may count on a side
- * that was given up in between.  Whoever waited for that side to be empty need
- * not have seen it: it looked nothing up before it was counted.  But the next
- * wait must, which is why each wait empties both sides, one after the other.
- * All operations on the counts are sequentially consistent.
+ * qc_inflight_begin() reads `side` and then increments the counter of that side.  A
+ * waiter may switch sides in between: the request is then counted on the side that the
+ * waiter has found empty.  That waiter may ignore the request, which has not looked up
+ * anything yet.  The next waiter must not.  So each wait drains both sides in turn, as
+ * SRCU does.  All operations on the counters are sequentially consistent.
  */
 #include "base/inflight.h"
 
-void qc_inflight_init(struct qc_inflight *g)
+void qc_inflight_init(struct qc_inflight *f)
 {
-	atomic_init(&g->side, 0);
-	atomic_init(&g->waiting, 0);
-	atomic_init(&g->closed, 0);
-	qc_mutex_init(&g->waiters, QC_RANK_INFLIGHT);
-	pthread_mutex_init(&g->lock, NULL);
-	pthread_cond_init(&g->left, NULL);
-	pthread_cond_init(&g->opened, NULL);
+	atomic_init(&f->side, 0);
+	atomic_init(&f->waiting, 0);
+	atomic_init(&f->draining, 0);
+	qc_mutex_init(&f->sync_lock, QC_RANK_INFLIGHT);
+	pthread_mutex_init(&f->lock, NULL);
+	pthread_cond_init(&f->request_ended, NULL);
+	pthread_cond_init(&f->drain_ended, NULL);
 	for (int i = 0; i < QC_INFLIGHT_SHARDS; i++) {
-		atomic_init(&g->shard[i].inside[0], 0);
-		atomic_init(&g->shard[i].inside[1], 0);
-		atomic_init(&g->shard[i].traffic.reads, 0);
-		atomic_init(&g->shard[i].traffic.read_bytes, 0);
-		atomic_init(&g->shard[i].traffic.writes, 0);
-		atomic_init(&g->shard[i].traffic.written_bytes, 0);
+		atomic_init(&f->shard[i].count[0], 0);
+		atomic_init(&f->shard[i].count[1], 0);
 	}
 }
 
-static unsigned int inside(struct qc_inflight *g, unsigned int side)
+static unsigned int count_requests(struct qc_inflight *f, unsigned int side)
 {
 	unsigned int n = 0;
 
 	for (int i = 0; i < QC_INFLIGHT_SHARDS; i++)
-		n += atomic_load(&g->shard[i].inside[side]);
+		n += atomic_load(&f->shard[i].count[side]);
 	return n;
 }
 
-void qc_inflight_destroy(struct qc_inflight *g)
+void qc_inflight_destroy(struct qc_inflight *f)
 {
-	assert(inside(g, 0) == 0 && inside(g, 1) == 0);
-	pthread_cond_destroy(&g->opened);
-	pthread_cond_destroy(&g->left);
-	pthread_mutex_destroy(&g->lock);
-	qc_mutex_destroy(&g->waiters);
+	assert(count_requests(f, 0) == 0 && count_requests(f, 1) == 0);
+	pthread_cond_destroy(&f->drain_ended);
+	pthread_cond_destroy(&f->request_ended);
+	pthread_mutex_destroy(&f->lock);
+	qc_mutex_destroy(&f->sync_lock);
 }
 
-static unsigned int own_shard(void)
+/* Returns the shard of this thread.  Threads get theirs in turn. */
+static unsigned int shard_of_thread(void)
 {
 	static atomic_uint threads;
 	static _Thread_local unsigned int mine;
@@ -57,78 +54,66 @@ static unsigned int own_shard(void)
 	return mine - 1;
 }
 
-struct qc_inflight_token qc_inflight_begin(struct qc_inflight *g)
+struct qc_inflight_token qc_inflight_begin(struct qc_inflight *f)
 {
-	struct qc_inflight_token pass = { own_shard(), atomic_load(&g->side) };
+	struct qc_inflight_token token = { shard_of_thread(), atomic_load(&f->side) };
 
-	atomic_fetch_add(&g->shard[pass.shard].inside[pass.side], 1);
-	while (atomic_load(&g->closed)) {
-		qc_inflight_end(g, pass);
-		pthread_mutex_lock(&g->lock);
-		while (atomic_load(&g->closed))
-			pthread_cond_wait(&g->opened, &g->lock);
-		pthread_mutex_unlock(&g->lock);
-		pass.side = atomic_load(&g->side);
-		atomic_fetch_add(&g->shard[pass.shard].inside[pass.side], 1);
+	atomic_fetch_add(&f->shard[token.shard].count[token.side], 1);
+	while (atomic_load(&f->draining)) {
+		qc_inflight_end(f, token);
+		pthread_mutex_lock(&f->lock);
+		while (atomic_load(&f->draining))
+			pthread_cond_wait(&f->drain_ended, &f->lock);
+		pthread_mutex_unlock(&f->lock);
+		token.side = atomic_load(&f->side);
+		atomic_fetch_add(&f->shard[token.shard].count[token.side], 1);
 	}
-	return pass;
+	return token;
 }
 
-void qc_inflight_end(struct qc_inflight *g, struct qc_inflight_token pass)
+void qc_inflight_end(struct qc_inflight *f, struct qc_inflight_token token)
 {
-	atomic_fetch_sub(&g->shard[pass.shard].inside[pass.side], 1);
-	if (!atomic_load(&g->waiting))
+	atomic_fetch_sub(&f->shard[token.shard].count[token.side], 1);
+	if (!atomic_load(&f->waiting))
 		return;
-	pthread_mutex_lock(&g->lock);
-	pthread_cond_broadcast(&g->left);
-	pthread_mutex_unlock(&g->lock);
+	pthread_mutex_lock(&f->lock);
+	pthread_cond_broadcast(&f->request_ended);
+	pthread_mutex_unlock(&f->lock);
 }
 
-void qc_io_stats_sum(struct qc_inflight *g, struct qc_io_counters *out)
+/* Sends new requests to the other side, and waits until this side has none. */
+static void drain_side(struct qc_inflight *f)
 {
-	*out = (struct qc_io_counters){ 0 };
-	for (int i = 0; i < QC_INFLIGHT_SHARDS; i++) {
-		struct qc_io_stats *t = &g->shard[i].traffic;
+	unsigned int old = atomic_load(&f->side);
 
-		out->reads += atomic_load_explicit(&t->reads, memory_order_relaxed);
-		out->read_bytes += atomic_load_explicit(&t->read_bytes, memory_order_relaxed);
-		out->writes += atomic_load_explicit(&t->writes, memory_order_relaxed);
-		out->written_bytes += atomic_load_explicit(&t->written_bytes, memory_order_relaxed);
-	}
+	atomic_store(&f->side, !old);
+	pthread_mutex_lock(&f->lock);
+	while (count_requests(f, old))
+		pthread_cond_wait(&f->request_ended, &f->lock);
+	pthread_mutex_unlock(&f->lock);
 }
 
-static void empty_side(struct qc_inflight *g)
+void qc_inflight_synchronize(struct qc_inflight *f)
 {
-	unsigned int old = atomic_load(&g->side);
-
-	atomic_store(&g->side, !old);
-	pthread_mutex_lock(&g->lock);
-	while (inside(g, old))
-		pthread_cond_wait(&g->left, &g->lock);
-	pthread_mutex_unlock(&g->lock);
+	qc_lock(&f->sync_lock);
+	atomic_store(&f->waiting, 1);
+	drain_side(f);
+	drain_side(f);
+	atomic_store(&f->waiting, 0);
+	qc_unlock(&f->sync_lock);
 }
 
-void qc_inflight_synchronize(struct qc_inflight *g)
+void qc_drain_begin(struct qc_inflight *f)
 {
-	qc_lock(&g->waiters);
-	atomic_store(&g->waiting, 1);
-	empty_side(g);
-	empty_side(g);
-	atomic_store(&g->waiting, 0);
-	qc_unlock(&g->waiters);
+	assert(!atomic_load(&f->draining));
+	atomic_store(&f->draining, 1);
+	qc_inflight_synchronize(f);
 }
 
-void qc_drain_begin(struct qc_inflight *g)
+void qc_drain_end(struct qc_inflight *f)
 {
-	assert(!atomic_load(&g->closed));
-	atomic_store(&g->closed, 1);
-	qc_inflight_synchronize(g);
-}
-
-void qc_drain_end(struct qc_inflight *g)
-{
-	pthread_mutex_lock(&g->lock);
-	atomic_store(&g->closed, 0);
-	pthread_cond_broadcast(&g->opened);
-	pthread_mutex_unlock(&g->lock);
+	pthread_mutex_lock(&f->lock);
+	atomic_store(&f->draining, 0);
+	pthread_cond_broadcast(&f->drain_ended);
+	pthread_mutex_unlock(&f->lock);
 }

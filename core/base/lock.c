@@ -6,7 +6,7 @@ static _Thread_local unsigned int ranks_held;
 
 void qc_rank_enter(enum qc_rank rank)
 {
-	assert(ranks_held < 1u << rank); /* else: taken out of order */
+	assert(ranks_held < 1u << rank); /* else: a lock of this or a higher rank is held */
 	ranks_held |= 1u << rank;
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lock.h - mutexes that know their rank.
+ * lock.h - mutexes with a rank, like the classes of the kernel's lockdep.
  *
- * A thread takes locks in ascending rank and never two of one rank.  With
- * -Daudit=true the first inversion aborts; clang checks NEEDS() always.
- * No lock is held across the I/O of guest data, and none across any I/O at all
- * where it does not say so here.
+ * A thread takes locks in ascending rank, and never two of one rank.  With
+ * -Daudit=true the first inversion aborts.  clang checks NEEDS() at compile time.
+ * No lock is held across I/O of guest data.  Only the ranks marked "I/O" below are
+ * held across I/O of metadata.
  */
 #ifndef QC_LOCK_H
 #define QC_LOCK_H
@@ -20,23 +20,23 @@
 #endif
 #define NEEDS(lock) THREAD_ATTR(requires_capability(lock))
 
-/* For a function that is left with other locks than it was entered with, or where one
- * goes by another name than with its caller. */
+/* Exempts a function that returns with other locks than it was called with, or that
+ * names a lock by another expression than its caller does. */
 #define UNCHECKED THREAD_ATTR(no_thread_safety_analysis)
 
 enum qc_rank {
-	QC_RANK_OPEN = 1,  /* layer: making it writable; held across I/O (and context: the flusher) */
-	QC_RANK_RESIZE,	   /* writer: one resize at a time; held across I/O */
-	QC_RANK_LAYER_TABLE,	   /* context: which layers are open */
-	QC_RANK_PENDING_FREE,	   /* writer: one at a time frees what is in limbo; across I/O */
-	QC_RANK_CHECKPOINT,	   /* writer: one checkpoint at a time; held across I/O */
-	QC_RANK_INFLIGHT,	   /* gate: who waits for a grace period */
-	QC_RANK_RANGE,	   /* claim: which clusters are being remapped */
-	QC_RANK_TABLE,	   /* writer: making L2 tables; held across their I/O */
-	QC_RANK_ALLOC,	   /* alloc: counts; held across the I/O of blocks */
-	QC_RANK_SLOT,	   /* cache: which slice is in which slot */
-	QC_RANK_CLUSTER_CACHE,  /* unpack: which clusters are unpacked */
-	QC_RANK_POOL,	   /* codec: idle contexts */
+	QC_RANK_OPEN = 1,      /* layer: making it writable; I/O.  Context: the flusher */
+	QC_RANK_RESIZE,	       /* writer: one resize at a time; I/O */
+	QC_RANK_LAYER_TABLE,   /* context: which layers are open */
+	QC_RANK_PENDING_FREE,  /* writer: one thread frees pending clusters; I/O */
+	QC_RANK_CHECKPOINT,    /* writer: one checkpoint at a time; I/O */
+	QC_RANK_INFLIGHT,      /* requests in flight: one grace period at a time */
+	QC_RANK_RANGE,	       /* range locks: which guest ranges are locked */
+	QC_RANK_TABLE,	       /* writer: making L2 tables; I/O */
+	QC_RANK_ALLOC,	       /* allocator: refcounts; I/O of refcount blocks */
+	QC_RANK_SLOT,	       /* table cache: which slice is in which slot */
+	QC_RANK_CLUSTER_CACHE, /* cluster cache: which cluster is in which slot */
+	QC_RANK_POOL,	       /* decoder pool: idle decoders */
 };
 
 struct THREAD_ATTR(capability("mutex")) qc_mutex {
@@ -81,11 +81,11 @@ static inline void qc_unlock(struct qc_mutex *m) THREAD_ATTR(release_capability(
 	THREAD_ATTR(no_thread_safety_analysis);
 static inline void qc_unlock(struct qc_mutex *m)
 {
-	qc_rank_leave(m->rank); /* first: it sees who never had it */
+	qc_rank_leave(m->rank); /* first: it asserts that this thread holds the lock */
 	pthread_mutex_unlock(&m->m);
 }
 
-/* Gives the lock up until the event is signalled, and takes it again. */
+/* Releases the lock, waits until the event is signalled, and takes the lock again. */
 static inline void qc_wait(pthread_cond_t *event, struct qc_mutex *m) NEEDS(m);
 static inline void qc_wait(pthread_cond_t *event, struct qc_mutex *m)
 {

@@ -32,9 +32,9 @@ void qc_log(const struct qc_log *log, enum qc_level level, const char *fmt, ...)
 	log->fn(log->arg, level, msg);
 }
 
-static void fill_reason(struct qc_reason *why, enum qc_cause cause, const char *fmt, va_list ap)
+static void format_reason(struct qc_reason *why, enum qc_cause cause, const char *fmt, va_list ap)
 	PRINTF_LIKE(3, 0);
-static void fill_reason(struct qc_reason *why, enum qc_cause cause, const char *fmt, va_list ap)
+static void format_reason(struct qc_reason *why, enum qc_cause cause, const char *fmt, va_list ap)
 {
 	why->cause = cause;
 	vsnprintf(why->text, sizeof(why->text), fmt, ap);
@@ -46,7 +46,7 @@ qc_err qc_fail(struct qc_reason *why, qc_err err, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	fill_reason(why, QC_CAUSE_IMAGE, fmt, ap);
+	format_reason(why, QC_CAUSE_IMAGE, fmt, ap);
 	va_end(ap);
 	return err;
 }
@@ -56,7 +56,7 @@ const char *qc_errno_hint(qc_err err)
 	switch (-err) {
 	case EACCES:
 	case EPERM:
-		return " (mount as a user who may, or as root)";
+		return " (mount as the owner of the file, or as root)";
 	case EMFILE:
 		return " (ulimit -n is the limit)";
 	case EIO:
@@ -71,17 +71,17 @@ const char *qc_errno_hint(qc_err err)
 	}
 }
 
-qc_err qc_fail_errno(struct qc_reason *why, qc_err err, const char *what)
+qc_err qc_fail_errno(struct qc_reason *why, qc_err err, const char *attempt)
 {
-	return qc_fail(why, err, "%s%s%s%s", what ? what : "", what ? ": " : "", strerror(-err),
-			 qc_errno_hint(err));
+	return qc_fail(why, err, "%s%s%s%s", attempt ? attempt : "", attempt ? ": " : "",
+		       strerror(-err), qc_errno_hint(err));
 }
 
 qc_err qc_reason_add_hint(struct qc_reason *why, qc_err err)
 {
 	const char *advice = err == -EINVAL || err == -EFBIG ?
 				     " (damaged: only a backup of the image can help)" :
-			     err == -ENOTSUP ? " (what made it, or qemu-img convert, may write one without)" :
+			     err == -ENOTSUP ? " (the program that wrote the image, or qemu-img convert, may write one without it)" :
 					       "";
 	size_t n = strlen(why->text);
 
@@ -95,21 +95,21 @@ qc_err qc_fail_as(struct qc_reason *why, enum qc_cause cause, qc_err err, const 
 	va_list ap;
 
 	va_start(ap, fmt);
-	fill_reason(why, cause, fmt, ap);
+	format_reason(why, cause, fmt, ap);
 	va_end(ap);
 	return err;
 }
 
 void qc_reason_prefix(struct qc_reason *why, const char *fmt, ...)
 {
-	char what[sizeof(why->text)], rest[sizeof(why->text)];
+	char object[sizeof(why->text)], rest[sizeof(why->text)];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(what, sizeof(what), fmt, ap);
+	vsnprintf(object, sizeof(object), fmt, ap);
 	va_end(ap);
 	memcpy(rest, why->text, sizeof(rest));
-	if (snprintf(why->text, sizeof(why->text), "%s: %s", what, rest) < 0)
+	if (snprintf(why->text, sizeof(why->text), "%s: %s", object, rest) < 0)
 		memcpy(why->text, rest, sizeof(rest));
 	qc_text_clean(why->text);
 }

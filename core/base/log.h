@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * log.h - one line for people, said once, by the function that knows.
+ * log.h - messages: reasons of a failed open, and lines of the log.
  *
- * While an image is being opened the line goes to the caller as a reason;
- * afterwards it goes to the log.  Names and texts that come out of an image
- * are hostile: control bytes are replaced here, for all messages.
+ * The function that finds an error makes the message; its callers add nothing but a
+ * prefix.  While an image is being opened the message goes to the caller as a
+ * struct qc_reason, afterwards to the log.  Texts from an image are hostile: control
+ * characters are replaced here, in all messages.
  */
 #ifndef QC_LOG_H
 #define QC_LOG_H
@@ -17,27 +18,28 @@ struct qc_log {
 	enum qc_level max;
 };
 
+/* Logs one line, without a newline, if @level is at most log->max. */
 void qc_log(const struct qc_log *log, enum qc_level level, const char *fmt, ...)
 	PRINTF_LIKE(3, 4);
 
-/* Fills *why and returns err, so that a refusal is one statement. */
+/* Fills *why with the cause QC_CAUSE_IMAGE.  Returns @err, so that a failure is one statement. */
 qc_err qc_fail(struct qc_reason *why, qc_err err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* The same for a call of the system that failed: what that was, why, and what may help.
- * NULL: the reason stands alone. */
-qc_err qc_fail_errno(struct qc_reason *why, qc_err err, const char *what);
+/* Like qc_fail(), with the text "@attempt: strerror (hint)", for a system call that failed
+ * with @err.  @attempt is "cannot VERB ...", or NULL for no prefix. */
+qc_err qc_fail_errno(struct qc_reason *why, qc_err err, const char *attempt);
 
-/* Puts what may help behind the reason of a header that was refused with err, and returns err. */
+/* Appends advice to the reason of a header that was refused with @err.  Returns @err. */
 qc_err qc_reason_add_hint(struct qc_reason *why, qc_err err);
 
-/* The same for another cause than the image, which the reason has else. */
+/* Like qc_fail(), with another cause than QC_CAUSE_IMAGE. */
 qc_err qc_fail_as(struct qc_reason *why, enum qc_cause cause, qc_err err, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
 
-/* Puts what it is about, and ": ", before the reason. */
+/* Prepends an object and ": " to the reason. */
 void qc_reason_prefix(struct qc_reason *why, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* Replaces what a terminal or a log could stumble over. */
+/* Replaces control characters (ASCII, and C1 in UTF-8) by question marks, in place. */
 void qc_text_clean(char *text);
 
 #endif

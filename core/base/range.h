@@ -2,8 +2,7 @@
 /*
  * range.h - arithmetic on offsets and lengths that cannot wrap.
  *
- * Offsets are subtracted here and nowhere else, and only after they were
- * compared.
+ * Offsets are subtracted only here, and only after a comparison.
  */
 #ifndef QC_RANGE_H
 #define QC_RANGE_H
@@ -11,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How much of `len` bytes at `off` lies before `end`. */
+/* Returns how many of the @len bytes at @off are before @end. */
 static inline uint64_t range_clamp(uint64_t off, uint64_t len, uint64_t end)
 {
 	if (off >= end)
@@ -19,13 +18,13 @@ static inline uint64_t range_clamp(uint64_t off, uint64_t len, uint64_t end)
 	return len < end - off ? len : end - off;
 }
 
-/* Whether [off, off + len) ends at or before `end`, and does not wrap. */
+/* Returns true if [off, off + len) does not wrap and ends at or before @end. */
 static inline bool range_inside(uint64_t off, uint64_t len, uint64_t end)
 {
 	return off <= end && len <= end - off;
 }
 
-/* Whether two ranges that do not wrap share a byte. */
+/* Returns true if two ranges that do not wrap share a byte. */
 static inline bool range_overlap(uint64_t a, uint64_t alen, uint64_t b, uint64_t blen)
 {
 	if (!alen || !blen)
@@ -33,8 +32,8 @@ static inline bool range_overlap(uint64_t a, uint64_t alen, uint64_t b, uint64_t
 	return a < b ? b - a < alen : a - b < blen;
 }
 
-/* The smallest multiple of `unit`, a power of two, at or above v; the largest
- * multiple there is where that would not fit. */
+/* Rounds @v up to a multiple of @unit, a power of two.  If that does not fit into 64
+ * bits, returns the largest multiple that does. */
 static inline uint64_t round_up(uint64_t v, uint64_t unit)
 {
 	uint64_t low = v & (unit - 1);
@@ -45,6 +44,7 @@ static inline uint64_t round_up(uint64_t v, uint64_t unit)
 	return v > UINT64_MAX - unit ? v : v + unit;
 }
 
+/* Divides and rounds up. */
 static inline uint64_t div_up(uint64_t v, uint64_t by)
 {
 	return v / by + (v % by != 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* util.h - small things that every file may use. */
+/* util.h - units, minimum and maximum, and pointers that free themselves. */
 #ifndef QC_UTIL_H
 #define QC_UTIL_H
 
@@ -24,7 +24,7 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* Frees what the pointer holds when its scope ends. */
+/* Calls free() on the pointer at the end of its scope. */
 #define AUTO_FREE __attribute__((cleanup(qc_auto_free)))
 static inline void qc_auto_free(void *p)
 {

@@ -39,7 +39,7 @@ static void *run(void *arg)
 
 	pthread_mutex_lock(&f->lock);
 	while (!f->stop) {
-		clock_gettime(CLOCK_REALTIME, &until);
+		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec += SECONDS;
 		if (pthread_cond_timedwait(&f->stopped, &f->lock, &until) != ETIMEDOUT)
 			continue;
@@ -51,6 +51,17 @@ static void *run(void *arg)
 	return NULL;
 }
 
+/* The clock of the wait must not be one that the administrator can set. */
+static void init_monotonic(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 qc_err qc_flusher_start(struct qc_context *ctx, struct qc_flusher **out)
 {
 	struct qc_flusher *f = calloc(1, sizeof(*f));
@@ -59,7 +70,7 @@ qc_err qc_flusher_start(struct qc_context *ctx, struct qc_flusher **out)
 		return -ENOMEM;
 	f->ctx = ctx;
 	pthread_mutex_init(&f->lock, NULL);
-	pthread_cond_init(&f->stopped, NULL);
+	init_monotonic(&f->stopped);
 	if (pthread_create(&f->thread, NULL, run, f)) {
 		free(f);
 		return -EAGAIN;

@@ -280,7 +280,7 @@ bool qc_layer_snapshot_is_pinned(struct qc_layer *l, uint64_t l1_offset)
 static void note_use(struct qc_layer *l, struct qc_layer_use *out)
 {
 	*out = (struct qc_layer_use){ .open = true, .has_writer = l->written, .users = l->users };
-	qc_io_stats_sum(&l->gate, &out->io);
+	qc_io_stats_sum(&l->io_stats, &out->io);
 	if (l->tables)
 		qc_cache_counters(l->tables, &out->table_loads, &out->table_bytes);
 }

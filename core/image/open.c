@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/range.h"
 #include "update/writer.h"
 
@@ -16,15 +17,13 @@
 static qc_err start_place(const struct qc_image_location *src, struct qc_file_location *p,
 			  struct qc_reason *why)
 {
-	char self[40];
 	struct stat st;
 
 	*p = QC_FILE_LOCATION_NONE;
 	if (fstat(src->fd, &st) || !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
 		return qc_fail(why, -EMEDIUMTYPE, "not a regular file");
 	/* An open file of its own, since its locks belong to that. */
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", src->fd);
-	p->fd = open(self, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	p->fd = qc_reopen(src->fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	p->dirfd = p->fd < 0 ? -1 : fcntl(src->dirfd, F_DUPFD_CLOEXEC, 0);
 	if (p->dirfd < 0)
 		return qc_fail_errno(why, -errno, NULL);
@@ -278,25 +277,18 @@ uint32_t qc_cluster_size(const struct qc_image *img)
 	return (uint32_t)geom_cluster(&img->layer[0]->head.geom);
 }
 
-static uint64_t fnv(uint64_t hash, uint64_t v)
-{
-	for (unsigned int i = 0; i < sizeof(v); i++, v >>= 8)
-		hash = (hash ^ (v & 0xff)) * UINT64_C(0x100000001b3);
-	return hash;
-}
-
 static void stamp_file(struct qc_fingerprint *s, const struct qc_file_stat *f)
 {
 	uint64_t v[] = { f->dev, f->ino, f->size, (uint64_t)f->mtime_ns };
 
 	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++)
-		s->content = fnv(s->content, v[i]);
-	s->exact = fnv(fnv(s->exact, s->content), (uint64_t)f->ctime_ns);
+		s->content = hash_fnv_u64(s->content, v[i]);
+	s->exact = hash_fnv_u64(hash_fnv_u64(s->exact, s->content), (uint64_t)f->ctime_ns);
 }
 
 void qc_get_fingerprint(const struct qc_image *img, struct qc_fingerprint *out)
 {
-	*out = (struct qc_fingerprint){ UINT64_C(0xcbf29ce484222325), 0, true };
+	*out = (struct qc_fingerprint){ HASH_FNV_BASIS, 0, true };
 	for (unsigned int i = img->top; i < img->depth; i++) {
 		const struct qc_layer *l = img->layer[i];
 

@@ -145,9 +145,27 @@ struct qc_image_location {
 	const char *name;
 };
 
-/* As openat(2) without O_CREAT, but EXDEV where the path, or a symbolic link in
- * it, leads out of the folder.  O_CLOEXEC is set. */
+/*
+ * qc_open_beneath() - open a path that must not leave a directory
+ * @dirfd:  the directory
+ * @path:   relative to it
+ * @flags:  as for openat(2), without O_CREAT; O_CLOEXEC is added
+ *
+ * Return: a descriptor; -1 and errno as openat(2), or
+ *	EXDEV  the path, or a symbolic link in it, leads out of the directory
+ */
 int qc_open_beneath(int dirfd, const char *path, int flags);
+
+/*
+ * qc_reopen() - open the file of a descriptor again
+ * @fd:     any descriptor, also one of O_PATH
+ * @flags:  as for open(2), without O_CREAT; O_CLOEXEC is added
+ *
+ * Unlike dup(2), makes a new open file description: with an access mode, a position and
+ * locks of its own.  Needs /proc.
+ * Return: a descriptor; -1 and errno as open(2)
+ */
+int qc_reopen(int fd, int flags);
 
 /* Reading from the descriptor does not change the file's access time from now on, if
  * the system allows that: it is for the owner of the file.  Else, unless the file

@@ -13,6 +13,7 @@
 #include "format/header.h"
 #include "base/log.h"
 #include "io/external_file.h"
+#include "layer/io_stats.h"
 #include "layer/unlock.h"
 
 struct qc_context;
@@ -46,6 +47,7 @@ struct qc_layer {
 
 	struct qc_mutex open_lock; /* making it writable; held across I/O */
 	struct qc_inflight gate; /* requests on images of which it is the top */
+	struct qc_io_stats io_stats; /* of the same requests */
 	struct qc_writer *_Atomic writer; /* NULL: nobody writes; set once */
 	atomic_bool stale;   /* somebody changed the file under us */
 	atomic_uint errors_logged;

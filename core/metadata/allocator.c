@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/range.h"
 
 /* ---- notes ---------------------------------------------------------------- */
@@ -18,15 +19,8 @@ qc_err qc_free_list_add(const struct qc_alloc *a, struct qc_free_list *l, uint64
 		last->len += len;
 		return 0;
 	}
-	if (l->n == l->room) {
-		size_t room = l->room ? 2 * l->room : 16;
-		struct qc_free_extent *more = realloc(l->orphan, room * sizeof(*more));
-
-		if (!more)
-			return -ENOMEM;
-		l->orphan = more;
-		l->room = room;
-	}
+	if (array_reserve(&l->orphan, &l->room, l->n + 1, sizeof(*l->orphan)))
+		return -ENOMEM;
 	l->orphan[l->n++] = (struct qc_free_extent){ off, len };
 	return 0;
 }

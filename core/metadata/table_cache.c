@@ -33,6 +33,7 @@
 
 #include <errno.h>
 
+#include "base/array.h"
 #include "base/failpoint.h"
 #include "base/lock.h"
 #include "base/range.h"
@@ -348,15 +349,8 @@ static qc_err copy_slot(struct qc_cache *c, uint64_t key, struct slot *slot,
 {
 	struct qc_dirty_slice *one;
 
-	if (out->n == out->room) {
-		size_t room = out->room ? 2 * out->room : 16;
-		struct qc_dirty_slice *more = realloc(out->slice, room * sizeof(*more));
-
-		if (!more)
-			return -ENOMEM;
-		out->slice = more;
-		out->room = room;
-	}
+	if (array_reserve(&out->slice, &out->room, out->n + 1, sizeof(*out->slice)))
+		return -ENOMEM;
 	one = &out->slice[out->n];
 	*one = (struct qc_dirty_slice){ key, malloc(c->slice_bytes) };
 	if (!one->bytes)

@@ -144,7 +144,7 @@ qc_err qc_read(struct qc_image *img, uint64_t off, void *buf, size_t len)
 		return -EINVAL;
 	pass = qc_inflight_begin(&img->layer[0]->gate);
 	r = qc_read_inflight(img, off, buf, len);
-	qc_io_stats_count_read(&img->layer[0]->gate, pass, len);
+	qc_io_stats_count_read(&img->layer[0]->io_stats, pass, len);
 	qc_inflight_end(&img->layer[0]->gate, pass);
 	return r;
 }

@@ -23,7 +23,7 @@ static qc_err enter(struct qc_image *img, uint64_t off, const void *buf, uint64_
 	pass = qc_inflight_begin(&img->layer[0]->gate);
 	if (range_inside(off, len, qc_size(img)))
 		r = fn(img, off, buf, len);
-	qc_io_stats_count_write(&img->layer[0]->gate, pass, buf ? len : 0);
+	qc_io_stats_count_write(&img->layer[0]->io_stats, pass, buf ? len : 0);
 	qc_inflight_end(&img->layer[0]->gate, pass);
 	return r;
 }

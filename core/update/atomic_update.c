@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/failpoint.h"
 #include "base/range.h"
 
@@ -26,23 +27,9 @@ void qc_atomic_update_init(struct qc_atomic_update *s, struct qc_writer *w)
 
 /* ---- places --------------------------------------------------------------- */
 
-static qc_err reserve(struct qc_atomic_update *s, uint64_t n)
-{
-	struct hoff *more;
-
-	if (s->room >= s->n + n)
-		return 0;
-	more = realloc(s->pool, (s->n + n) * sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	s->pool = more;
-	s->room = s->n + n;
-	return 0;
-}
-
 qc_err qc_atomic_update_reserve(struct qc_atomic_update *s, uint64_t n)
 {
-	qc_err r = reserve(s, n);
+	qc_err r = array_reserve(&s->pool, &s->room, s->n + n, sizeof(*s->pool));
 
 	while (!r && n) {
 		struct hoff first;

@@ -5,6 +5,7 @@
 
 #include "format/l2_entry.h"
 #include "layer/cluster_map.h"
+#include "base/array.h"
 #include "base/range.h"
 #include "format/snapshot_table.h"
 
@@ -129,15 +130,8 @@ static qc_err note(void *arg, uint64_t off, uint64_t len)
 	uint64_t end = div_up(off + len, UINT64_C(1) << n->cluster_bits);
 
 	for (uint64_t c = off >> n->cluster_bits; c < end && g->n < CLUSTERS_MAX; c++) {
-		if (g->n == g->room) {
-			size_t room = g->room ? 2 * g->room : 64;
-			uint64_t *more = realloc(g->cluster, room * sizeof(*more));
-
-			if (!more)
-				return -ENOMEM;
-			g->cluster = more;
-			g->room = room;
-		}
+		if (array_reserve(&g->cluster, &g->room, g->n + 1, sizeof(*g->cluster)))
+			return -ENOMEM;
 		g->cluster[g->n++] = c;
 	}
 	return 0;

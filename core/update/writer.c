@@ -65,12 +65,9 @@ static qc_err check_snapshots(const struct qc_layer *l, struct qc_reason *why)
 
 static qc_err reopen(struct qc_file *f, struct qc_file **out, struct qc_reason *why)
 {
-	char self[40];
-	int fd;
+	int fd = qc_reopen(qc_file_fd(f), O_RDWR | O_NONBLOCK);
 	qc_err r;
 
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", qc_file_fd(f));
-	fd = open(self, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return qc_fail_as(why, QC_CAUSE_READONLY, -errno, "cannot write to it: %s%s",
 				    strerror(errno), qc_errno_hint(-errno));

@@ -81,14 +81,6 @@ static int spare_atime(const struct source *s, int fd, int flags)
 	return fd;
 }
 
-static int reopen(int fd, int flags)
-{
-	char self[40];
-
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	return open(self, flags | O_CLOEXEC);
-}
-
 /* A link with an absolute path may lead back into the folder, too. */
 static int open_resolved(const struct source *s, const char *path, int flags)
 {
@@ -116,7 +108,7 @@ int source_open_path(const struct source *s, const char *path, int flags)
 		path = ".";
 	if (s->pinned >= 0 && !strcmp(path, s->only))
 		fd = flags & O_PATH ? fcntl(s->pinned, F_DUPFD_CLOEXEC, 0) :
-				      reopen(s->pinned, flags);
+				      qc_reopen(s->pinned, flags);
 	else if (s->only || s->follow)
 		fd = openat(s->dirfd, path, flags | O_CLOEXEC);
 	else
@@ -141,7 +133,7 @@ int source_open_image(const struct source *s, const char *path)
 	if (fstat(at, &st) || !can_be_image(s, st.st_mode))
 		fd = -EMEDIUMTYPE;
 	else
-		fd = reopen(at, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+		fd = qc_reopen(at, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd == -1)
 		fd = -errno;
 	close(at);

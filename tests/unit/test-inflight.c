@@ -7,18 +7,18 @@
 #include "tap.h"
 #include "threads.h"
 
-static struct qc_inflight gate;
+static struct qc_inflight inflight;
 
 /* ---- one at a time ---------------------------------------------------------- */
 
-static void nobody_inside(void)
+static void no_request_is_in_flight(void)
 {
-	qc_inflight_init(&gate);
-	qc_inflight_synchronize(&gate);
-	qc_inflight_end(&gate, qc_inflight_begin(&gate));
-	qc_inflight_synchronize(&gate);
-	qc_inflight_synchronize(&gate);
-	qc_inflight_destroy(&gate);
+	qc_inflight_init(&inflight);
+	qc_inflight_synchronize(&inflight);
+	qc_inflight_end(&inflight, qc_inflight_begin(&inflight));
+	qc_inflight_synchronize(&inflight);
+	qc_inflight_synchronize(&inflight);
+	qc_inflight_destroy(&inflight);
 }
 
 static atomic_bool waited;
@@ -26,121 +26,121 @@ static atomic_bool waited;
 static void *wait_once(void *unused)
 {
 	(void)unused;
-	qc_inflight_synchronize(&gate);
+	qc_inflight_synchronize(&inflight);
 	atomic_store(&waited, true);
 	return NULL;
 }
 
-/* The wait has begun when newcomers are counted on the other side. */
+/* Waits until new requests are counted on the other side: the grace period has begun. */
 static void await_flip(unsigned int from)
 {
-	while (atomic_load(&gate.side) == from && !atomic_load(&waited))
+	while (atomic_load(&inflight.side) == from && !atomic_load(&waited))
 		sched_yield();
 }
 
-static void wait_lasts_until_those_inside_have_left(void)
+static void a_grace_period_lasts_until_requests_have_ended(void)
 {
 	struct qc_inflight_token a, b, late;
 	pthread_t t;
 
-	qc_inflight_init(&gate);
+	qc_inflight_init(&inflight);
 	atomic_store(&waited, false);
-	a = qc_inflight_begin(&gate);
-	b = qc_inflight_begin(&gate);
+	a = qc_inflight_begin(&inflight);
+	b = qc_inflight_begin(&inflight);
 	t = start(wait_once, NULL);
 	await_flip(a.side);
-	late = qc_inflight_begin(&gate); /* does not wait */
+	late = qc_inflight_begin(&inflight); /* does not wait */
 	CHECK(late.side != a.side);
 	CHECK(!atomic_load(&waited));
-	qc_inflight_end(&gate, a);
-	qc_inflight_end(&gate, late);
+	qc_inflight_end(&inflight, a);
+	qc_inflight_end(&inflight, late);
 	CHECK(!atomic_load(&waited));
-	qc_inflight_end(&gate, b);
+	qc_inflight_end(&inflight, b);
 	end(t);
 	CHECK(atomic_load(&waited));
-	qc_inflight_destroy(&gate);
+	qc_inflight_destroy(&inflight);
 }
 
-static void *come_and_go(void *unused)
+static void *begin_and_end(void *unused)
 {
 	(void)unused;
 	for (int i = 0; i < 1000; i++)
-		qc_inflight_end(&gate, qc_inflight_begin(&gate));
+		qc_inflight_end(&inflight, qc_inflight_begin(&inflight));
 	return NULL;
 }
 
-static void newcomers_go_through_while_somebody_waits(void)
+static void new_requests_do_not_wait_for_a_grace_period(void)
 {
-	struct qc_inflight_token inside;
+	struct qc_inflight_token open;
 	pthread_t waiter, other[3];
 
-	qc_inflight_init(&gate);
+	qc_inflight_init(&inflight);
 	atomic_store(&waited, false);
-	inside = qc_inflight_begin(&gate);
+	open = qc_inflight_begin(&inflight);
 	waiter = start(wait_once, NULL);
-	await_flip(inside.side);
+	await_flip(open.side);
 	for (int i = 0; i < 3; i++)
-		other[i] = start(come_and_go, NULL);
+		other[i] = start(begin_and_end, NULL);
 	for (int i = 0; i < 3; i++)
 		end(other[i]);
 	CHECK(!atomic_load(&waited));
-	qc_inflight_end(&gate, inside);
+	qc_inflight_end(&inflight, open);
 	end(waiter);
-	qc_inflight_destroy(&gate);
+	qc_inflight_destroy(&inflight);
 }
 
-/* A newcomer looked at the side, and counted itself only when that side had
- * been given up.  The wait that comes next must not overlook it. */
-static void who_counted_itself_late_is_waited_for(void)
+/* The request read `side`, and incremented that counter only after a waiter had drained the
+ * side.  The next waiter must not overlook the request. */
+static void a_request_counted_on_the_drained_side_is_waited_for(void)
 {
 	struct qc_inflight_token late;
 	pthread_t t;
 
-	qc_inflight_init(&gate);
-	for (int turn = 0; turn < 2; turn++) {
+	qc_inflight_init(&inflight);
+	for (int round = 0; round < 2; round++) {
 		atomic_store(&waited, false);
-		late = (struct qc_inflight_token){ 0, !atomic_load(&gate.side) };
-		atomic_fetch_add(&gate.shard[0].inside[late.side], 1);
+		late = (struct qc_inflight_token){ 0, !atomic_load(&inflight.side) };
+		atomic_fetch_add(&inflight.shard[0].count[late.side], 1);
 		t = start(wait_once, NULL);
-		while (!atomic_load(&gate.waiting) && !atomic_load(&waited))
+		while (!atomic_load(&inflight.waiting) && !atomic_load(&waited))
 			sched_yield();
-		/* Time enough to return too soon; if it was not, nothing is lost. */
+		/* Gives a wrong waiter time to return too soon. */
 		for (int i = 0; i < 3000 && !atomic_load(&waited); i++)
 			sched_yield();
 		CHECK(!atomic_load(&waited));
-		qc_inflight_end(&gate, late);
+		qc_inflight_end(&inflight, late);
 		end(t);
 		CHECK(atomic_load(&waited));
 	}
-	qc_inflight_destroy(&gate);
+	qc_inflight_destroy(&inflight);
 }
 
-static void one_thread_may_be_inside_several_times(void)
+static void one_thread_may_have_several_requests(void)
 {
 	struct qc_inflight_token p[20];
 	pthread_t t;
 
-	qc_inflight_init(&gate);
+	qc_inflight_init(&inflight);
 	atomic_store(&waited, false);
 	for (int i = 0; i < 20; i++)
-		p[i] = qc_inflight_begin(&gate);
+		p[i] = qc_inflight_begin(&inflight);
 	t = start(wait_once, NULL);
 	await_flip(p[0].side);
 	for (int i = 0; i < 20; i++) {
 		CHECK(!atomic_load(&waited));
-		qc_inflight_end(&gate, p[i]);
+		qc_inflight_end(&inflight, p[i]);
 	}
 	end(t);
-	qc_inflight_destroy(&gate);
+	qc_inflight_destroy(&inflight);
 }
 
-/* ---- what it is for --------------------------------------------------------- */
+/* ---- deferred frees --------------------------------------------------------- */
 
 enum { READERS = 8, WRITERS = 2, BOXES = 4, SWAPS = 1000 };
 
-/* As a host cluster that is unlinked, and given away after the grace period. */
+/* Like a host cluster that is unlinked, and allocated again after the grace period. */
 struct box {
-	uint64_t value, copy; /* plain: TSan, too, shall see a use after it */
+	uint64_t value, copy; /* not atomic, so that TSan reports a use after the grace period */
 };
 
 static _Atomic(struct box *) shown[WRITERS];
@@ -152,7 +152,7 @@ static void *look(void *arg)
 	uint64_t seed = (uintptr_t)arg;
 
 	while (!atomic_load(&stop)) {
-		struct qc_inflight_token pass = qc_inflight_begin(&gate);
+		struct qc_inflight_token token = qc_inflight_begin(&inflight);
 		struct box *b = atomic_load(&shown[random_below(&seed, WRITERS)]);
 		uint64_t v = b->value;
 
@@ -160,7 +160,7 @@ static void *look(void *arg)
 			sched_yield();
 		if (v == UINT64_MAX || b->copy != v)
 			atomic_fetch_add(&torn, 1);
-		qc_inflight_end(&gate, pass);
+		qc_inflight_end(&inflight, token);
 		atomic_fetch_add(&looks, 1);
 	}
 	return NULL;
@@ -176,24 +176,24 @@ static void *swap(void *arg)
 
 		new->value = new->copy = i;
 		old = atomic_exchange(mine, new);
-		qc_inflight_synchronize(&gate);
+		qc_inflight_synchronize(&inflight);
 		old->value = UINT64_MAX;
 		old->copy = UINT64_MAX - 1;
 	}
-	/* Nobody may look at this stack any more. */
+	/* No reader may use this stack after the return. */
 	static struct box last[WRITERS];
 	atomic_store(mine, &last[mine - shown]);
-	qc_inflight_synchronize(&gate);
+	qc_inflight_synchronize(&inflight);
 	return NULL;
 }
 
-static void nobody_sees_what_was_given_away(void)
+static void no_request_sees_a_box_freed_after_a_grace_period(void)
 {
 	uint64_t seed = random_seed();
 	static struct box first[WRITERS];
 	pthread_t reader[READERS], writer[WRITERS];
 
-	qc_inflight_init(&gate);
+	qc_inflight_init(&inflight);
 	for (int i = 0; i < WRITERS; i++)
 		atomic_store(&shown[i], &first[i]);
 	for (int i = 0; i < READERS; i++)
@@ -207,46 +207,16 @@ static void nobody_sees_what_was_given_away(void)
 		end(reader[i]);
 	printf("# %u looks\n", atomic_load(&looks));
 	CHECK(atomic_load(&torn) == 0);
-	qc_inflight_destroy(&gate);
-}
-
-/* ---- traffic ------------------------------------------------------------------ */
-
-static void *come_by(void *unused)
-{
-	struct qc_inflight_token pass = qc_inflight_begin(&gate);
-
-	(void)unused;
-	qc_io_stats_count_read(&gate, pass, 100);
-	qc_io_stats_count_read(&gate, pass, 0);
-	qc_io_stats_count_write(&gate, pass, 7);
-	qc_inflight_end(&gate, pass);
-	return NULL;
-}
-
-static void requests_of_all_threads_are_counted(void)
-{
-	struct qc_io_counters c;
-
-	qc_inflight_init(&gate);
-	qc_io_stats_sum(&gate, &c);
-	CHECK(!c.reads && !c.read_bytes && !c.writes && !c.written_bytes);
-	for (int i = 0; i < 2 * QC_INFLIGHT_SHARDS; i++)
-		pthread_join(start(come_by, NULL), NULL);
-	qc_io_stats_sum(&gate, &c);
-	CHECK(c.reads == 4 * QC_INFLIGHT_SHARDS && c.read_bytes == 200 * QC_INFLIGHT_SHARDS);
-	CHECK(c.writes == 2 * QC_INFLIGHT_SHARDS && c.written_bytes == 14 * QC_INFLIGHT_SHARDS);
-	qc_inflight_destroy(&gate);
+	qc_inflight_destroy(&inflight);
 }
 
 int main(void)
 {
-	RUN(nobody_inside);
-	RUN(wait_lasts_until_those_inside_have_left);
-	RUN(newcomers_go_through_while_somebody_waits);
-	RUN(who_counted_itself_late_is_waited_for);
-	RUN(one_thread_may_be_inside_several_times);
-	RUN(nobody_sees_what_was_given_away);
-	RUN(requests_of_all_threads_are_counted);
+	RUN(no_request_is_in_flight);
+	RUN(a_grace_period_lasts_until_requests_have_ended);
+	RUN(new_requests_do_not_wait_for_a_grace_period);
+	RUN(a_request_counted_on_the_drained_side_is_waited_for);
+	RUN(one_thread_may_have_several_requests);
+	RUN(no_request_sees_a_box_freed_after_a_grace_period);
 	return DONE();
 }

@@ -72,7 +72,7 @@ static void headers_that_are_refused_come_with_advice(void)
 	CHECK(qc_reason_add_hint(&why, qc_fail(&why, -EINVAL, "no bits")) == -EINVAL);
 	CHECK(!strncmp(why.text, "no bits (damaged: ", 18));
 	CHECK(qc_reason_add_hint(&why, qc_fail(&why, -ENOTSUP, "a bit")) == -ENOTSUP);
-	CHECK(!strncmp(why.text, "a bit (what made it, or qemu-img ", 33));
+	CHECK(!strncmp(why.text, "a bit (the program that wrote the image, ", 41));
 	memset(why.text, 'x', sizeof(why.text) - 1);
 	why.text[sizeof(why.text) - 1] = 0;
 	CHECK(qc_reason_add_hint(&why, -EINVAL) == -EINVAL); /* no room */
