@@ -1,122 +1,159 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * encrypted_io.c - encrypted bytes: by whole sectors, of which part may be wanted.
+ * encrypted_io.c - whole sectors in pieces, and parts of sectors one by one.
  *
- * What is read is deciphered in the caller's buffer; what is written is enciphered
- * into a buffer of its own, a piece at a time, as large as stays in the cache of a
- * processor.  The lanes are held while the file is read or written, no longer: so
- * a sector that is read was written whole, and of two who write parts of one, the
- * second reads what the first wrote.
- *
- * Part of a sector in a cluster that was never written is merged into whatever
- * stands there: the rest is written, too, before anybody can read it.
+ * A read decrypts in the caller's buffer.  A write encrypts into a buffer of the cipher,
+ * in pieces that fit into a processor's cache.  Sector locks are held only during the I/O
+ * of the file.  So a sector is read as one write left it, and of two writes to parts of
+ * one sector the second reads what the first wrote.
  */
-#include "layer/guest_data.h"
+#include "crypto/encrypted_io.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/range.h"
 
-/* Sector numbers count from the beginning of the disk, or of the file. */
-static uint64_t sector_of(const struct qc_crypt_state *u, struct goff at, struct hoff host)
+qc_err qc_crypt_state_new(const struct qc_cipher_spec *spec, const uint8_t *key,
+			  bool iv_from_guest_offset, struct qc_crypt_state **out)
 {
-	return (u->iv_from_guest_offset ? at.v : host.v) / SECTOR;
+	struct qc_crypt_state *c = aligned_alloc(_Alignof(struct qc_crypt_state), sizeof(*c));
+	qc_err r = c ? qc_cipher_pool_new(spec, key, &c->ciphers) : -ENOMEM;
+
+	if (r) {
+		free(c);
+		return r;
+	}
+	c->iv_from_guest_offset = iv_from_guest_offset;
+	qc_sector_locks_init(&c->sector_locks);
+	*out = c;
+	return 0;
 }
 
-/* A sector at which a run of bytes begins or ends, or a piece of whole ones. */
-static size_t next_piece(struct hoff host, size_t len, size_t *skip)
+void qc_crypt_state_free(struct qc_crypt_state *c)
 {
-	*skip = host.v % SECTOR;
-	if (*skip || len < SECTOR)
-		return (size_t)min_u64(SECTOR - *skip, len);
-	return (size_t)min_u64(len - len % SECTOR, QC_CIPHER_BUFFER);
+	if (!c)
+		return;
+	qc_cipher_pool_free(c->ciphers);
+	qc_sector_locks_destroy(&c->sector_locks);
+	free(c);
+}
+
+/* ---- pieces ----------------------------------------------------------------- */
+
+/* The rest of a request, from its next byte on. */
+struct position {
+	struct goff guest;
+	struct hoff host;
+	size_t left;
+};
+
+/* Returns the sector number from which the IV is made. */
+static uint64_t iv_sector(const struct qc_crypt_state *c, const struct position *p)
+{
+	return (c->iv_from_guest_offset ? p->guest.v : p->host.v) / SECTOR;
+}
+
+/* Returns the bytes of the next piece: the rest of a sector from @skip on, or as many
+ * whole sectors as a cipher's buffer holds. */
+static size_t next_piece(const struct position *p, size_t *skip)
+{
+	*skip = p->host.v % SECTOR;
+	if (*skip || p->left < SECTOR)
+		return (size_t)min_u64(SECTOR - *skip, p->left);
+	return (size_t)min_u64(p->left - p->left % SECTOR, QC_CIPHER_BUFFER);
+}
+
+static void advance_position(struct position *p, size_t n)
+{
+	p->guest.v += n;
+	p->host.v += n;
+	p->left -= n;
 }
 
 /* ---- reading ---------------------------------------------------------------- */
 
-/* Whole sectors, as they are in the file. */
-static qc_err fetch(struct qc_crypt_state *u, struct qc_file *f, uint64_t off, void *buf,
-		    size_t len, size_t *got)
+/* Reads whole sectors without decrypting them. */
+static qc_err read_sectors(struct qc_crypt_state *c, struct qc_file *f, uint64_t off, void *buf,
+			   size_t len, size_t *got)
 {
-	uint64_t lanes = qc_sector_locks_read(&u->sector_locks, off, len);
+	uint64_t stripes = qc_sector_locks_read(&c->sector_locks, off, len);
 	qc_err r = qc_file_read(f, off, buf, len, got);
 
-	qc_sector_locks_unlock(&u->sector_locks, lanes);
+	qc_sector_locks_unlock(&c->sector_locks, stripes);
 	return r;
 }
 
-static qc_err read_part(struct qc_layer *l, struct qc_cipher *x, uint64_t sector, uint64_t off,
-			size_t skip, uint8_t *buf, size_t n, size_t *got)
+static qc_err read_part_of_sector(struct qc_crypt_state *c, struct qc_file *f,
+				  struct qc_cipher *x, const struct position *p, size_t skip,
+				  uint8_t *buf, size_t n, size_t *got)
 {
 	uint8_t *whole = qc_cipher_buffer(x);
-	qc_err r = fetch(l->unlocked, l->data, off - skip, whole, SECTOR, got);
+	qc_err r = read_sectors(c, f, p->host.v - skip, whole, SECTOR, got);
 
 	if (!r)
-		r = qc_cipher_decrypt(x, sector, whole, SECTOR);
+		r = qc_cipher_decrypt(x, iv_sector(c, p), whole, SECTOR);
 	if (!r)
 		memcpy(buf, whole + skip, n);
 	*got = range_clamp(skip, n, *got);
 	return r;
 }
 
-qc_err qc_encrypted_read(struct qc_layer *l, struct goff at, struct hoff host, void *buf,
-			      size_t len, size_t *got)
+qc_err qc_encrypted_read(struct qc_crypt_state *c, struct qc_file *f, struct goff guest,
+			 struct hoff host, void *buf, size_t len, size_t *got)
 {
-	struct qc_crypt_state *u = l->unlocked;
-	struct qc_cipher *x = qc_cipher_get(u->ciphers);
+	struct position p = { guest, host, len };
+	struct qc_cipher *x = qc_cipher_get(c->ciphers);
 	uint8_t *to = buf;
 	qc_err r = x ? 0 : -ENOMEM;
 
 	*got = 0;
-	while (!r && len) {
-		uint64_t sector = sector_of(u, at, host);
-		size_t skip, n = next_piece(host, len, &skip), part = 0;
+	while (!r && p.left) {
+		size_t skip, n = next_piece(&p, &skip), part = 0;
 
 		if (skip || n < SECTOR) {
-			r = read_part(l, x, sector, host.v, skip, to, n, &part);
+			r = read_part_of_sector(c, f, x, &p, skip, to, n, &part);
 		} else {
-			r = fetch(u, l->data, host.v, to, n, &part);
+			r = read_sectors(c, f, p.host.v, to, n, &part);
 			if (!r)
-				r = qc_cipher_decrypt(x, sector, to, n);
+				r = qc_cipher_decrypt(x, iv_sector(c, &p), to, n);
 		}
 		*got += part;
-		at.v += n;
-		host.v += n;
 		to += n;
-		len -= n;
+		advance_position(&p, n);
 	}
 	if (x)
-		qc_cipher_put(u->ciphers, x);
+		qc_cipher_put(c->ciphers, x);
 	return r;
 }
 
 /* ---- writing ---------------------------------------------------------------- */
 
-static qc_err write_whole(struct qc_writer *w, struct qc_cipher *x, uint64_t sector,
-			  uint64_t off, const uint8_t *buf, size_t n)
+static qc_err write_whole_sectors(struct qc_crypt_state *c, struct qc_file *f,
+				  struct qc_cipher *x, const struct position *p,
+				  const uint8_t *buf, size_t n)
 {
-	struct qc_crypt_state *u = w->layer->unlocked;
-	uint8_t *bounce = qc_cipher_buffer(x);
-	qc_err r = qc_cipher_encrypt(x, sector, buf, bounce, n);
-	uint64_t lanes;
+	uint8_t *encrypted = qc_cipher_buffer(x);
+	qc_err r = qc_cipher_encrypt(x, iv_sector(c, p), buf, encrypted, n);
+	uint64_t stripes;
 
 	if (r)
 		return r;
-	lanes = qc_sector_locks_write(&u->sector_locks, off, n);
-	r = qc_file_write(w->data, off, bounce, n);
-	qc_sector_locks_unlock(&u->sector_locks, lanes);
+	stripes = qc_sector_locks_write(&c->sector_locks, p->host.v, n);
+	r = qc_file_write(f, p->host.v, encrypted, n);
+	qc_sector_locks_unlock(&c->sector_locks, stripes);
 	return r;
 }
 
-static qc_err write_part(struct qc_writer *w, struct qc_cipher *x, uint64_t sector,
-			 uint64_t off, size_t skip, const uint8_t *buf, size_t n)
+static qc_err write_part_of_sector(struct qc_crypt_state *c, struct qc_file *f,
+				   struct qc_cipher *x, const struct position *p, size_t skip,
+				   const uint8_t *buf, size_t n)
 {
-	struct qc_crypt_state *u = w->layer->unlocked;
+	uint64_t sector = iv_sector(c, p), off = p->host.v - skip;
 	uint8_t *whole = qc_cipher_buffer(x);
-	uint64_t lanes = qc_sector_locks_write(&u->sector_locks, off - skip, SECTOR);
+	uint64_t stripes = qc_sector_locks_write(&c->sector_locks, off, SECTOR);
 	size_t got;
-	qc_err r = qc_file_read(w->data, off - skip, whole, SECTOR, &got);
+	qc_err r = qc_file_read(f, off, whole, SECTOR, &got);
 
 	if (!r)
 		r = qc_cipher_decrypt(x, sector, whole, SECTOR);
@@ -125,33 +162,30 @@ static qc_err write_part(struct qc_writer *w, struct qc_cipher *x, uint64_t sect
 		r = qc_cipher_encrypt(x, sector, whole, whole, SECTOR);
 	}
 	if (!r)
-		r = qc_file_write(w->data, off - skip, whole, SECTOR);
-	qc_sector_locks_unlock(&u->sector_locks, lanes);
+		r = qc_file_write(f, off, whole, SECTOR);
+	qc_sector_locks_unlock(&c->sector_locks, stripes);
 	return r;
 }
 
-qc_err qc_encrypted_write(struct qc_writer *w, struct goff at, struct hoff host,
-			       const void *buf, size_t len)
+qc_err qc_encrypted_write(struct qc_crypt_state *c, struct qc_file *f, struct goff guest,
+			  struct hoff host, const void *buf, size_t len)
 {
-	struct qc_crypt_state *u = w->layer->unlocked;
-	struct qc_cipher *x = qc_cipher_get(u->ciphers);
+	struct position p = { guest, host, len };
+	struct qc_cipher *x = qc_cipher_get(c->ciphers);
 	const uint8_t *from = buf;
 	qc_err r = x ? 0 : -ENOMEM;
 
-	while (!r && len) {
-		uint64_t sector = sector_of(u, at, host);
-		size_t skip, n = next_piece(host, len, &skip);
+	while (!r && p.left) {
+		size_t skip, n = next_piece(&p, &skip);
 
 		if (skip || n < SECTOR)
-			r = write_part(w, x, sector, host.v, skip, from, n);
+			r = write_part_of_sector(c, f, x, &p, skip, from, n);
 		else
-			r = write_whole(w, x, sector, host.v, from, n);
-		at.v += n;
-		host.v += n;
+			r = write_whole_sectors(c, f, x, &p, from, n);
 		from += n;
-		len -= n;
+		advance_position(&p, n);
 	}
 	if (x)
-		qc_cipher_put(u->ciphers, x);
+		qc_cipher_put(c->ciphers, x);
 	return r;
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * luks.c - version 1 of LUKS, as images have it: not for the data, whose place
- * the image's own tables know, but for its key.
+ * luks.c - LUKS version 1, as images use it: for the key of the data only.
  *
- * The key of the data stands in each of eight slots: split into 4000 stripes that
- * are worth nothing unless all are there, and enciphered with a key that is made
- * out of a passphrase, the slower the better (PBKDF2).  Whether it is the right
- * one is told by a digest of it.
+ * Each of eight key slots holds the data key: split into 4000 stripes, which are useless
+ * unless all of them are there, and encrypted with a key derived from a passphrase.  The
+ * derivation (PBKDF2) is slow on purpose.  A digest of the data key in the header tells
+ * whether a passphrase was right.
  */
 #include "crypto/luks.h"
 
@@ -19,100 +18,107 @@
 #include "base/byteorder.h"
 #include "base/range.h"
 #include "crypto/secure_mem.h"
+#include "format/luks_header.h"
+#include "format/qcow_layout.h"
 
-enum { PROBE_ROUNDS = 4096 };
+enum { PROBE_ITERATIONS = 4096 };
 
 /* ---- the header ------------------------------------------------------------- */
 
-static qc_err take_text(const char *what, const uint8_t *at, char *to, struct qc_reason *why)
+static qc_err check_luks_text(const char *field, const char *text, struct qc_reason *why)
 {
-	if (!memchr(at, 0, LUKS_TEXT))
-		return qc_fail(why, -EINVAL, "LUKS header: the %s has no end", what);
-	memcpy(to, at, LUKS_TEXT);
-	return 0;
+	if (strlen(text) < LUKS_TEXT)
+		return 0;
+	return qc_fail(why, -EINVAL, "LUKS header: the %s has no terminating NUL", field);
 }
 
-static qc_err parse_cipher_spec(const uint8_t *buf, struct qc_luks *l, struct qc_reason *why)
+static qc_err parse_cipher_spec(const struct qc_luks_header *h, struct qc_luks *l,
+				struct qc_reason *why)
 {
-	char cipher[LUKS_TEXT], mode[LUKS_TEXT], hash[LUKS_TEXT];
-	uint32_t key_bytes = be32_at(buf + LUKS_AT_KEY_BYTES);
-	qc_err r = take_text("cipher", buf + LUKS_AT_CIPHER, cipher, why);
+	qc_err r = check_luks_text("cipher", h->cipher, why);
 
 	if (!r)
-		r = take_text("cipher mode", buf + LUKS_AT_MODE, mode, why);
+		r = check_luks_text("cipher mode", h->mode, why);
 	if (!r)
-		r = take_text("hash", buf + LUKS_AT_HASH, hash, why);
+		r = check_luks_text("hash", h->hash, why);
 	if (r)
 		return r;
-	l->hash = qc_cipher_hash_by_name(hash);
+	l->hash = qc_cipher_hash_by_name(h->hash);
 	if (!l->hash)
-		return qc_fail(why, -ENOTSUP, "LUKS header: unknown hash '%s'", hash);
-	/* The material must be whole sectors. */
-	if (!key_bytes || key_bytes > QC_CIPHER_KEY_MAX || key_bytes * LUKS_STRIPES % SECTOR)
+		return qc_fail(why, -ENOTSUP, "LUKS header: unknown hash '%s'", h->hash);
+	/* Key material is decrypted sector by sector. */
+	if (!h->key_bytes || h->key_bytes > QC_CIPHER_KEY_MAX ||
+	    h->key_bytes * LUKS_STRIPES % SECTOR)
 		return qc_fail(why, -EINVAL, "LUKS header: a key of %u bytes is impossible",
-				 key_bytes);
-	if (qc_cipher_spec_parse(cipher, mode, key_bytes, &l->spec))
+			       h->key_bytes);
+	if (qc_cipher_spec_parse(h->cipher, h->mode, h->key_bytes, &l->spec))
 		return qc_fail(why, -ENOTSUP,
-				 "LUKS header: unknown encryption '%s-%s' with %u bytes of key", cipher,
-				 mode, key_bytes);
+			       "LUKS header: unknown encryption '%s-%s' with %u bytes of key",
+			       h->cipher, h->mode, h->key_bytes);
 	return 0;
 }
 
-static bool is_apart(const struct qc_luks *l, unsigned int i)
+/* Returns true if the key material of slot @i overlaps that of no slot before it. */
+static bool has_own_material(const struct qc_luks *l, unsigned int i)
 {
 	uint64_t n = qc_luks_key_material_bytes(l);
 
 	for (unsigned int k = 0; k < i; k++)
 		if (l->slot[k].active &&
-		    range_overlap(l->slot[k].material, n, l->slot[i].material, n))
+		    range_overlap(l->slot[k].key_offset, n, l->slot[i].key_offset, n))
 			return false;
 	return true;
 }
 
-static qc_err parse_slot(const uint8_t *p, uint64_t len, unsigned int i, struct qc_luks *l,
-			 struct qc_reason *why)
+static qc_err check_luks_slot(const struct qc_luks_header_slot *from, uint64_t len,
+			      unsigned int i, struct qc_luks *l, struct qc_reason *why)
 {
 	struct qc_luks_slot *s = &l->slot[i];
-	uint32_t state = be32_at(p + LUKS_SLOT_STATE), stripes = be32_at(p + LUKS_SLOT_STRIPES);
 
-	if (state != LUKS_SLOT_ON && state != LUKS_SLOT_OFF)
+	if (from->state != LUKS_SLOT_ON && from->state != LUKS_SLOT_OFF)
 		return qc_fail(why, -EINVAL, "LUKS header: key slot %u has the state 0x%08x", i,
-				 state);
-	s->active = state == LUKS_SLOT_ON;
+			       from->state);
+	s->active = from->state == LUKS_SLOT_ON;
 	if (!s->active)
 		return 0;
-	s->iterations = be32_at(p + LUKS_SLOT_ITERATIONS);
-	memcpy(s->salt, p + LUKS_SLOT_SALT, LUKS_SALT);
-	s->material = (uint64_t)be32_at(p + LUKS_SLOT_MATERIAL) * SECTOR;
-	if (stripes != LUKS_STRIPES)
-		return qc_fail(why, -EINVAL, "LUKS header: key slot %u has %u stripes", i, stripes);
+	s->iterations = from->iterations;
+	s->key_offset = from->key_offset;
+	memcpy(s->salt, from->salt, LUKS_SALT);
+	if (from->stripes != LUKS_STRIPES)
+		return qc_fail(why, -EINVAL, "LUKS header: key slot %u has %u stripes, not %u", i,
+			       from->stripes, LUKS_STRIPES);
 	if (!s->iterations)
 		return qc_fail(why, -EINVAL, "LUKS header: key slot %u has no iterations", i);
-	if (s->material < LUKS_BYTES || !range_inside(s->material, qc_luks_key_material_bytes(l), len))
+	if (s->key_offset < LUKS_BYTES ||
+	    !range_inside(s->key_offset, qc_luks_key_material_bytes(l), len))
+		return qc_fail(why, -EINVAL, "LUKS header: the key material of slot %u at 0x%" PRIx64
+			       " is outside of the header's %" PRIu64 " bytes", i,
+			       s->key_offset, len);
+	if (!has_own_material(l, i))
 		return qc_fail(why, -EINVAL,
-				 "LUKS header: the material of key slot %u lies outside", i);
-	if (!is_apart(l, i))
-		return qc_fail(why, -EINVAL,
-				 "LUKS header: the material of key slot %u overlaps another", i);
+			       "LUKS header: the key material of slot %u overlaps another", i);
 	return 0;
 }
 
-/* A block of PBKDF2 has the size of the hash. */
-static uint64_t rounds(const struct qc_luks *l, uint32_t iterations, size_t bytes)
+/* Returns the hash blocks that PBKDF2 computes for @bytes bytes.  A block is as long as
+ * the hash, and takes @iterations each. */
+static uint64_t count_iterations(const struct qc_luks *l, uint32_t iterations, size_t bytes)
 {
 	return iterations * div_up(bytes, gcry_md_get_algo_dlen(l->hash));
 }
 
-/* What comes out is compared with the digest, whatever it is. */
+/* A candidate key is always compared with the digest, which takes iterations, too. */
 uint64_t qc_luks_iterations(const struct qc_luks *l, unsigned int slot)
 {
 	const struct qc_luks_slot *s = &l->slot[slot];
 
-	return s->active ? rounds(l, l->digest_iterations, LUKS_DIGEST) +
-				   rounds(l, s->iterations, l->spec.key_bytes) : 0;
+	if (!s->active)
+		return 0;
+	return count_iterations(l, l->digest_iterations, LUKS_DIGEST) +
+	       count_iterations(l, s->iterations, l->spec.key_bytes);
 }
 
-static qc_err check_work(const struct qc_luks *l, struct qc_reason *why)
+static qc_err check_unlock_cost(const struct qc_luks *l, struct qc_reason *why)
 {
 	uint64_t all = 0;
 
@@ -120,44 +126,53 @@ static qc_err check_work(const struct qc_luks *l, struct qc_reason *why)
 		uint64_t n = qc_luks_iterations(l, i);
 
 		if (n > LUKS_SLOT_ROUNDS)
-			return qc_fail(why, -EINVAL, "LUKS header: key slot %u wants %" PRIu64
-					 " rounds of PBKDF2, more than %d", i, n, LUKS_SLOT_ROUNDS);
+			return qc_fail(why, -EINVAL, "LUKS header: key slot %u needs %" PRIu64
+				       " rounds of PBKDF2, more than %d", i, n, LUKS_SLOT_ROUNDS);
 		all += n;
 	}
 	if (all > LUKS_ALL_ROUNDS)
-		return qc_fail(why, -EINVAL, "LUKS header: its key slots want %" PRIu64
-				 " rounds of PBKDF2, more than %d", all, LUKS_ALL_ROUNDS);
+		return qc_fail(why, -EINVAL, "LUKS header: the key slots need %" PRIu64
+			       " rounds of PBKDF2, more than %d", all, LUKS_ALL_ROUNDS);
+	return 0;
+}
+
+static qc_err parse_luks_v1(const uint8_t *buf, struct qc_luks_header *h, struct qc_reason *why)
+{
+	if (qc_luks_header_parse(buf, LUKS_BYTES, h))
+		return qc_fail(why, -EINVAL, "LUKS header: the magic number is missing");
+	if (h->version != 1)
+		return qc_fail(why, -ENOTSUP, "LUKS header: unknown version %u", h->version);
 	return 0;
 }
 
 qc_err qc_luks_parse(const uint8_t *buf, uint64_t len, struct qc_luks *l, struct qc_reason *why)
 {
+	struct qc_luks_header h;
 	qc_err r;
 
 	memset(l, 0, sizeof(*l));
 	if (len < LUKS_BYTES)
-		return qc_fail(why, -EINVAL, "a LUKS header of %" PRIu64 " bytes", len);
-	if (memcmp(buf, LUKS_MAGIC, LUKS_MAGIC_BYTES))
-		return qc_fail(why, -EINVAL, "LUKS header: it is none");
-	if (be16_at(buf + LUKS_AT_VERSION) != 1)
-		return qc_fail(why, -ENOTSUP, "LUKS header: unknown version %u",
-				 be16_at(buf + LUKS_AT_VERSION));
-	r = parse_cipher_spec(buf, l, why);
-	memcpy(l->digest, buf + LUKS_AT_DIGEST, LUKS_DIGEST);
-	memcpy(l->digest_salt, buf + LUKS_AT_DIGEST_SALT, LUKS_SALT);
-	l->digest_iterations = be32_at(buf + LUKS_AT_ITERATIONS);
-	if (!r && !l->digest_iterations)
-		r = qc_fail(why, -EINVAL, "LUKS header: its digest has no iterations");
+		return qc_fail(why, -EINVAL, "LUKS header: %" PRIu64 " bytes are too few", len);
+	r = parse_luks_v1(buf, &h, why);
+	if (!r)
+		r = parse_cipher_spec(&h, l, why);
+	if (r)
+		return r;
+	memcpy(l->digest, h.digest, LUKS_DIGEST);
+	memcpy(l->digest_salt, h.digest_salt, LUKS_SALT);
+	l->digest_iterations = h.digest_iterations;
+	if (!l->digest_iterations)
+		return qc_fail(why, -EINVAL, "LUKS header: the digest has no iterations");
 	for (unsigned int i = 0; !r && i < LUKS_SLOTS; i++)
-		r = parse_slot(buf + LUKS_AT_SLOTS + i * LUKS_SLOT_BYTES, len, i, l, why);
-	return r ? r : check_work(l, why);
+		r = check_luks_slot(&h.slot[i], len, i, l, why);
+	return r ? r : check_unlock_cost(l, why);
 }
 
 /* ---- a slot ----------------------------------------------------------------- */
 
-/* Replaces each piece of a stripe, as long as a hash, by the hash of its number
- * and itself; the last may be shorter. */
-static void diffuse(int hash, uint8_t *stripe, size_t n)
+/* Replaces each piece of a stripe by the hash of the piece's number and the piece.  A
+ * piece is as long as the hash; the last one may be shorter. */
+static void hash_stripe(int hash, uint8_t *stripe, size_t n)
 {
 	size_t size = gcry_md_get_algo_dlen(hash);
 	uint8_t out[64], number[4];
@@ -179,14 +194,14 @@ static void diffuse(int hash, uint8_t *stripe, size_t n)
 void qc_luks_af_merge(int hash, uint8_t *material, size_t n, size_t stripes)
 {
 	for (size_t i = 0; i + 1 < stripes; i++, material += n) {
-		diffuse(hash, material, n);
+		hash_stripe(hash, material, n);
 		for (size_t k = 0; k < n; k++)
 			material[n + k] ^= material[k];
 	}
 }
 
-static qc_err derive(int hash, const uint8_t *pass, size_t n, const uint8_t *salt,
-		     uint32_t iterations, uint8_t *out, size_t want)
+static qc_err derive_key(int hash, const uint8_t *pass, size_t n, const uint8_t *salt,
+			 uint32_t iterations, uint8_t *out, size_t want)
 {
 	gcry_error_t e = gcry_kdf_derive(pass, n, GCRY_KDF_PBKDF2, hash, salt, LUKS_SALT,
 					 iterations, want, out);
@@ -194,7 +209,7 @@ static qc_err derive(int hash, const uint8_t *pass, size_t n, const uint8_t *sal
 	return !e ? 0 : gcry_err_code(e) == GPG_ERR_ENOMEM ? -ENOMEM : -EACCES;
 }
 
-static double now_s(void)
+static double thread_cpu_seconds(void)
 {
 	struct timespec t;
 
@@ -202,19 +217,20 @@ static double now_s(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-bool qc_luks_is_slow(const struct qc_luks *l, uint64_t rounds)
+bool qc_luks_is_slow(const struct qc_luks *l, uint64_t iterations)
 {
 	static const uint8_t any[LUKS_SALT] = "any";
 	uint8_t out[1];
-	double began = now_s();
+	double began = thread_cpu_seconds();
 
-	/* As many as would not matter. */
-	if (rounds < 32 * PROBE_ROUNDS || derive(l->hash, any, 3, any, PROBE_ROUNDS, out, sizeof(out)))
+	/* The probe would take a good part of the time of so few iterations. */
+	if (iterations < 32 * PROBE_ITERATIONS ||
+	    derive_key(l->hash, any, 3, any, PROBE_ITERATIONS, out, sizeof(out)))
 		return false;
-	return (now_s() - began) / (double)PROBE_ROUNDS * (double)rounds > 1;
+	return (thread_cpu_seconds() - began) / (double)PROBE_ITERATIONS * (double)iterations > 1;
 }
 
-static qc_err decipher(const struct qc_luks *l, const uint8_t *key, uint8_t *material)
+static qc_err decrypt_material(const struct qc_luks *l, const uint8_t *key, uint8_t *material)
 {
 	struct qc_cipher_pool *c;
 	struct qc_cipher *x;
@@ -230,10 +246,10 @@ static qc_err decipher(const struct qc_luks *l, const uint8_t *key, uint8_t *mat
 	return r;
 }
 
-static qc_err check_digest(const struct qc_luks *l, const uint8_t *key)
+static qc_err compare_digest(const struct qc_luks *l, const uint8_t *key)
 {
 	AUTO_SECRET uint8_t *digest = qc_secure_alloc(LUKS_DIGEST);
-	qc_err r = digest ? derive(l->hash, key, l->spec.key_bytes, l->digest_salt,
+	qc_err r = digest ? derive_key(l->hash, key, l->spec.key_bytes, l->digest_salt,
 				   l->digest_iterations, digest, LUKS_DIGEST) : -ENOMEM;
 
 	if (r)
@@ -246,13 +262,13 @@ qc_err qc_luks_open_slot(const struct qc_luks *l, unsigned int slot, uint8_t *ma
 {
 	const struct qc_luks_slot *s = &l->slot[slot];
 	size_t n = l->spec.key_bytes;
-	qc_err r = derive(l->hash, pass, pass_len, s->salt, s->iterations, key, n);
+	qc_err r = derive_key(l->hash, pass, pass_len, s->salt, s->iterations, key, n);
 
 	if (!r)
-		r = decipher(l, key, material);
+		r = decrypt_material(l, key, material);
 	if (r)
 		return r;
 	qc_luks_af_merge(l->hash, material, n, LUKS_STRIPES);
 	memcpy(key, material + (LUKS_STRIPES - 1) * n, n);
-	return check_digest(l, key);
+	return compare_digest(l, key);
 }

@@ -20,39 +20,39 @@ void qc_sector_locks_destroy(struct qc_sector_locks *l)
 		pthread_rwlock_destroy(&l->stripe[i].lock);
 }
 
-static uint64_t lanes_of(uint64_t off, uint64_t len)
+static uint64_t stripes_of_range(uint64_t off, uint64_t len)
 {
-	uint64_t first = off / QC_SECTOR_LOCK_BYTES, n = (off + len - 1) / QC_SECTOR_LOCK_BYTES - first + 1;
-	uint64_t lanes = 0;
+	uint64_t first = off / QC_SECTOR_LOCK_BYTES;
+	uint64_t n = (off + len - 1) / QC_SECTOR_LOCK_BYTES - first + 1, stripes = 0;
 
 	if (n >= QC_SECTOR_LOCKS)
 		return UINT64_MAX;
 	for (uint64_t i = 0; i < n; i++)
-		lanes |= UINT64_C(1) << (first + i) % QC_SECTOR_LOCKS;
-	return lanes;
+		stripes |= UINT64_C(1) << (first + i) % QC_SECTOR_LOCKS;
+	return stripes;
 }
 
-/* In one order for all, lest two wait for each other. */
+/* All threads lock stripes in ascending order, so that two never wait for each other. */
 uint64_t qc_sector_locks_read(struct qc_sector_locks *l, uint64_t off, uint64_t len)
 {
-	uint64_t lanes = lanes_of(off, len);
+	uint64_t stripes = stripes_of_range(off, len);
 
-	for (uint64_t left = lanes; left; left &= left - 1)
+	for (uint64_t left = stripes; left; left &= left - 1)
 		pthread_rwlock_rdlock(&l->stripe[__builtin_ctzll(left)].lock);
-	return lanes;
+	return stripes;
 }
 
 uint64_t qc_sector_locks_write(struct qc_sector_locks *l, uint64_t off, uint64_t len)
 {
-	uint64_t lanes = lanes_of(off, len);
+	uint64_t stripes = stripes_of_range(off, len);
 
-	for (uint64_t left = lanes; left; left &= left - 1)
+	for (uint64_t left = stripes; left; left &= left - 1)
 		pthread_rwlock_wrlock(&l->stripe[__builtin_ctzll(left)].lock);
-	return lanes;
+	return stripes;
 }
 
-void qc_sector_locks_unlock(struct qc_sector_locks *l, uint64_t lanes)
+void qc_sector_locks_unlock(struct qc_sector_locks *l, uint64_t stripes)
 {
-	for (; lanes; lanes &= lanes - 1)
-		pthread_rwlock_unlock(&l->stripe[__builtin_ctzll(lanes)].lock);
+	for (; stripes; stripes &= stripes - 1)
+		pthread_rwlock_unlock(&l->stripe[__builtin_ctzll(stripes)].lock);
 }

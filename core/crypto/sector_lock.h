@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sector_lock.h - who reads, and who writes, which bytes of a file just now.
+ * sector_lock.h - striped locks on the sectors of an encrypted file.
  *
- * For bytes that mean something only as a whole sector: nobody may read one while
- * it is half written.  The file is dealt out to lanes, piece by piece; in a lane
- * there are any number of readers, or one writer, who goes before new readers.
- * A leaf: nothing else is waited for in a lane but the file.
+ * An encrypted sector has a meaning only as a whole: a reader must not see one that is
+ * half written.  Plain files need no such lock.  The file is divided into pieces of
+ * QC_SECTOR_LOCK_BYTES, and piece i belongs to stripe i modulo QC_SECTOR_LOCKS.  A stripe
+ * is a read-write lock that prefers writers.  The locks have no rank: while a thread holds
+ * stripes it does file I/O and takes no other lock.
  */
 #ifndef QC_SECTOR_LOCK_H
 #define QC_SECTOR_LOCK_H
@@ -25,9 +26,10 @@ struct qc_sector_locks {
 void qc_sector_locks_init(struct qc_sector_locks *l);
 void qc_sector_locks_destroy(struct qc_sector_locks *l);
 
-/* The set of lanes that [off, off + len) is in, to be left again. */
+/* Locks the stripes of the bytes [off, off + len), len > 0, for reading or for writing.
+ * Returns the set of stripes, one bit each, for qc_sector_locks_unlock(). */
 uint64_t qc_sector_locks_read(struct qc_sector_locks *l, uint64_t off, uint64_t len);
 uint64_t qc_sector_locks_write(struct qc_sector_locks *l, uint64_t off, uint64_t len);
-void qc_sector_locks_unlock(struct qc_sector_locks *l, uint64_t lanes);
+void qc_sector_locks_unlock(struct qc_sector_locks *l, uint64_t stripes);
 
 #endif

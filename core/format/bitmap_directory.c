@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bitmap_directory.c - the directory: entries of a fixed part, extra data and a name, padded
- * to 8 bytes; qcow-format(7) has the fields.  The bits themselves are not read.
+ * bitmap_directory.c - an entry is a fixed part, extra data and a name, padded to 8 bytes.
+ * qcow-format(7) has the fields.
  */
 #include "format/bitmap_directory.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/byteorder.h"
-#include "layer/context.h"
 #include "base/range.h"
 
 enum {
@@ -30,10 +28,10 @@ enum {
 	GRANULARITY_MAX = 63,
 	TABLE_ENTRIES_MAX = 0x8000000,
 	BITMAPS_MAX = 65535,
-	DIRECTORY_MAX = 1 << 20, /* ours; the format allows 64 MiB */
+	DIRECTORY_MAX = 1 << 20, /* our limit; the format allows 64 MiB */
 };
 
-static bool parse_entry(const uint8_t *p, uint64_t cluster, struct qc_bitmap *b)
+static bool parse_bitmap_entry(const uint8_t *p, uint64_t cluster, struct qc_bitmap *b)
 {
 	uint32_t flags = be32_at(p + DIR_FLAGS);
 
@@ -66,15 +64,15 @@ qc_err qc_bitmaps_parse(const uint8_t *dir, uint64_t bytes, uint64_t cluster, ui
 			return -EINVAL;
 		len += be32_at(dir + at + DIR_EXTRA_LEN);
 		len += be16_at(dir + at + DIR_NAME_LEN);
-		if (!range_inside(at, len, bytes) || !parse_entry(dir + at, cluster, &out[*got]))
+		if (!range_inside(at, len, bytes) || !parse_bitmap_entry(dir + at, cluster, &out[*got]))
 			return -EINVAL;
 		at = round_up(at + len, 8);
 	}
 	return at == bytes ? 0 : -EINVAL;
 }
 
-/* A copy of the directory, one byte longer, since the last name gets its NUL. */
-static qc_err read_directory(struct qc_file *f, const struct qc_header *h, char **out)
+/* Reads the directory into memory one byte longer, for the NUL of the last name. */
+static qc_err read_bitmap_directory(struct qc_file *f, const struct qc_header *h, char **out)
 {
 	size_t got = 0;
 	qc_err r;
@@ -88,8 +86,9 @@ static qc_err read_directory(struct qc_file *f, const struct qc_header *h, char 
 	return r;
 }
 
-/* Behind a name may stand the next entry: only when all are parsed. */
-static void end_names(struct qc_bitmaps *b)
+/* Appends a NUL to each name.  The NUL may overwrite the next entry, so all entries must
+ * have been parsed. */
+static void terminate_bitmap_names(struct qc_bitmaps *b)
 {
 	for (size_t i = 0; i < b->n; i++)
 		((char *)b->at[i].name)[b->at[i].name_len] = 0;
@@ -103,7 +102,7 @@ qc_err qc_bitmaps_read(struct qc_file *f, const struct qc_header *h, struct qc_b
 	*out = (struct qc_bitmaps){ 0 };
 	if (!h->bitmaps)
 		return 0;
-	r = read_directory(f, h, &out->text);
+	r = read_bitmap_directory(f, h, &out->text);
 	if (!r) {
 		out->at = calloc(h->bitmaps, sizeof(*out->at));
 		r = out->at ? 0 : -ENOMEM;
@@ -112,7 +111,7 @@ qc_err qc_bitmaps_read(struct qc_file *f, const struct qc_header *h, struct qc_b
 		r = qc_bitmaps_parse((const uint8_t *)out->text, h->bitmaps_bytes,
 				     geom_cluster(&h->geom), h->bitmaps, out->at, &n);
 	out->n = n;
-	end_names(out);
+	terminate_bitmap_names(out);
 	return r;
 }
 
@@ -121,29 +120,4 @@ void qc_bitmaps_free(struct qc_bitmaps *b)
 	free(b->at);
 	free(b->text);
 	*b = (struct qc_bitmaps){ 0 };
-}
-
-/* ---- what is lost by a write ------------------------------------------------ */
-
-/* The names, as far as they fit. */
-static void list_names(const struct qc_bitmaps *b, char *out, size_t room)
-{
-	size_t used = 0;
-
-	for (size_t i = 0; i < b->n && used + b->at[i].name_len + 3 <= room; i++)
-		used += (size_t)snprintf(out + used, room - used, "%s%s", used ? ", " : "",
-					 b->at[i].name);
-}
-
-void qc_bitmaps_warn(struct qc_layer *l)
-{
-	struct qc_bitmaps b;
-	char names[400] = "";
-
-	if (qc_bitmaps_read(l->file, &l->head, &b) != -ENOMEM)
-		list_names(&b, names, sizeof(names));
-	qc_bitmaps_free(&b);
-	qc_log(&l->ctx->log, QC_LOG_WARN,
-	       "%s: its persistent bitmaps are no longer valid, as it is written: %s", l->path,
-	       *names ? names : "(their directory is damaged)");
 }

@@ -1,25 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bitmap_directory.h - persistent dirty bitmaps: their directory.  They are not kept true by
- * us: the first write says so in the header, and here in the log.
+ * bitmap_directory.h - the bitmap directory of an image: names and tables of its
+ * persistent dirty bitmaps (qcow2 spec, "Bitmaps").
+ *
+ * Called by image/info.c for listings, and by update/bitmaps.c.  The bits themselves are
+ * not read.
  */
 #ifndef QC_BITMAP_DIRECTORY_H
 #define QC_BITMAP_DIRECTORY_H
 
-#include "layer/layer.h"
+#include "format/header.h"
 
-/* Logs which bitmaps are no longer valid. */
-void qc_bitmaps_warn(struct qc_layer *l);
-
-/* Parses n entries of a directory of `bytes` bytes, whose clusters have `cluster`
- * bytes.  The names point into it, and have no NUL behind them.  Fills *out up to
- * where it fails, and says in *got how many these are.  -EINVAL an entry is
- * impossible, or the directory is longer, or shorter, than they are. */
+/*
+ * qc_bitmaps_parse() - decode a bitmap directory
+ * @dir, @bytes:  the whole directory
+ * @cluster:      cluster size of the image
+ * @n:            entries that the header announces
+ * @out:          the entries; their names point into @dir and have no NUL
+ * @got:          out: valid entries of @out, also on failure
+ *
+ * Return: 0; -EINVAL an entry is impossible, or the entries are not @bytes long
+ */
 qc_err qc_bitmaps_parse(const uint8_t *dir, uint64_t bytes, uint64_t cluster, uint32_t n,
 			struct qc_bitmap *out, uint32_t *got);
 
-/* Reads the directory that the header names.  -EFBIG longer than is listed; -EIO the
- * file ends inside it. */
+/*
+ * qc_bitmaps_read() - read and decode the directory that the header points to
+ * @out:  to be freed by qc_bitmaps_free(), also on failure: then with the entries
+ *	  before the bad one
+ *
+ * Return: 0, also without a directory;
+ *	-EINVAL  an entry is impossible
+ *	-EIO     the file ends inside the directory
+ *	-EFBIG   the directory is longer than 1 MiB
+ *	-ENOMEM
+ */
 qc_err qc_bitmaps_read(struct qc_file *f, const struct qc_header *h, struct qc_bitmaps *out);
 
 #endif

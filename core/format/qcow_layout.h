@@ -87,41 +87,6 @@ enum {
 /* Table entries, version 1. */
 #define L2_V1_COMPRESSED   (UINT64_C(1) << 63)
 
-/* The header of LUKS, version 1, in which the key of the data is. */
-#define LUKS_MAGIC    "LUKS\xba\xbe"
-#define LUKS_SLOT_ON  UINT32_C(0x00ac71f3)
-#define LUKS_SLOT_OFF UINT32_C(0x0000dead)
-
-enum {
-	LUKS_AT_VERSION = 6,	/* u16 */
-	LUKS_AT_CIPHER = 8,	/* LUKS_TEXT */
-	LUKS_AT_MODE = 40,	/* LUKS_TEXT */
-	LUKS_AT_HASH = 72,	/* LUKS_TEXT */
-	LUKS_AT_PAYLOAD = 104,	/* u32, sectors */
-	LUKS_AT_KEY_BYTES = 108, /* u32 */
-	LUKS_AT_DIGEST = 112,
-	LUKS_AT_DIGEST_SALT = 132,
-	LUKS_AT_ITERATIONS = 164, /* u32, of the digest */
-	LUKS_AT_UUID = 168,	/* LUKS_UUID_TEXT */
-	LUKS_AT_SLOTS = 208,
-	LUKS_BYTES = 592,
-
-	LUKS_SLOT_STATE = 0,	  /* u32, from here on in each slot */
-	LUKS_SLOT_ITERATIONS = 4, /* u32 */
-	LUKS_SLOT_SALT = 8,
-	LUKS_SLOT_MATERIAL = 40,  /* u32, sectors */
-	LUKS_SLOT_STRIPES = 44,	  /* u32 */
-	LUKS_SLOT_BYTES = 48,
-
-	LUKS_MAGIC_BYTES = 6,
-	LUKS_TEXT = 32, /* a NUL and what is behind it included */
-	LUKS_UUID_TEXT = 40,
-	LUKS_SLOTS = 8,
-	LUKS_SALT = 32,
-	LUKS_DIGEST = 20,
-	LUKS_STRIPES = 4000,
-};
-
 enum {
 	SECTOR = 512,
 	SUBCLUSTERS = 32,

@@ -155,15 +155,19 @@ qc_err qc_get_luks_info(struct qc_image *img, struct qc_luks_info *out)
 {
 	const struct qc_layer *l = img->layer[0];
 	uint8_t buf[LUKS_BYTES];
+	struct qc_luks_header h;
 	size_t got;
 	qc_err r;
 
 	if (l->head.crypt != CRYPT_LUKS || l->head.luks_bytes < sizeof(buf))
 		return -ENOENT;
 	r = qc_file_read(l->file, l->head.luks_offset, buf, sizeof(buf), &got);
-	if (r)
-		return r;
-	return qc_luks_header_parse(buf, got, out);
+	if (!r)
+		r = qc_luks_header_parse(buf, got, &h);
+	if (r || h.version != 1)
+		return r ? r : -EINVAL;
+	qc_luks_header_describe(&h, out);
+	return 0;
 }
 
 /* ---- who uses it ------------------------------------------------------------ */

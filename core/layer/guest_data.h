@@ -1,36 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * guest_data.h - bytes of the guest, where the file of a layer holds them.
+ * guest_data.h - reads and writes guest data at its host offset, encrypted or not.
  *
- * All that is neither table nor compressed goes through here, since it may be
- * encrypted.  Where it is not, it is one call to the file.
+ * All plain clusters of a layer are read and written through these two functions.
+ * Without encryption each is one call of the file.
  */
 #ifndef QC_GUEST_DATA_H
 #define QC_GUEST_DATA_H
 
-#include "update/writer.h"
+#include "layer/layer.h"
 
-qc_err qc_encrypted_read(struct qc_layer *l, struct goff at, struct hoff host, void *buf,
-			      size_t len, size_t *got);
-qc_err qc_encrypted_write(struct qc_writer *w, struct goff at, struct hoff host,
-			       const void *buf, size_t len);
-
-/* The bytes at guest offset `at` stand at `host`, in one piece.  As qc_file_read:
- * *got says how much came from the file. */
-static inline qc_err qc_guest_data_read(struct qc_layer *l, struct goff at, struct hoff host,
-				  void *buf, size_t len, size_t *got)
+/*
+ * qc_guest_data_read() - read guest data that is in one piece in the layer's data file
+ * @guest:  guest offset of the first byte
+ * @host:   its offset in l->data
+ * @got:    out: bytes that came from the file; the rest is zeros
+ *
+ * Return: 0; -errno as qc_file_read() and qc_encrypted_read()
+ */
+static inline qc_err qc_guest_data_read(struct qc_layer *l, struct goff guest, struct hoff host,
+					void *buf, size_t len, size_t *got)
 {
-	if (l->unlocked)
-		return qc_encrypted_read(l, at, host, buf, len, got);
+	if (l->crypt)
+		return qc_encrypted_read(l->crypt, l->data, guest, host, buf, len, got);
 	return qc_file_read(l->data, host.v, buf, len, got);
 }
 
-static inline qc_err qc_guest_data_write(struct qc_writer *w, struct goff at, struct hoff host,
-				   const void *buf, size_t len)
+/*
+ * qc_guest_data_write() - write guest data in one piece
+ * @data:  l->data, but open for writing (qc_writer.data)
+ *
+ * Return: 0; -errno as qc_file_write() and qc_encrypted_write()
+ */
+static inline qc_err qc_guest_data_write(struct qc_layer *l, struct qc_file *data,
+					 struct goff guest, struct hoff host, const void *buf,
+					 size_t len)
 {
-	if (w->layer->unlocked)
-		return qc_encrypted_write(w, at, host, buf, len);
-	return qc_file_write(w->data, host.v, buf, len);
+	if (l->crypt)
+		return qc_encrypted_write(l->crypt, data, guest, host, buf, len);
+	return qc_file_write(data, host.v, buf, len);
 }
 
 #endif

@@ -181,7 +181,7 @@ void qc_layer_close(struct qc_layer *l)
 {
 	qc_cluster_cache_invalidate(l->ctx->unpack, l);
 	qc_cache_free(l->tables);
-	qc_crypt_state_free(l->unlocked);
+	qc_crypt_state_free(l->crypt);
 	if (l->data != l->file)
 		qc_file_close(l->data);
 	qc_file_close(l->file);

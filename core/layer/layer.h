@@ -43,7 +43,7 @@ struct qc_layer {
 	bool refused; /* headers_only at all the same: `head` is as far as it was read */
 	uint32_t slice_bytes;
 	struct qc_cache *tables; /* NULL: raw, or only headers_only at */
-	struct qc_crypt_state *unlocked; /* NULL: not encrypted, or only headers_only at */
+	struct qc_crypt_state *crypt; /* NULL: not encrypted, or only headers_only at */
 
 	struct qc_mutex open_lock; /* making it writable; held across I/O */
 	struct qc_inflight gate; /* requests on images of which it is the top */

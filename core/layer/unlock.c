@@ -53,7 +53,7 @@ static qc_err try_slot(struct lock *k, unsigned int i)
 		k->material = qc_secure_alloc(n);
 	if (!k->material)
 		return -ENOMEM;
-	r = qc_file_read(k->layer->file, k->layer->head.luks_offset + s->material, k->material, n,
+	r = qc_file_read(k->layer->file, k->layer->head.luks_offset + s->key_offset, k->material, n,
 			 &got);
 	return r ? r : qc_luks_open_slot(&k->luks, i, k->material, k->pass, k->pass_len, k->key);
 }
@@ -168,16 +168,11 @@ static void warn_of_limit(struct qc_context *ctx)
 
 static qc_err keep(struct lock *k, struct qc_reason *why)
 {
-	struct qc_crypt_state *u = aligned_alloc(_Alignof(struct qc_crypt_state), sizeof(*u));
-	qc_err r = u ? qc_cipher_pool_new(&k->luks.spec, k->key, &u->ciphers) : -ENOMEM;
+	qc_err r = qc_crypt_state_new(&k->luks.spec, k->key, k->layer->head.crypt == CRYPT_AES,
+				      &k->layer->crypt);
 
-	if (r) {
-		free(u);
+	if (r)
 		return qc_fail(why, r, "out of memory");
-	}
-	u->iv_from_guest_offset = k->layer->head.crypt == CRYPT_AES;
-	qc_sector_locks_init(&u->sector_locks);
-	k->layer->unlocked = u;
 	warn_of_limit(k->layer->ctx);
 	return 0;
 }
@@ -203,13 +198,4 @@ qc_err qc_unlock_layer(struct qc_layer *l, struct qc_reason *why)
 		r = keep(&k, why);
 	qc_secure_free(k.material);
 	return r;
-}
-
-void qc_crypt_state_free(struct qc_crypt_state *u)
-{
-	if (!u)
-		return;
-	qc_cipher_pool_free(u->ciphers);
-	qc_sector_locks_destroy(&u->sector_locks);
-	free(u);
 }

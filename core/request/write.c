@@ -56,9 +56,10 @@ static qc_err copy(struct room *m, uint64_t from, uint64_t end)
 		return r;
 	/* (Not the whole of a cluster: it could lie behind the end of the file.  And
 	 * zeros of an encrypted file are no zeros of the disk.) */
-	if (m->never_written && !m->w->layer->unlocked && !m->keep && !buf[0] && !memcmp(buf, buf + 1, len - 1))
+	if (m->never_written && !m->w->layer->crypt && !m->keep && !buf[0] &&
+	    !memcmp(buf, buf + 1, len - 1))
 		return 0;
-	return qc_guest_data_write(m->w, at, host, buf, len);
+	return qc_guest_data_write(m->w->layer, m->w->data, at, host, buf, len);
 }
 
 /* Of the one cluster, subcluster by subcluster: the parts of what must be valid
@@ -232,7 +233,8 @@ static qc_err fill_room(struct room *m, uint64_t off, const uint8_t *buf, uint64
 	r = copy_kept(m, off, end);
 	host.v = m->host.v + (off - m->start.v);
 	if (!r && !m->keep)
-		r = qc_guest_data_write(m->w, (struct goff){ off }, host, buf, end - off);
+		r = qc_guest_data_write(m->w->layer, m->w->data, (struct goff){ off }, host, buf,
+					end - off);
 	if (!r && FAIL_POINT("write.before-link"))
 		r = -EIO;
 	if (!r)
@@ -330,7 +332,8 @@ qc_err qc_write_inflight(struct qc_image *img, uint64_t off, const uint8_t *buf,
 			done = x.len;
 			r = qc_overlap_check_write(w, x.host, x.len);
 			if (!r)
-				r = qc_guest_data_write(w, (struct goff){ off }, x.host, buf, x.len);
+				r = qc_guest_data_write(l, w->data, (struct goff){ off }, x.host,
+							buf, x.len);
 		} else if (!r) {
 			r = make_room(img, off, buf, len, &done);
 		}

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "format/bitmap_directory.h"
+#include "update/bitmaps.h"
 #include "layer/context.h"
 #include "format/l2_entry.h"
 #include "update/overlap_check.h"

@@ -26,9 +26,9 @@ static void must_be_sound(const struct qc_luks *l, uint64_t len)
 		if (!s->active)
 			continue;
 		MUST(s->iterations && s->iterations <= LUKS_SLOT_ROUNDS);
-		MUST(s->material >= LUKS_BYTES && range_inside(s->material, n, len));
+		MUST(s->key_offset >= LUKS_BYTES && range_inside(s->key_offset, n, len));
 		for (int k = 0; k < i; k++)
-			MUST(!l->slot[k].active || !range_overlap(l->slot[k].material, n, s->material, n));
+			MUST(!l->slot[k].active || !range_overlap(l->slot[k].key_offset, n, s->key_offset, n));
 	}
 }
 

@@ -19,14 +19,14 @@ NOUNS = {
     'core': {
         'abort': 'writer overlap', 'allocator': 'alloc free_list', 'bitmap_directory': 'bitmaps',
         'cipher': 'cipher cipher_pool', 'cluster_map': 'map', 'decompress': 'decode decoder',
-        'encrypted_io': 'encrypted', 'external_file': 'file_location open_external_file',
-        'inflight': 'inflight drain io_stats', 'l2_table': 'writer_l2_table',
+        'encrypted_io': 'encrypted crypt_state', 'external_file': 'file_location open_external_file',
+        'inflight': 'inflight drain', 'l2_table': 'writer_l2_table',
         'layer_table': 'layer context', 'layer_writable': 'layer', 'lock': 'lock rank', 'log': 'log fail reason text',
         'checkpoint': 'checkpoint writer', 'overlap_check': 'overlap metadata',
         'range_lock': 'range', 'reference_count': 'reference metadata',
         'refcount': 'refcount refcounts', 'request': 'request', 'sector_lock': 'sector_locks',
         'secure_mem': 'secure crypto_init', 'snapshot_table': 'snapshot_table snapshot_entry',
-        'snapshot_delete': 'snapshot_delete', 'table_cache': 'cache', 'unlock': 'unlock crypt_state',
+        'snapshot_delete': 'snapshot_delete', 'table_cache': 'cache', 'unlock': 'unlock',
         'open': 'walk', 'info': 'image', 'write': 'write allocate defer_free',
     },
     'fuse': {

@@ -75,14 +75,14 @@ static void a_sound_header(void)
 	CHECK(accepted(LEN));
 	CHECK(luks.spec.key_bytes == 64 && luks.digest_iterations == 1000);
 	CHECK(luks.slot[0].active && !luks.slot[1].active);
-	CHECK(luks.slot[0].material == 4096 && luks.slot[0].iterations == 1000);
+	CHECK(luks.slot[0].key_offset == 4096 && luks.slot[0].iterations == 1000);
 	CHECK(qc_luks_key_material_bytes(&luks) == 256000);
 	for (unsigned int i = 1; i < LUKS_SLOTS; i++) {
 		put(SLOT + i * SLOT_BYTES, 4, 0xac71f3);
 		put(SLOT + i * SLOT_BYTES + 4, 4, 1);
 	}
 	CHECK(accepted(LEN));
-	CHECK(luks.slot[7].active && luks.slot[7].material == 4096 + 7 * 504 * 512);
+	CHECK(luks.slot[7].active && luks.slot[7].key_offset == 4096 + 7 * 504 * 512);
 }
 
 static void fields(void)
@@ -94,8 +94,8 @@ static void fields(void)
 		qc_err r;
 		const char *word;
 	} t[] = {
-		{ 0, 1, 'l', -EINVAL, "it is none" },
-		{ 5, 1, 0, -EINVAL, "it is none" },
+		{ 0, 1, 'l', -EINVAL, "the magic number is missing" },
+		{ 5, 1, 0, -EINVAL, "the magic number is missing" },
 		{ 6, 2, 0, -ENOTSUP, "version 0" },
 		{ 6, 2, 2, -ENOTSUP, "version 2" },
 		{ 6, 2, 0xffff, -ENOTSUP, "version 65535" },
@@ -116,10 +116,10 @@ static void fields(void)
 		{ SLOT + 44, 4, 3999, -EINVAL, "3999 stripes" },
 		{ SLOT + 44, 4, 4001, -EINVAL, "4001 stripes" },
 		{ SLOT + 44, 4, 0xffffffff, -EINVAL, "4294967295 stripes" },
-		{ SLOT + 40, 4, 0, -EINVAL, "lies outside" },
-		{ SLOT + 40, 4, 1, -EINVAL, "lies outside" },
-		{ SLOT + 40, 4, 4040 - 499, -EINVAL, "lies outside" },
-		{ SLOT + 40, 4, 0xffffffff, -EINVAL, "lies outside" },
+		{ SLOT + 40, 4, 0, -EINVAL, "is outside of" },
+		{ SLOT + 40, 4, 1, -EINVAL, "is outside of" },
+		{ SLOT + 40, 4, 4040 - 499, -EINVAL, "is outside of" },
+		{ SLOT + 40, 4, 0xffffffff, -EINVAL, "is outside of" },
 	};
 
 	for (size_t i = 0; i < COUNT(t); i++) {
@@ -132,10 +132,10 @@ static void fields(void)
 	CHECK(accepted(LEN));
 	put(SLOT + 40, 4, 4040 - 500);
 	CHECK(accepted(LEN));
-	CHECK(refused(LEN - 1, -EINVAL, "lies outside"));
-	CHECK(refused(LUKS_BYTES, -EINVAL, "lies outside"));
-	CHECK(refused(LUKS_BYTES - 1, -EINVAL, "a LUKS header of 591 bytes"));
-	CHECK(refused(0, -EINVAL, "a LUKS header of 0 bytes"));
+	CHECK(refused(LEN - 1, -EINVAL, "is outside of"));
+	CHECK(refused(LUKS_BYTES, -EINVAL, "is outside of"));
+	CHECK(refused(LUKS_BYTES - 1, -EINVAL, "591 bytes are too few"));
+	CHECK(refused(0, -EINVAL, "0 bytes are too few"));
 	CHECK(accepted(UINT64_MAX));
 }
 
@@ -154,8 +154,8 @@ static void a_slot_that_is_off(void)
 static void texts(void)
 {
 	static const size_t at[] = { 8, 40, 72 };
-	static const char *const words[] = { "the cipher has no end", "the cipher mode has no end",
-					     "the hash has no end" };
+	static const char *const words[] = { "the cipher has no terminating NUL", "the cipher mode has no terminating NUL",
+					     "the hash has no terminating NUL" };
 
 	for (size_t i = 0; i < COUNT(at); i++) {
 		make();
@@ -183,9 +183,9 @@ static void slots_that_overlap(void)
 	put(SLOT + SLOT_BYTES, 4, 0xac71f3);
 	put(SLOT + SLOT_BYTES + 4, 4, 1000);
 	put(SLOT + SLOT_BYTES + 40, 4, 8);
-	CHECK(refused(LEN, -EINVAL, "key slot 1 overlaps"));
+	CHECK(refused(LEN, -EINVAL, "slot 1 overlaps"));
 	put(SLOT + SLOT_BYTES + 40, 4, 8 + 499);
-	CHECK(refused(LEN, -EINVAL, "key slot 1 overlaps"));
+	CHECK(refused(LEN, -EINVAL, "slot 1 overlaps"));
 	put(SLOT + SLOT_BYTES + 40, 4, 8 + 500);
 	CHECK(accepted(LEN));
 }
@@ -199,7 +199,7 @@ static void work_is_bounded(void)
 	put(SLOT + 4, 4, most);
 	CHECK(accepted(LEN));
 	put(SLOT + 4, 4, most + 1);
-	CHECK(refused(LEN, -EINVAL, "key slot 0 wants 67108866 rounds of PBKDF2, more than 67108864"));
+	CHECK(refused(LEN, -EINVAL, "key slot 0 needs 67108866 rounds of PBKDF2, more than 67108864"));
 	for (unsigned int i = 0; i < 4; i++) {
 		put(SLOT + i * SLOT_BYTES, 4, 0xac71f3);
 		put(SLOT + i * SLOT_BYTES + 4, 4, most);
@@ -207,7 +207,7 @@ static void work_is_bounded(void)
 	CHECK(accepted(LEN));
 	put(SLOT + 4 * SLOT_BYTES, 4, 0xac71f3);
 	put(SLOT + 4 * SLOT_BYTES + 4, 4, 1);
-	CHECK(refused(LEN, -EINVAL, "its key slots want"));
+	CHECK(refused(LEN, -EINVAL, "the key slots need"));
 }
 
 /* ---- split keys ------------------------------------------------------------- */
