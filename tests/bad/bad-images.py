@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# timeout: 150
 """Mounts bad images: nothing crashes, hangs, grows, or lies.
 
     bad-images.py [WORD...]     only those with all the words in their name

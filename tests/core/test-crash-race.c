@@ -18,18 +18,15 @@ static void *write_some(void *arg)
 	return NULL;
 }
 
-/* Waits for the writer a while: it may need what the one who syncs holds. */
-static void writer_wait(int seconds)
+/* Waits for the writer for 50 ms: the thread that syncs may hold what the writer needs. */
+static void writer_wait(void)
 {
 	struct timespec until;
 
 	if (!started)
 		return;
 	clock_gettime(CLOCK_REALTIME, &until);
-	if (seconds)
-		until.tv_sec += seconds;
-	else
-		until.tv_nsec += 50000000;
+	until.tv_nsec += 50000000;
 	if (until.tv_nsec >= 1000000000) {
 		until.tv_nsec -= 1000000000;
 		until.tv_sec++;
@@ -38,15 +35,23 @@ static void writer_wait(int seconds)
 		started = false;
 }
 
+/* However long it takes: a writer that is still there would write to the next image. */
+static void writer_end(void)
+{
+	if (started)
+		pthread_join(writer, NULL);
+	started = false;
+}
+
 static void during_sync(void)
 {
 	if (!running || (started && pthread_equal(writer, pthread_self())))
 		return;
-	writer_wait(0);
+	writer_wait();
 	if (started)
 		return;
 	started = !pthread_create(&writer, NULL, write_some, NULL);
-	writer_wait(0);
+	writer_wait();
 }
 
 static void race(void)
@@ -59,7 +64,7 @@ static void race(void)
 		CHECK(!g_flush());
 	}
 	running = false;
-	writer_wait(60);
+	writer_end();
 	rec.during_sync = NULL;
 	CHECK(!g_flush());
 }

@@ -115,7 +115,13 @@ static bool mentions(json_t *v, const char *path, const char *word)
 	return text && strstr(text, word);
 }
 
-/* Whether all that is in `a` is in `b`, and is the same. */
+/* Keys that qemu-img 7.2 does not have: of version 8.0, and of 9.0. */
+static bool is_newer_key(const char *key)
+{
+	return !strcmp(key, "children") || !strcmp(key, "detached-header");
+}
+
+/* Whether `b` has all that `a` has, with the same values. */
 static bool covers(json_t *a, json_t *b, const char *where)
 {
 	char below[400];
@@ -126,6 +132,8 @@ static bool covers(json_t *a, json_t *b, const char *where)
 
 	if (json_is_object(a) && json_is_object(b)) {
 		json_object_foreach(a, key, value) {
+			if (is_newer_key(key))
+				continue;
 			snprintf(below, sizeof(below), "%s.%s", where, key);
 			same = covers(value, json_object_get(b, key), below) && same;
 		}

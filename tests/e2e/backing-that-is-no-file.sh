@@ -12,9 +12,7 @@ if mknod device c 1 5 2>/dev/null; then names+=(device); fi
 for name in "${names[@]}"; do
 	qemu-img create -q -u -f qcow2 -b "$name" -F raw over.qcow2 1M
 	for policy in samedir any; do
-		began=$SECONDS
 		refuses 2 "$name" -o backing=$policy over.qcow2 mnt
-		[ $((SECONDS - began)) -le 5 ] || fail "at once"
 	done
 done
 OPTS=data_file=data image data.qcow2 1M

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 # A chain of 200 images is read; one of 300 is refused at once.
 import struct
-import time
 from qcowtest import *
 
 CLUSTER = 4 * K
@@ -40,8 +39,9 @@ check(raw_of('layer009.qcow2') == expected(10), 'QEMU reads the first ten')
 with Mount('layer199.qcow2') as m:
     check(Path(m.path('layer199.raw')).read_bytes() == expected(200), 'all 200 are read')
 os.mkdir('mnt')
-began = time.monotonic()
+began = os.times()
 r = subprocess.run([QCOWFS, '-o', 'ro', 'layer299.qcow2', 'mnt'], capture_output=True, text=True)
 print('# ' + r.stderr)
 check(r.returncode == 2 and 'chain' in r.stderr, f'300 are refused, not {r.returncode}')
-check(time.monotonic() - began < 5, 'that is quick')
+took = os.times().children_user + os.times().children_system - began.children_user - began.children_system
+check(took < 5, f'that is quick: {took:.1f} s of a processor')

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 240
 # What was written through a loop device, and nobody synced, is in the image when umount(8)
 # returns, though a device that is detached closes its file without a flush.
 . "${TEST_LIB:-$(dirname "$0")}/writing.sh"

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 240
 # sanitize: none
 # Each of the eight key slots opens the image, alone or among others; one that was erased does not.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 240
 # sanitize: none
 # Where passphrases come from, which goes with which image, and what is said of those that do not
 # fit.

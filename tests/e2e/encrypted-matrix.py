@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# timeout: 600
 """What QEMU encrypts we read, and what we write QEMU reads: all methods, ciphers, modes, IVs, hashes,
 and kinds of images."""
 from writing import *

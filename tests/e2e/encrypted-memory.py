@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# timeout: 240
 # sanitize: none
 """A passphrase is not in the memory of the daemon, nor where others may look, once it was used."""
 import pty

@@ -25,7 +25,7 @@ class Terminal:
             os.execv(QCOWFS, [QCOWFS, *argv])
 
     def until(self, text):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while text not in self.said:
             if time.monotonic() > deadline:
                 fail(f'it says {text}, and not {self.said}')

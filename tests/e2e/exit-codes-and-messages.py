@@ -56,7 +56,7 @@ TABLE = [
 
 def says(status, words, arguments):
     r = subprocess.run([QCOWFS, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
-                       text=True, timeout=30)
+                       text=True, timeout=PATIENCE)
     what = f'{arguments}: {r.returncode}, {r.stderr!r}'
     check(r.returncode == status, f'status {status}: {what}')
     check(r.stderr.startswith('qcowfs: ') and r.stderr.count('\n') == 1, f'one line: {what}')

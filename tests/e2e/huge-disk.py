@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 # A disk of 64 TiB with data all over is read with bounded memory, and its holes are skipped.
 # sanitize: none
-import time
 from qcowtest import *
 
 SIZE = 64 * T
@@ -15,9 +14,9 @@ with Mount('huge.qcow2') as m:
     path = m.path('huge.raw')
     check(os.stat(path).st_size == SIZE, 'its size')
     with open(path, 'rb', buffering=0) as f:
-        began = time.monotonic()
+        began = m.cpu()
         found = data_map(f.fileno(), SIZE)
-        took = time.monotonic() - began
+        took = m.cpu() - began
         merged = []
         for at in marks:
             if merged and merged[-1][1] == at:
@@ -25,7 +24,7 @@ with Mount('huge.qcow2') as m:
             else:
                 merged.append((at, at + 64 * K))
         check(found == merged, f'the data is where it is: {len(found)} of {len(merged)} runs')
-        print(f'# a walk over 64 TiB: {took:.2f} s')
+        print(f'# a walk over 64 TiB: {took:.2f} s of a processor')
         check(took < 20, f'a walk takes {took:.2f} s')
         order = list(enumerate(marks))
         rng.shuffle(order)

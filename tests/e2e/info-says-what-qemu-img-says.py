@@ -5,6 +5,7 @@ from qcowtest import *
 
 if 'info' not in run(QCOWFS, '--help').split():
     skip('the program has no -o info')
+NEWER_KEYS = {'children', 'detached-header'}  # of qemu-img 8.0 and 9.0; those of 7.2 are shown
 SECRET = ['--object', 'secret,id=s,data=abc']
 
 
@@ -52,6 +53,8 @@ def said(m, name):
 def covers(theirs, ours, where):
     if isinstance(theirs, dict):
         for key, value in theirs.items():
+            if key in NEWER_KEYS:
+                continue
             check(key in ours, f'{where} has {key}')
             covers(value, ours[key], f'{where}.{key}')
     elif isinstance(theirs, list):

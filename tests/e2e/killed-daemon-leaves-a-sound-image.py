@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# timeout: 240
 # The daemon is killed while four threads write numbered records and fsync them: the image has no
 # corruption, leaks at most; what an fsync covered is there, through whatever descriptor it came;
 # all else is the old or the new record, and goes on being written.  LONG=1: 50 rounds.

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 300
 # sanitize: none
 # The daemon is killed while files are unpacked onto ext4 on our file: the image is sound, and so
 # is the file system when its journal has been replayed; what was synced is there.

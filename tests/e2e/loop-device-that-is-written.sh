@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 300
 # A loop device on our file is made into ext4, xfs and btrfs, and filled with files, with and
 # without direct I/O; they are all there when it is mounted again, the file system and the image
 # are sound, and fstrim gives space back to the host.  LONG=1: ten times as many files.

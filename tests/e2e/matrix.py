@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # Every kind of image that QEMU makes reads as QEMU reads it, and its holes are QEMU's.
-# timeout: 240
 import concurrent.futures
 from qcowtest import *
 

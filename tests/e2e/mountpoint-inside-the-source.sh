@@ -7,8 +7,8 @@ mkdir -p src/mnt src/lab
 image src/disk.qcow2 1M "write -P 1 0 1M"
 cp src/disk.qcow2 src/lab/x.qcow2
 mount_fs src src/mnt
-names=$(cd src/mnt && timeout 20 find . -mindepth 1 -printf '%P\n' | sort | xargs)
+names=$(cd src/mnt && timeout 300 find . -mindepth 1 -printf '%P\n' | sort | xargs)
 [ "$names" = "disk.raw lab lab/x.raw" ] || fail "shown are: $names"
 shows_as src/mnt/disk.raw src/disk.qcow2
-timeout 20 find src >/dev/null || fail "the source can be walked"
+timeout 300 find src >/dev/null || fail "the source can be walked"
 unmount src/mnt

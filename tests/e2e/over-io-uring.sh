@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 240
 # With io_uring requests come through its rings, in the sandbox; many jobs read and write as
 # QEMU does. A signal under load leaves a sound image. A libfuse that has none is refused.
 . "${TEST_LIB:-$(dirname "$0")}/writing.sh"

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # Whatever a partition table says: what is shown lies on the disk, in a moment, and in little memory.
-# timeout: 300
 from partitions import *
 
 SIZE = 64 * M
@@ -76,10 +75,10 @@ for size in 1, 2, 3, 511:
     create(f'src/tiny{size}.qcow2', size * 512)
 
 with Mount('src', '-o', 'partitions', ro=False) as m:
-    began = time.monotonic()
+    began = m.cpu()
     os.listdir(m.where)
-    took = time.monotonic() - began
-    print(f'# {len(cases)} tables in {took:.2f} s, {m.rss() // M} MiB')
+    took = m.cpu() - began
+    print(f'# {len(cases)} tables in {took:.2f} s of a processor, {m.rss() // M} MiB')
     check(took < (60 if SANITIZER else 10), f'a moment: {took} s')
     check(SANITIZER or m.rss() < 200 * M, f'little memory: {m.rss()}')
     for name, (_, numbers) in cases.items():

@@ -12,7 +12,7 @@ FILE = Path('run/pid')
 
 def mount(*options, ok=True, file=FILE):
     r = subprocess.run([QCOWFS, '-o', f'pid-file={file}', *options, 'disk.qcow2', 'mnt'],
-                       stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+                       stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
     check((r.returncode == 0) == ok, f'status {r.returncode}: {r.stderr}')
     return r
 
@@ -32,7 +32,7 @@ check(FILE.read_text() == f'{pid}\n', 'one line')
 # Another one does not take it.
 os.mkdir('other')
 r = subprocess.run([QCOWFS, '-o', f'ro,pid-file={FILE}', 'disk.qcow2', 'other'],
-                   capture_output=True, text=True, timeout=20)
+                   capture_output=True, text=True, timeout=PATIENCE)
 check(r.returncode == 1 and 'another qcowfs uses it' in r.stderr, f'{r.returncode} {r.stderr}')
 check(FILE.read_text() == f'{pid}\n', 'it is as it was')
 

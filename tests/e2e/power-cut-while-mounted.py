@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# timeout: 240
 # sanitize: none
 # The power is cut at any moment while a mounted image is written: there is no corruption, what an
 # fsync covered is there, what nobody wrote is unchanged, and all else is old or new.  The program

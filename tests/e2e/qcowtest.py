@@ -16,6 +16,7 @@ sys.dont_write_bytecode = True
 LIB = Path(__file__).resolve().parent
 QCOWFS = os.environ.get('QCOWFS', str(LIB.parent.parent / 'build' / 'qcowfs'))
 SANITIZER = os.environ.get('TEST_SANITIZER', '')
+PATIENCE = 300  # seconds for what an idle machine does in a moment; then it hangs
 K, M, G, T = 1 << 10, 1 << 20, 1 << 30, 1 << 40
 
 if 'TEST_TMP' not in os.environ:  # started by hand
@@ -59,7 +60,9 @@ def run(*argv, ok=True, **kwargs):
 
 
 def until(seconds, condition, text):
-    deadline = time.monotonic() + seconds
+    """Polls.  The seconds are for an idle machine; a busy one has twenty times as long, and at
+    least two minutes."""
+    deadline = time.monotonic() + max(20 * seconds, 120)
     while not condition():
         if time.monotonic() > deadline:
             fail(f'in {seconds} s: {text}')
@@ -167,7 +170,7 @@ class Mount:
         self.wait_mounted(argv)
 
     def wait_mounted(self, argv):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while not is_mounted(self.where):
             if self.process.poll() is not None:
                 fail(f'{argv} mounts: status {self.process.returncode}: {self.log()}')
@@ -180,6 +183,11 @@ class Mount:
 
     def log(self):
         return Path(self.logfile).read_text()
+
+    def cpu(self):
+        """Seconds of processors that it has used: the measure of work on a busy machine."""
+        stat = Path(f'/proc/{self.process.pid}/stat').read_text().rpartition(') ')[2].split()
+        return (int(stat[11]) + int(stat[12])) / os.sysconf('SC_CLK_TCK')
 
     def rss(self):
         """The most memory that it ever had, in bytes."""
@@ -196,7 +204,7 @@ class Mount:
                 break
             time.sleep(0.05)
         try:
-            return self.process.wait(30)
+            return self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             fail('it ends when it is unmounted')
 
@@ -204,7 +212,7 @@ class Mount:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(10)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
         if is_mounted(self.where):

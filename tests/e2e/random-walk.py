@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# timeout: 600
 """A random walk of writes through a mount, against a flat model.
 
 usage: random-walk.py [--ops N] [--seed N] [--only NAME] [--threads N]

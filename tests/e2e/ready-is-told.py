@@ -24,7 +24,7 @@ def start(*options, foreground=True, env=None, fds=(), source='disk.qcow2'):
 
 def unmount(process):
     run('fusermount3', '-u', 'mnt')
-    error = process.communicate(timeout=20)[1]
+    error = process.communicate(timeout=PATIENCE)[1]
     check(process.returncode == 0 and not error, f'it ends in order: {error}')
 
 
@@ -45,14 +45,14 @@ p = start('-o', f'ro,ready-fd={other}', fds=[other], source='none.qcow2')
 os.close(other)
 with os.fdopen(end, 'rb') as f:
     check(f.read() == b'', 'nothing is ready')
-check(p.wait(20) == 2, 'the status is that of the image')
+check(p.wait(PATIENCE) == 2, 'the status is that of the image')
 p.communicate()
 
 # Descriptors that are none.
 reading = os.open('disk.qcow2', os.O_RDONLY)
 for number, fds, why in (77, [], 'no such descriptor'), (reading, [reading], 'not open for writing'):
     p = start('-o', f'ro,ready-fd={number}', fds=fds)
-    error = p.communicate(timeout=20)[1]
+    error = p.communicate(timeout=PATIENCE)[1]
     check(p.returncode == 1 and error.startswith(f'qcowfs: ready-fd: {number}: ') and
           why in error and error.count('\n') == 1, f'ready-fd={number}: {p.returncode} {error}')
     check(not is_mounted('mnt'), 'nothing is mounted')
@@ -64,7 +64,7 @@ p = start('-o', f'ro,ready-fd={other}', fds=[other])
 os.close(other)
 until(20, lambda: is_mounted('mnt'), 'it is mounted')
 run('fusermount3', '-u', 'mnt')
-error = p.communicate(timeout=20)[1]
+error = p.communicate(timeout=PATIENCE)[1]
 check(p.returncode == 0 and 'ready-fd: cannot be told' in error, f'it goes on: {error}')
 
 # The service manager: paths and abstract names.
@@ -81,7 +81,7 @@ for name in os.path.abspath('notify'), f'@qcowfs-test-{os.getpid()}':
             unmount(p)
             check(s.recv(1000) == b'STOPPING=1\n', 'it is stopping')
         p = start('-o', 'ro', env={'NOTIFY_SOCKET': name}, source='none.qcow2')
-        p.communicate(timeout=20)
+        p.communicate(timeout=PATIENCE)
         s.settimeout(0.1)
         try:
             fail(f'nothing is told: {s.recv(1000)}')
@@ -93,6 +93,6 @@ for name in os.path.abspath('none'), 'strange', '/' + 'x' * 200:
     p = start('-o', 'ro', env={'NOTIFY_SOCKET': name})
     until(20, lambda: is_mounted('mnt'), 'it is mounted')
     run('fusermount3', '-u', 'mnt')
-    error = p.communicate(timeout=20)[1]
+    error = p.communicate(timeout=PATIENCE)[1]
     check(p.returncode == 0 and error.startswith(f'qcowfs: NOTIFY_SOCKET {name}: ') and
           error.count('\n') == 1, f'one line: {error}')

@@ -36,7 +36,7 @@ os.close(other)
 until(20, lambda: is_mounted('mnt'), 'it is mounted')
 os.close(os.open('mnt/disk.raw', os.O_RDWR))
 run('fusermount3', '-u', 'mnt')
-check(p.wait(20) == 0, 'it ends in order')
+check(p.wait(PATIENCE) == 0, 'it ends in order')
 text = b''
 while True:
     try:

@@ -3,7 +3,6 @@
 # An ordinary user's daemon, which can start no program any more, unmounts all the same: by a
 # signal, also one to its whole group, by timeout=, with files open, in the foreground and in
 # the background; with auto_unmount also when it is killed. No process is left.
-# timeout: 240
 # sanitize: none
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 requires_root

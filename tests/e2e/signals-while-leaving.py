@@ -10,7 +10,7 @@ for options in [], ['-s']:
         m = Mount('disk.qcow2', *options, ro=False)
         fd = os.open(m.path('disk.raw'), os.O_RDWR)
         os.pwrite(fd, bytes([7]) * (32 << 20), 0)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while m.process.poll() is None and time.monotonic() < deadline:
             m.process.send_signal(sig)
         check(m.process.poll() == 0, f'{sig.name}: status 0, not {m.process.poll()}: {m.log()}')

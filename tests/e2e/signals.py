@@ -14,7 +14,7 @@ for options in [], ['-s']:
             f = open(m.path('disk.raw'), 'rb', buffering=0) if is_open else None
             m.process.send_signal(sig)
             try:
-                status = m.process.wait(20)
+                status = m.process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 fail(f'{sig.name} ends it {options}, open: {is_open}')
             check(status == 0, f'{sig.name}: status 0, not {status}: {m.log()}')

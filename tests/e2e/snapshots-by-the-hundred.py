@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# timeout: 240
 # Three hundred snapshots are listed at once, and each is as QEMU reads it.
 from views import *
 
@@ -12,12 +11,12 @@ for i in range(N):
     snap(name, '-c', f's{i}')
 with Mount(name, '-o', 'snapshots') as m:
     folder = m.path('many.snapshots')
-    start = time.monotonic()
+    start = m.cpu()
     names = os.listdir(folder)
     for n in names:
         os.stat(f'{folder}/{n}/disk.raw')
-    took = time.monotonic() - start
-    print(f'# {took:.3f} s to list and look at {N}')
+    took = m.cpu() - start
+    print(f'# {took:.2f} s of a processor to list and look at {N}')
     check(sorted(names) == sorted(f's{i}' for i in range(N)), 'all are there')
     check(SANITIZER or took < 3, f'{took} s is not long')
     for i in [0, 1, N // 2, N - 1, *rng.sample(range(N), 20)]:

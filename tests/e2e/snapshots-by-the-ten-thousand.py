@@ -20,16 +20,16 @@ poke(name, end, out)
 poke(name, 60, struct.pack('>IQ', N, end))
 with Mount(name, '-o', 'snapshots') as m:
     folder = m.path('full.snapshots')
-    start = time.monotonic()
+    start = m.cpu()
     names = os.listdir(folder)
-    listing = time.monotonic() - start
+    listing = m.cpu() - start
     check(len(set(names)) == N, f'all are there: {len(set(names))}')
-    start = time.monotonic()
+    start = m.cpu()
     for i in rng.sample(range(N), 2000):
         check(os.stat(f'{folder}/snapshot number {i}').st_mtime == i, 'this one is itself')
-    looking = time.monotonic() - start
+    looking = m.cpu() - start
     with open(f'{folder}/snapshot number {N - 1}/disk.raw', 'rb') as f:
         check(f.read(10) == b'\5' * 10, 'the last one is read')
-    print(f'# {listing:.2f} s to list, {looking:.2f} s to find 2000, {m.rss() >> 20} MiB')
+    print(f'# {listing:.2f} s of a processor to list, {looking:.2f} to find 2000, {m.rss() >> 20} MiB')
     check(SANITIZER or listing < 10 and looking < 5, 'this is not long')
     check(SANITIZER or m.rss() < 300 * M, 'nor is it much memory')

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# timeout: 240
 # sanitize: thread
 # Many threads take, rename, delete, list and read the snapshots of one image while others write to
 # it, and the kernel forgets what it knows of them.  Each snapshot holds what it held at first.

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 240
 # sanitize: thread
 # While fio writes and verifies, snapshots are taken, renamed and deleted; each that stays is whole,
 # and holds what was written before it.

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 200
 # stress-ng, which checks what it reads back, finds no fault on a file system on our file.
 . "${TEST_LIB:-$(dirname "$0")}/writing.sh"
 requires_root

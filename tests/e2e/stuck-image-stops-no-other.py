@@ -4,7 +4,6 @@
 # it, however many they are, and nobody else: others are read, opened, looked at and written.
 # When the file system answers again, all who waited get their bytes.
 # sanitize: thread
-# timeout: 180
 from qcowtest import *
 
 # The readers are a process of their own: whoever closes a file of the image waits, too, and
@@ -51,7 +50,7 @@ def in_time(what, *argv):
     p = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                          stderr=subprocess.STDOUT, text=True)
     try:
-        out, _ = p.communicate(timeout=20)
+        out, _ = p.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         fail(f'{what} goes on')
     check(p.returncode == 0, f'{what}: {out}')

@@ -47,5 +47,5 @@ with Mount('src', '-o', 'key-file=key') as m:
     print(f'# {total:.1f} s to unlock all, others took {1000 * sorted(times)[len(times) // 2]:.1f} ms, '
           f'and {1000 * max(times):.0f} ms at most', flush=True)
     check(all(p.returncode == 0 for p in openers), 'all are opened, and read')
-    # Who has to wait does so for as long as it takes to unlock one; a third of the whole is that.
-    check(len(times) > 10 and max(times) < max(0.5, total / 6), 'nobody else waits for that')
+    # If others had to wait, they would have a turn only between two images.
+    check(len(times) > 20, f'others go on meanwhile: {len(times)} times')

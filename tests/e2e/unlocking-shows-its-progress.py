@@ -37,7 +37,7 @@ def on_a_terminal(*argv, act=lambda: None):
     os.close(other)
     text = b''
     act()
-    p.wait(60)
+    p.wait(PATIENCE)
     while select.select([terminal], [], [], 0.5)[0]:
         try:
             text += os.read(terminal, 65536)

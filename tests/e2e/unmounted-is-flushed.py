@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 # When an unmount returns, all is in the image, however it was written: a copy made at once is
 # sound, whole, and what the image stays.  The image is free at once, or in a moment.
-# timeout: 240
 import ctypes
 import shutil
 from qcowtest import *

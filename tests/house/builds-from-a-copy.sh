@@ -1,34 +1,34 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# A fresh copy of the sources builds without a warning, also without the optional libraries, and
-# puts nothing outside of its build folders.
-# timeout: 300
+# A fresh copy of the sources builds without a warning, also without the optional libraries. The
+# build writes nothing outside of its folder.
 set -eu
 TEST_TOP=${TEST_TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
+WERROR=${TEST_WERROR:-true}
 cd "${TEST_TMP:-$(mktemp -d)}" || exit 1
 
 mkdir copy
 tar -C "$TEST_TOP" --exclude='./build*' --exclude=./.git --exclude=__pycache__ -cf - . | tar -C copy -xf -
 cd copy
-everything() { find . -path './build*' -prune -o -print | sort; }
-everything >../before
+all_files() { find . -path './build*' -prune -o -print | sort; }
+all_files >../before
 build() { # build NAME OPTION...
 	local name=$1
 	shift
-	{ meson setup "build-$name" -Dwerror=true "$@" && ninja -C "build-$name"; } >../out 2>&1 || {
+	{ meson setup "build-$name" "-Dwerror=$WERROR" "$@" && ninja -C "build-$name"; } >../out 2>&1 || {
 		cat ../out
 		exit 1
 	}
-	if grep -E 'warning:|WARNING:' ../out; then
+	if [ "$WERROR" = true ] && grep -E 'warning:|WARNING:' ../out; then
 		echo "# not so: build-$name has no warnings"
 		exit 1
 	fi
 }
 CC=gcc build small -Dzstd=disabled -Dlibdeflate=disabled
 if command -v clang >/dev/null; then CC=clang build release --buildtype=release -Dtests=true; fi
-everything >../after
+all_files >../after
 diff ../before ../after || {
-	echo "# not so: the builds put nothing elsewhere"
+	echo "# not so: the builds write into their folders only"
 	exit 1
 }
 build-small/qcowfs --version

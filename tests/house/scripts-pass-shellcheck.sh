@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # There is nothing that shellcheck has to say on our scripts.
-# timeout: 300
 set -u
 command -v shellcheck >/dev/null || { echo "needs shellcheck"; exit 77; }
 
