@@ -49,9 +49,9 @@ static qc_err compare(struct qc_reference_count *m, bool *lie)
 		uint64_t count, names = qc_reference_count_of(m, c);
 
 		*lie = qc_reference_conflict(m, c);
-		if (!names || *lie || !m->w->alloc.counted)
+		if (!names || *lie || !m->w->alloc.has_refcounts)
 			continue;
-		r = qc_refcounts_get(&m->w->alloc.counts, c, &count);
+		r = qc_refcounts_get(&m->w->alloc.refcounts, c, &count);
 		*lie = !r && count < names;
 	}
 	return r;
@@ -71,12 +71,10 @@ static qc_err must_count(void *arg, uint64_t off, uint64_t len)
 	uint64_t end = div_up(off + len, UINT64_C(1) << a->cluster_bits), count;
 	qc_err r = 0;
 
-	qc_lock(&a->lock);
 	for (uint64_t c = off >> a->cluster_bits; !r && !n->free && c < end; c++) {
-		r = qc_refcounts_get(&a->counts, c, &count);
+		r = qc_alloc_refcount(a, c, &count);
 		n->free = !r && !count;
 	}
-	qc_unlock(&a->lock);
 	return r;
 }
 
@@ -96,7 +94,7 @@ static qc_err look_at_tables(struct qc_writer *w, bool *lie)
  * counts cover is free to them, and would be handed out when the file gets there. */
 static qc_err extend_to_counts(struct qc_reference_count *m)
 {
-	const struct qc_refcounts *c = &m->w->alloc.counts;
+	const struct qc_refcounts *c = &m->w->alloc.refcounts;
 	uint64_t n = 0;
 
 	for (uint64_t i = 0; i < c->entries; i++)
@@ -140,12 +138,12 @@ qc_err qc_check_before_write(struct qc_writer *w, bool *lie)
 
 	*lie = false;
 	if (w->layer->ctx->verify == QC_VERIFY_OFF)
-		return qc_overlap_map_new(w, &w->guard);
+		return qc_overlap_map_new(w, &w->overlap_map);
 	r = qc_reference_count_open(&l.names, w);
-	if (!r && w->alloc.counted)
+	if (!r && w->alloc.has_refcounts)
 		r = look_at_tables(w, lie);
 	if (!r && !*lie)
 		r = look(&l, lie, &all);
 	qc_reference_count_close(&l.names);
-	return r || all || *lie ? r : qc_overlap_map_new(w, &w->guard);
+	return r || all || *lie ? r : qc_overlap_map_new(w, &w->overlap_map);
 }

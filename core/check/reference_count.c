@@ -187,7 +187,7 @@ static qc_err mark_snapshots(struct qc_reference_count *m)
 qc_err qc_reference_count_run(struct qc_reference_count *m, uint64_t first)
 {
 	const struct qc_header *h = &m->w->layer->head;
-	const struct qc_refcounts *c = &m->w->alloc.counts;
+	const struct qc_refcounts *c = &m->w->alloc.refcounts;
 	const uint32_t by = QC_REF_METADATA | QC_REF_WRITABLE;
 	qc_err r;
 

@@ -10,6 +10,8 @@
 #include "layer/context.h"
 #include "check/reference_count.h"
 #include "base/range.h"
+#include "update/abort.h"
+#include "update/checkpoint.h"
 
 struct repair {
 	struct qc_reference_count names; /* first: the callback gets it */
@@ -44,7 +46,7 @@ static qc_err read_one(struct qc_reference_count *m)
 /* A block for the area of the cluster, behind the end of the file. */
 static qc_err add_block(struct repair *p, uint64_t c)
 {
-	struct qc_refcounts *counts = &p->names.w->alloc.counts;
+	struct qc_refcounts *counts = &p->names.w->alloc.refcounts;
 	uint64_t taken;
 	qc_err r;
 
@@ -70,7 +72,7 @@ static qc_err must_not_clash(const struct qc_reference_count *m)
 static qc_err correct_window(struct repair *p)
 {
 	const struct qc_reference_count *m = &p->names;
-	struct qc_refcounts *counts = &m->w->alloc.counts;
+	struct qc_refcounts *counts = &m->w->alloc.refcounts;
 	qc_err r = 0;
 
 	for (uint64_t c = m->first; !r && c < qc_reference_count_end(m); c++) {
@@ -128,9 +130,7 @@ static qc_err with_copied(struct qc_writer *w, uint64_t word, uint64_t off, uint
 	uint64_t count;
 	qc_err r;
 
-	qc_lock(&w->alloc.lock);
-	r = qc_refcounts_get(&w->alloc.counts, off >> w->alloc.cluster_bits, &count);
-	qc_unlock(&w->alloc.lock);
+	r = qc_alloc_refcount(&w->alloc, off >> w->alloc.cluster_bits, &count);
 	*want = count == 1 ? word | L2_COPIED : word & ~L2_COPIED;
 	return r;
 }

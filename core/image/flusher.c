@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "image/layer_table.h"
-#include "update/writer.h"
+#include "update/checkpoint.h"
 
 enum { SECONDS = 3 };
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "update/writer.h"
+#include "update/checkpoint.h"
 
 static struct qc_layer **bucket(struct qc_context *ctx, uint64_t dev, uint64_t ino)
 {

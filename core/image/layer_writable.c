@@ -48,7 +48,7 @@ static qc_err check_counts(struct qc_writer *w, struct qc_reason *why)
 	r = qc_check_before_write(w, &lie);
 	if (r)
 		return qc_fail_errno(why, r, "its refcounts cannot be read");
-	if (lie && !w->alloc.counted)
+	if (lie && !w->alloc.has_refcounts)
 		return qc_fail(why, -EIO, "its tables name a place twice, or one behind the end "
 				 "of the file");
 	return lie ? qc_repair_refcounts(w, "its refcounts are wrong", why) : 0;

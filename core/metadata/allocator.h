@@ -1,79 +1,80 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * allocator.h - which clusters of the image file are free.
+ * allocator.h - allocates clusters of the image file, and guards the refcounts.
  *
- *	free -> owned -> linked -> limbo -> free
+ *	free -> allocated -> linked -> pending -> free
  *
- * Owned: its count is up, but no table names it yet; a crash then leaks it, and
- * nothing is lost.  The reverse, a name without a count, must never reach the
- * disk.  Limbo: no table in memory names it any more, but one in the file may,
- * and a reader may still be on its way to it.  It becomes free when both are
- * over (qc_alloc_free_pending, called by the checkpoint).
+ * Allocated: the refcount is raised, but no table references the cluster yet.  A crash
+ * leaks the cluster.  The reverse, a reference without a refcount, must never reach the
+ * file.  Linked: a table in memory references the cluster.  Pending: see pending_free.h.
  *
- * Allocation never waits for limbo: when nothing is free the file grows.
+ * Version 1 has no refcounts.  There the allocator only appends, and frees nothing.
  */
 #ifndef QC_ALLOCATOR_H
 #define QC_ALLOCATOR_H
 
 #include "base/lock.h"
+#include "metadata/pending_free.h"
 #include "metadata/refcount.h"
 
-/* A stretch of the file that was named once less. */
-struct qc_free_extent {
-	uint64_t off, len; /* bytes; whole clusters but for compressed ones */
-};
-
-struct qc_free_list {
-	struct qc_free_extent *orphan;
-	size_t n, room;
-};
-
 struct qc_alloc {
-	struct qc_mutex lock; /* for all below; held across the I/O of blocks */
-	struct qc_refcounts counts;  /* not of version 1 */
-	bool counted;	      /* has refcounts: not version 1 */
+	struct qc_mutex lock; /* guards all fields below; held across I/O of refcount blocks */
+	struct qc_refcounts refcounts; /* unused in version 1 */
+	bool has_refcounts;	       /* false for version 1 */
 	unsigned int cluster_bits;
-	uint64_t cursor; /* no cluster below it is free */
-	uint64_t never_written; /* clusters from here on were never written */
-	/* Version 2: e2fsprogs overlooks L2 tables behind as many clusters as the
-	 * disk has; the last free ones below that are kept for those to come. */
-	uint64_t low_end, low_tables;
-	uint64_t high; /* no cluster from low_end to here is free */
-	struct qc_free_list limbo;
+	uint64_t cursor;	/* cluster; none below is free */
+	uint64_t never_written; /* cluster; from here on all read as zeros */
+	/* Version 2: e2fsprogs does not see L2 tables at or beyond the cluster number that
+	 * the disk ends at.  So the last free clusters below are reserved for L2 tables. */
+	uint64_t table_zone_end, table_zone_reserved; /* cluster; clusters */
+	uint64_t data_cursor; /* cluster; none from table_zone_end to here is free */
+	struct qc_free_list pending;
 };
 
-/* Notes a stretch in a list, together with the one before where they are one. */
-qc_err qc_free_list_add(const struct qc_alloc *a, struct qc_free_list *l, uint64_t off, uint64_t len);
-
-/* Takes up to `want` clusters in one piece.  *never_written: they read as zeros. */
 enum qc_alloc_purpose { QC_ALLOC_DATA, QC_ALLOC_TABLE };
-qc_err qc_alloc_clusters(struct qc_alloc *a, enum qc_alloc_purpose use, uint64_t want, struct hoff *first,
-		    uint64_t *got, bool *never_written);
 
-/* Takes n clusters in one piece. */
+/*
+ * qc_alloc_clusters() - allocate up to @want contiguous clusters
+ * @use:            data or table; version 2 reserves low clusters for tables
+ * @first:          out: host offset of the first cluster
+ * @got:            out: 1 <= *got <= @want
+ * @never_written:  out: the clusters read as zeros
+ *
+ * Raises their refcounts in memory.
+ * Context: takes alloc.lock; may read and write refcount blocks.
+ * Return: 0; -EFBIG the file can grow no further; an errno of the file.
+ */
+qc_err qc_alloc_clusters(struct qc_alloc *a, enum qc_alloc_purpose use, uint64_t want,
+			 struct hoff *first, uint64_t *got, bool *never_written);
+
+/* Allocates exactly @n contiguous clusters.  Return: as qc_alloc_clusters(); -ENOMEM. */
 qc_err qc_alloc_contiguous(struct qc_alloc *a, uint64_t n, struct hoff *first);
 
-/* The cluster there was counted down to 0 by the caller, who has the lock. */
-void qc_alloc_note_free(struct qc_alloc *a, uint64_t off) NEEDS(&a->lock);
-
-/* Gives back what was owned and never linked. */
+/* Frees @n clusters that were allocated and never linked.  If a refcount cannot be lowered
+ * now, as on a full file system, the cluster becomes pending. */
 void qc_alloc_cancel(struct qc_alloc *a, struct hoff first, uint64_t n);
 
-/* What a table does not name any more.  If there is no memory to note it, it
- * leaks. */
-void qc_alloc_defer_free(struct qc_alloc *a, uint64_t off, uint64_t len);
+/* Tells the allocator that the caller has lowered the refcount of the cluster at @off to 0. */
+void qc_alloc_note_free(struct qc_alloc *a, uint64_t off) NEEDS(&a->lock);
 
-/* All that is in limbo now. */
-void qc_alloc_take_pending(struct qc_alloc *a, struct qc_free_list *out);
+/* ---- refcounts, for callers that do not hold the lock ---------------------- */
 
-/* Their unlinking is in the file, and nobody is on the way to them: they are
- * counted down.  Of those that had their last name, `freed` is told before
- * they can be taken again.  Frees the list; what could not be done is in limbo again.  Damaged
- * counts are -ERANGE. */
-typedef void qc_freed_fn(void *arg, uint64_t off, uint64_t len);
-qc_err qc_alloc_free_pending(struct qc_alloc *a, struct qc_free_list *l, qc_freed_fn *freed, void *arg);
+/* Reads the refcount of @cluster.  Return: 0; an errno of the file. */
+qc_err qc_alloc_refcount(struct qc_alloc *a, uint64_t cluster, uint64_t *count);
 
-/* It was for nothing; back into limbo. */
-void qc_alloc_requeue_pending(struct qc_alloc *a, struct qc_free_list *l);
+/* Reads the offset of the refcount block of entry @i of the refcount table, 0 for none. */
+uint64_t qc_alloc_refcount_block(struct qc_alloc *a, uint64_t i);
+
+/* Returns true if refcounts, refcount table entries or pending extents are only in memory. */
+bool qc_alloc_is_dirty(struct qc_alloc *a);
+
+/* Writes dirty refcount blocks without a sync, and then takes the table entries of new
+ * blocks.  The caller syncs, and passes @update to qc_alloc_write_table_entries(). */
+qc_err qc_alloc_write_blocks(struct qc_alloc *a, struct qc_reftable_update *update);
+
+/* Writes the entries in @update if @write.  Otherwise, or on failure, they become dirty
+ * again.  Frees @update. */
+qc_err qc_alloc_write_table_entries(struct qc_alloc *a, struct qc_reftable_update *update,
+				    bool write);
 
 #endif

@@ -13,6 +13,8 @@
 
 #include "base/range.h"
 #include "request/request.h"
+#include "update/checkpoint.h"
+#include "update/l2_table.h"
 
 enum { DROP_CLUSTERS = 128 };
 
@@ -71,7 +73,7 @@ static qc_err move_l1(struct qc_writer *w, uint64_t entries)
 		return r;
 	}
 	r = write_l1_place(w, to, entries);
-	if (r && !w->broken) /* else the file may name it already, and it leaks */
+	if (r && !w->aborted) /* else the file may name it already, and it leaks */
 		qc_alloc_cancel(&w->alloc, to, bytes / cs);
 	if (r)
 		return r;

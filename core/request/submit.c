@@ -7,7 +7,7 @@
 
 #include "base/range.h"
 #include "request/request.h"
-#include "update/writer.h"
+#include "update/checkpoint.h"
 
 typedef qc_err change_fn(struct qc_image *img, uint64_t off, const void *buf, uint64_t len);
 

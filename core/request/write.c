@@ -18,7 +18,10 @@
 #include "image/image.h"
 #include "base/range.h"
 #include "request/request.h"
-#include "update/writer.h"
+#include "update/abort.h"
+#include "update/checkpoint.h"
+#include "update/l2_table.h"
+#include "update/overlap_check.h"
 
 enum { ROOM_CLUSTERS = 128 }; /* most for which room is made in one go */
 
@@ -281,12 +284,12 @@ static qc_err make_room(struct qc_image *img, uint64_t off, const uint8_t *buf, 
 	most = min_u64(qc_map_slice_clusters(l, m.start),
 		       geom_is_extended(g) ? 1 : ROOM_CLUSTERS);
 	most = min_u64(most, div_up(off + len - m.start.v, geom_cluster(g)));
-	qc_range_lock(&m.w->claims, &claim, m.start.v, m.start.v + most * geom_cluster(g));
+	qc_range_lock(&m.w->range_locks, &claim, m.start.v, m.start.v + most * geom_cluster(g));
 	do {
 		m.n = most;
 		r = try_room(&m, off, buf, len, done);
 	} while (r == -ENOBUFS && !(r = qc_checkpoint(m.w, false)));
-	qc_range_unlock(&m.w->claims, &claim);
+	qc_range_unlock(&m.w->range_locks, &claim);
 	return r;
 }
 

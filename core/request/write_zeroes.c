@@ -12,6 +12,9 @@
 
 #include "base/range.h"
 #include "request/request.h"
+#include "update/abort.h"
+#include "update/checkpoint.h"
+#include "update/l2_table.h"
 
 enum { SLICE_CLUSTERS = 128, WRITE_BYTES = 64 * 1024 };
 
@@ -156,11 +159,11 @@ static qc_err zero_units(const struct zero *z, uint64_t off, uint64_t end)
 	struct qc_locked_range claim;
 	qc_err r;
 
-	qc_range_lock(&z->w->claims, &claim, first, round_up(end, geom_cluster(z->g)));
+	qc_range_lock(&z->w->range_locks, &claim, first, round_up(end, geom_cluster(z->g)));
 	do {
 		r = zero_claimed(z, off, end);
 	} while (r == -ENOBUFS && !(r = qc_checkpoint(z->w, false)));
-	qc_range_unlock(&z->w->claims, &claim);
+	qc_range_unlock(&z->w->range_locks, &claim);
 	return r == -EAGAIN ? write_zeros(z->img, off, end) : r;
 }
 

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "base/range.h"
+#include "update/checkpoint.h"
 #include "snapshot/snapshot_update.h"
 
 enum { NAME_LEN_MAX = 255 };
@@ -125,7 +126,7 @@ static qc_err switch_rows(struct qc_snapshot_update *j)
 	be64_to(raw + 4, j->rows_at.v);
 	if (!r)
 		r = qc_writer_update_header(j->w, HEAD_SNAPSHOTS, raw, sizeof(raw));
-	if (r && !j->w->broken) /* else the file may name them already */
+	if (r && !j->w->aborted) /* else the file may name them already */
 		qc_alloc_cancel(&j->w->alloc, j->rows_at, n);
 	if (r)
 		return r;

@@ -48,7 +48,7 @@ static qc_err set_copied(struct qc_snapshot_update *j, bool *changed)
 
 		if (!may_adopt(j, at, &e))
 			continue;
-		r = qc_refcounts_get(&j->w->alloc.counts, e.host.v >> j->g->cluster_bits, &count);
+		r = qc_atomic_update_refcount(&j->shadow, e.host, &count);
 		if (r)
 			return r;
 		if (count != 1)
@@ -63,7 +63,7 @@ static qc_err adopt_table(struct qc_snapshot_update *j, uint64_t index, struct h
 {
 	uint64_t count;
 	bool changed;
-	qc_err r = qc_refcounts_get(&j->w->alloc.counts, table.v >> j->g->cluster_bits, &count);
+	qc_err r = qc_atomic_update_refcount(&j->shadow, table, &count);
 
 	if (r || count != 1) /* another snapshot has it, too */
 		return r;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/range.h"
+#include "update/checkpoint.h"
 
 /* ---- tables --------------------------------------------------------------- */
 
@@ -118,7 +119,7 @@ static qc_err write_rows(struct qc_snapshot_update *j)
 	return j->rows_bytes ? qc_file_write(j->w->file, j->rows_at.v, j->rows, j->rows_bytes) : 0;
 }
 
-static qc_err make_change(struct qc_snapshot_update *j, qc_snapshot_update_fn *fn, const struct qc_snapshot *s)
+qc_err qc_snapshot_update_change(struct qc_snapshot_update *j, qc_snapshot_update_fn *fn, const struct qc_snapshot *s)
 {
 	qc_err r = qc_atomic_update_begin(&j->shadow);
 
@@ -132,19 +133,6 @@ static qc_err make_change(struct qc_snapshot_update *j, qc_snapshot_update_fn *f
 		r = qc_atomic_update_commit(&j->shadow);
 	if (r)
 		qc_atomic_update_abort(&j->shadow);
-	return r;
-}
-
-/* With the locks that keep others off the counts. */
-qc_err qc_snapshot_update_change(struct qc_snapshot_update *j, qc_snapshot_update_fn *fn, const struct qc_snapshot *s)
-{
-	qc_err r;
-
-	qc_lock(&j->w->checkpoint_lock);
-	qc_lock(&j->w->alloc.lock);
-	r = make_change(j, fn, s);
-	qc_unlock(&j->w->alloc.lock);
-	qc_unlock(&j->w->checkpoint_lock);
 	return r;
 }
 

@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "base/failpoint.h"
 #include "base/range.h"
+#include "update/checkpoint.h"
 
 static uint64_t cluster_bytes(const struct qc_atomic_update *s)
 {
@@ -83,7 +84,7 @@ static void undo_table(struct qc_atomic_update *s)
 
 static qc_err own_table(struct qc_atomic_update *s)
 {
-	uint64_t n = s->w->alloc.counts.entries * 8 / cluster_bytes(s);
+	uint64_t n = s->w->alloc.refcounts.entries * 8 / cluster_bytes(s);
 	qc_err r;
 
 	undo_table(s);
@@ -96,7 +97,7 @@ static qc_err own_table(struct qc_atomic_update *s)
 /* Taking places may make more blocks, or a larger table. */
 qc_err qc_atomic_update_reserve_refcounts(struct qc_atomic_update *s)
 {
-	const struct qc_refcounts *c = &s->w->alloc.counts;
+	const struct qc_refcounts *c = &s->w->alloc.refcounts;
 	uint64_t have = 0;
 	qc_err r = 0;
 
@@ -116,6 +117,18 @@ qc_err qc_atomic_update_reserve_refcounts(struct qc_atomic_update *s)
 
 /* ---- begin and abort ------------------------------------------------------ */
 
+UNCHECKED static void lock_refcounts(struct qc_writer *w)
+{
+	qc_lock(&w->checkpoint_lock);
+	qc_lock(&w->alloc.lock);
+}
+
+UNCHECKED static void unlock_refcounts(struct qc_writer *w)
+{
+	qc_unlock(&w->alloc.lock);
+	qc_unlock(&w->checkpoint_lock);
+}
+
 static qc_err copy_block(struct qc_atomic_update *s, uint64_t from, uint64_t to, void *buf)
 {
 	struct qc_file *f = s->w->file;
@@ -127,12 +140,13 @@ static qc_err copy_block(struct qc_atomic_update *s, uint64_t from, uint64_t to,
 
 qc_err qc_atomic_update_begin(struct qc_atomic_update *s)
 {
-	struct qc_refcounts *c = &s->w->alloc.counts;
+	struct qc_refcounts *c = &s->w->alloc.refcounts;
 	AUTO_FREE uint8_t *buf = malloc(cluster_bytes(s));
 	uint64_t *blocks = calloc(c->entries, sizeof(*blocks));
 	qc_err r = buf && blocks ? 0 : -ENOMEM;
 
-	if (!r && s->w->broken)
+	lock_refcounts(s->w);
+	if (!r && s->w->aborted)
 		r = -EIO;
 	if (!r) /* so that they can be copied in the file */
 		r = qc_refcounts_write_blocks(c);
@@ -157,7 +171,7 @@ qc_err qc_atomic_update_begin(struct qc_atomic_update *s)
 
 static void forget_blocks(struct qc_atomic_update *s, const uint64_t *blocks)
 {
-	const struct qc_refcounts *c = &s->w->alloc.counts;
+	const struct qc_refcounts *c = &s->w->alloc.refcounts;
 
 	for (uint64_t i = 0; i < c->entries; i++)
 		if (blocks[i])
@@ -166,23 +180,24 @@ static void forget_blocks(struct qc_atomic_update *s, const uint64_t *blocks)
 
 void qc_atomic_update_abort(struct qc_atomic_update *s)
 {
-	struct qc_refcounts *c = &s->w->alloc.counts;
+	struct qc_refcounts *c = &s->w->alloc.refcounts;
 
-	if (!s->blocks_before)
-		return;
-	forget_blocks(s, c->table);
-	free(c->table);
-	c->table = s->blocks_before;
-	c->table_offset = s->table_before;
-	c->table_dirty = s->dirty_before;
-	s->blocks_before = NULL;
+	if (s->blocks_before) {
+		forget_blocks(s, c->table);
+		free(c->table);
+		c->table = s->blocks_before;
+		c->table_offset = s->table_before;
+		c->table_dirty = s->dirty_before;
+		s->blocks_before = NULL;
+	}
+	unlock_refcounts(s->w);
 }
 
 /* ---- counts --------------------------------------------------------------- */
 
 static qc_err add_one(struct qc_atomic_update *s, uint64_t cluster, int by)
 {
-	struct qc_refcounts *c = &s->w->alloc.counts;
+	struct qc_refcounts *c = &s->w->alloc.refcounts;
 	uint64_t count;
 	qc_err r = qc_refcounts_get(c, cluster, &count);
 
@@ -206,11 +221,18 @@ qc_err qc_atomic_update_adjust(struct qc_atomic_update *s, uint64_t off, uint64_
 	return r;
 }
 
+qc_err qc_atomic_update_refcount(struct qc_atomic_update *s, struct hoff host, uint64_t *count)
+{
+	struct qc_refcounts *c = &s->w->alloc.refcounts;
+
+	return qc_refcounts_get(c, host.v >> c->cluster_bits, count);
+}
+
 /* ---- commit --------------------------------------------------------------- */
 
 static qc_err lower_unused(struct qc_atomic_update *s)
 {
-	const struct qc_refcounts *c = &s->w->alloc.counts;
+	const struct qc_refcounts *c = &s->w->alloc.refcounts;
 	qc_err r = qc_atomic_update_adjust(s, s->table_before, c->entries * 8, -1);
 
 	for (uint64_t i = 0; !r && i < c->entries; i++)
@@ -223,7 +245,7 @@ static qc_err lower_unused(struct qc_atomic_update *s)
 
 static qc_err write_table(struct qc_atomic_update *s)
 {
-	const struct qc_refcounts *c = &s->w->alloc.counts;
+	const struct qc_refcounts *c = &s->w->alloc.refcounts;
 	AUTO_FREE uint8_t *raw = malloc(c->entries * 8);
 
 	if (!raw)
@@ -252,9 +274,9 @@ static qc_err write_header(struct qc_atomic_update *s)
 UNCHECKED static void let_go(struct qc_atomic_update *s)
 {
 	for (size_t i = 0; i < s->freed.n; i++) {
-		struct qc_free_extent o = s->freed.orphan[i];
+		struct qc_free_extent o = s->freed.extent[i];
 
-		qc_cache_invalidate(s->w->alloc.counts.blocks, o.off, o.len);
+		qc_cache_invalidate(s->w->alloc.refcounts.blocks, o.off, o.len);
 		qc_writer_on_cluster_freed(s->w, o.off, o.len);
 		qc_alloc_note_free(&s->w->alloc, o.off);
 	}
@@ -266,7 +288,7 @@ qc_err qc_atomic_update_commit(struct qc_atomic_update *s)
 	qc_err r = lower_unused(s);
 
 	if (!r)
-		r = qc_refcounts_write_blocks(&s->w->alloc.counts);
+		r = qc_refcounts_write_blocks(&s->w->alloc.refcounts);
 	if (!r)
 		r = write_table(s);
 	if (!r)
@@ -285,22 +307,23 @@ qc_err qc_atomic_update_commit(struct qc_atomic_update *s)
 	let_go(s);
 	free(s->blocks_before);
 	s->blocks_before = NULL;
+	unlock_refcounts(s->w);
 	return 0;
 }
 
 void qc_atomic_update_end(struct qc_atomic_update *s)
 {
 	struct qc_alloc *a = &s->w->alloc;
-	bool keep = s->committed || s->w->broken; /* the file may name them */
+	bool keep = s->committed || s->w->aborted; /* the file may name them */
 
 	for (size_t i = 0; !keep && i < s->n; i++)
 		qc_alloc_cancel(a, s->pool[i], 1);
 	for (size_t i = 0; !keep && i < s->runs.n; i++)
-		qc_alloc_cancel(a, (struct hoff){ s->runs.orphan[i].off },
-			      s->runs.orphan[i].len >> a->cluster_bits);
+		qc_alloc_cancel(a, (struct hoff){ s->runs.extent[i].off },
+			      s->runs.extent[i].len >> a->cluster_bits);
 	if (!keep)
 		undo_table(s);
 	free(s->pool);
-	free(s->runs.orphan);
-	free(s->freed.orphan);
+	free(s->runs.extent);
+	free(s->freed.extent);
 }

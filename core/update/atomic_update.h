@@ -46,14 +46,17 @@ qc_err qc_atomic_update_reserve_run(struct qc_atomic_update *s, uint64_t n, stru
 /* The last to be taken: places for the blocks and their table. */
 qc_err qc_atomic_update_reserve_refcounts(struct qc_atomic_update *s);
 
-/* From here to the end of the commit the caller holds checkpoint_lock and alloc.lock; all
- * has been taken.  Counts are changed in new blocks only. */
+/* Takes checkpoint_lock and alloc.lock, which commit (unless it fails) or abort releases.
+ * All clusters have been reserved.  Refcounts are changed in new blocks only. */
 qc_err qc_atomic_update_begin(struct qc_atomic_update *s);
 struct hoff qc_atomic_update_next_cluster(struct qc_atomic_update *s);
 
 /* Names the clusters of a stretch once more (by 1) or less (-1).  -ERANGE if one has no
  * name at all, -EOVERFLOW if it can have no more. */
 qc_err qc_atomic_update_adjust(struct qc_atomic_update *s, uint64_t off, uint64_t len, int by);
+
+/* Reads the refcount of the cluster at @host, as changed so far. */
+qc_err qc_atomic_update_refcount(struct qc_atomic_update *s, struct hoff host, uint64_t *count);
 
 /* Lowers what is not in use any more, and switches over. */
 qc_err qc_atomic_update_commit(struct qc_atomic_update *s);

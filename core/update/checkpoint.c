@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * checkpoint.c - what was changed in memory goes to the file, in the order that
- * writer.h sets out.
- *
- * Requests go on meanwhile.  What they change after it was copied is of the next
- * checkpoint; what they own, write and link before is covered by this one, as
- * tables are copied before counts, and both before the first barrier.
- */
-#include <errno.h>
-#include <string.h>
+#include "update/checkpoint.h"
 
-#include "layer/context.h"
+#include <errno.h>
+
 #include "base/failpoint.h"
 #include "base/range.h"
-#include "update/writer.h"
+#include "layer/context.h"
+#include "update/abort.h"
 
 /* A failed sync may have dropped what it should have written, and a later one
  * would not know. */
@@ -74,26 +67,16 @@ static qc_err write_tables(struct qc_writer *w, const struct qc_dirty_slices *ch
 	return r;
 }
 
-static qc_err write_counts(struct qc_writer *w)
+static qc_err write_refcounts(struct qc_writer *w)
 {
-	struct qc_reftable_update entries = { 0 };
-	struct qc_alloc *a = &w->alloc;
-	qc_err r = 0, e;
+	struct qc_reftable_update update;
+	qc_err e, r = qc_alloc_write_blocks(&w->alloc, &update);
 
-	if (a->counted) {
-		qc_lock(&a->lock);
-		r = qc_refcounts_write_blocks(&a->counts);
-		if (!r) /* not those whose blocks come after the barrier */
-			r = qc_refcounts_take_table_entries(&a->counts, &entries);
-		qc_unlock(&a->lock);
-	}
 	if (!r)
-		r = qc_writer_sync(w); /* and all data */
-	if (!entries.entry)
+		r = qc_writer_sync(w); /* this covers guest data, too */
+	if (!update.entry)
 		return r;
-	qc_lock(&a->lock);
-	e = qc_refcounts_write_table_entries(&a->counts, &entries, !r);
-	qc_unlock(&a->lock);
+	e = qc_alloc_write_table_entries(&w->alloc, &update, !r);
 	r = r ? r : e;
 	return r ? r : qc_writer_sync(w);
 }
@@ -113,7 +96,7 @@ static qc_err drain_limbo(struct qc_writer *w, struct qc_free_list *l)
 	qc_err r;
 
 	if (!l->n) {
-		free(l->orphan);
+		free(l->extent);
 		return 0;
 	}
 	qc_inflight_synchronize(&w->layer->gate);
@@ -133,7 +116,7 @@ static qc_err write_all(struct qc_writer *w)
 
 	if (r)
 		return r;
-	r = write_counts(w);
+	r = write_refcounts(w);
 	if (!r)
 		r = write_tables(w, &changes);
 	qc_cache_writeback_end(w->layer->tables, &changes, !r);
@@ -145,7 +128,7 @@ static qc_err checkpoint(struct qc_writer *w, struct qc_free_list *limbo)
 	qc_err r = -EIO;
 
 	qc_lock(&w->checkpoint_lock);
-	if (!w->broken) {
+	if (!w->aborted) {
 		if (limbo)
 			qc_alloc_take_pending(&w->alloc, limbo);
 		r = write_all(w);
@@ -175,14 +158,8 @@ qc_err qc_checkpoint(struct qc_writer *w, bool drain)
 
 bool qc_writer_is_dirty(struct qc_writer *w)
 {
-	bool dirty = qc_cache_is_dirty(w->layer->tables);
-
-	qc_lock(&w->alloc.lock);
-	dirty = dirty || w->alloc.limbo.n ||
-		(w->alloc.counted && (w->alloc.counts.table_dirty ||
-				      qc_cache_is_dirty(w->alloc.counts.blocks)));
-	qc_unlock(&w->alloc.lock);
-	return dirty && !w->broken;
+	return !w->aborted && (qc_cache_is_dirty(w->layer->tables) ||
+			       qc_alloc_is_dirty(&w->alloc));
 }
 
 /* What a checkpoint has in hand is not dirty, and not yet in the file. */
@@ -200,7 +177,7 @@ static bool is_dirty_or_in_hand(struct qc_writer *w)
 
 qc_err qc_writer_flush_all(struct qc_writer *w)
 {
-	qc_err r = w->broken ? -EIO : 0;
+	qc_err r = w->aborted ? -EIO : 0;
 
 	/* The first frees, and the second writes the counts of that. */
 	for (int i = 0; !r && i < 3 && is_dirty_or_in_hand(w); i++)

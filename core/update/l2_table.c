@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * l2_table.c - L2 tables that may be changed: a new one where there was none, a copy
- * where a snapshot shares it.
- */
+#include "update/l2_table.h"
+
 #include <errno.h>
 #include <inttypes.h>
 
 #include "format/l2_entry.h"
 #include "layer/cluster_map.h"
 #include "base/range.h"
-#include "update/writer.h"
+#include "update/abort.h"
 
 static qc_err own_table(struct qc_writer *w, uint64_t bytes, struct hoff *at)
 {
@@ -37,9 +35,7 @@ static qc_err fix_copied(struct qc_writer *w, uint8_t *bytes, uint64_t n)
 
 		if (r || e.kind == QC_COMPRESSED || !e.host.v || g->external)
 			continue;
-		qc_lock(&w->alloc.lock);
-		r = qc_refcounts_get(&w->alloc.counts, e.host.v >> g->cluster_bits, &count);
-		qc_unlock(&w->alloc.lock);
+		r = qc_alloc_refcount(&w->alloc, e.host.v >> g->cluster_bits, &count);
 		if (r)
 			return r;
 		be64_to(bytes + i, count == 1 ? word | L2_COPIED : word & ~L2_COPIED);

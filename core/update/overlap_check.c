@@ -2,12 +2,14 @@
 #include "update/overlap_check.h"
 
 #include <errno.h>
+#include <inttypes.h>
 
 #include "format/l2_entry.h"
 #include "layer/cluster_map.h"
 #include "base/array.h"
 #include "base/range.h"
 #include "format/snapshot_table.h"
+#include "update/abort.h"
 
 /* 16 MiB of memory; a disk of 1 PiB has as many tables, in clusters of 64 KiB. */
 enum { CLUSTERS_MAX = 2 << 20 };
@@ -35,23 +37,13 @@ static qc_err each_l2(struct qc_writer *w, qc_metadata_fn *fn, void *arg)
 	return r;
 }
 
-static uint64_t block(struct qc_writer *w, uint64_t i)
-{
-	uint64_t off;
-
-	qc_lock(&w->alloc.lock);
-	off = i < w->alloc.counts.entries ? w->alloc.counts.table[i] : 0;
-	qc_unlock(&w->alloc.lock);
-	return off;
-}
-
 static qc_err each_block(struct qc_writer *w, qc_metadata_fn *fn, void *arg)
 {
-	const struct qc_refcounts *c = &w->alloc.counts;
-	qc_err r = w->alloc.counted ? fn(arg, c->table_offset, c->entries * 8) : 0;
+	const struct qc_refcounts *c = &w->alloc.refcounts;
+	qc_err r = w->alloc.has_refcounts ? fn(arg, c->table_offset, c->entries * 8) : 0;
 
-	for (uint64_t i = 0; w->alloc.counted && !r && i < c->entries; i++) {
-		uint64_t off = block(w, i);
+	for (uint64_t i = 0; w->alloc.has_refcounts && !r && i < c->entries; i++) {
+		uint64_t off = qc_alloc_refcount_block(&w->alloc, i);
 
 		if (off)
 			r = fn(arg, off, geom_cluster(&w->layer->head.geom));
@@ -204,8 +196,31 @@ qc_err qc_overlap_map_test(struct qc_writer *w, uint64_t off, uint64_t len, bool
 	struct looking l = { off, len, false };
 	qc_err r = 0;
 
-	if (is_noted(w->guard, off >> bits, div_up(off + len, UINT64_C(1) << bits)))
+	if (is_noted(w->overlap_map, off >> bits, div_up(off + len, UINT64_C(1) << bits)))
 		r = qc_metadata_for_each(w, look_at, &l);
 	*metadata = l.found;
 	return r;
+}
+
+qc_err qc_overlap_check_write(struct qc_writer *w, struct hoff host, uint64_t len)
+{
+	const struct geom *g = &w->layer->head.geom;
+	uint64_t header = g->layout == LAYOUT_V1 ? HEAD1_BYTES : geom_cluster(g);
+	/* In the order against that in which a move sets them: never too much. */
+	uint64_t bytes = w->alloc.refcounts.entries * 8, table = w->alloc.refcounts.table_offset;
+	bool metadata;
+	qc_err r = 0;
+
+	if (w->data != w->file)
+		return 0;
+	metadata = host.v < header ||
+		   range_overlap(host.v, len, g->l1_offset, (uint64_t)g->l1_entries * 8) ||
+		   range_overlap(host.v, len, table, bytes) ||
+		   range_overlap(host.v, len, w->layer->head.luks_offset, w->layer->head.luks_bytes);
+	if (!metadata && w->overlap_map)
+		r = qc_overlap_map_test(w, host.v, len, &metadata);
+	if (r || !metadata)
+		return r;
+	return qc_writer_mark_corrupt(w, "guest data would be written over metadata at 0x%" PRIx64,
+				 host.v);
 }

@@ -19,6 +19,16 @@ qc_err qc_metadata_for_each(struct qc_writer *w, qc_metadata_fn *fn, void *arg);
 qc_err qc_overlap_map_new(struct qc_writer *w, struct qc_overlap_map **out);
 void qc_overlap_map_free(struct qc_overlap_map *g);
 
+/*
+ * qc_overlap_check_write() - check that guest data may be written to an extent
+ *
+ * Compares the extent with the header, the L1 table, the refcount table and the LUKS
+ * header, and with the overlap map if there is one.
+ * Return: 0; -EIO the extent holds metadata, the image is then marked corrupt; an errno
+ *         of the file.
+ */
+qc_err qc_overlap_check_write(struct qc_writer *w, struct hoff host, uint64_t len);
+
 /* Whether the stretch of the file is metadata, in part. */
 qc_err qc_overlap_map_test(struct qc_writer *w, uint64_t off, uint64_t len, bool *metadata);
 

@@ -17,6 +17,7 @@
 #include "io/image_lock.h"
 #include "base/range.h"
 #include "format/snapshot_table.h"
+#include "update/checkpoint.h"
 
 /* ---- open ----------------------------------------------------------------- */
 
@@ -109,10 +110,10 @@ static void keep_low_clusters(struct qc_writer *w)
 	const struct geom *g = &w->layer->head.geom;
 	uint64_t span = geom_l1_span(g), raw;
 
-	w->alloc.low_end = w->layer->size >> g->cluster_bits;
+	w->alloc.table_zone_end = w->layer->size >> g->cluster_bits;
 	for (uint64_t at = 0; at < w->layer->size; at += span)
 		if (!qc_map_l1_get(w->layer, (struct goff){ at }, &raw) && !raw)
-			w->alloc.low_tables++;
+			w->alloc.table_zone_reserved++;
 }
 
 static qc_err open_alloc(struct qc_writer *w, struct qc_reason *why)
@@ -126,13 +127,13 @@ static qc_err open_alloc(struct qc_writer *w, struct qc_reason *why)
 	if (r)
 		return qc_fail_errno(why, r, NULL);
 	a->cluster_bits = g->cluster_bits;
-	a->counted = g->layout != LAYOUT_V1;
+	a->has_refcounts = g->layout != LAYOUT_V1;
 	a->never_written = div_up(now.size, geom_cluster(g));
 	if (g->layout == LAYOUT_V2)
 		keep_low_clusters(w);
-	if (a->counted) {
-		r = qc_refcounts_open(&a->counts, w->file, h, &w->layer->ctx->budget, why);
-		a->counts.broken = &w->broken;
+	if (a->has_refcounts) {
+		r = qc_refcounts_open(&a->refcounts, w->file, h, &w->layer->ctx->budget, why);
+		a->refcounts.broken = &w->aborted;
 		return r;
 	}
 	a->cursor = max_u64(a->never_written, first_cluster_v1(g) >> g->cluster_bits);
@@ -142,9 +143,9 @@ static qc_err open_alloc(struct qc_writer *w, struct qc_reason *why)
 
 void qc_writer_free(struct qc_writer *w)
 {
-	free(w->alloc.limbo.orphan);
-	qc_overlap_map_free(w->guard);
-	qc_refcounts_close(&w->alloc.counts);
+	free(w->alloc.pending.extent);
+	qc_overlap_map_free(w->overlap_map);
+	qc_refcounts_close(&w->alloc.refcounts);
 	if (w->data != w->file)
 		qc_file_close(w->data);
 	qc_file_close(w->file);
@@ -153,7 +154,7 @@ void qc_writer_free(struct qc_writer *w)
 	qc_mutex_destroy(&w->pending_free_lock);
 	qc_mutex_destroy(&w->checkpoint_lock);
 	qc_mutex_destroy(&w->table_lock);
-	qc_range_locks_destroy(&w->claims);
+	qc_range_locks_destroy(&w->range_locks);
 	free(w);
 }
 
@@ -173,7 +174,7 @@ qc_err qc_writer_open(struct qc_layer *l, struct qc_writer **out, struct qc_reas
 		return qc_fail(why, -ENOMEM, "out of memory");
 	w->layer = l;
 	w->unmap = l->ctx->unmap;
-	qc_range_locks_init(&w->claims);
+	qc_range_locks_init(&w->range_locks);
 	qc_mutex_init(&w->table_lock, QC_RANK_TABLE);
 	qc_mutex_init(&w->resize_lock, QC_RANK_RESIZE);
 	qc_mutex_init(&w->pending_free_lock, QC_RANK_PENDING_FREE);
@@ -223,7 +224,7 @@ qc_err qc_writer_prepare(struct qc_writer *w)
 {
 	qc_err r = 0;
 
-	if (w->broken)
+	if (w->aborted)
 		return -EIO;
 	if (w->autoclear_done)
 		return 0;

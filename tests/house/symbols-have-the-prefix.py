@@ -17,12 +17,12 @@ BUILD = Path(os.environ.get('TEST_BUILD', TOP / 'build'))
 # Modules whose functions begin with another noun than the file: that of the object they are about.
 NOUNS = {
     'core': {
-        'abort': 'writer overlap', 'allocator': 'alloc free_list', 'bitmap_directory': 'bitmaps',
+        'abort': 'writer', 'allocator': 'alloc', 'bitmap_directory': 'bitmaps',
         'cipher': 'cipher cipher_pool', 'cluster_map': 'map', 'decompress': 'decode decoder',
         'encrypted_io': 'encrypted crypt_state', 'external_file': 'file_location open_external_file',
         'inflight': 'inflight drain', 'l2_table': 'writer_l2_table',
         'layer_table': 'layer context', 'layer_writable': 'layer', 'lock': 'lock rank', 'log': 'log fail reason text',
-        'checkpoint': 'checkpoint writer', 'overlap_check': 'overlap metadata',
+        'checkpoint': 'checkpoint writer with_checkpoints', 'overlap_check': 'overlap metadata', 'pending_free': 'free_list alloc',
         'range_lock': 'range', 'reference_count': 'reference metadata',
         'refcount': 'refcount refcounts', 'request': 'request', 'sector_lock': 'sector_locks',
         'secure_mem': 'secure crypto_init', 'snapshot_table': 'snapshot_table snapshot_entry',

@@ -14,16 +14,16 @@ static struct qc_alloc alloc;
 /* Clusters 0 to 2 are in use, and the file ends there. */
 static void begin(unsigned int order)
 {
-	alloc = (struct qc_alloc){ .counted = true, .cluster_bits = CLUSTER_BITS, .never_written = 3 };
+	alloc = (struct qc_alloc){ .has_refcounts = true, .cluster_bits = CLUSTER_BITS, .never_written = 3 };
 	qc_mutex_init(&alloc.lock, QC_RANK_ALLOC);
-	counted_new(&alloc.counts, &file, order, &budget);
+	counted_new(&alloc.refcounts, &file, order, &budget);
 }
 
 static void end(void)
 {
-	free(alloc.limbo.orphan);
+	free(alloc.pending.extent);
 	qc_mutex_destroy(&alloc.lock);
-	counted_end(&alloc.counts, &file);
+	counted_end(&alloc.refcounts, &file);
 }
 
 static uint64_t counted(uint64_t cluster)
@@ -31,7 +31,7 @@ static uint64_t counted(uint64_t cluster)
 	uint64_t n;
 
 	qc_lock(&alloc.lock);
-	n = count_of(&alloc.counts, cluster);
+	n = count_of(&alloc.refcounts, cluster);
 	qc_unlock(&alloc.lock);
 	return n;
 }
@@ -39,7 +39,7 @@ static uint64_t counted(uint64_t cluster)
 static void add(uint64_t cluster, int by)
 {
 	qc_lock(&alloc.lock);
-	CHECK(!qc_refcounts_add(&alloc.counts, cluster, by));
+	CHECK(!qc_refcounts_add(&alloc.refcounts, cluster, by));
 	qc_unlock(&alloc.lock);
 }
 
@@ -52,7 +52,7 @@ static bool owns(enum qc_alloc_purpose use, uint64_t want, uint64_t first, uint6
 	qc_err r = qc_alloc_clusters(&alloc, use, want, &at, &got, &never_written);
 	bool so = !r && at.v == first * CS && got == n && never_written == fresh;
 
-	for (uint64_t i = 0; so && alloc.counted && i < n; i++)
+	for (uint64_t i = 0; so && alloc.has_refcounts && i < n; i++)
 		so = counted(first + i) == 1;
 	if (!so)
 		printf("# %d: %d clusters from %d on, never_written %d\n", r, (int)got,
@@ -88,7 +88,7 @@ static qc_err release(void)
 
 	tolds = 0;
 	qc_alloc_take_pending(&alloc, &limbo);
-	CHECK(!alloc.limbo.n);
+	CHECK(!alloc.pending.n);
 	return qc_alloc_free_pending(&alloc, &limbo, tell, &tolds);
 }
 
@@ -140,7 +140,7 @@ static void a_new_area_gets_a_block(void)
 		alloc.cursor = area - 3;
 		CHECK(owns(QC_ALLOC_DATA, 8, area - 3, 3, true));
 		CHECK(owns(QC_ALLOC_DATA, 8, area + 1, 8, true));
-		CHECK(counted(area) == 1 && alloc.counts.table[1] == area * CS);
+		CHECK(counted(area) == 1 && alloc.refcounts.table[1] == area * CS);
 		end();
 	}
 }
@@ -178,7 +178,7 @@ static void who_fails_takes_nothing(void)
 	end();
 	begin(4);
 	qc_lock(&alloc.lock);
-	CHECK(!qc_refcounts_set(&alloc.counts, 0, 0));
+	CHECK(!qc_refcounts_set(&alloc.refcounts, 0, 0));
 	qc_unlock(&alloc.lock);
 	CHECK(qc_alloc_clusters(&alloc, QC_ALLOC_DATA, 1, &at, &got, &never_written) == -EIO); /* the header */
 	CHECK(!counted(0));
@@ -228,13 +228,13 @@ static void orphans_are_free_when_they_are_released(void)
 	qc_alloc_defer_free(&alloc, 4 * CS, CS);
 	qc_alloc_defer_free(&alloc, 5 * CS, CS); /* one piece with that */
 	qc_alloc_defer_free(&alloc, 7 * CS, CS);
-	CHECK(alloc.limbo.n == 2 && alloc.limbo.orphan[0].len == 2 * CS);
+	CHECK(alloc.pending.n == 2 && alloc.pending.extent[0].len == 2 * CS);
 	CHECK(owns(QC_ALLOC_DATA, 1, 9, 1, true)); /* none of those */
 	qc_alloc_take_pending(&alloc, &limbo);
-	CHECK(limbo.n == 2 && alloc.limbo.n == 0);
+	CHECK(limbo.n == 2 && alloc.pending.n == 0);
 	qc_alloc_defer_free(&alloc, 3 * CS, CS);
 	qc_alloc_requeue_pending(&alloc, &limbo); /* it came to nothing */
-	CHECK(limbo.n == 0 && !limbo.orphan && alloc.limbo.n == 2 && counted(4) == 1);
+	CHECK(limbo.n == 0 && !limbo.extent && alloc.pending.n == 2 && counted(4) == 1);
 	CHECK(!release() && tolds == 2 && was_told(0, 3, 3) && was_told(1, 7, 1));
 	CHECK(!counted(3) && !counted(4) && !counted(5) && counted(6) == 1 && !counted(7));
 	CHECK(owns(QC_ALLOC_DATA, 9, 3, 3, false) && owns(QC_ALLOC_DATA, 9, 7, 1, false));
@@ -266,7 +266,7 @@ static void compressed_orphans(void)
 	qc_alloc_defer_free(&alloc, 3 * CS + 100, CS);  /* 3, 4 */
 	qc_alloc_defer_free(&alloc, 4 * CS + 100, 200); /* follows it; 4 */
 	qc_alloc_defer_free(&alloc, 4 * CS + 300, CS);  /* 4, 5 */
-	CHECK(alloc.limbo.n == 3);
+	CHECK(alloc.pending.n == 3);
 	CHECK(!release() && tolds == 2 && was_told(0, 3, 1) && was_told(1, 4, 1));
 	CHECK(!counted(3) && !counted(4) && counted(5) == 1);
 	end();
@@ -280,8 +280,8 @@ static void damaged_counts_end_it(void)
 	qc_alloc_defer_free(&alloc, 20 * CS, CS); /* counted as free */
 	qc_alloc_defer_free(&alloc, 5 * CS, CS);
 	CHECK(release() == -ERANGE && tolds == 1 && was_told(0, 3, 1));
-	CHECK(!counted(3) && counted(5) == 1 && alloc.limbo.n == 2);
-	CHECK(alloc.limbo.orphan[0].off == 20 * CS && alloc.limbo.orphan[1].off == 5 * CS);
+	CHECK(!counted(3) && counted(5) == 1 && alloc.pending.n == 2);
+	CHECK(alloc.pending.extent[0].off == 20 * CS && alloc.pending.extent[1].off == 5 * CS);
 	end();
 }
 
@@ -293,15 +293,15 @@ static void a_release_that_fails_comes_again(void)
 	begin(6);
 	alloc.cursor = c - 2;
 	CHECK(owns(QC_ALLOC_DATA, 2, c - 2, 2, true) && owns(QC_ALLOC_DATA, 2, c + 1, 2, true));
-	counted_write(&alloc.counts);
-	qc_cache_invalidate(alloc.counts.blocks, 0, file.room);
+	counted_write(&alloc.refcounts);
+	qc_cache_invalidate(alloc.refcounts.blocks, 0, file.room);
 	qc_alloc_defer_free(&alloc, (c - 2) * CS, 2 * CS);
 	qc_alloc_defer_free(&alloc, (c + 1) * CS, 2 * CS);
 	file.fail[RAM_READ] = 2; /* the second of the two blocks */
 	CHECK(release() == -EIO && tolds == 1 && was_told(0, c - 2, 2));
 	CHECK(!counted(c - 2) && !counted(c - 1) && counted(c + 1) == 1);
-	CHECK(alloc.limbo.n == 1 && alloc.limbo.orphan[0].off == (c + 1) * CS &&
-	      alloc.limbo.orphan[0].len == 2 * CS);
+	CHECK(alloc.pending.n == 1 && alloc.pending.extent[0].off == (c + 1) * CS &&
+	      alloc.pending.extent[0].len == 2 * CS);
 	CHECK(!release() && tolds == 1 && was_told(0, c + 1, 2));
 	CHECK(!counted(c + 1) && !counted(c + 2) && counted(c) == 1);
 	end();
@@ -313,21 +313,21 @@ static void a_release_that_fails_comes_again(void)
 static void tables_lie_low(void)
 {
 	begin(4);
-	alloc.low_end = 8;
-	alloc.low_tables = 2;
+	alloc.table_zone_end = 8;
+	alloc.table_zone_reserved = 2;
 	CHECK(owns(QC_ALLOC_DATA, 1, 3, 1, true));
-	CHECK(owns(QC_ALLOC_TABLE, 1, 4, 1, true) && alloc.low_tables == 1);
+	CHECK(owns(QC_ALLOC_TABLE, 1, 4, 1, true) && alloc.table_zone_reserved == 1);
 	CHECK(owns(QC_ALLOC_DATA, 1, 5, 1, true));
 	CHECK(owns(QC_ALLOC_DATA, 1, 6, 1, true));
 	CHECK(owns(QC_ALLOC_DATA, 3, 8, 3, true)); /* 7 is for a table */
-	CHECK(!counted(7) && alloc.high == 11);
+	CHECK(!counted(7) && alloc.data_cursor == 11);
 	CHECK(owns(QC_ALLOC_DATA, 1, 11, 1, true));
-	CHECK(owns(QC_ALLOC_TABLE, 1, 7, 1, false) && alloc.low_tables == 0);
+	CHECK(owns(QC_ALLOC_TABLE, 1, 7, 1, false) && alloc.table_zone_reserved == 0);
 	CHECK(owns(QC_ALLOC_TABLE, 1, 12, 1, true)); /* more than was foreseen */
 	/* What becomes free is found on either side. */
 	qc_alloc_defer_free(&alloc, 9 * CS, CS);
 	qc_alloc_defer_free(&alloc, 5 * CS, CS);
-	CHECK(!release() && tolds == 2 && alloc.cursor == 5 && alloc.high == 8);
+	CHECK(!release() && tolds == 2 && alloc.cursor == 5 && alloc.data_cursor == 8);
 	CHECK(owns(QC_ALLOC_DATA, 1, 5, 1, false) && owns(QC_ALLOC_DATA, 1, 9, 1, false));
 	CHECK(owns(QC_ALLOC_DATA, 1, 13, 1, true));
 	end();
@@ -340,13 +340,13 @@ static void version_1_only_grows(void)
 	bool never_written;
 
 	begin(4);
-	alloc.counted = false;
+	alloc.has_refcounts = false;
 	alloc.cursor = alloc.never_written = 10;
 	/* Its clusters are written in whole: none is called never_written. */
 	CHECK(owns(QC_ALLOC_DATA, 3, 10, 3, false) && owns(QC_ALLOC_TABLE, 1, 13, 1, false));
 	qc_alloc_cancel(&alloc, (struct hoff){ 13 * CS }, 1);
 	qc_alloc_defer_free(&alloc, 10 * CS, CS);
-	CHECK(alloc.limbo.n == 0 && !counted(10));
+	CHECK(alloc.pending.n == 0 && !counted(10));
 	CHECK(owns(QC_ALLOC_DATA, 100, 14, 100, false));
 	alloc.cursor = (uint64_t)INT64_MAX / CS;
 	CHECK(qc_alloc_clusters(&alloc, QC_ALLOC_DATA, 1, &at, &got, &never_written) == -EFBIG);

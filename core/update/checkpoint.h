@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * checkpoint.h - writes changed metadata from memory to the image file.
+ *
+ * A checkpoint takes the pending frees, then copies dirty L1 and L2 slices, then dirty
+ * refcount blocks.  So each copy is covered by the later ones.  It writes them in the
+ * opposite order, with a sync after each kind:
+ *
+ *	1  refcount blocks; the sync also covers all guest data written before
+ *	2  entries of the refcount table
+ *	3  L2 tables
+ *	4  the L1 table
+ *	5  then the pending frees that were taken become free
+ *
+ * Invariant: refcounts in the file are only ever too high, never too low.
+ */
+#ifndef QC_CHECKPOINT_H
+#define QC_CHECKPOINT_H
+
+#include "update/writer.h"
+
+/*
+ * qc_checkpoint() - make all changes before the call durable
+ * @free_pending:  also free pending extents.  That waits for a grace period, so a request
+ *                 in flight must not ask for it.
+ *
+ * Context: takes checkpoint_lock, and pending_free_lock if @free_pending.
+ * Return: 0; -EIO the writer is aborted, or the refcounts are damaged; an errno of the
+ *         file, after which the changes are dirty as before.
+ */
+qc_err qc_checkpoint(struct qc_writer *w, bool free_pending);
+
+/* Runs checkpoints until no metadata is dirty.  That includes refcounts lowered by the
+ * first checkpoint, and slices that another thread's checkpoint is writing. */
+qc_err qc_writer_flush_all(struct qc_writer *w);
+
+/* Returns true if metadata is dirty, unless the writer is aborted. */
+bool qc_writer_is_dirty(struct qc_writer *w);
+
+/* Syncs the image file and its data file.  A failure aborts the writer: the kernel may have
+ * dropped dirty pages, and a later sync would not report that. */
+qc_err qc_writer_sync(struct qc_writer *w);
+
+/* Writes @len bytes of the header at offset @at, and syncs. */
+qc_err qc_writer_update_header(struct qc_writer *w, uint64_t at, const void *field, size_t len);
+
+/* Drops cached slices and decompressed clusters of an extent that becomes free, and punches
+ * the extent if discard=unmap.  A qc_freed_fn; @w is a struct qc_writer. */
+void qc_writer_on_cluster_freed(void *w, uint64_t off, uint64_t len);
+
+#endif
