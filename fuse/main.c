@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #include "daemon/mount.h"
+#include "ops/op_table.h"
+#include "ops/open_file.h"
 #include "views/partition_table.h"
 #include "daemon/sandbox_paths.h"
 #include "util/report.h"
@@ -70,7 +72,7 @@ static enum exitcode mount_it(struct daemon *d)
 		   fuse_opt_add_arg(&args, d->o.mount_options)))
 		r = -ENOMEM;
 	if (!r)
-		d->session = fuse_session_new(&args, &server_ops, sizeof(server_ops), &d->server);
+		d->session = fuse_session_new(&args, &op_table, sizeof(op_table), &d->server);
 	fuse_opt_free_args(&args);
 	d->server.session = d->session;
 	if (d->session) {
@@ -95,7 +97,7 @@ static void choose_threads(struct daemon *d)
 	unsigned int threads = d->o.single_thread ? 1 : d->o.threads;
 
 	d->threads = threads ? threads : IMAGES * share + 2;
-	d->share = threads ? turns_share(threads) : share;
+	d->share = threads ? request_limit_for_threads(threads) : share;
 	d->idle = d->o.threads ? threads : share + 1;
 }
 
@@ -158,15 +160,15 @@ static enum exitcode serve(struct daemon *d)
 	if (d->first)
 		qc_close(d->first); /* from now on it is open when somebody opens it */
 	d->first = NULL;
-	request_limit_init(&d->server.turns, d->share);
+	request_limit_init(&d->server.limit, d->share);
 	d->watch = (struct signal_thread){ .ctx = d->ctx, .server = &d->server, .timeout = d->o.timeout };
-	d->server.rings = d->o.io_uring; /* their threads are to be in the sandbox, too */
+	d->server.io_uring = d->o.io_uring; /* their threads are to be in the sandbox, too */
 	r = signal_thread_start(&d->watch);
 	if (!r)
 		r = loop(d);
 	open_files_close_all(&d->server); /* first of all: others wait for the locks */
 	signal_thread_stop(&d->watch);
-	request_limit_destroy(&d->server.turns);
+	request_limit_destroy(&d->server.limit);
 	if (r >= 0)
 		return EXIT_OK; /* unmounted, or a signal */
 	report(QC_LOG_ERROR, "%s: %s", d->o.source, strerror(-r));
@@ -279,7 +281,7 @@ int main(int argc, char **argv)
 			  .lock = PTHREAD_MUTEX_INITIALIZER },
 		.cow = { .dirfd = -1 },
 		.server = { .ahead = { .fd = -1 },
-			    .handles_lock = PTHREAD_MUTEX_INITIALIZER,
+			    .open_files_lock = PTHREAD_MUTEX_INITIALIZER,
 			    .close_ended = PTHREAD_COND_INITIALIZER },
 	};
 	enum exitcode e = options_parse(&d.o, argc, argv);

@@ -2,9 +2,11 @@
 #include "ops/io_uring.h"
 
 #ifdef HAVE_RINGS
+#include <pthread.h>
+
 #include "util/report.h"
 
-void rings_choose(struct fuse_conn_info *conn, bool wanted)
+void io_uring_configure(struct fuse_conn_info *conn, bool wanted)
 {
 	if (!wanted)
 		fuse_unset_feature_flag(conn, FUSE_CAP_OVER_IO_URING);
@@ -14,7 +16,7 @@ void rings_choose(struct fuse_conn_info *conn, bool wanted)
 		       "(Linux 6.14 does, with Y in /sys/module/fuse/parameters/enable_uring)");
 }
 
-void *ring_memory(fuse_req_t req, size_t n)
+void *io_uring_reply_buffer(fuse_req_t req, size_t n)
 {
 	char *memory;
 	size_t room;
@@ -22,12 +24,12 @@ void *ring_memory(fuse_req_t req, size_t n)
 	return !fuse_req_get_payload(req, &memory, &room, NULL) && n <= room ? memory : NULL;
 }
 
-void uring_disable_cancel(void)
+void io_uring_disable_cancel(void)
 {
-	static _Thread_local bool stays;
+	static _Thread_local bool disabled;
 
-	if (!stays)
+	if (!disabled)
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
-	stays = true;
+	disabled = true;
 }
 #endif

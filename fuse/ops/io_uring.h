@@ -1,52 +1,57 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * io_uring.h - requests that come through rings of io_uring, where libfuse has that.
+ * io_uring.h - requests that come through io_uring queues, where libfuse supports that.
  *
- * There is a ring for each processor, and one thread that takes its requests, one
- * after the other.  Each is replied to by that thread: libfuse looks at a request after
- * the reply to it was sent, when the next one may be in its place, and fills its own
- * ring without the lock that others take.  So these requests take no turns.
+ * There is one queue for each processor, and one thread that serves the requests of this queue
+ * one after the other.  That thread must also send the replies, for two reasons.  libfuse
+ * reads a request once more after its reply was sent, when the next request may have the
+ * same memory.  And libfuse fills the queue without the lock that other threads would take.
+ * So a request of a queue never waits in the request limit (request_limit.h).
  */
 #ifndef IO_URING_H
 #define IO_URING_H
 
-#include "ops/server.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "ops/fuse_api.h"
 
 #ifdef HAVE_RINGS
-/* Asks the kernel for them, or not, whatever the environment tells libfuse.  If it has none
- * the log says so, and all is as ever. */
-void rings_choose(struct fuse_conn_info *conn, bool wanted);
+/* Asks the kernel for io_uring queues, or not, and overrides libfuse's environment variable.
+ * Logs a warning if the kernel has none.  Requests then come from /dev/fuse. */
+void io_uring_configure(struct fuse_conn_info *conn, bool wanted);
 
-/* The memory of the request that its reply is sent from, if it came through a ring and
- * that is enough for n bytes: what is put there need not be copied.  Else NULL. */
-void *ring_memory(fuse_req_t req, size_t n);
+/* Returns the memory that a reply of n bytes to this request is sent from: data that is
+ * read into this memory need not be copied.  NULL if the request has none, or too little. */
+void *io_uring_reply_buffer(fuse_req_t req, size_t n);
 
-/* libfuse ends the thread of a ring by pthread_cancel(3), also while it serves a request:
- * half a write would be done, and locks stay taken.  A thread that was here goes on to
- * the end, and then leaves since it is told otherwise, too. */
-void uring_disable_cancel(void);
+/* Keeps the calling thread from being cancelled.  libfuse ends the thread of a queue by
+ * pthread_cancel(3), even while this thread serves a request.  A write would be cut in two
+ * then, and locks would stay taken.  A thread that called this function ends later, since
+ * libfuse also sets a flag. */
+void io_uring_disable_cancel(void);
 
-static inline bool request_is_uring(fuse_req_t req)
+static inline bool io_uring_has_request(fuse_req_t req)
 {
 	return fuse_req_is_uring(req);
 }
 #else
-static inline void rings_choose(struct fuse_conn_info *conn, bool wanted)
+static inline void io_uring_configure(struct fuse_conn_info *conn, bool wanted)
 {
 	(void)conn, (void)wanted;
 }
 
-static inline void *ring_memory(fuse_req_t req, size_t n)
+static inline void *io_uring_reply_buffer(fuse_req_t req, size_t n)
 {
 	(void)req, (void)n;
 	return NULL;
 }
 
-static inline void uring_disable_cancel(void)
+static inline void io_uring_disable_cancel(void)
 {
 }
 
-static inline bool request_is_uring(fuse_req_t req)
+static inline bool io_uring_has_request(fuse_req_t req)
 {
 	(void)req;
 	return false;

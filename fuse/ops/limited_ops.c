@@ -1,219 +1,246 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * limited_ops.c - the callbacks that may have to wait for a file, each in its turn.
+ * limited_ops.c - the callbacks under the request limit of an image (request_limit.h).
  *
- * A callback comes with its arguments on the stack, and ends by a reply; one that
- * has to wait is copied.  Folders are listed in turns, too; names are looked up in
- * those of what they name.  What came through a ring is not to wait (io_uring.h).
+ * The arguments of a callback are on the stack of its thread.  A call that has to wait is
+ * copied with all that its arguments point to.  Listing a folder counts for this folder, and a
+ * lookup counts for the image that the name belongs to.
  */
 #include "ops/limited_ops.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "ops/open_file.h"
-#include "ops/io_uring.h"
+#include "ops/ops.h"
 
 typedef void file_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-typedef void stretch_op(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
-			struct fuse_file_info *fi);
+typedef void range_op(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
+		      struct fuse_file_info *fi);
 
-/* A callback, with pointers to what it was given. */
+/* A call of a callback, with pointers to its arguments. */
 struct deferred_call {
-	struct queued_request turn;
+	struct queued_request request;
 	void (*run)(struct deferred_call *);
-	file_op *file_op; /* what run_file() calls */
-	stretch_op *stretch_op; /* and run_stretch() */
+	file_op *file_op; /* for run_file_op() */
+	range_op *range_op; /* for run_range_op() */
 	fuse_req_t req;
 	fuse_ino_t ino;
-	struct fuse_file_info *fi; /* NULL: none, as of st and data */
+	struct fuse_file_info *fi; /* NULL: none; as are st and data */
 	struct stat *st;
 	const char *data; /* len bytes */
 	size_t len;
-	off_t off, more;
+	off_t off, length;
 	int number;
 };
 
-/* One that waits: all that it points to is here. */
-struct kept {
-	struct deferred_call ask;
+/* A call in the queue, with its arguments. */
+struct queued_call {
+	struct deferred_call call;
 	struct fuse_file_info fi;
 	struct stat st;
 	char data[];
 };
 
-static struct queued_request *keep(struct queued_request *t)
+static struct queued_request *copy_to_queue(struct queued_request *r)
 {
-	const struct deferred_call *from = (const struct deferred_call *)t;
-	struct kept *k = malloc(sizeof(*k) + (from->data ? from->len : 0));
+	const struct deferred_call *from = (const struct deferred_call *)r;
+	struct queued_call *to = malloc(sizeof(*to) + (from->data ? from->len : 0));
 
-	if (!k)
+	if (!to)
 		return NULL;
-	k->ask = *from;
+	to->call = *from;
 	if (from->fi)
-		k->ask.fi = memcpy(&k->fi, from->fi, sizeof(k->fi));
+		to->call.fi = memcpy(&to->fi, from->fi, sizeof(to->fi));
 	if (from->st)
-		k->ask.st = memcpy(&k->st, from->st, sizeof(k->st));
+		to->call.st = memcpy(&to->st, from->st, sizeof(to->st));
 	if (from->data)
-		k->ask.data = memcpy(k->data, from->data, from->len);
-	return &k->ask.turn;
+		to->call.data = memcpy(to->data, from->data, from->len);
+	return &to->call.request;
 }
 
-/* A request is over once it is replied to, and then may be freed what it was for:
- * that is not looked at again. */
-static void take_turn(struct deferred_call *mine)
+/* Runs the call, or queues it, and then goes on with calls from the queue.  A call that has
+ * replied is not looked at again: libfuse may have freed its request. */
+static void run_or_queue(struct deferred_call *mine)
 {
-	struct request_limit *t = &server_of(mine->req)->turns;
+	struct request_limit *l = &server_of(mine->req)->limit;
 	struct queued_request *next;
 
-	if (request_is_uring(mine->req)) {
+	if (io_uring_has_request(mine->req)) {
 		mine->run(mine);
 		return;
 	}
-	next = request_limit_begin(t, &mine->turn, keep);
+	next = request_limit_begin(l, &mine->request, copy_to_queue);
 	while (next) {
-		struct deferred_call *a = (struct deferred_call *)next;
+		struct deferred_call *c = (struct deferred_call *)next;
 
-		a->run(a);
-		if (a != mine)
-			free(a); /* with all that is kept behind it */
-		next = request_limit_end(t, mine->turn.of);
+		c->run(c);
+		if (c != mine)
+			free(c); /* it is the first member of a queued_call */
+		next = request_limit_end(l, mine->request.slot);
 	}
 }
 
-/* The turn of the image that the node is, or is a view of. */
-static void ask(struct deferred_call *a, fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+/* Runs a call under the limit of the image that the node shows, or is a view of. */
+static void run_limited(struct deferred_call *c, fuse_req_t req, fuse_ino_t ino,
+			struct fuse_file_info *fi)
 {
-	a->turn.key = (uintptr_t)tree_origin(node_of(req, ino));
-	a->req = req;
-	a->ino = ino;
-	a->fi = fi;
-	take_turn(a);
+	c->request.image = (uintptr_t)tree_origin(node_of(req, ino));
+	c->req = req;
+	c->ino = ino;
+	c->fi = fi;
+	run_or_queue(c);
 }
 
-/* ---- of a file or folder -------------------------------------------------- */
+/* ---- callbacks without further arguments ----------------------------------- */
 
-static void run_file(struct deferred_call *a)
+static void run_file_op(struct deferred_call *c)
 {
-	a->file_op(a->req, a->ino, a->fi);
+	c->file_op(c->req, c->ino, c->fi);
 }
 
 void limited_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	ask(&(struct deferred_call){ .run = run_file, .file_op = op_open }, req, ino, fi);
+	struct deferred_call c = { .run = run_file_op, .file_op = op_open };
+
+	run_limited(&c, req, ino, fi);
 }
 
 void limited_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	ask(&(struct deferred_call){ .run = run_file, .file_op = op_flush }, req, ino, fi);
+	struct deferred_call c = { .run = run_file_op, .file_op = op_flush };
+
+	run_limited(&c, req, ino, fi);
 }
 
 void limited_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	ask(&(struct deferred_call){ .run = run_file, .file_op = op_release }, req, ino, fi);
+	struct deferred_call c = { .run = run_file_op, .file_op = op_release };
+
+	run_limited(&c, req, ino, fi);
 }
 
 void limited_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	ask(&(struct deferred_call){ .run = run_file, .file_op = op_getattr }, req, ino, fi);
+	struct deferred_call c = { .run = run_file_op, .file_op = op_getattr };
+
+	run_limited(&c, req, ino, fi);
 }
 
 void limited_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	ask(&(struct deferred_call){ .run = run_file, .file_op = op_opendir }, req, ino, fi);
+	struct deferred_call c = { .run = run_file_op, .file_op = op_opendir };
+
+	run_limited(&c, req, ino, fi);
 }
 
-/* ---- of a stretch of it --------------------------------------------------- */
+/* ---- callbacks with a length and an offset --------------------------------- */
 
-static void run_stretch(struct deferred_call *a)
+static void run_range_op(struct deferred_call *c)
 {
-	a->stretch_op(a->req, a->ino, a->len, a->off, a->fi);
+	c->range_op(c->req, c->ino, c->len, c->off, c->fi);
 }
 
-void limited_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off, struct fuse_file_info *fi)
+void limited_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
+		  struct fuse_file_info *fi)
 {
-	struct deferred_call a = { .run = run_stretch, .stretch_op = op_read, .len = len, .off = off };
+	struct deferred_call c = { .run = run_range_op, .range_op = op_read,
+				   .len = len, .off = off };
 
-	ask(&a, req, ino, fi);
+	run_limited(&c, req, ino, fi);
 }
 
 void limited_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
-		      struct fuse_file_info *fi)
+			 struct fuse_file_info *fi)
 {
-	struct deferred_call a = { .run = run_stretch, .stretch_op = op_readdirplus, .len = size,
-			 .off = off };
+	struct deferred_call c = { .run = run_range_op, .range_op = op_readdirplus,
+				   .len = size, .off = off };
 
-	ask(&a, req, ino, fi);
+	run_limited(&c, req, ino, fi);
 }
 
-/* ---- with more to say ----------------------------------------------------- */
+/* ---- callbacks with other arguments ---------------------------------------- */
 
-static void run_write(struct deferred_call *a)
+static void run_write(struct deferred_call *c)
 {
-	op_write(a->req, a->ino, a->data, a->len, a->off, a->fi);
+	op_write(c->req, c->ino, c->data, c->len, c->off, c->fi);
 }
 
 void limited_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t off,
-		struct fuse_file_info *fi)
+		   struct fuse_file_info *fi)
 {
-	ask(&(struct deferred_call){ .run = run_write, .data = buf, .len = len, .off = off }, req, ino, fi);
+	struct deferred_call c = { .run = run_write, .data = buf, .len = len, .off = off };
+
+	run_limited(&c, req, ino, fi);
 }
 
-static void run_fallocate(struct deferred_call *a)
+static void run_fallocate(struct deferred_call *c)
 {
-	op_fallocate(a->req, a->ino, a->number, a->off, a->more, a->fi);
+	op_fallocate(c->req, c->ino, c->number, c->off, c->length, c->fi);
 }
 
 void limited_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
-		    struct fuse_file_info *fi)
+		       struct fuse_file_info *fi)
 {
-	struct deferred_call a = { .run = run_fallocate, .number = mode, .off = off, .more = len };
+	struct deferred_call c = { .run = run_fallocate, .number = mode,
+				   .off = off, .length = len };
 
-	ask(&a, req, ino, fi);
+	run_limited(&c, req, ino, fi);
 }
 
-static void run_lseek(struct deferred_call *a)
+static void run_lseek(struct deferred_call *c)
 {
-	op_lseek(a->req, a->ino, a->off, a->number, a->fi);
+	op_lseek(c->req, c->ino, c->off, c->number, c->fi);
 }
 
-void limited_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
+void limited_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
+		   struct fuse_file_info *fi)
 {
-	ask(&(struct deferred_call){ .run = run_lseek, .off = off, .number = whence }, req, ino, fi);
+	struct deferred_call c = { .run = run_lseek, .off = off, .number = whence };
+
+	run_limited(&c, req, ino, fi);
 }
 
-static void run_fsync(struct deferred_call *a)
+static void run_fsync(struct deferred_call *c)
 {
-	op_fsync(a->req, a->ino, a->number, a->fi);
+	op_fsync(c->req, c->ino, c->number, c->fi);
 }
 
 void limited_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-	ask(&(struct deferred_call){ .run = run_fsync, .number = datasync }, req, ino, fi);
+	struct deferred_call c = { .run = run_fsync, .number = datasync };
+
+	run_limited(&c, req, ino, fi);
 }
 
-static void run_setattr(struct deferred_call *a)
+static void run_setattr(struct deferred_call *c)
 {
-	op_setattr(a->req, a->ino, a->st, a->number, a->fi);
+	op_setattr(c->req, c->ino, c->st, c->number, c->fi);
 }
 
 void limited_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int which,
-		  struct fuse_file_info *fi)
+		     struct fuse_file_info *fi)
 {
-	ask(&(struct deferred_call){ .run = run_setattr, .st = st, .number = which }, req, ino, fi);
+	struct deferred_call c = { .run = run_setattr, .st = st, .number = which };
+
+	run_limited(&c, req, ino, fi);
 }
 
-static void run_lookup(struct deferred_call *a)
+static void run_lookup(struct deferred_call *c)
 {
-	op_lookup(a->req, a->ino, a->data);
+	op_lookup(c->req, c->ino, c->data);
 }
 
-/* In the turn of what the name is of. */
+/* Runs under the limit of the image that the name belongs to. */
 void limited_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct deferred_call a = { .turn.key = (uintptr_t)tree_origin_of_name(node_of(req, parent), name),
-			 .run = run_lookup, .req = req, .ino = parent, .data = name,
-			 .len = strlen(name) + 1 };
+	struct deferred_call c = {
+		.request.image = (uintptr_t)tree_origin_of_name(node_of(req, parent), name),
+		.run = run_lookup,
+		.req = req,
+		.ino = parent,
+		.data = name,
+		.len = strlen(name) + 1,
+	};
 
-	take_turn(&a);
+	run_or_queue(&c);
 }

@@ -6,37 +6,28 @@
 
 #include "util/shared_buf.h"
 
-enum { AWAIT_SECONDS = 5 }; /* for images that are being closed */
+enum { AWAIT_SECONDS = 5 }; /* the longest that open_files_await_closes() waits */
 
-static void note_close(struct server *s)
+void open_file_add(struct server *s, struct open_file *f, struct fuse_file_info *fi)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	s->idle_since = t.tv_sec;
-	s->opens--;
-}
-
-void open_file_add(struct server *s, struct open_file *h, struct fuse_file_info *fi)
-{
-	pthread_mutex_lock(&s->handles_lock);
-	h->next = s->handles;
-	h->prev = &s->handles;
-	if (h->next)
-		h->next->prev = &h->next;
-	s->handles = h;
+	pthread_mutex_lock(&s->open_files_lock);
+	f->next = s->open_files;
+	f->prev = &s->open_files;
+	if (f->next)
+		f->next->prev = &f->next;
+	s->open_files = f;
 	s->opens++;
-	pthread_mutex_unlock(&s->handles_lock);
-	fi->fh = (uintptr_t)h;
+	pthread_mutex_unlock(&s->open_files_lock);
+	fi->fh = (uintptr_t)f;
 }
 
-static void close_image(struct server *s, struct open_file *h)
+static void close_image(struct server *s, struct open_file *f)
 {
-	node_close(h->node, h->img);
-	pthread_mutex_lock(&s->handles_lock);
+	node_close(f->node, f->img);
+	pthread_mutex_lock(&s->open_files_lock);
 	s->closes_ended++;
 	pthread_cond_broadcast(&s->close_ended);
-	pthread_mutex_unlock(&s->handles_lock);
+	pthread_mutex_unlock(&s->open_files_lock);
 }
 
 void open_files_await_closes(struct server *s)
@@ -46,37 +37,47 @@ void open_files_await_closes(struct server *s)
 
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += AWAIT_SECONDS;
-	pthread_mutex_lock(&s->handles_lock);
+	pthread_mutex_lock(&s->open_files_lock);
 	begun = s->closes_begun;
 	while (s->closes_ended < begun &&
-	       !pthread_cond_timedwait(&s->close_ended, &s->handles_lock, &until))
+	       !pthread_cond_timedwait(&s->close_ended, &s->open_files_lock, &until))
 		;
-	pthread_mutex_unlock(&s->handles_lock);
+	pthread_mutex_unlock(&s->open_files_lock);
 }
 
-void open_file_close(struct server *s, struct open_file *h)
+/* The time first: the signal thread reads it once `opens` is 0. */
+static void count_close(struct server *s)
 {
-	pthread_mutex_lock(&s->handles_lock);
-	*h->prev = h->next;
-	if (h->next)
-		h->next->prev = h->prev;
-	if (h->img)
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	s->idle_since = now.tv_sec;
+	s->opens--;
+}
+
+void open_file_close(struct server *s, struct open_file *f)
+{
+	pthread_mutex_lock(&s->open_files_lock);
+	*f->prev = f->next;
+	if (f->next)
+		f->next->prev = f->prev;
+	if (f->img)
 		s->closes_begun++;
-	pthread_mutex_unlock(&s->handles_lock);
-	if (h->listing)
-		tree_list_free(s->tree, h->listing);
-	if (h->img)
-		close_image(s, h);
-	shared_buf_put(h->text);
-	if (h->node)
-		tree_forget(s->tree, h->node, 1);
-	free(h->listing);
-	free(h);
-	note_close(s);
+	pthread_mutex_unlock(&s->open_files_lock);
+	if (f->listing)
+		tree_list_free(s->tree, f->listing);
+	if (f->img)
+		close_image(s, f);
+	shared_buf_put(f->text);
+	if (f->node)
+		tree_forget(s->tree, f->node, 1);
+	free(f->listing);
+	free(f);
+	count_close(s);
 }
 
 void open_files_close_all(struct server *s)
 {
-	while (s->handles)
-		open_file_close(s, s->handles);
+	while (s->open_files)
+		open_file_close(s, s->open_files);
 }

@@ -1,121 +1,67 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * open_file.h - what is open, and what all callbacks need.
+ * open_file.h - an open file or folder, and the list of all of them.
  *
- * A node's number, for the kernel, is its address; a file's handle is its open
- * image, and refers to its node.  So a read goes from the request straight to the core: it finds no
- * name, and takes no lock.
+ * The file handle of the kernel is the address of a struct open_file, which refers to its node
+ * and its open image.  So a read goes from the request straight to the core: it searches
+ * nothing, and takes no lock.
  */
 #ifndef OPEN_FILE_H
 #define OPEN_FILE_H
 
 #include "ops/server.h"
-#include "ops/io_uring.h"
 
 struct open_file {
-	struct node *node;
-	struct qc_image *img; /* of a file */
-	struct shared_buf *text;    /* instead of an image */
-	struct byte_range window; /* of the disk that img is */
-	atomic_bool *written; /* to be told of writes; NULL */
+	struct node *node;	      /* of a file; with a reference */
+	struct qc_image *img;	      /* of a disk, a partition or a VM state */
+	struct shared_buf *text;      /* of a text, instead of an image */
+	struct byte_range window;     /* the part of the image that the file shows */
+	atomic_bool *written;	      /* set when the file is written; NULL: not wanted */
 	bool writable;
-	atomic_bool closed; /* one descriptor of it, perhaps the last */
-	unsigned int generation; /* of the node, when it was opened */
-	struct listing *listing;     /* of a folder */
-	struct open_file *next, **prev; /* among the server's */
+	atomic_bool closed;	      /* FLUSH came: a descriptor was closed, perhaps the last */
+	unsigned int content_version; /* of the node, at open() */
+	struct listing *listing;      /* of a folder */
+	struct open_file *next, **prev; /* in server.open_files */
 };
 
-/* Sets the request's handle; its parts are the handle's from now on. */
-void open_file_add(struct server *s, struct open_file *h, struct fuse_file_info *fi);
-void open_file_close(struct server *s, struct open_file *h);
+/* Adds an open file to the list and makes it the handle of the request.  From then on
+ * open_file_close() frees it with all that it holds. */
+void open_file_add(struct server *s, struct open_file *f, struct fuse_file_info *fi);
+void open_file_close(struct server *s, struct open_file *f);
 
-/* Returns when as many images are closed as were being closed; or after some seconds, if
- * one is stuck. */
+/* Waits until the images are closed whose close had begun before the call.  Gives up after
+ * some seconds, in case one is stuck. */
 void open_files_await_closes(struct server *s);
+
+/* Closes all files.  Call it when the session has ended: the kernel sends no RELEASE for
+ * files that were open at the unmount, or were closed just before. */
+void open_files_close_all(struct server *s);
 
 static inline struct open_file *open_file_of(const struct fuse_file_info *fi)
 {
 	return (struct open_file *)(uintptr_t)fi->fh;
 }
 
-static inline struct server *server_of(fuse_req_t req)
+/* Returns the size of the file now.  A resize through another file can change it. */
+static inline uint64_t open_file_size(const struct open_file *f)
 {
-	uring_disable_cancel(); /* here, since whatever is to be finished needs the server */
-	return fuse_req_userdata(req);
+	uint64_t disk = qc_size(f->img);
+	uint64_t room = disk > f->window.start ? disk - f->window.start : 0;
+
+	return room < f->window.len ? room : f->window.len;
 }
 
-static inline struct node *node_of(fuse_req_t req, fuse_ino_t ino)
+/* Returns true if the image file was replaced or rewritten since the file was opened.  The
+ * pages in the kernel belong to the new content then, so the old image must not be used. */
+static inline bool open_file_is_stale(const struct open_file *f)
 {
-	return ino == FUSE_ROOT_ID ? tree_root(server_of(req)->tree) : (struct node *)(uintptr_t)ino;
+	return f->content_version != node_content_version(f->node);
 }
 
-static inline fuse_ino_t ino_of(fuse_req_t req, struct node *n)
+static inline void open_file_mark_written(struct open_file *f)
 {
-	return n == tree_root(server_of(req)->tree) ? FUSE_ROOT_ID : (uintptr_t)n;
+	if (f->written && !atomic_load_explicit(f->written, memory_order_relaxed))
+		atomic_store(f->written, true);
 }
-
-/* The file's size: the disk may have another one by now. */
-static inline uint64_t open_file_size(const struct open_file *h)
-{
-	uint64_t disk = qc_size(h->img);
-	uint64_t room = disk > h->window.start ? disk - h->window.start : 0;
-
-	return room < h->window.len ? room : h->window.len;
-}
-
-static inline void open_file_mark_written(struct open_file *h)
-{
-	if (h->written && !atomic_load_explicit(h->written, memory_order_relaxed))
-		atomic_store(h->written, true);
-}
-
-static inline void op_reply_err(fuse_req_t req, int r)
-{
-	fuse_reply_err(req, -r);
-}
-
-/* Fills *e for a node that the caller has a reference of. */
-int op_fill_entry(fuse_req_t req, struct node *n, struct fuse_entry_param *e);
-
-/* Where r is 0, replies with a node that the caller has a reference of, which is the
- * kernel's then; else with the error. */
-void op_reply_entry(fuse_req_t req, int r, struct node *n);
-
-/* Another size for the disk, through an open file or without one.  -errno. */
-int op_set_size(fuse_req_t req, fuse_ino_t ino, off_t size, struct fuse_file_info *fi);
-
-/* op_table.c */
-void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
-void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int which,
-		struct fuse_file_info *fi);
-
-/* dir_ops.c */
-void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
-		struct fuse_file_info *fi);
-void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
-		    struct fuse_file_info *fi);
-void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-
-/* snapshot_ops.c */
-void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
-void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
-void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
-	       const char *newname, unsigned int flags);
-
-/* file_ops.c */
-void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
-	     struct fuse_file_info *fi);
-void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t off,
-	      struct fuse_file_info *fi);
-void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
-		  struct fuse_file_info *fi);
-void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
-	      struct fuse_file_info *fi);
-void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
-void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 
 #endif

@@ -11,7 +11,8 @@
 
 static const char KIB[] = "4096";
 
-/* The number of the mount, without a request to us, who do not answer yet. */
+/* Gets the device number with AT_STATX_DONT_SYNC: a stat() that needs a request would block,
+ * since no thread serves requests yet. */
 void readahead_find(struct readahead *r, const char *mountpoint)
 {
 	char path[80];
@@ -40,5 +41,5 @@ void readahead_raise(struct readahead *r)
 		return;
 	if (pread(r->fd, now, sizeof(now) - 1, 0) > 0 && atol(now) < atol(KIB) &&
 	    pwrite(r->fd, KIB, strlen(KIB), 0) < 0)
-		return; /* then it stays as it is */
+		return; /* the kernel's value stays */
 }

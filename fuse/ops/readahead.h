@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * readahead.h - how far the kernel reads ahead of who reads one of our files from its
- * beginning to its end.
+ * readahead.h - how far the kernel reads ahead in our files.
  *
- * What it asks for at once is all that can be read, and unpacked, side by side; by
- * default two compressed clusters.  It may be told to ask for more, by root.
+ * One readahead request is the most that the worker threads can read and decompress in
+ * parallel for a sequential reader.  The default of the kernel, 128 KiB, is two compressed
+ * clusters.  If the daemon runs as root it can raise this setting of its mount.
  */
 #ifndef READAHEAD_H
 #define READAHEAD_H
@@ -13,15 +13,16 @@
 #include <stdbool.h>
 
 struct readahead {
-	int fd; /* of the setting of our mount; -1: it is not for us to change */
+	int fd; /* read_ahead_kb of our mount; -1: we may not change it */
 	atomic_bool raised;
 };
 
-/* Right after the mount, while files can be opened. */
+/* Opens the setting.  Call it right after the mount, before the sandbox forbids it. */
 void readahead_find(struct readahead *r, const char *mountpoint);
 void readahead_end(struct readahead *r);
 
-/* At a request: until the first the kernel has a setting of its own to make. */
+/* Raises the setting, at the first call only.  Call it from a request: before the first
+ * request the kernel has not set its own value yet, and would overwrite ours. */
 void readahead_raise(struct readahead *r);
 
 #endif

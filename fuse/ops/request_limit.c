@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * request_limit.c - for each key that there were requests for: how many are at it, and who waits.
+ * request_limit.c - one slot for each image that had requests, with its queue.
  *
- * A key is what a request is for by the kernel's number, or any other; it is only
- * compared.  Keys stay: there are as many as there were files at once.
+ * Slots are never removed: there are as many as nodes were in use at one time.
  *
- * Who has a turn takes no lock.  A newcomer counts itself first, and one that finds all
- * turns taken, or others waiting, waits and then gives its count back as one that ends;
- * whoever ends looks whether somebody waits, and lets him begin if a turn is free.  So
- * the last to look finds who came before, and he whom it did not find looks later.
+ * The fast path takes no lock.  A request increments `inside`.  If that exceeds the limit, or
+ * the queue is not empty, the request is queued and decrements `inside` again.  Every thread
+ * that decrements `inside` checks the queue afterwards, and starts its first request if the
+ * limit allows.  So of two threads that race, the later one sees the request of the other.
  */
 #include "ops/request_limit.h"
 
@@ -16,128 +15,128 @@
 #include <stdlib.h>
 
 struct limit_slot {
-	uint64_t key;
+	uint64_t image;
 	struct limit_slot *next;
-	_Alignas(64) atomic_uint inside; /* requests at it, and those about to wait */
+	_Alignas(64) atomic_uint inside; /* requests in progress, or about to be queued */
 	atomic_uint waiting;
 	pthread_mutex_t lock;
-	struct queued_request *first, **last; /* lock; who waits */
+	struct queued_request *first, **last; /* lock; the queue */
 };
 
-static _Atomic(struct limit_slot *) *bucket_of(struct request_limit *t, uint64_t key)
+static _Atomic(struct limit_slot *) *bucket_of(struct request_limit *l, uint64_t image)
 {
-	return &t->bucket[(key * UINT64_C(0x9e3779b97f4a7c15)) >> 54];
+	return &l->bucket[(image * UINT64_C(0x9e3779b97f4a7c15)) >> 54];
 }
 
-static struct limit_slot *find(struct request_limit *t, uint64_t key)
+static struct limit_slot *find_slot(struct request_limit *l, uint64_t image)
 {
-	struct limit_slot *k = atomic_load_explicit(bucket_of(t, key), memory_order_acquire);
+	struct limit_slot *s = atomic_load_explicit(bucket_of(l, image), memory_order_acquire);
 
-	while (k && k->key != key)
-		k = k->next;
-	return k;
+	while (s && s->image != image)
+		s = s->next;
+	return s;
 }
 
-static struct limit_slot *make(struct request_limit *t, uint64_t key)
+static struct limit_slot *add_slot(struct request_limit *l, uint64_t image)
 {
-	struct limit_slot *k = aligned_alloc(64, sizeof(*k));
+	struct limit_slot *s = aligned_alloc(64, sizeof(*s));
 
-	if (!k)
+	if (!s)
 		return NULL;
-	*k = (struct limit_slot){ .key = key, .next = atomic_load(bucket_of(t, key)) };
-	k->last = &k->first;
-	pthread_mutex_init(&k->lock, NULL);
-	atomic_store_explicit(bucket_of(t, key), k, memory_order_release);
-	return k;
+	*s = (struct limit_slot){ .image = image, .next = atomic_load(bucket_of(l, image)) };
+	s->last = &s->first;
+	pthread_mutex_init(&s->lock, NULL);
+	atomic_store_explicit(bucket_of(l, image), s, memory_order_release);
+	return s;
 }
 
-static struct limit_slot *find_or_make(struct request_limit *t, uint64_t key)
+static struct limit_slot *find_or_add_slot(struct request_limit *l, uint64_t image)
 {
-	struct limit_slot *k = find(t, key);
+	struct limit_slot *s = find_slot(l, image);
 
-	if (k)
-		return k;
-	pthread_mutex_lock(&t->lock);
-	k = find(t, key);
-	if (!k)
-		k = make(t, key);
-	pthread_mutex_unlock(&t->lock);
-	return k;
+	if (s)
+		return s;
+	pthread_mutex_lock(&l->lock);
+	s = find_slot(l, image);
+	if (!s)
+		s = add_slot(l, image);
+	pthread_mutex_unlock(&l->lock);
+	return s;
 }
 
-void request_limit_init(struct request_limit *t, unsigned int share)
+void request_limit_init(struct request_limit *l, unsigned int per_image)
 {
-	t->share = share;
-	pthread_mutex_init(&t->lock, NULL);
-	for (unsigned int i = 0; i < TURN_BUCKETS; i++)
-		atomic_init(&t->bucket[i], NULL);
+	l->per_image = per_image;
+	pthread_mutex_init(&l->lock, NULL);
+	for (unsigned int i = 0; i < LIMIT_BUCKETS; i++)
+		atomic_init(&l->bucket[i], NULL);
 }
 
-void request_limit_destroy(struct request_limit *t)
+void request_limit_destroy(struct request_limit *l)
 {
-	for (unsigned int i = 0; i < TURN_BUCKETS; i++) {
-		struct limit_slot *k = atomic_load(&t->bucket[i]), *next;
+	for (unsigned int i = 0; i < LIMIT_BUCKETS; i++) {
+		struct limit_slot *s = atomic_load(&l->bucket[i]), *next;
 
-		for (; k; k = next) {
-			next = k->next;
-			assert(!atomic_load(&k->inside) && !k->first);
-			pthread_mutex_destroy(&k->lock);
-			free(k);
+		for (; s; s = next) {
+			next = s->next;
+			assert(!atomic_load(&s->inside) && !s->first);
+			pthread_mutex_destroy(&s->lock);
+			free(s);
 		}
 	}
-	pthread_mutex_destroy(&t->lock);
+	pthread_mutex_destroy(&l->lock);
 }
 
-struct queued_request *request_limit_begin(struct request_limit *t, struct queued_request *turn,
-			 struct queued_request *(*keep)(struct queued_request *))
+struct queued_request *request_limit_begin(struct request_limit *l, struct queued_request *r,
+					   copy_request_fn *copy_to_queue)
 {
-	struct limit_slot *k = t->share ? find_or_make(t, turn->key) : NULL;
-	struct queued_request *kept;
+	struct limit_slot *s = l->per_image ? find_or_add_slot(l, r->image) : NULL;
+	struct queued_request *copy;
 
-	turn->of = k;
-	if (!k || (atomic_fetch_add(&k->inside, 1) < t->share && !atomic_load(&k->waiting)))
-		return turn;
-	kept = keep(turn);
-	if (!kept)
-		return turn;
-	kept->next = NULL;
-	pthread_mutex_lock(&k->lock);
-	*k->last = kept;
-	k->last = &kept->next;
-	atomic_fetch_add(&k->waiting, 1);
-	pthread_mutex_unlock(&k->lock);
-	return request_limit_end(t, k);
+	r->slot = s;
+	if (!s || (atomic_fetch_add(&s->inside, 1) < l->per_image && !atomic_load(&s->waiting)))
+		return r;
+	copy = copy_to_queue(r);
+	if (!copy)
+		return r;
+	copy->next = NULL;
+	pthread_mutex_lock(&s->lock);
+	*s->last = copy;
+	s->last = &copy->next;
+	atomic_fetch_add(&s->waiting, 1);
+	pthread_mutex_unlock(&s->lock);
+	return request_limit_end(l, s);
 }
 
-/* The first who waits, if he may begin. */
-static struct queued_request *take_first(struct limit_slot *k, unsigned int share)
+/* Removes the first request of the queue, if the limit allows another one.  Needs s->lock. */
+static struct queued_request *dequeue_request(struct limit_slot *s, unsigned int limit)
 {
-	struct queued_request *first = k->first;
+	struct queued_request *first = s->first;
 
 	if (!first)
 		return NULL;
-	if (atomic_fetch_add(&k->inside, 1) >= share) {
-		atomic_fetch_sub(&k->inside, 1);
+	if (atomic_fetch_add(&s->inside, 1) >= limit) {
+		atomic_fetch_sub(&s->inside, 1);
 		return NULL;
 	}
-	k->first = first->next;
-	if (!k->first)
-		k->last = &k->first;
-	atomic_fetch_sub(&k->waiting, 1);
+	s->first = first->next;
+	if (!s->first)
+		s->last = &s->first;
+	atomic_fetch_sub(&s->waiting, 1);
 	return first;
 }
 
-struct queued_request *request_limit_end(struct request_limit *t, struct limit_slot *of)
+struct queued_request *request_limit_end(struct request_limit *l, struct limit_slot *slot)
 {
 	struct queued_request *next;
 
-	if (!of)
+	if (!slot)
 		return NULL;
-	atomic_fetch_sub(&of->inside, 1);
-	if (!atomic_load(&of->waiting))
+	atomic_fetch_sub(&slot->inside, 1);
+	if (!atomic_load(&slot->waiting))
 		return NULL;
-	pthread_mutex_lock(&of->lock);
-	next = take_first(of, t->share);
-	pthread_mutex_unlock(&of->lock);
+	pthread_mutex_lock(&slot->lock);
+	next = dequeue_request(slot, l->per_image);
+	pthread_mutex_unlock(&slot->lock);
 	return next;
 }

@@ -1,46 +1,67 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server.h - what the kernel asks, and where the answer comes from.
+ * server.h - the state that all callbacks share.
+ *
+ * The daemon fills a struct server before the session starts, and libfuse hands it to every
+ * callback.  The kernel's number of a node is the address of that node.  So a callback finds
+ * its node without a search and without a lock.
  */
 #ifndef SERVER_H
 #define SERVER_H
-
-#define FUSE_USE_VERSION 314
-#include <fuse_lowlevel.h>
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "ops/fuse_api.h"
+#include "ops/io_uring.h"
 #include "ops/readahead.h"
-#include "tree/tree.h"
 #include "ops/request_limit.h"
+#include "tree/tree.h"
 
-enum { MAX_IO = 1 << 20 };
+enum { MAX_IO = 1 << 20 }; /* bytes of the largest read and of the largest write */
 
-/* The argument of the session. */
 struct server {
 	struct tree *tree;
 	struct fuse_session *session;
 	bool direct_io, ro;
-	bool rings; /* to be asked for */
-	struct request_limit turns;
+	bool io_uring; /* ask the kernel for io_uring queues */
+	struct request_limit limit;
 	struct readahead ahead;
 	struct server_count {
 		_Alignas(64) _Atomic uint64_t reads, bytes;
-	} count[16]; /* of some worker threads each, so that none waits for another */
-	pthread_mutex_t handles_lock;
-	struct open_file *handles; /* handles_lock; open files */
-	uint64_t closes_begun, closes_ended; /* handles_lock; of images */
+	} count[16]; /* each used by some of the worker threads, to spread the cache lines */
+	pthread_mutex_t open_files_lock;
+	struct open_file *open_files; /* open_files_lock */
+	uint64_t closes_begun, closes_ended; /* open_files_lock; closes of images */
 	pthread_cond_t close_ended;
 	atomic_uint opens;	       /* files and folders open now */
 	_Atomic int64_t idle_since;    /* CLOCK_MONOTONIC seconds, while opens is 0 */
 };
 
-extern const struct fuse_lowlevel_ops server_ops;
+/* Returns the server of a request.  Every callback needs its server.  So this function also
+ * keeps libfuse from ending the thread before the request is done. */
+static inline struct server *server_of(fuse_req_t req)
+{
+	io_uring_disable_cancel();
+	return fuse_req_userdata(req);
+}
 
-/* Closes what is still open when the loop has ended: the kernel does not tell
- * of files that were open when the mount went, or were closed just before. */
-void open_files_close_all(struct server *s);
+static inline struct node *node_of(fuse_req_t req, fuse_ino_t ino)
+{
+	return ino == FUSE_ROOT_ID ? tree_root(server_of(req)->tree) :
+				     (struct node *)(uintptr_t)ino;
+}
+
+static inline fuse_ino_t ino_of(fuse_req_t req, struct node *n)
+{
+	return n == tree_root(server_of(req)->tree) ? FUSE_ROOT_ID : (uintptr_t)n;
+}
+
+/* Replies with an error.  `r` is -errno, or 0 for success. */
+static inline void reply_err(fuse_req_t req, int r)
+{
+	fuse_reply_err(req, -r);
+}
 
 #endif

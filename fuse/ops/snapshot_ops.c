@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * snapshot_ops.c - what can be made, removed and renamed: the folders of snapshots.
+ * snapshot_ops.c - callbacks that take, delete and rename snapshots.
+ *
+ * A snapshot is a folder of NAME.snapshots.  In all other folders these callbacks fail.
  */
 #include <errno.h>
 #include <linux/fs.h> /* RENAME_NOREPLACE; <stdio.h> has it in some C libraries */
 #include <stdio.h>
 
-#include "ops/open_file.h"
+#include "ops/entry_reply.h"
+#include "ops/ops.h"
 
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
@@ -14,16 +17,16 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	int r = snapshot_dir_create(server_of(req)->tree, node_of(req, parent), name, &n);
 
 	(void)mode;
-	op_reply_entry(req, r, n);
+	entry_reply_send(req, r, n);
 }
 
-/* With the files in it, which cannot be removed by themselves. */
+/* Removes the files in the folder, too: they cannot be removed one by one. */
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	op_reply_err(req, snapshot_dir_remove(server_of(req)->tree, node_of(req, parent), name));
+	reply_err(req, snapshot_dir_remove(server_of(req)->tree, node_of(req, parent), name));
 }
 
-/* Elsewhere would be to copy it, and mv(1) is not to try. */
+/* Refuses to move a snapshot with EPERM instead of EXDEV: after EXDEV mv(1) would copy. */
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
 	       const char *newname, unsigned int flags)
 {
@@ -39,5 +42,5 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 		r = -EINVAL;
 	else
 		r = snapshot_dir_rename(server_of(req)->tree, folder, name, newname);
-	op_reply_err(req, r);
+	reply_err(req, r);
 }

@@ -1,41 +1,41 @@
 /* SPDX-License-Identifier: MIT */
-/* Requests for one key are at most its share at once; those who wait come in order. */
+/* Requests of one image in progress never exceed its limit; queued ones are served in order. */
 #include "tap.h"
 #include "ops/request_limit.h"
 
 #include <stdlib.h>
 
 struct request {
-	struct queued_request turn;
+	struct queued_request queued;
 	int number;
 };
 
 static bool no_memory;
 
-static struct queued_request *keep(struct queued_request *t)
+static struct queued_request *copy_to_queue(struct queued_request *t)
 {
 	struct request *r = no_memory ? NULL : malloc(sizeof(*r));
 
 	if (r)
 		*r = *(struct request *)t;
-	return r ? &r->turn : NULL;
+	return r ? &r->queued : NULL;
 }
 
-static struct limit_slot *key_of[1000]; /* as they come */
+static struct limit_slot *slot_of[1000]; /* as they come */
 
-static bool begin(struct request_limit *t, uint64_t key, int number)
+static bool begin(struct request_limit *t, uint64_t image, int number)
 {
-	struct request r = { .turn.key = key, .number = number };
-	bool begun = request_limit_begin(t, &r.turn, keep) == &r.turn;
+	struct request r = { .queued.image = image, .number = number };
+	bool begun = request_limit_begin(t, &r.queued, copy_to_queue) == &r.queued;
 
-	key_of[key] = r.turn.of;
+	slot_of[image] = r.queued.slot;
 	return begun;
 }
 
-/* The number of the next, or 0. */
-static int end(struct request_limit *t, uint64_t key)
+/* Returns the number of the request that is served next, or 0. */
+static int end(struct request_limit *t, uint64_t image)
 {
-	struct queued_request *next = request_limit_end(t, key_of[key]);
+	struct queued_request *next = request_limit_end(t, slot_of[image]);
 	int number = next ? ((struct request *)next)->number : 0;
 
 	free(next);
@@ -60,24 +60,24 @@ static void the_next_begins_when_one_ends(void)
 	request_limit_destroy(&t);
 }
 
-/* Keys that fall into one bucket, too. */
-static void other_keys_do_not_wait(void)
+/* Also images whose slots are in one bucket. */
+static void other_images_do_not_wait(void)
 {
 	struct request_limit t;
 
 	request_limit_init(&t, 1);
 	CHECK(begin(&t, 1, 1) && !begin(&t, 1, 2));
-	for (uint64_t key = 2; key < 1000; key++)
-		CHECK(begin(&t, key, 3));
-	for (uint64_t key = 2; key < 1000; key++)
-		CHECK(!begin(&t, key, (int)key));
-	for (uint64_t key = 2; key < 1000; key++)
-		CHECK(end(&t, key) == (int)key && end(&t, key) == 0);
+	for (uint64_t image = 2; image < 1000; image++)
+		CHECK(begin(&t, image, 3));
+	for (uint64_t image = 2; image < 1000; image++)
+		CHECK(!begin(&t, image, (int)image));
+	for (uint64_t image = 2; image < 1000; image++)
+		CHECK(end(&t, image) == (int)image && end(&t, image) == 0);
 	CHECK(end(&t, 1) == 2 && end(&t, 1) == 0);
 	request_limit_destroy(&t);
 }
 
-static void without_a_share_nobody_waits(void)
+static void without_a_limit_no_request_waits(void)
 {
 	struct request_limit t;
 
@@ -89,8 +89,8 @@ static void without_a_share_nobody_waits(void)
 	request_limit_destroy(&t);
 }
 
-/* Then it is better to begin than to be lost. */
-static void without_memory_nobody_waits(void)
+/* A request that cannot be copied is served at once, not lost. */
+static void without_memory_no_request_waits(void)
 {
 	struct request_limit t;
 
@@ -105,57 +105,58 @@ static void without_memory_nobody_waits(void)
 	request_limit_destroy(&t);
 }
 
-enum { WORKERS = 6, EACH = 20000, SHARE = 2 };
+enum { WORKERS = 6, EACH = 20000, LIMIT = 2 };
 
 static atomic_uint inside, most, done;
 
-static void be_inside(struct request_limit *t, struct queued_request *turn, struct queued_request *mine)
+static void be_inside(struct request_limit *t, struct queued_request *next,
+		      struct queued_request *mine)
 {
-	struct limit_slot *of = mine->of;
+	struct limit_slot *slot = mine->slot;
 
-	while (turn) {
+	while (next) {
 		unsigned int n = atomic_fetch_add(&inside, 1) + 1;
 
 		if (n > atomic_load(&most))
 			atomic_store(&most, n);
 		atomic_fetch_add(&done, 1);
 		atomic_fetch_sub(&inside, 1);
-		if (turn != mine)
-			free(turn);
-		turn = request_limit_end(t, of);
+		if (next != mine)
+			free(next);
+		next = request_limit_end(t, slot);
 	}
 }
 
 static void *work(void *arg)
 {
 	for (int i = 0; i < EACH; i++) {
-		struct request r = { .turn.key = 5 };
+		struct request r = { .queued.image = 5 };
 
-		be_inside(arg, request_limit_begin(arg, &r.turn, keep), &r.turn);
+		be_inside(arg, request_limit_begin(arg, &r.queued, copy_to_queue), &r.queued);
 	}
 	return NULL;
 }
 
-static void nobody_is_forgotten(void)
+static void every_request_is_served(void)
 {
 	pthread_t worker[WORKERS];
 	struct request_limit t;
 
-	request_limit_init(&t, SHARE);
+	request_limit_init(&t, LIMIT);
 	for (int i = 0; i < WORKERS; i++)
 		CHECK(!pthread_create(&worker[i], NULL, work, &t));
 	for (int i = 0; i < WORKERS; i++)
 		pthread_join(worker[i], NULL);
-	CHECK(atomic_load(&done) == WORKERS * EACH && atomic_load(&most) <= SHARE);
+	CHECK(atomic_load(&done) == WORKERS * EACH && atomic_load(&most) <= LIMIT);
 	request_limit_destroy(&t);
 }
 
 int main(void)
 {
 	RUN(the_next_begins_when_one_ends);
-	RUN(other_keys_do_not_wait);
-	RUN(without_a_share_nobody_waits);
-	RUN(without_memory_nobody_waits);
-	RUN(nobody_is_forgotten);
+	RUN(other_images_do_not_wait);
+	RUN(without_a_limit_no_request_waits);
+	RUN(without_memory_no_request_waits);
+	RUN(every_request_is_served);
 	return DONE();
 }

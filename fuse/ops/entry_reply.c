@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#include "ops/entry_reply.h"
+
+/* Seconds for which the kernel uses names and attributes before it asks again. */
+static const double CACHE_SECONDS = 1.0;
+
+/* A text is made when its size is asked for, so the kernel must ask each time. */
+double entry_reply_attr_timeout(struct server *s, const struct node *n)
+{
+	(void)s;
+	return node_is_text(n) ? 0 : CACHE_SECONDS;
+}
+
+int entry_reply_fill(fuse_req_t req, struct node *n, struct fuse_entry_param *e)
+{
+	*e = (struct fuse_entry_param){
+		.ino = ino_of(req, n),
+		.attr_timeout = entry_reply_attr_timeout(server_of(req), n),
+		.entry_timeout = CACHE_SECONDS,
+	};
+	return tree_stat(server_of(req)->tree, n, &e->attr);
+}
+
+void entry_reply_send(fuse_req_t req, int r, struct node *n)
+{
+	struct fuse_entry_param e;
+
+	if (!r) {
+		r = entry_reply_fill(req, n, &e);
+		if (r)
+			tree_forget(server_of(req)->tree, n, 1);
+	}
+	if (r)
+		reply_err(req, r);
+	else
+		fuse_reply_entry(req, &e);
+}

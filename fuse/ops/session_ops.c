@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* session_ops.c - callbacks about the mount as a whole. */
+#include "ops/open_file.h"
+#include "ops/ops.h"
+
+void op_init(void *arg, struct fuse_conn_info *conn)
+{
+	const struct server *s = arg;
+
+	/* One read into a buffer and one reply are faster than splicing. */
+	conn->want &= ~(unsigned int)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE);
+	conn->want |= conn->capable & (FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
+				       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ |
+				       FUSE_CAP_ASYNC_DIO | FUSE_CAP_AUTO_INVAL_DATA);
+	conn->max_read = conn->max_write = conn->max_readahead = MAX_IO;
+	/* The kernel counts readahead as background requests.  With a low limit, readahead of
+	 * one stuck image would block the readers of all others. */
+	conn->max_background = 256;
+	conn->congestion_threshold = 192;
+	/* The times are those of the image files, in nanoseconds. */
+	conn->time_gran = 1;
+	io_uring_configure(conn, s->io_uring);
+}
+
+/* Detaching a loop device sends no FLUSH, and the kernel does not wait for RELEASE.
+ * umount(8) calls statfs() first, so this callback waits for pending closes.  After that the
+ * image is complete. */
+void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct statvfs st;
+	int r;
+
+	(void)ino;
+	open_files_await_closes(server_of(req));
+	r = tree_statfs(server_of(req)->tree, &st);
+	if (r)
+		reply_err(req, r);
+	else
+		fuse_reply_statfs(req, &st);
+}

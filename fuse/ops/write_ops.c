@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* write_ops.c - callbacks that change the bytes of a disk. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+
+#include "ops/open_file.h"
+#include "ops/ops.h"
+
+/* Writes changed tables to the image file if no FLUSH will follow.
+ *
+ * The kernel can send the dirty pages of a shared mapping after the last close().  No FLUSH
+ * comes for them, and RELEASE comes late, or never after an unmount.  A write that does not
+ * see `closed` yet has ended before the FLUSH, which then covers it. */
+static int write_back_if_closed(struct open_file *f, const struct fuse_file_info *fi)
+{
+	if (!fi->writepage) {
+		if (f->closed) /* a descriptor is still open, so a FLUSH will come */
+			f->closed = false;
+		return 0;
+	}
+	return f->closed ? qc_writeback(f->img) : 0;
+}
+
+/* Returns true if the reply may be a short count.  The kernel splits an O_DIRECT write of a
+ * cached file into requests, and turns a short reply into EIO. */
+static bool may_reply_short(const struct server *s, const struct fuse_file_info *fi)
+{
+	return s->direct_io || !(fi->flags & O_DIRECT);
+}
+
+/* Writes up to the end of the disk: a disk does not grow by being written. */
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t off,
+	      struct fuse_file_info *fi)
+{
+	struct open_file *f = open_file_of(fi);
+	uint64_t size = open_file_size(f);
+	bool crosses = false;
+	int r;
+
+	(void)ino;
+	if (open_file_is_stale(f)) {
+		reply_err(req, -ESTALE);
+		return;
+	}
+	if ((uint64_t)off >= size && len) {
+		reply_err(req, -ENOSPC);
+		return;
+	}
+	if (len > size - (uint64_t)off) {
+		len = (size_t)(size - (uint64_t)off);
+		crosses = true;
+	}
+	r = qc_write(f->img, f->window.start + (uint64_t)off, buf, len);
+	open_file_mark_written(f);
+	if (!r && fi->flags & (O_SYNC | O_DSYNC))
+		r = qc_flush(f->img);
+	if (!r)
+		r = write_back_if_closed(f, fi);
+	if (!r && crosses && !may_reply_short(server_of(req), fi))
+		r = -ENOSPC;
+	if (r)
+		reply_err(req, r);
+	else
+		fuse_reply_write(req, len);
+}
+
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
+		  struct fuse_file_info *fi)
+{
+	struct open_file *f = open_file_of(fi);
+	uint64_t size = open_file_size(f), end = (uint64_t)off + (uint64_t)len;
+	uint64_t at = f->window.start + (uint64_t)off;
+	int kind = mode & ~FALLOC_FL_KEEP_SIZE, r;
+
+	(void)ino;
+	if (!f->writable || (end > size && !(mode & FALLOC_FL_KEEP_SIZE))) {
+		reply_err(req, f->writable ? -ENOSPC : -EBADF);
+		return;
+	}
+	end = end < size ? end : size;
+	len = (uint64_t)off < end ? (off_t)(end - (uint64_t)off) : 0;
+	if (!len)
+		r = 0;
+	else if (kind == FALLOC_FL_PUNCH_HOLE || kind == FALLOC_FL_ZERO_RANGE)
+		r = qc_discard(f->img, at, (uint64_t)len);
+	else
+		r = kind ? -EOPNOTSUPP : qc_allocate(f->img, at, (uint64_t)len);
+	open_file_mark_written(f);
+	reply_err(req, r);
+}
