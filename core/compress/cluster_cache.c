@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cluster_cache.c - a fixed number of slots, least recently used first out.
+ * cluster_cache.c - a fixed number of slots; the least recently used is replaced.
  *
- *  state    owner   users  the bytes are
- *  EMPTY    NULL    0      nothing
- *  FILLING  set     >0     being written by one user; the others wait
- *  READY    set     >=0    not changed any more
+ *  state    owner   users  its bytes
+ *  EMPTY    NULL    >=0    mean nothing; users are threads that saw the filling fail
+ *  FILLING  set     >0     are written by one user; the other users wait
+ *  READY    set     >=0    do not change
  *
- * Slots are found, taken and given back under the lock; bytes are made and
- * copied without it, by users.  When all slots have users, a reader unpacks
- * for itself.
+ * The state of all slots changes under the lock.  Users write and copy the bytes without
+ * it: a slot with users is not replaced.  If all slots have users, a reader decompresses
+ * into another buffer.
  */
 #include "compress/cluster_cache.h"
 
@@ -18,82 +18,121 @@
 
 #include "base/failpoint.h"
 #include "base/lock.h"
+#include "base/outcome.h"
 
 enum { SLOTS = 16 };
 #define BYTES_MAX (8 * MIB)
 
 struct slot {
 	const void *owner;
-	uint64_t key;
-	uint64_t used; /* when; higher is later */
+	uint64_t offset;
+	uint64_t last_use; /* value of `clock` */
 	unsigned int users;
 	bool filling;
-	uint32_t room; /* bytes of `bytes` */
+	uint32_t room; /* allocated bytes */
 	uint8_t *bytes;
 };
 
 struct qc_cluster_cache {
 	struct qc_mutex lock; /* for all below, and all of a slot but its bytes */
 	pthread_cond_t filled;
-	uint64_t clock;
-	uint64_t total; /* bytes of all slots */
+	uint64_t clock; /* uses so far */
+	uint64_t total; /* allocated bytes of all slots */
 	struct slot slot[SLOTS];
 };
 
+/* ---- the table above, asserted ---------------------------------------------- */
+
+#ifdef QC_AUDIT
+static void audit_slot(const struct slot *s, uint64_t clock)
+{
+	assert(!s->filling || (s->owner && s->users));	 /* FILLING */
+	assert(!s->owner || (s->bytes && s->room));	 /* FILLING, READY */
+	assert(!s->users || s->bytes);			 /* users keep the bytes */
+	assert(!s->room == !s->bytes);
+	assert(s->last_use <= clock);
+}
+
+static void audit_cluster_cache(const struct qc_cluster_cache *c) NEEDS(&c->lock);
+static void audit_cluster_cache(const struct qc_cluster_cache *c)
+{
+	uint64_t total = 0;
+
+	for (int i = 0; i < SLOTS; i++) {
+		const struct slot *s = &c->slot[i];
+
+		audit_slot(s, c->clock);
+		total += s->room;
+		for (int k = 0; s->owner && k < i; k++)
+			assert(c->slot[k].owner != s->owner || c->slot[k].offset != s->offset);
+	}
+	assert(total == c->total && total <= BYTES_MAX);
+}
+#else
+static void audit_cluster_cache(const struct qc_cluster_cache *c)
+{
+	(void)c;
+}
+#endif
+
+/* ---- slots ------------------------------------------------------------------ */
+
 qc_err qc_cluster_cache_new(struct qc_cluster_cache **out)
 {
-	struct qc_cluster_cache *u = calloc(1, sizeof(*u));
+	struct qc_cluster_cache *c = calloc(1, sizeof(*c));
 
-	if (!u)
+	if (!c)
 		return -ENOMEM;
-	qc_mutex_init(&u->lock, QC_RANK_CLUSTER_CACHE);
-	pthread_cond_init(&u->filled, NULL);
-	*out = u;
+	qc_mutex_init(&c->lock, QC_RANK_CLUSTER_CACHE);
+	pthread_cond_init(&c->filled, NULL);
+	*out = c;
 	return 0;
 }
 
-void qc_cluster_cache_free(struct qc_cluster_cache *u)
+void qc_cluster_cache_free(struct qc_cluster_cache *c)
 {
-	if (!u)
+	if (!c)
 		return;
 	for (int i = 0; i < SLOTS; i++)
-		free(u->slot[i].bytes);
-	pthread_cond_destroy(&u->filled);
-	qc_mutex_destroy(&u->lock);
-	free(u);
+		free(c->slot[i].bytes);
+	pthread_cond_destroy(&c->filled);
+	qc_mutex_destroy(&c->lock);
+	free(c);
 }
 
-static struct slot *find(struct qc_cluster_cache *u, const void *owner, uint64_t key)
-	NEEDS(&u->lock);
-static struct slot *find(struct qc_cluster_cache *u, const void *owner, uint64_t key)
+static struct slot *find_cluster(struct qc_cluster_cache *c, const void *owner, uint64_t offset)
+	NEEDS(&c->lock);
+static struct slot *find_cluster(struct qc_cluster_cache *c, const void *owner, uint64_t offset)
 {
 	for (int i = 0; i < SLOTS; i++)
-		if (u->slot[i].owner == owner && u->slot[i].key == key)
-			return &u->slot[i];
+		if (c->slot[i].owner == owner && c->slot[i].offset == offset)
+			return &c->slot[i];
 	return NULL;
 }
 
-static struct slot *oldest_idle(struct qc_cluster_cache *u, bool with_memory) NEEDS(&u->lock);
-static struct slot *oldest_idle(struct qc_cluster_cache *u, bool with_memory)
+/* Returns the slot without users that was used longest ago, or NULL. */
+static struct slot *oldest_idle_slot(struct qc_cluster_cache *c, bool with_memory)
+	NEEDS(&c->lock);
+static struct slot *oldest_idle_slot(struct qc_cluster_cache *c, bool with_memory)
 {
 	struct slot *s = NULL;
 
 	for (int i = 0; i < SLOTS; i++)
-		if (!u->slot[i].users && (!with_memory || u->slot[i].room) &&
-		    (!s || u->slot[i].used < s->used))
-			s = &u->slot[i];
+		if (!c->slot[i].users && (!with_memory || c->slot[i].room) &&
+		    (!s || c->slot[i].last_use < s->last_use))
+			s = &c->slot[i];
 	return s;
 }
 
-/* The slot that was used longest ago, with memory for one cluster; NULL where
- * none is idle, or memory is short. */
-static struct slot *recycle(struct qc_cluster_cache *u, uint32_t cluster) NEEDS(&u->lock);
-static struct slot *recycle(struct qc_cluster_cache *u, uint32_t cluster)
+/* Returns an EMPTY slot with memory for a cluster.  NULL if all slots have users, or
+ * memory is short. */
+static struct slot *recycle_slot(struct qc_cluster_cache *c, uint32_t cluster) NEEDS(&c->lock);
+static struct slot *recycle_slot(struct qc_cluster_cache *c, uint32_t cluster)
 {
 	struct slot *s;
 
 	do {
-		s = oldest_idle(u, u->total + cluster > BYTES_MAX);
+		s = oldest_idle_slot(c, c->total + cluster > BYTES_MAX);
 		if (!s)
 			return NULL;
 		s->owner = NULL;
@@ -101,62 +140,81 @@ static struct slot *recycle(struct qc_cluster_cache *u, uint32_t cluster)
 			return s;
 		free(s->bytes);
 		s->bytes = NULL;
-		u->total -= s->room;
+		c->total -= s->room;
 		s->room = 0;
-	} while (u->total + cluster > BYTES_MAX);
+	} while (c->total + cluster > BYTES_MAX);
 	s->bytes = malloc(cluster);
 	if (!s->bytes)
 		return NULL;
 	s->room = cluster;
-	u->total += cluster;
+	c->total += cluster;
 	return s;
 }
 
-static struct slot *take(struct qc_cluster_cache *u, const void *owner, uint64_t key,
-			 uint32_t cluster) NEEDS(&u->lock);
-static struct slot *take(struct qc_cluster_cache *u, const void *owner, uint64_t key,
-			 uint32_t cluster)
+/* Makes the caller a user of the cluster's slot.  *is_new: the slot was not there, is
+ * FILLING now, and the caller must fill it. */
+static struct slot *acquire_slot(struct qc_cluster_cache *c, const void *owner, uint64_t offset,
+				 uint32_t cluster, bool *is_new) NEEDS(&c->lock);
+static struct slot *acquire_slot(struct qc_cluster_cache *c, const void *owner, uint64_t offset,
+				 uint32_t cluster, bool *is_new)
 {
-	struct slot *s = find(u, owner, key);
+	struct slot *s = find_cluster(c, owner, offset);
 
+	*is_new = !s;
 	if (!s) {
-		s = recycle(u, cluster);
+		s = recycle_slot(c, cluster);
 		if (!s)
 			return NULL;
 		s->owner = owner;
-		s->key = key;
+		s->offset = offset;
 		s->filling = true;
 	}
 	s->users++;
-	s->used = ++u->clock;
+	s->last_use = ++c->clock;
+	audit_cluster_cache(c);
 	return s;
 }
 
-/* Fills the slot that take() has just made, or waits for who does. */
-static qc_err fill(struct qc_cluster_cache *u, struct slot *s, bool mine, qc_decompress_fn *fn,
-		   void *arg) NEEDS(&u->lock);
-static qc_err fill(struct qc_cluster_cache *u, struct slot *s, bool mine, qc_decompress_fn *fn,
-		   void *arg)
+static void release_slot(struct qc_cluster_cache *c, struct slot *s)
+{
+	qc_lock(&c->lock);
+	s->users--;
+	audit_cluster_cache(c);
+	qc_unlock(&c->lock);
+}
+
+/* Decompresses into a slot that acquire_slot() has just made. */
+static qc_err fill_slot(struct qc_cluster_cache *c, struct slot *s, qc_decompress_fn *fn,
+			void *arg) NEEDS(&c->lock);
+static qc_err fill_slot(struct qc_cluster_cache *c, struct slot *s, qc_decompress_fn *fn,
+			void *arg)
 {
 	qc_err r;
 
-	if (!mine) {
-		while (s->filling)
-			qc_wait(&u->filled, &u->lock);
-		return s->owner ? 0 : -EAGAIN;
-	}
-	qc_unlock(&u->lock);
-	r = FAIL_POINT("unpack.fill") ? -EIO : fn(arg, s->bytes);
-	qc_lock(&u->lock);
+	qc_unlock(&c->lock);
+	r = FAIL_POINT("cluster-cache.fill") ? -EIO : fn(arg, s->bytes);
+	qc_lock(&c->lock);
 	s->filling = false;
 	if (r)
 		s->owner = NULL;
-	pthread_cond_broadcast(&u->filled);
+	pthread_cond_broadcast(&c->filled);
+	audit_cluster_cache(c);
 	return r;
 }
 
-static qc_err unpack_alone(uint32_t cluster, uint32_t skip, void *buf, size_t len,
-			   qc_decompress_fn *fn, void *arg)
+/* Waits until another thread has filled the slot: 0, or QC_FILL_FAILED. */
+static qc_err await_slot(struct qc_cluster_cache *c, struct slot *s) NEEDS(&c->lock);
+static qc_err await_slot(struct qc_cluster_cache *c, struct slot *s)
+{
+	while (s->filling)
+		qc_wait(&c->filled, &c->lock);
+	return s->owner ? 0 : QC_FILL_FAILED;
+}
+
+/* ---- reading ---------------------------------------------------------------- */
+
+static qc_err decompress_uncached(uint32_t cluster, uint32_t skip, void *buf, size_t len,
+				  qc_decompress_fn *fn, void *arg)
 {
 	AUTO_FREE uint8_t *bytes = malloc(cluster);
 	qc_err r = bytes ? fn(arg, bytes) : -ENOMEM;
@@ -166,56 +224,53 @@ static qc_err unpack_alone(uint32_t cluster, uint32_t skip, void *buf, size_t le
 	return r;
 }
 
-qc_err qc_cluster_cache_read(struct qc_cluster_cache *u, const void *owner, uint64_t key, uint32_t cluster,
-		      uint32_t skip, void *buf, size_t len, qc_decompress_fn *fn, void *arg)
+qc_err qc_cluster_cache_read(struct qc_cluster_cache *c, const void *owner, uint64_t offset,
+			     uint32_t cluster, uint32_t skip, void *buf, size_t len,
+			     qc_decompress_fn *fn, void *arg)
 {
 	struct slot *s;
-	bool mine;
+	bool is_new;
 	qc_err r;
 
-	qc_lock(&u->lock);
-	mine = !find(u, owner, key);
-	s = take(u, owner, key, cluster);
+	qc_lock(&c->lock);
+	s = acquire_slot(c, owner, offset, cluster, &is_new);
 	if (!s) {
-		qc_unlock(&u->lock);
-		return unpack_alone(cluster, skip, buf, len, fn, arg);
+		qc_unlock(&c->lock);
+		return decompress_uncached(cluster, skip, buf, len, fn, arg);
 	}
-	r = fill(u, s, mine, fn, arg);
-	qc_unlock(&u->lock);
+	r = is_new ? fill_slot(c, s, fn, arg) : await_slot(c, s);
+	qc_unlock(&c->lock);
 	if (!r)
 		memcpy(buf, s->bytes + skip, len);
-	qc_lock(&u->lock);
-	s->users--;
-	qc_unlock(&u->lock);
-	/* Whoever filled it failed; find out why for ourselves. */
-	return r == -EAGAIN ? unpack_alone(cluster, skip, buf, len, fn, arg) : r;
+	release_slot(c, s);
+	/* Find out the reason: the failure of the other thread may have been transient. */
+	return r == QC_FILL_FAILED ? decompress_uncached(cluster, skip, buf, len, fn, arg) : r;
 }
 
-bool qc_cluster_cache_copy(struct qc_cluster_cache *u, const void *owner, uint64_t key, void *buf,
-		    uint32_t cluster)
+bool qc_cluster_cache_copy(struct qc_cluster_cache *c, const void *owner, uint64_t offset,
+			   void *buf, uint32_t cluster)
 {
 	struct slot *s;
 
-	qc_lock(&u->lock);
-	s = find(u, owner, key);
+	qc_lock(&c->lock);
+	s = find_cluster(c, owner, offset);
 	if (!s || s->filling) {
-		qc_unlock(&u->lock);
+		qc_unlock(&c->lock);
 		return false;
 	}
 	s->users++;
-	qc_unlock(&u->lock);
+	qc_unlock(&c->lock);
 	memcpy(buf, s->bytes, cluster);
-	qc_lock(&u->lock);
-	s->users--;
-	qc_unlock(&u->lock);
+	release_slot(c, s);
 	return true;
 }
 
-void qc_cluster_cache_invalidate(struct qc_cluster_cache *u, const void *owner)
+void qc_cluster_cache_invalidate(struct qc_cluster_cache *c, const void *owner)
 {
-	qc_lock(&u->lock);
+	qc_lock(&c->lock);
 	for (int i = 0; i < SLOTS; i++)
-		if (u->slot[i].owner == owner)
-			u->slot[i].owner = NULL;
-	qc_unlock(&u->lock);
+		if (c->slot[i].owner == owner)
+			c->slot[i].owner = NULL;
+	audit_cluster_cache(c);
+	qc_unlock(&c->lock);
 }

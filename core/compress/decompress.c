@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * decompress.c - deflate through libdeflate where it is, zlib always, and zstd.
+ * decompress.c - raw deflate by libdeflate or zlib, and zstd.
  *
- * libdeflate is two to three times as fast, but wants streams that end where
- * they should.  QEMU is content with less (a stream without its last block, or
- * with more bytes than a cluster), so what libdeflate refuses, zlib judges.
+ * libdeflate is two to three times as fast as zlib, but accepts only complete streams that
+ * end at the end of the cluster.  QEMU also accepts a stream without its last block, or
+ * one of more bytes than a cluster.  So zlib decodes each stream that libdeflate rejects.
  *
- * zstd frames are decoded one by one: behind the first there may stand the
- * next cluster's, which a decoder that is given all the input would go on
- * with.  Decoding straight into the cluster needs no window memory, whatever
- * window the frame asks for.
+ * zstd frames are decoded one by one.  Behind the first frame the input may hold frames of
+ * the next cluster, which a decoder of the whole input would decode, too.  Decoding
+ * directly into the cluster takes no memory for a window, so a hostile frame cannot ask
+ * for much.
  */
 #include "compress/decompress.h"
 
@@ -25,8 +25,8 @@
 
 #include "base/lock.h"
 
-/* Input buffers for clusters of up to 128 KiB wait with their decoder. */
-enum { KEEP_ROOM = 256 * 1024 };
+/* An idle decoder keeps an input buffer for clusters of up to 128 KiB. */
+enum { KEEP_BYTES = 256 * 1024 };
 
 struct qc_decoder_pool {
 	struct qc_mutex lock;
@@ -44,7 +44,7 @@ qc_err qc_decoder_pool_new(struct qc_decoder_pool **out)
 	return 0;
 }
 
-static void decoder_free(struct qc_decoder *d)
+static void free_decoder(struct qc_decoder *d)
 {
 #ifdef HAVE_LIBDEFLATE
 	libdeflate_free_decompressor(d->deflate);
@@ -64,7 +64,7 @@ void qc_decoder_pool_free(struct qc_decoder_pool *pool)
 		struct qc_decoder *d = pool->idle;
 
 		pool->idle = d->next;
-		decoder_free(d);
+		free_decoder(d);
 	}
 	qc_mutex_destroy(&pool->lock);
 	free(pool);
@@ -86,7 +86,7 @@ struct qc_decoder *qc_decoder_get(struct qc_decoder_pool *pool, size_t len)
 		return d;
 	in = realloc(d->in, len);
 	if (!in) {
-		decoder_free(d);
+		free_decoder(d);
 		return NULL;
 	}
 	d->in = in;
@@ -96,7 +96,7 @@ struct qc_decoder *qc_decoder_get(struct qc_decoder_pool *pool, size_t len)
 
 void qc_decoder_put(struct qc_decoder_pool *pool, struct qc_decoder *d)
 {
-	if (d->in_room > KEEP_ROOM) {
+	if (d->in_room > KEEP_BYTES) {
 		free(d->in);
 		d->in = NULL;
 		d->in_room = 0;
@@ -140,8 +140,9 @@ static qc_err decode_deflate(struct qc_decoder *d, size_t n, void *out, size_t o
 }
 
 #ifdef HAVE_ZSTD
-/* QEMU's decoder refuses windows above 128 MiB (RFC 8878, 3.1.1.1.2). */
-static bool zstd_window_ok(const uint8_t *frame, size_t n)
+/* Returns false for a window above 128 MiB, which QEMU's decoder refuses, too.  (RFC 8878,
+ * 3.1.1.1.2: Window_Descriptor.) */
+static bool zstd_window_is_allowed(const uint8_t *frame, size_t n)
 {
 	const uint8_t magic[] = { 0x28, 0xb5, 0x2f, 0xfd }, single_segment = 0x20;
 
@@ -162,7 +163,7 @@ static qc_err decode_zstd(struct qc_decoder *d, size_t n, uint8_t *out, size_t o
 	while (made < out_len) {
 		size_t frame = ZSTD_findFrameCompressedSize(in, n), r;
 
-		if (ZSTD_isError(frame) || !zstd_window_ok(in, n))
+		if (ZSTD_isError(frame) || !zstd_window_is_allowed(in, n))
 			return -EIO;
 		r = ZSTD_decompressDCtx(d->zstd, out + made, out_len - made, in, frame);
 		if (ZSTD_isError(r))
@@ -185,7 +186,7 @@ qc_err qc_decode(struct qc_decoder *d, enum qc_compression type, size_t n, void 
 #ifdef HAVE_ZSTD
 		return decode_zstd(d, n, out, out_len);
 #else
-		return -ENOTSUP; /* such images are refused at open */
+		return -ENOTSUP; /* such an image is refused when it is opened */
 #endif
 	}
 	return -EIO;

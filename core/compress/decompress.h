@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * decompress.h - one compressed cluster -> its bytes: raw deflate, zstd.
+ * decompress.h - decompresses clusters: raw deflate and zstd.
  *
- * Decoders are costly to make and cheap to keep, so idle ones wait in a pool;
- * any number of threads may decode at once.
+ * Decoders are expensive to make and cheap to keep, so idle ones stay in a pool.  Any
+ * number of threads may decode at once, each with a decoder of the pool.
  */
 #ifndef QC_DECOMPRESS_H
 #define QC_DECOMPRESS_H
@@ -11,26 +11,35 @@
 #include "base/util.h"
 #include "format/qcow_layout.h"
 
-struct qc_decoder_pool; /* the pool */
+struct qc_decoder_pool;
 
+/* Return: 0; -ENOMEM */
 qc_err qc_decoder_pool_new(struct qc_decoder_pool **out);
-void qc_decoder_pool_free(struct qc_decoder_pool *pool);
+void qc_decoder_pool_free(struct qc_decoder_pool *pool); /* all decoders are idle */
 
-/* A decoder with an input buffer of at least `len` bytes, for one thread at a
- * time. */
+/* A decoder of one thread at a time, with an input buffer. */
 struct qc_decoder {
 	struct qc_decoder *next; /* in the pool */
 	uint8_t *in;
-	size_t in_room;
-	void *deflate, *zstd; /* made when first needed */
+	size_t in_room; /* bytes of `in` */
+	void *deflate, *zstd; /* of the libraries; made when first needed */
 };
 
-struct qc_decoder *qc_decoder_get(struct qc_decoder_pool *pool, size_t len); /* NULL: ENOMEM */
+/* Returns a decoder with an input buffer of at least @len bytes, or NULL without memory. */
+struct qc_decoder *qc_decoder_get(struct qc_decoder_pool *pool, size_t len);
+
+/* Returns the decoder to its pool. */
 void qc_decoder_put(struct qc_decoder_pool *pool, struct qc_decoder *d);
 
-/* Decodes the first n bytes of d->in to exactly out_len bytes.  What follows
- * the compressed data is ignored: its real length is not known.  -EIO if they
- * are not the compressed form of (at least) that many bytes. */
+/*
+ * qc_decode() - decompress a cluster
+ * @n:        bytes of d->in; bytes behind the end of the compressed data are ignored,
+ *	      as an L2 entry gives its length in sectors only
+ * @out_len:  bytes of the cluster
+ *
+ * Return: 0; -EIO the input does not decompress to at least @out_len bytes; -ENOMEM;
+ *	-ENOTSUP built without this library
+ */
 qc_err qc_decode(struct qc_decoder *d, enum qc_compression type, size_t n, void *out,
 		 size_t out_len);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cipher.c - a key, and contexts for as many threads as use it at once.
+ * cipher.c - libgcrypt's contexts, in a pool without a lock.
  *
- * An idle context is in a slot.  A thread looks first into the slot that it put
- * its own into, so threads do not take turns at one, and no lock is needed: a
- * context is taken and given with one exchange.
+ * A slot of the pool holds one idle cipher.  A thread gets and puts ciphers by an atomic
+ * exchange.  Each thread starts its search at another slot, so threads rarely use the
+ * same cache line.
  */
 #include "crypto/cipher.h"
 
@@ -20,17 +20,17 @@ enum { SLOTS = 32, IV_MAX = 16 };
 
 struct qc_cipher {
 	const struct qc_cipher_spec *spec;
-	gcry_cipher_hd_t data, iv; /* iv: of ESSIV, else NULL */
-	uint8_t *bounce;
+	gcry_cipher_hd_t data, iv; /* iv: for QC_IV_ESSIV, else NULL */
+	uint8_t *buffer;
 };
 
 struct qc_cipher_pool {
 	struct qc_cipher_spec spec;
-	uint8_t *key; /* secret */
+	uint8_t *key; /* secure memory */
 	struct qc_cipher *_Atomic idle[SLOTS];
 };
 
-/* ---- schemes ---------------------------------------------------------------- */
+/* ---- cipher specs ---------------------------------------------------------------- */
 
 int qc_cipher_hash_by_name(const char *name)
 {
@@ -51,8 +51,8 @@ int qc_cipher_hash_by_name(const char *name)
 	return 0;
 }
 
-/* The cipher of that family with keys of so many bytes, or 0. */
-static int cipher_of(const char *family, size_t key_bytes)
+/* Returns the cipher of a family for keys of @key_bytes bytes, or 0. */
+static int cipher_by_name(const char *family, size_t key_bytes)
 {
 	static const struct {
 		const char *family;
@@ -76,7 +76,7 @@ static int cipher_of(const char *family, size_t key_bytes)
 	return 0;
 }
 
-static int mode_of(const char *text, size_t n)
+static int mode_by_name(const char *text, size_t n)
 {
 	static const struct {
 		const char *name;
@@ -94,8 +94,8 @@ static int mode_of(const char *text, size_t n)
 	return GCRY_CIPHER_MODE_NONE;
 }
 
-/* The IV's cipher is of the data's family, and has keys as long as the hash is. */
-static qc_err parse_iv(const char *family, const char *text, struct qc_cipher_spec *s)
+/* The cipher of ESSIV is of the data's family, with keys as long as the hash. */
+static qc_err parse_iv_generator(const char *family, const char *text, struct qc_cipher_spec *s)
 {
 	const char *colon = strchr(text, ':');
 	size_t n = colon ? (size_t)(colon - text) : strlen(text);
@@ -108,7 +108,7 @@ static qc_err parse_iv(const char *family, const char *text, struct qc_cipher_sp
 		s->iv = QC_IV_ESSIV;
 		s->iv_hash = qc_cipher_hash_by_name(colon + 1);
 		if (s->iv_hash)
-			s->iv_cipher = cipher_of(family, gcry_md_get_algo_dlen(s->iv_hash));
+			s->iv_cipher = cipher_by_name(family, gcry_md_get_algo_dlen(s->iv_hash));
 		return s->iv_cipher ? 0 : -ENOTSUP;
 	} else {
 		return -ENOTSUP;
@@ -127,18 +127,18 @@ qc_err qc_cipher_spec_parse(const char *cipher, const char *mode, size_t key_byt
 	*s = (struct qc_cipher_spec){ .key_bytes = key_bytes };
 	if (!dash || key_bytes > QC_CIPHER_KEY_MAX)
 		return -ENOTSUP;
-	s->mode = mode_of(mode, (size_t)(dash - mode));
+	s->mode = mode_by_name(mode, (size_t)(dash - mode));
 	xts = s->mode == GCRY_CIPHER_MODE_XTS;
 	if (xts && key_bytes % 2)
 		return -ENOTSUP;
-	/* XTS takes two keys, for the data and for the tweak. */
-	s->cipher = cipher_of(cipher, xts ? key_bytes / 2 : key_bytes);
+	/* XTS uses two keys: one for the data, one for the tweak. */
+	s->cipher = cipher_by_name(cipher, xts ? key_bytes / 2 : key_bytes);
 	if (s->mode == GCRY_CIPHER_MODE_NONE || !s->cipher)
 		return -ENOTSUP;
 	s->iv_bytes = gcry_cipher_get_algo_blklen(s->cipher);
 	if (s->iv_bytes > IV_MAX || (xts && s->iv_bytes != IV_MAX))
 		return -ENOTSUP;
-	r = parse_iv(cipher, dash + 1, s);
+	r = parse_iv_generator(cipher, dash + 1, s);
 	if (!r && s->mode == GCRY_CIPHER_MODE_ECB)
 		s->iv = QC_IV_NONE;
 	return r;
@@ -157,7 +157,8 @@ void qc_cipher_spec_aes_legacy(struct qc_cipher_spec *s)
 
 /* ---- keys and contexts ------------------------------------------------------ */
 
-qc_err qc_cipher_pool_new(const struct qc_cipher_spec *s, const uint8_t *key, struct qc_cipher_pool **out)
+qc_err qc_cipher_pool_new(const struct qc_cipher_spec *s, const uint8_t *key,
+			  struct qc_cipher_pool **out)
 {
 	struct qc_cipher_pool *c = calloc(1, sizeof(*c));
 
@@ -174,13 +175,13 @@ qc_err qc_cipher_pool_new(const struct qc_cipher_spec *s, const uint8_t *key, st
 	return 0;
 }
 
-static void cipher_free(struct qc_cipher *x)
+static void free_cipher(struct qc_cipher *x)
 {
 	if (!x)
 		return;
 	gcry_cipher_close(x->data);
 	gcry_cipher_close(x->iv);
-	free(x->bounce);
+	free(x->buffer);
 	free(x);
 }
 
@@ -189,7 +190,7 @@ void qc_cipher_pool_free(struct qc_cipher_pool *c)
 	if (!c)
 		return;
 	for (int i = 0; i < SLOTS; i++)
-		cipher_free(c->idle[i]);
+		free_cipher(c->idle[i]);
 	qc_secure_free(c->key);
 	free(c);
 }
@@ -200,7 +201,7 @@ static bool open_context(gcry_cipher_hd_t *hd, int cipher, int mode, const void 
 	       !gcry_cipher_setkey(*hd, key, n);
 }
 
-static bool open_iv(struct qc_cipher *x, const struct qc_cipher_pool *c)
+static bool open_essiv(struct qc_cipher *x, const struct qc_cipher_pool *c)
 {
 	const struct qc_cipher_spec *s = &c->spec;
 	size_t n = gcry_md_get_algo_dlen(s->iv_hash);
@@ -212,7 +213,7 @@ static bool open_iv(struct qc_cipher *x, const struct qc_cipher_pool *c)
 	return open_context(&x->iv, s->iv_cipher, GCRY_CIPHER_MODE_ECB, hash, n);
 }
 
-static struct qc_cipher *cipher_new(const struct qc_cipher_pool *c)
+static struct qc_cipher *make_cipher(const struct qc_cipher_pool *c)
 {
 	const struct qc_cipher_spec *s = &c->spec;
 	struct qc_cipher *x = calloc(1, sizeof(*x));
@@ -220,16 +221,17 @@ static struct qc_cipher *cipher_new(const struct qc_cipher_pool *c)
 	if (!x)
 		return NULL;
 	x->spec = s;
-	x->bounce = aligned_alloc(4096, QC_CIPHER_BUFFER);
-	if (!x->bounce || !open_context(&x->data, s->cipher, s->mode, c->key, s->key_bytes) ||
-	    (s->iv == QC_IV_ESSIV && !open_iv(x, c))) {
-		cipher_free(x);
+	x->buffer = aligned_alloc(4096, QC_CIPHER_BUFFER);
+	if (!x->buffer || !open_context(&x->data, s->cipher, s->mode, c->key, s->key_bytes) ||
+	    (s->iv == QC_IV_ESSIV && !open_essiv(x, c))) {
+		free_cipher(x);
 		return NULL;
 	}
 	return x;
 }
 
-static unsigned int own_slot(void)
+/* Returns the slot where this thread starts.  Threads get theirs in turn. */
+static unsigned int slot_of_thread(void)
 {
 	static atomic_uint threads;
 	static _Thread_local unsigned int mine;
@@ -241,34 +243,34 @@ static unsigned int own_slot(void)
 
 struct qc_cipher *qc_cipher_get(struct qc_cipher_pool *c)
 {
-	unsigned int own = own_slot();
+	unsigned int first = slot_of_thread();
 
 	for (unsigned int i = 0; i < SLOTS; i++) {
-		struct qc_cipher *_Atomic *slot = &c->idle[(own + i) % SLOTS];
+		struct qc_cipher *_Atomic *slot = &c->idle[(first + i) % SLOTS];
 		struct qc_cipher *x = atomic_load_explicit(slot, memory_order_relaxed);
 
 		if (x && (x = atomic_exchange(slot, NULL)))
 			return x;
 	}
-	return cipher_new(c);
+	return make_cipher(c);
 }
 
 void qc_cipher_put(struct qc_cipher_pool *c, struct qc_cipher *x)
 {
-	unsigned int own = own_slot();
+	unsigned int first = slot_of_thread();
 
 	for (unsigned int i = 0; i < SLOTS; i++) {
 		struct qc_cipher *none = NULL;
 
-		if (atomic_compare_exchange_strong(&c->idle[(own + i) % SLOTS], &none, x))
+		if (atomic_compare_exchange_strong(&c->idle[(first + i) % SLOTS], &none, x))
 			return;
 	}
-	cipher_free(x);
+	free_cipher(x);
 }
 
 uint8_t *qc_cipher_buffer(struct qc_cipher *x)
 {
-	return x->bounce;
+	return x->buffer;
 }
 
 /* ---- sectors ---------------------------------------------------------------- */
@@ -279,8 +281,7 @@ static void put_le64(uint8_t *iv, uint64_t v)
 	memcpy(iv, &v, sizeof(v));
 }
 
-/* Sets the IV of a sector. */
-static gcry_error_t set_iv(struct qc_cipher *x, uint64_t sector)
+static gcry_error_t set_sector_iv(struct qc_cipher *x, uint64_t sector)
 {
 	const struct qc_cipher_spec *s = x->spec;
 	uint8_t iv[IV_MAX] = { 0 };
@@ -311,7 +312,7 @@ qc_err qc_cipher_decrypt(struct qc_cipher *x, uint64_t sector, void *buf, size_t
 	gcry_error_t e = 0;
 
 	for (size_t i = 0; !e && i < len; i += SECTOR) {
-		e = set_iv(x, sector++);
+		e = set_sector_iv(x, sector++);
 		if (!e)
 			e = gcry_cipher_decrypt(x->data, (uint8_t *)buf + i, SECTOR, NULL, 0);
 	}
@@ -324,7 +325,7 @@ qc_err qc_cipher_encrypt(struct qc_cipher *x, uint64_t sector, const uint8_t *fr
 	gcry_error_t e = 0;
 
 	for (size_t i = 0; !e && i < len; i += SECTOR) {
-		e = set_iv(x, sector++);
+		e = set_sector_iv(x, sector++);
 		if (!e && from == to)
 			e = gcry_cipher_encrypt(x->data, to + i, SECTOR, NULL, 0);
 		else if (!e)

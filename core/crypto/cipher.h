@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cipher.h - sectors of 512 bytes <-> the same, enciphered.
+ * cipher.h - encrypts and decrypts sectors of 512 bytes.
  *
- * Nothing is kept from one sector to the next: each has an IV made of its number.
- * A context of the cipher library belongs to one thread at a time; idle ones wait
- * for the next.
+ * Each sector is encrypted by itself, with an IV made from its number.  A cipher belongs
+ * to one thread at a time; idle ciphers stay in the pool of their key.
  */
 #ifndef QC_CIPHER_H
 #define QC_CIPHER_H
@@ -13,17 +12,17 @@
 
 enum {
 	QC_CIPHER_KEY_MAX = 64,
-	QC_CIPHER_BUFFER = 128 * 1024, /* bytes at a cipher's disposal */
+	QC_CIPHER_BUFFER = 128 * 1024, /* bytes of each cipher's buffer */
 };
 
 enum qc_iv {
 	QC_IV_NONE,
-	QC_IV_PLAIN,   /* the number in 32 bits */
-	QC_IV_PLAIN64, /* in 64 */
-	QC_IV_ESSIV,   /* that, enciphered with a hash of the key */
+	QC_IV_PLAIN,   /* sector number, 32 bits, little-endian */
+	QC_IV_PLAIN64, /* sector number, 64 bits, little-endian */
+	QC_IV_ESSIV,   /* PLAIN64, encrypted with a hash of the key */
 };
 
-/* What is done to a sector; the numbers of algorithms are libgcrypt's. */
+/* How sectors are encrypted.  Algorithms are libgcrypt's numbers. */
 struct qc_cipher_spec {
 	int cipher, mode;
 	size_t key_bytes;
@@ -32,31 +31,46 @@ struct qc_cipher_spec {
 	int iv_hash, iv_cipher; /* of QC_IV_ESSIV */
 };
 
-/* AES-128 in CBC mode, as methods without a key check have it. */
+/* Sets AES-128-CBC with PLAIN64, of the encryption method AES (crypt_method 1). */
 void qc_cipher_spec_aes_legacy(struct qc_cipher_spec *s);
 
-/* From the words of a LUKS header ("aes", "xts-plain64", 64).  -ENOTSUP. */
+/* Sets the cipher that a LUKS header names, such as "aes", "xts-plain64", 64.
+ * Return: 0; -ENOTSUP unknown to us or to libgcrypt */
 qc_err qc_cipher_spec_parse(const char *cipher, const char *mode, size_t key_bytes,
 		       struct qc_cipher_spec *s);
 
-/* libgcrypt's number for the name of a hash, or 0. */
+/* Returns libgcrypt's number of a hash such as "sha256", or 0. */
 int qc_cipher_hash_by_name(const char *name);
 
-struct qc_cipher_pool; /* a scheme, and a key */
+struct qc_cipher_pool; /* idle ciphers of one key */
 
-/* Copies the key, into memory for secrets. */
-qc_err qc_cipher_pool_new(const struct qc_cipher_spec *s, const uint8_t *key, struct qc_cipher_pool **out);
-void qc_cipher_pool_free(struct qc_cipher_pool *c); /* NULL is fine */
+/* Makes a pool for a key of s->key_bytes bytes, which is copied into secure memory.
+ * Return: 0; -ENOMEM */
+qc_err qc_cipher_pool_new(const struct qc_cipher_spec *s, const uint8_t *key,
+			  struct qc_cipher_pool **out);
+void qc_cipher_pool_free(struct qc_cipher_pool *p); /* NULL is allowed; all are idle */
 
-/* A context, and a buffer for whatever its holder likes. */
 struct qc_cipher;
-struct qc_cipher *qc_cipher_get(struct qc_cipher_pool *c); /* NULL: out of memory */
-void qc_cipher_put(struct qc_cipher_pool *c, struct qc_cipher *x);
+
+/* Returns a cipher for one thread, or NULL without memory. */
+struct qc_cipher *qc_cipher_get(struct qc_cipher_pool *p);
+
+/* Returns the cipher to its pool. */
+void qc_cipher_put(struct qc_cipher_pool *p, struct qc_cipher *x);
+
+/* Returns the cipher's buffer of QC_CIPHER_BUFFER bytes, for any use by its thread. */
 uint8_t *qc_cipher_buffer(struct qc_cipher *x);
 
-/* Whole sectors, of which the first has that number.  `from` may be `to`. */
+/*
+ * qc_cipher_decrypt(), qc_cipher_encrypt() - process whole sectors
+ * @sector:  number of the first one
+ * @len:     a multiple of 512
+ * @from:    may be equal to @to
+ *
+ * Return: 0; -EIO libgcrypt failed
+ */
 qc_err qc_cipher_decrypt(struct qc_cipher *x, uint64_t sector, void *buf, size_t len);
 qc_err qc_cipher_encrypt(struct qc_cipher *x, uint64_t sector, const uint8_t *from, uint8_t *to,
-		  size_t len);
+			 size_t len);
 
 #endif

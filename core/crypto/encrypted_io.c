@@ -5,7 +5,7 @@
  * A read decrypts in the caller's buffer.  A write encrypts into a buffer of the cipher,
  * in pieces that fit into a processor's cache.  Sector locks are held only during the I/O
  * of the file.  So a sector is read as one write left it, and of two writes to parts of
- * one sector the second reads what the first wrote.
+ * one sector the second reads the bytes of the first.
  */
 #include "crypto/encrypted_io.h"
 

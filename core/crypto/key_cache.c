@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * key_cache.c - a few keys; a new one takes the place of the oldest.
+ * key_cache.c - a ring of keys in secure memory.
  *
- * A name is an HMAC of passphrase and header, with a secret of this process: by
- * itself it tells nothing of the passphrase.
+ * The id of a key is an HMAC of header and passphrase, keyed with a random seed of this
+ * process.  So an id reveals nothing about the passphrase.
  */
 #include "crypto/key_cache.h"
 
@@ -21,15 +21,15 @@ struct secrets {
 	uint8_t seed[32];
 	struct {
 		bool used;
-		uint8_t name[QC_KEY_CACHE_ID];
+		uint8_t id[QC_KEY_CACHE_ID];
 		uint8_t key[QC_CIPHER_KEY_MAX];
 	} entry[KEYS];
 	size_t next;
 };
 
 struct qc_key_cache {
-	pthread_mutex_t lock;	 /* a leaf */
-	struct secrets *secrets; /* lock, but for `seed` */
+	pthread_mutex_t lock;	 /* without a rank: no lock is taken under it */
+	struct secrets *secrets; /* under the lock, except `seed` */
 };
 
 qc_err qc_key_cache_new(struct qc_key_cache **out)
@@ -61,7 +61,7 @@ void qc_key_cache_free(struct qc_key_cache *k)
 }
 
 qc_err qc_key_cache_id(struct qc_key_cache *k, const uint8_t *header, size_t n,
-		       const uint8_t *pass, size_t pass_len, uint8_t name[QC_KEY_CACHE_ID])
+		       const uint8_t *pass, size_t pass_len, uint8_t id[QC_KEY_CACHE_ID])
 {
 	gcry_md_hd_t md;
 
@@ -73,19 +73,19 @@ qc_err qc_key_cache_id(struct qc_key_cache *k, const uint8_t *header, size_t n,
 	}
 	gcry_md_write(md, header, n);
 	gcry_md_write(md, pass, pass_len);
-	memcpy(name, gcry_md_read(md, GCRY_MD_SHA256), QC_KEY_CACHE_ID);
+	memcpy(id, gcry_md_read(md, GCRY_MD_SHA256), QC_KEY_CACHE_ID);
 	gcry_md_close(md);
 	return 0;
 }
 
-bool qc_key_cache_find(struct qc_key_cache *k, const uint8_t *name, uint8_t *key)
+bool qc_key_cache_find(struct qc_key_cache *k, const uint8_t *id, uint8_t *key)
 {
 	bool found = false;
 
 	pthread_mutex_lock(&k->lock);
 	for (size_t i = 0; !found && i < KEYS; i++) {
 		found = k->secrets->entry[i].used &&
-			!memcmp(k->secrets->entry[i].name, name, QC_KEY_CACHE_ID);
+			!memcmp(k->secrets->entry[i].id, id, QC_KEY_CACHE_ID);
 		if (found)
 			memcpy(key, k->secrets->entry[i].key, QC_CIPHER_KEY_MAX);
 	}
@@ -93,10 +93,10 @@ bool qc_key_cache_find(struct qc_key_cache *k, const uint8_t *name, uint8_t *key
 	return found;
 }
 
-void qc_key_cache_add(struct qc_key_cache *k, const uint8_t *name, const uint8_t *key)
+void qc_key_cache_add(struct qc_key_cache *k, const uint8_t *id, const uint8_t *key)
 {
 	pthread_mutex_lock(&k->lock);
-	memcpy(k->secrets->entry[k->secrets->next].name, name, QC_KEY_CACHE_ID);
+	memcpy(k->secrets->entry[k->secrets->next].id, id, QC_KEY_CACHE_ID);
 	memcpy(k->secrets->entry[k->secrets->next].key, key, QC_CIPHER_KEY_MAX);
 	k->secrets->entry[k->secrets->next].used = true;
 	k->secrets->next = (k->secrets->next + 1) % KEYS;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * secure_mem.c - runs of pages in one stretch of addresses, which is reserved once.
+ * secure_mem.c - runs of pages in one range of addresses that is reserved once.
  *
- * What is in it can so be told from a pointer, as libgcrypt wants to know.  Each
- * piece has pages of its own: they are few, and locking goes by pages.  Where the
- * limit (RLIMIT_MEMLOCK) forbids that, they are used all the same, and whoever
- * opens an image tells the user.
+ * libgcrypt asks of a pointer whether its memory is secure; the range answers that.  Each
+ * allocation has its own pages: there are few of them, and mlock(2) works on pages.  If
+ * RLIMIT_MEMLOCK forbids locking, the pages are used unlocked, and layer/unlock.c warns
+ * the user.
  *
- * libgcrypt takes a piece and gives it back in each round of PBKDF2, of which there
- * are millions.  So a few single pages that are free stay as they are, wiped and
- * locked: system calls would take most of the time.  A child has no locks: it is not
- * to use what its parent used.
+ * libgcrypt allocates and frees a piece in each iteration of PBKDF2, of which there are
+ * millions.  The system calls would take most of the time.  So a few free single pages
+ * stay locked, and wiped.  A child process has no locked pages and must not use secure
+ * memory of its parent.
  */
 #include "crypto/secure_mem.h"
 
@@ -20,28 +20,28 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { PAGE = 4096, PAGES = 65536, STAY = 4 };
+enum { PAGE = 4096, PAGES = 65536, READY_PAGES = 4 };
 
 static struct {
 	pthread_once_t once;
-	pthread_mutex_t lock; /* a leaf, for `run` to `stay` */
-	uint8_t *base;	      /* NULL: there is none */
-	uint32_t run[PAGES];  /* pages of the piece that begins here */
-	bool taken[PAGES];
-	bool ready[PAGES]; /* free, and stayed as it was; `stay` of them */
-	size_t first_free; /* all pages below are taken */
-	size_t stay;
-	atomic_bool unlocked;
+	pthread_mutex_t lock; /* for `run` to `ready_pages`; no lock is taken under it */
+	uint8_t *base;	      /* NULL: mmap() failed */
+	uint32_t run[PAGES];  /* pages of the allocation that begins here */
+	bool used[PAGES];
+	bool ready[PAGES];  /* free, wiped and locked */
+	size_t first_free;  /* all pages below are used */
+	size_t ready_pages; /* at most READY_PAGES */
+	atomic_bool unlocked; /* mlock() failed once */
 } region = { .once = PTHREAD_ONCE_INIT, .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* ---- libgcrypt's hooks ------------------------------------------------------ */
 
-static int is_secret(const void *p)
+static int is_secure_hook(const void *p)
 {
 	return qc_secure_contains(p);
 }
 
-static void release(void *p)
+static void free_hook(void *p)
 {
 	if (qc_secure_contains(p))
 		qc_secure_free(p);
@@ -49,28 +49,28 @@ static void release(void *p)
 		free(p);
 }
 
-static size_t room_of(const void *p)
+static size_t allocated_bytes(const void *p)
 {
 	return (size_t)region.run[((const uint8_t *)p - region.base) / PAGE] * PAGE;
 }
 
-static void *resize(void *p, size_t n)
+static void *realloc_hook(void *p, size_t n)
 {
 	void *to;
 
 	if (!qc_secure_contains(p))
 		return realloc(p, n);
-	if (n <= room_of(p))
+	if (n <= allocated_bytes(p))
 		return p;
 	to = qc_secure_alloc(n);
 	if (to) {
-		memcpy(to, p, room_of(p));
+		memcpy(to, p, allocated_bytes(p));
 		qc_secure_free(p);
 	}
 	return to;
 }
 
-static void start(void)
+static void init_once(void)
 {
 	size_t n = (size_t)PAGE * PAGES;
 	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE,
@@ -81,17 +81,18 @@ static void start(void)
 		madvise(p, n, MADV_WIPEONFORK);
 		region.base = p;
 	}
-	gcry_set_allocation_handler(malloc, qc_secure_alloc, is_secret, resize, release);
+	gcry_set_allocation_handler(malloc, qc_secure_alloc, is_secure_hook, realloc_hook,
+				    free_hook);
 	gcry_check_version(NULL);
 	gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0);
 }
 
 void qc_crypto_init(void)
 {
-	pthread_once(&region.once, start);
+	pthread_once(&region.once, init_once);
 }
 
-/* ---- pieces ----------------------------------------------------------------- */
+/* ---- allocations ----------------------------------------------------------------- */
 
 bool qc_secure_contains(const void *p)
 {
@@ -105,59 +106,59 @@ bool qc_secure_all_locked(void)
 	return !atomic_load(&region.unlocked);
 }
 
-/* The first of n free pages in a row, or PAGES. */
-static size_t find_pages(size_t n)
+/* Returns the first of n free pages in a row, or PAGES. */
+static size_t find_free_pages(size_t n)
 {
 	size_t have = 0;
 
 	for (size_t i = region.first_free; i < PAGES; i++) {
-		have = region.taken[i] ? 0 : have + 1;
+		have = region.used[i] ? 0 : have + 1;
 		if (have == n)
 			return i + 1 - n;
 	}
 	return PAGES;
 }
 
-/* They are in use; whether all were ready for that. */
-static bool unready(size_t first, size_t n)
+/* Clears the ready flag of n pages.  Returns true if all of them were ready. */
+static bool clear_ready(size_t first, size_t n)
 {
-	size_t were = 0;
+	size_t ready = 0;
 
 	for (size_t i = first; i < first + n; i++) {
-		were += region.ready[i];
+		ready += region.ready[i];
 		region.ready[i] = false;
 	}
-	region.stay -= were;
-	return were == n;
+	region.ready_pages -= ready;
+	return ready == n;
 }
 
-static size_t take_pages(size_t n, bool *ready)
+static size_t allocate_pages(size_t n, bool *ready)
 {
 	size_t first;
 
 	pthread_mutex_lock(&region.lock);
-	while (region.first_free < PAGES && region.taken[region.first_free])
+	while (region.first_free < PAGES && region.used[region.first_free])
 		region.first_free++;
-	first = find_pages(n);
+	first = find_free_pages(n);
 	if (first < PAGES) {
-		memset(&region.taken[first], true, n);
+		memset(&region.used[first], true, n);
 		region.run[first] = (uint32_t)n;
-		*ready = unready(first, n);
+		*ready = clear_ready(first, n);
 	}
 	pthread_mutex_unlock(&region.lock);
 	return first;
 }
 
-/* Whether the page may stay as it is. */
-static bool may_stay(void)
+/* Counts one more ready page.  Returns false if there are enough. */
+static bool reserve_ready_page(void)
 {
-	bool may;
+	bool more;
 
 	pthread_mutex_lock(&region.lock);
-	may = region.stay < STAY;
-	region.stay += may;
+	more = region.ready_pages < READY_PAGES;
+	region.ready_pages += more;
 	pthread_mutex_unlock(&region.lock);
-	return may;
+	return more;
 }
 
 void *qc_secure_alloc(size_t n)
@@ -167,7 +168,7 @@ void *qc_secure_alloc(size_t n)
 	uint8_t *p;
 
 	qc_crypto_init();
-	first = region.base && pages <= PAGES ? take_pages(pages, &ready) : PAGES;
+	first = region.base && pages <= PAGES ? allocate_pages(pages, &ready) : PAGES;
 	if (first == PAGES)
 		return NULL;
 	p = region.base + first * PAGE;
@@ -186,7 +187,7 @@ void qc_secure_free(void *p)
 	first = (size_t)((uint8_t *)p - region.base) / PAGE;
 	n = region.run[first];
 	explicit_bzero(p, n * PAGE);
-	stays = n == 1 && may_stay();
+	stays = n == 1 && reserve_ready_page();
 	if (!stays) {
 		munlock(p, n * PAGE);
 		madvise(p, n * PAGE, MADV_DONTNEED);
@@ -194,7 +195,7 @@ void qc_secure_free(void *p)
 	pthread_mutex_lock(&region.lock);
 	region.run[first] = 0;
 	region.ready[first] = stays;
-	memset(&region.taken[first], false, n);
+	memset(&region.used[first], false, n);
 	if (first < region.first_free)
 		region.first_free = first;
 	pthread_mutex_unlock(&region.lock);

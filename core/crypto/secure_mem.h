@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * secure_mem.h - memory for keys.
+ * secure_mem.h - memory for keys and passphrases.
  *
- * It is locked, so that it is not swapped out; left out of core dumps; nothing in
- * a child; and wiped when it is given back.  libgcrypt takes from it, too, what it
- * needs for contexts that hold keys.  qc_secure_alloc and qc_secure_free, which
- * others than the core use, are in qcow.h.
+ * Secure memory is locked, so that it is not swapped out.  It is left out of core dumps,
+ * is zeros in a child process, and is wiped when it is freed.  libgcrypt also uses it,
+ * for contexts with keys.  qc_secure_alloc() and qc_secure_free() are in qcow.h.
  */
 #ifndef QC_SECURE_MEM_H
 #define QC_SECURE_MEM_H
 
 #include "base/util.h"
 
-/* Once before libgcrypt is used; later calls do nothing. */
+/* Initializes libgcrypt.  Every user of libgcrypt calls this before; repeated calls do
+ * nothing. */
 void qc_crypto_init(void);
 
-/* Whether all of it so far could be locked. */
+/* Returns true if all secure memory could be locked so far. */
 bool qc_secure_all_locked(void);
 
-/* Whether the pointer is into that memory. */
+/* Returns true if the pointer is into secure memory. */
 bool qc_secure_contains(const void *p);
 
-/* Frees what the pointer holds when its scope ends. */
+/* Calls qc_secure_free() on the pointer at the end of its scope. */
 #define AUTO_SECRET __attribute__((cleanup(qc_auto_secure)))
 static inline void qc_auto_secure(void *p)
 {

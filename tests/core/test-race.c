@@ -157,12 +157,12 @@ static void two_readers_of_one_compressed_cluster(void)
 	uint64_t before = counters(ctx).clusters_decompressed;
 	pthread_t t[2];
 
-	t[0] = park(&a, "unpack.fill");
+	t[0] = park(&a, "cluster-cache.fill");
 	t[1] = start(read_once, &b);
 	CHECK(reads_byte(img, 64 * K, 4096, 6)); /* another is not held up */
 	CHECK(reads_byte(img, 0, 64 * K, 5));	 /* nor who wants it whole */
 	CHECK(counters(ctx).clusters_decompressed == before + 2);
-	qc_failpoint_resume("unpack.fill");
+	qc_failpoint_resume("cluster-cache.fill");
 	end(t[0]);
 	end(t[1]);
 	CHECK(a.right && b.right);
@@ -176,7 +176,7 @@ static void unpacking_that_fails(void)
 {
 	struct qc_image *img = image_open(ctx, "packed");
 
-	qc_failpoint_once("unpack.fill");
+	qc_failpoint_once("cluster-cache.fill");
 	CHECK(read_error(img, 0, 512) == -EIO);
 	CHECK(reads_byte(img, 0, 512, 5));
 	qc_close(img);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One sector as OpenSSL enciphers it, or by hand where that has no such mode; and
+/* One sector as OpenSSL encrypts it, or by hand where OpenSSL has no such mode; and
  * which words of a header are understood. */
 #include "crypto/cipher.h"
 
@@ -57,7 +57,7 @@ static struct qc_cipher_pool *ciphers_of(const char *cipher, const char *mode, s
 	return c;
 }
 
-static void sectors_are_as_others_make_them(void)
+static void sectors_are_as_openssl_encrypts_them(void)
 {
 	for (size_t i = 0; i < COUNT(vectors); i++) {
 		const struct vector *v = &vectors[i];
@@ -77,7 +77,7 @@ static void sectors_are_as_others_make_them(void)
 	}
 }
 
-static void the_method_without_a_check_has_cbc(void)
+static void the_legacy_method_is_aes_cbc(void)
 {
 	struct qc_cipher_pool *c = NULL;
 	struct qc_cipher *x;
@@ -95,7 +95,7 @@ static void the_method_without_a_check_has_cbc(void)
 	qc_cipher_pool_free(c);
 }
 
-/* A run is its sectors, one by one; also where the number has no more bits. */
+/* Encrypts a run like its sectors one by one, also where the sector number wraps. */
 static void a_run_is_its_sectors(void)
 {
 	static const char *const modes[] = { "xts-plain", "xts-plain64", "cbc-essiv:md5" };
@@ -124,7 +124,7 @@ static void a_run_is_its_sectors(void)
 	}
 }
 
-static void words_of_headers(void)
+static void cipher_names_of_headers(void)
 {
 	static const struct {
 		const char *cipher, *mode;
@@ -162,8 +162,8 @@ static void words_of_headers(void)
 	CHECK(!qc_cipher_hash_by_name("sha3") && !qc_cipher_hash_by_name("") && !qc_cipher_hash_by_name("SHA256"));
 }
 
-/* Whatever is understood comes back as it was. */
-static void all_schemes_go_both_ways(void)
+/* Each supported cipher decrypts what it encrypted. */
+static void every_cipher_decrypts_what_it_encrypted(void)
 {
 	static const char *const ciphers[] = { "aes", "serpent", "twofish", "cast5" };
 	static const char *const modes[] = { "xts", "cbc", "ctr", "ecb" };
@@ -220,7 +220,7 @@ static void *work(void *arg)
 	return (void *)bad;
 }
 
-/* More threads than there are places for idle contexts. */
+/* Uses more threads than the pool has slots. */
 static void a_context_has_one_user(void)
 {
 	uint64_t seed = random_seed();
@@ -253,11 +253,11 @@ static void an_idle_context_is_used_again(void)
 
 int main(void)
 {
-	RUN(sectors_are_as_others_make_them);
-	RUN(the_method_without_a_check_has_cbc);
+	RUN(sectors_are_as_openssl_encrypts_them);
+	RUN(the_legacy_method_is_aes_cbc);
 	RUN(a_run_is_its_sectors);
-	RUN(words_of_headers);
-	RUN(all_schemes_go_both_ways);
+	RUN(cipher_names_of_headers);
+	RUN(every_cipher_decrypts_what_it_encrypted);
 	RUN(an_idle_context_is_used_again);
 	RUN(a_context_has_one_user);
 	return DONE();

@@ -10,20 +10,20 @@
 #include "tap.h"
 #include "threads.h"
 
-static struct qc_cluster_cache *unpack;
+static struct qc_cluster_cache *cache;
 static int owner[4];
 
-/* What stands in for a decoder. */
+/* Makes a cluster in place of a decoder, and counts how often. */
 struct job {
-	uint64_t key;
+	uint64_t offset;
 	uint32_t cluster;
 	qc_err err;
 	atomic_uint made;
 };
 
-static uint8_t byte_at(uint64_t key, uint32_t at)
+static uint8_t byte_at(uint64_t offset, uint32_t at)
 {
-	return (uint8_t)(key * 31 + at + (at >> 8) * 7);
+	return (uint8_t)(offset * 31 + at + (at >> 8) * 7);
 }
 
 static qc_err make(void *arg, void *out)
@@ -35,22 +35,22 @@ static qc_err make(void *arg, void *out)
 	if (j->err)
 		return j->err;
 	for (uint32_t i = 0; i < j->cluster; i++)
-		p[i] = byte_at(j->key, i);
+		p[i] = byte_at(j->offset, i);
 	return 0;
 }
 
 static bool right(const struct job *j, uint32_t skip, const uint8_t *buf, size_t len)
 {
 	for (uint32_t i = 0; i < len; i++)
-		if (buf[i] != byte_at(j->key, skip + i))
+		if (buf[i] != byte_at(j->offset, skip + i))
 			return false;
 	return true;
 }
 
-static qc_err read_part(struct job *j, const void *who, uint32_t skip, uint32_t len)
+static qc_err read_part(struct job *j, const void *of, uint32_t skip, uint32_t len)
 {
 	uint8_t *buf = malloc(len);
-	qc_err r = qc_cluster_cache_read(unpack, who, j->key, j->cluster, skip, buf, len, make, j);
+	qc_err r = qc_cluster_cache_read(cache, of, j->offset, j->cluster, skip, buf, len, make, j);
 
 	if (!r)
 		CHECK(right(j, skip, buf, len));
@@ -58,30 +58,30 @@ static qc_err read_part(struct job *j, const void *who, uint32_t skip, uint32_t 
 	return r;
 }
 
-/* How often the cluster had to be made for this read. */
-static unsigned int made_for(uint64_t key, uint32_t cluster, const void *who)
+/* Reads part of the cluster; returns how often the cluster was made for that. */
+static unsigned int made_for(uint64_t offset, uint32_t cluster, const void *of)
 {
-	struct job j = { .key = key, .cluster = cluster };
+	struct job j = { .offset = offset, .cluster = cluster };
 
-	CHECK(!read_part(&j, who, 1, cluster / 2));
+	CHECK(!read_part(&j, of, 1, cluster / 2));
 	return j.made;
 }
 
 static void begin(void)
 {
-	CHECK(!qc_cluster_cache_new(&unpack));
+	CHECK(!qc_cluster_cache_new(&cache));
 }
 
 static void finish(void)
 {
-	qc_cluster_cache_free(unpack);
+	qc_cluster_cache_free(cache);
 }
 
 /* ---- one thread ------------------------------------------------------------- */
 
-static void made_once(void)
+static void a_cluster_is_decompressed_once(void)
 {
-	struct job j = { .key = 5, .cluster = 65536 };
+	struct job j = { .offset = 5, .cluster = 65536 };
 
 	begin();
 	for (uint32_t at = 0; at < 65536; at += 4096)
@@ -92,25 +92,25 @@ static void made_once(void)
 	finish();
 }
 
-static void owners_are_apart(void)
+static void owners_do_not_share_clusters(void)
 {
 	begin();
 	CHECK(made_for(5, 512, &owner[0]) == 1);
 	CHECK(made_for(5, 512, &owner[1]) == 1);
 	CHECK(made_for(5, 512, &owner[0]) == 0);
-	CHECK(made_for(0, 512, &owner[0]) == 1); /* a key like any other */
-	qc_cluster_cache_invalidate(unpack, &owner[0]);
+	CHECK(made_for(0, 512, &owner[0]) == 1); /* offset 0 is valid */
+	qc_cluster_cache_invalidate(cache, &owner[0]);
 	CHECK(made_for(5, 512, &owner[1]) == 0);
 	CHECK(made_for(5, 512, &owner[0]) == 1);
 	finish();
 }
 
-static void the_one_used_last_stays(void)
+static void the_least_recently_used_cluster_is_replaced(void)
 {
 	begin();
-	for (uint64_t key = 0; key < 100; key++) {
-		CHECK(made_for(key, 4096, owner) == 1);
-		if (key > 0)
+	for (uint64_t offset = 0; offset < 100; offset++) {
+		CHECK(made_for(offset, 4096, owner) == 1);
+		if (offset > 0)
 			CHECK(made_for(0, 4096, owner) == 0);
 	}
 	CHECK(made_for(1, 4096, owner) == 1);
@@ -122,11 +122,11 @@ static void the_one_used_last_stays(void)
 static void large_clusters_are_bounded_in_memory(void)
 {
 	begin();
-	for (uint64_t key = 0; key < 4; key++)
-		CHECK(made_for(key, 2 << 20, owner) == 1);
+	for (uint64_t offset = 0; offset < 4; offset++)
+		CHECK(made_for(offset, 2 << 20, owner) == 1);
 	CHECK(made_for(3, 2 << 20, owner) == 0);
-	for (uint64_t key = 10; key < 20; key++)
-		CHECK(made_for(key, 2 << 20, owner) == 1);
+	for (uint64_t offset = 10; offset < 20; offset++)
+		CHECK(made_for(offset, 2 << 20, owner) == 1);
 	CHECK(made_for(3, 2 << 20, owner) == 1);
 	finish();
 }
@@ -138,7 +138,7 @@ static void all_sizes_in_one_cache(void)
 	begin();
 	for (int i = 0; i < 300; i++) {
 		uint32_t cluster = 512u << random_below(&seed, 13);
-		struct job j = { .key = random_below(&seed, 40) * 13 + cluster,
+		struct job j = { .offset = random_below(&seed, 40) * 13 + cluster,
 				 .cluster = cluster };
 		uint32_t skip = (uint32_t)random_below(&seed, cluster);
 		uint32_t most = cluster - skip < 5000 ? cluster - skip : 5000;
@@ -149,9 +149,9 @@ static void all_sizes_in_one_cache(void)
 	finish();
 }
 
-static void a_failure_is_not_kept(void)
+static void a_failure_is_not_cached(void)
 {
-	struct job bad = { .key = 7, .cluster = 4096, .err = -ENOMEM };
+	struct job bad = { .offset = 7, .cluster = 4096, .err = -ENOMEM };
 
 	begin();
 	CHECK(read_part(&bad, owner, 0, 10) == -ENOMEM);
@@ -163,19 +163,19 @@ static void a_failure_is_not_kept(void)
 	finish();
 }
 
-static void peek(void)
+static void only_a_ready_cluster_is_copied(void)
 {
-	struct job j = { .key = 7, .cluster = 4096 };
+	struct job j = { .offset = 7, .cluster = 4096 };
 	uint8_t buf[4096];
 
 	begin();
-	CHECK(!qc_cluster_cache_copy(unpack, owner, 7, buf, 4096));
+	CHECK(!qc_cluster_cache_copy(cache, owner, 7, buf, 4096));
 	CHECK(!read_part(&j, owner, 0, 1));
-	CHECK(qc_cluster_cache_copy(unpack, owner, 7, buf, 4096) && right(&j, 0, buf, 4096));
-	CHECK(!qc_cluster_cache_copy(unpack, owner, 8, buf, 4096));
-	CHECK(!qc_cluster_cache_copy(unpack, &owner[1], 7, buf, 4096));
-	qc_cluster_cache_invalidate(unpack, owner);
-	CHECK(!qc_cluster_cache_copy(unpack, owner, 7, buf, 4096));
+	CHECK(qc_cluster_cache_copy(cache, owner, 7, buf, 4096) && right(&j, 0, buf, 4096));
+	CHECK(!qc_cluster_cache_copy(cache, owner, 8, buf, 4096));
+	CHECK(!qc_cluster_cache_copy(cache, &owner[1], 7, buf, 4096));
+	qc_cluster_cache_invalidate(cache, owner);
+	CHECK(!qc_cluster_cache_copy(cache, owner, 7, buf, 4096));
 	finish();
 }
 
@@ -190,19 +190,19 @@ static void *read_around(void *arg)
 
 	for (int i = 0; i < 1500; i++) {
 		uint32_t cluster = 4096u << random_below(&seed, 2);
-		struct job j = { .key = random_below(&seed, 24) * 2 + (cluster == 4096),
+		struct job j = { .offset = random_below(&seed, 24) * 2 + (cluster == 4096),
 				 .cluster = cluster };
 		uint32_t skip = (uint32_t)random_below(&seed, 1024);
 
 		if (!random_below(&seed, 20)) {
 			j.err = -EIO;
-			(void)qc_cluster_cache_read(unpack, owner, j.key, cluster, skip, buf, 100,
+			(void)qc_cluster_cache_read(cache, owner, j.offset, cluster, skip, buf, 100,
 					     make, &j);
 		} else if (!random_below(&seed, 5) && cluster == 4096) {
-			if (qc_cluster_cache_copy(unpack, owner, j.key, buf, cluster) &&
+			if (qc_cluster_cache_copy(cache, owner, j.offset, buf, cluster) &&
 			    !right(&j, 0, buf, cluster))
 				atomic_fetch_add(&trouble, 1);
-		} else if (qc_cluster_cache_read(unpack, owner, j.key, cluster, skip, buf, 3000, make,
+		} else if (qc_cluster_cache_read(cache, owner, j.offset, cluster, skip, buf, 3000, make,
 					  &j) ||
 			   !right(&j, skip, buf, 3000)) {
 			atomic_fetch_add(&trouble, 1);
@@ -212,7 +212,7 @@ static void *read_around(void *arg)
 	return NULL;
 }
 
-static void a_crowd(void)
+static void many_threads_read_the_right_bytes(void)
 {
 	uint64_t seed = random_seed();
 	pthread_t t[8];
@@ -241,42 +241,42 @@ static void *read_once(void *arg)
 	return NULL;
 }
 
-/* All who are given are behind one who is parked in making the cluster. */
+/* Starts all readers while the first one is parked in filling the slot. */
 static void behind_one(struct reader *r, int n, void (*meanwhile)(void))
 {
 	pthread_t t[20];
 
-	qc_failpoint_park("unpack.fill");
+	qc_failpoint_park("cluster-cache.fill");
 	t[0] = start(read_once, &r[0]);
-	qc_failpoint_await("unpack.fill");
+	qc_failpoint_await("cluster-cache.fill");
 	for (int i = 1; i < n; i++)
 		t[i] = start(read_once, &r[i]);
 	if (meanwhile)
 		meanwhile();
-	qc_failpoint_resume("unpack.fill");
+	qc_failpoint_resume("cluster-cache.fill");
 	for (int i = 0; i < n; i++)
 		end(t[i]);
 }
 
-static void others_go_on(void)
+static void other_clusters_are_read_meanwhile(void)
 {
 	uint8_t buf[4096];
 
-	for (uint64_t key = 100; key < 200; key++)
-		CHECK(made_for(key, 4096, owner) == 1);
-	/* It is not there yet, and not thrown out either. */
-	CHECK(!qc_cluster_cache_copy(unpack, owner, 7, buf, 4096));
+	for (uint64_t offset = 100; offset < 200; offset++)
+		CHECK(made_for(offset, 4096, owner) == 1);
+	/* The slot is FILLING: it has no bytes yet, and is not replaced. */
+	CHECK(!qc_cluster_cache_copy(cache, owner, 7, buf, 4096));
 }
 
-static void made_once_for_all_who_come_at_once(void)
+static void readers_at_once_decompress_only_once(void)
 {
 	struct reader r[4];
 	unsigned int made = 0;
 
 	begin();
 	for (int i = 0; i < 4; i++)
-		r[i] = (struct reader){ .job = { .key = 7, .cluster = 4096 }, .result = 1 };
-	behind_one(r, 4, others_go_on);
+		r[i] = (struct reader){ .job = { .offset = 7, .cluster = 4096 }, .result = 1 };
+	behind_one(r, 4, other_clusters_are_read_meanwhile);
 	for (int i = 0; i < 4; i++) {
 		CHECK(!r[i].result);
 		made += r[i].job.made;
@@ -285,14 +285,14 @@ static void made_once_for_all_who_come_at_once(void)
 	finish();
 }
 
-/* Who waited for one that failed finds out for itself. */
-static void waiters_see_errors_of_their_own(void)
+/* A reader that waited for a filling that failed decompresses by itself. */
+static void a_waiter_gets_its_own_error(void)
 {
 	struct reader r[3];
 
 	begin();
 	for (int i = 0; i < 3; i++)
-		r[i] = (struct reader){ .job = { .key = 7, .cluster = 4096, .err = -EIO } };
+		r[i] = (struct reader){ .job = { .offset = 7, .cluster = 4096, .err = -EIO } };
 	r[2].job.err = 0;
 	behind_one(r, 3, NULL);
 	CHECK(r[0].result == -EIO && r[0].job.made == 1);
@@ -301,12 +301,12 @@ static void waiters_see_errors_of_their_own(void)
 	finish();
 }
 
-static void a_filler_that_fails(void)
+static void a_failed_filling_leaves_an_empty_slot(void)
 {
-	struct job j = { .key = 7, .cluster = 4096 };
+	struct job j = { .offset = 7, .cluster = 4096 };
 
 	begin();
-	qc_failpoint_once("unpack.fill");
+	qc_failpoint_once("cluster-cache.fill");
 	CHECK(read_part(&j, owner, 0, 10) == -EIO && !j.made);
 	CHECK(!read_part(&j, owner, 0, 10) && j.made == 1);
 	finish();
@@ -337,19 +337,19 @@ static void *read_slowly(void *arg)
 	struct job *j = arg;
 	uint8_t buf[100];
 
-	CHECK(!qc_cluster_cache_read(unpack, owner, j->key, j->cluster, 9, buf, 100, make_slowly, j));
+	CHECK(!qc_cluster_cache_read(cache, owner, j->offset, j->cluster, 9, buf, 100, make_slowly, j));
 	CHECK(right(j, 9, buf, 100));
 	return NULL;
 }
 
-static void when_all_are_busy_everyone_for_himself(void)
+static void without_a_free_slot_readers_decompress_uncached(void)
 {
 	static struct job j[MANY];
 	pthread_t t[MANY];
 
 	begin();
 	for (int i = 0; i < MANY; i++) {
-		j[i] = (struct job){ .key = 1000 + (uint64_t)i, .cluster = 4096 };
+		j[i] = (struct job){ .offset = 1000 + (uint64_t)i, .cluster = 4096 };
 		t[i] = start(read_slowly, &j[i]);
 	}
 	pthread_mutex_lock(&door);
@@ -357,7 +357,7 @@ static void when_all_are_busy_everyone_for_himself(void)
 		pthread_cond_wait(&moved, &door);
 	pthread_mutex_unlock(&door);
 	CHECK(made_for(5, 4096, owner) == 1);
-	CHECK(made_for(5, 4096, owner) == 1); /* there is no room to keep it */
+	CHECK(made_for(5, 4096, owner) == 1); /* no slot is free */
 	pthread_mutex_lock(&door);
 	open_door = true;
 	pthread_cond_broadcast(&moved);
@@ -373,19 +373,19 @@ static void when_all_are_busy_everyone_for_himself(void)
 
 int main(void)
 {
-	RUN(made_once);
-	RUN(owners_are_apart);
-	RUN(the_one_used_last_stays);
+	RUN(a_cluster_is_decompressed_once);
+	RUN(owners_do_not_share_clusters);
+	RUN(the_least_recently_used_cluster_is_replaced);
 	RUN(large_clusters_are_bounded_in_memory);
 	RUN(all_sizes_in_one_cache);
-	RUN(a_failure_is_not_kept);
-	RUN(peek);
-	RUN(a_crowd);
+	RUN(a_failure_is_not_cached);
+	RUN(only_a_ready_cluster_is_copied);
+	RUN(many_threads_read_the_right_bytes);
 #ifdef QC_FAILPOINTS
-	RUN(made_once_for_all_who_come_at_once);
-	RUN(waiters_see_errors_of_their_own);
-	RUN(a_filler_that_fails);
-	RUN(when_all_are_busy_everyone_for_himself);
+	RUN(readers_at_once_decompress_only_once);
+	RUN(a_waiter_gets_its_own_error);
+	RUN(a_failed_filling_leaves_an_empty_slot);
+	RUN(without_a_free_slot_readers_decompress_uncached);
 #endif
 	return DONE();
 }

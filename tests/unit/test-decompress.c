@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Streams that a decoder of clusters must take, and such that it must not. */
+/* Streams that the decoder must accept, and streams that it must reject. */
 #include "compress/decompress.h"
 
 #include <errno.h>
@@ -42,7 +42,7 @@ static qc_err result(enum qc_compression type, size_t n, size_t out_len)
 	return r;
 }
 
-/* Words that can be compressed, but not to nothing. */
+/* Fills `plain` with words that compress, but not to almost nothing. */
 static void fill_plain(uint64_t *seed)
 {
 	for (size_t i = 0; i < sizeof(plain); i++)
@@ -153,7 +153,7 @@ static void zstd_to(size_t *at, size_t from, size_t n, int checksum, int content
 		ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, window);
 	if (content_size)
 		ZSTD_CCtx_setPledgedSrcSize(c, n);
-	/* In two goes, else the encoder knows the size all the same. */
+	/* In two calls: with one, the encoder would know the size. */
 	while (in.pos < in.size)
 		CHECK(!ZSTD_isError(ZSTD_compressStream2(c, &out, &in, ZSTD_e_continue)));
 	CHECK(ZSTD_compressStream2(c, &out, &in, ZSTD_e_end) == 0);

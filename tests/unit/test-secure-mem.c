@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory for keys, and the keys that are kept in it. */
+/* Secure memory, and the key cache in it. */
 #include "crypto/secure_mem.h"
 
 #include <string.h>
@@ -62,7 +62,7 @@ static void too_much_is_refused(void)
 	qc_secure_free(q);
 }
 
-/* How much of the memory at p is locked, in kilobytes, by /proc/self/smaps. */
+/* Returns the locked kilobytes of the mapping at p, from /proc/self/smaps. */
 static int locked_at(const void *p, bool *dumped)
 {
 	FILE *f = fopen("/proc/self/smaps", "r");
@@ -86,7 +86,7 @@ static int locked_at(const void *p, bool *dumped)
 	return kb;
 }
 
-static void it_is_locked_and_not_dumped(void)
+static void secure_memory_is_locked_and_not_dumped(void)
 {
 	uint8_t *p = qc_secure_alloc(9000);
 	bool dumped = true;
@@ -101,7 +101,7 @@ static void it_is_locked_and_not_dumped(void)
 	qc_secure_free(p);
 }
 
-/* Lest it be locked and unlocked millions of times; but it is not a hoard. */
+/* A few single pages stay locked, since libgcrypt allocates and frees one millions of times. */
 static void a_few_pages_stay_locked(void)
 {
 	uint8_t *p[10], *again;
@@ -126,7 +126,7 @@ static void a_few_pages_stay_locked(void)
 		found = found || p[i] == again;
 	CHECK(found && is_zero(again, 4096));
 	qc_secure_free(again);
-	/* Several pages over some that stayed. */
+	/* Allocates several pages over some that stayed locked. */
 	again = qc_secure_alloc(20000);
 	CHECK(again && is_zero(again, 20000));
 #ifndef LOCKS_NOTHING
@@ -136,7 +136,7 @@ static void a_few_pages_stay_locked(void)
 	CHECK(locked_at(p[0], &dumped) <= 16);
 }
 
-static void a_child_has_none_of_it(void)
+static void a_child_process_sees_zeros(void)
 {
 	uint8_t *p = qc_secure_alloc(100);
 	int status;
@@ -193,7 +193,7 @@ static void threads_do_not_share_pieces(void)
 }
 
 #ifndef LOCKS_NOTHING
-/* It is used all the same, and that is told. */
+/* Memory that cannot be locked is used, and qc_secure_all_locked() says so. */
 static void a_limit_that_is_too_low(void)
 {
 	struct rlimit none = { 0, 0 };
@@ -214,7 +214,7 @@ static void a_limit_that_is_too_low(void)
 
 #endif
 
-/* ---- the keyring ------------------------------------------------------------ */
+/* ---- the key cache ------------------------------------------------------------ */
 
 static bool name_of(struct qc_key_cache *k, const char *header, const char *pass, uint8_t *name)
 {
@@ -266,9 +266,9 @@ int main(void)
 #endif
 	RUN(pieces_are_apart_and_empty);
 	RUN(too_much_is_refused);
-	RUN(it_is_locked_and_not_dumped);
+	RUN(secure_memory_is_locked_and_not_dumped);
 	RUN(a_few_pages_stay_locked);
-	RUN(a_child_has_none_of_it);
+	RUN(a_child_process_sees_zeros);
 	RUN(threads_do_not_share_pieces);
 	RUN(a_key_is_found_by_header_and_passphrase);
 	RUN(the_oldest_key_goes);
