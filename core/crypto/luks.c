@@ -191,6 +191,26 @@ static void hash_stripe(int hash, uint8_t *stripe, size_t n)
 	explicit_bzero(out, sizeof(out));
 }
 
+qc_err qc_luks_af_split(int hash, const uint8_t *key, uint8_t *material, size_t n,
+			size_t stripes)
+{
+	AUTO_SECRET uint8_t *sum = qc_secure_alloc(n);
+	uint8_t *last = material + (stripes - 1) * n;
+
+	if (!sum)
+		return -ENOMEM;
+	/* The running sum of qc_luks_af_merge(), which must end with the key. */
+	gcry_randomize(material, (stripes - 1) * n, GCRY_STRONG_RANDOM);
+	for (const uint8_t *s = material; s < last; s += n) {
+		for (size_t k = 0; k < n; k++)
+			sum[k] ^= s[k];
+		hash_stripe(hash, sum, n);
+	}
+	for (size_t k = 0; k < n; k++)
+		last[k] = sum[k] ^ key[k];
+	return 0;
+}
+
 void qc_luks_af_merge(int hash, uint8_t *material, size_t n, size_t stripes)
 {
 	for (size_t i = 0; i + 1 < stripes; i++, material += n) {
@@ -200,8 +220,8 @@ void qc_luks_af_merge(int hash, uint8_t *material, size_t n, size_t stripes)
 	}
 }
 
-static qc_err derive_key(int hash, const uint8_t *pass, size_t n, const uint8_t *salt,
-			 uint32_t iterations, uint8_t *out, size_t want)
+qc_err qc_luks_derive_key(int hash, const uint8_t *pass, size_t n, const uint8_t *salt,
+			  uint32_t iterations, uint8_t *out, size_t want)
 {
 	gcry_error_t e = gcry_kdf_derive(pass, n, GCRY_KDF_PBKDF2, hash, salt, LUKS_SALT,
 					 iterations, want, out);
@@ -225,7 +245,7 @@ bool qc_luks_is_slow(const struct qc_luks *l, uint64_t iterations)
 
 	/* The probe would take a good part of the time of so few iterations. */
 	if (iterations < 32 * PROBE_ITERATIONS ||
-	    derive_key(l->hash, any, 3, any, PROBE_ITERATIONS, out, sizeof(out)))
+	    qc_luks_derive_key(l->hash, any, 3, any, PROBE_ITERATIONS, out, sizeof(out)))
 		return false;
 	return (thread_cpu_seconds() - began) / (double)PROBE_ITERATIONS * (double)iterations > 1;
 }
@@ -249,7 +269,7 @@ static qc_err decrypt_material(const struct qc_luks *l, const uint8_t *key, uint
 static qc_err compare_digest(const struct qc_luks *l, const uint8_t *key)
 {
 	AUTO_SECRET uint8_t *digest = qc_secure_alloc(LUKS_DIGEST);
-	qc_err r = digest ? derive_key(l->hash, key, l->spec.key_bytes, l->digest_salt,
+	qc_err r = digest ? qc_luks_derive_key(l->hash, key, l->spec.key_bytes, l->digest_salt,
 				   l->digest_iterations, digest, LUKS_DIGEST) : -ENOMEM;
 
 	if (r)
@@ -262,7 +282,7 @@ qc_err qc_luks_open_slot(const struct qc_luks *l, unsigned int slot, uint8_t *ma
 {
 	const struct qc_luks_slot *s = &l->slot[slot];
 	size_t n = l->spec.key_bytes;
-	qc_err r = derive_key(l->hash, pass, pass_len, s->salt, s->iterations, key, n);
+	qc_err r = qc_luks_derive_key(l->hash, pass, pass_len, s->salt, s->iterations, key, n);
 
 	if (!r)
 		r = decrypt_material(l, key, material);

@@ -69,6 +69,20 @@ bool qc_luks_is_slow(const struct qc_luks *l, uint64_t iterations);
 qc_err qc_luks_open_slot(const struct qc_luks *l, unsigned int slot, uint8_t *material,
 			 const uint8_t *pass, size_t pass_len, uint8_t *key);
 
+/*
+ * qc_luks_derive_key() - PBKDF2 over a passphrase or key, with a salt of LUKS_SALT bytes
+ *
+ * Return: 0; -ENOMEM; -EACCES libgcrypt refuses the input
+ */
+qc_err qc_luks_derive_key(int hash, const uint8_t *pass, size_t n, const uint8_t *salt,
+			  uint32_t iterations, uint8_t *out, size_t want);
+
+/* Splits a key of @n bytes into @stripes random stripes (AF_split of the LUKS1
+ * specification): all of them together give the key again.  @key and @material must be secure
+ * memory. */
+qc_err qc_luks_af_split(int hash, const uint8_t *key, uint8_t *material, size_t n,
+			size_t stripes);
+
 /* Merges @stripes stripes of @n bytes into the last one (AF_merge of the LUKS1
  * specification).  @hash is libgcrypt's number. */
 void qc_luks_af_merge(int hash, uint8_t *material, size_t n, size_t stripes);

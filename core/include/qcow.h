@@ -205,6 +205,47 @@ qc_err qc_open_over(struct qc_context *ctx, const struct qc_image_location *over
 		    const struct qc_image_location *src, unsigned int flags, struct qc_image **out,
 		    struct qc_reason *why);
 
+enum qc_create_encryption { QC_CREATE_PLAIN, QC_CREATE_AES, QC_CREATE_LUKS };
+
+/* A new image. 0, false and NULL are the defaults, which are those of qemu-img. */
+struct qc_create_options {
+	uint64_t size;		   /* of the disk, in bytes; rounded up to whole sectors */
+	unsigned int version;	   /* 1, 2, 3 (default) */
+	unsigned int cluster_size; /* bytes; a power of two */
+	unsigned int refcount_bits;
+	const char *compression_type; /* "zlib", "zstd" */
+	bool extended_l2, lazy_refcounts;
+	const char *data_file; /* name, as it is recorded; the file is the caller's to make */
+	bool data_file_raw;
+	const char *backing;	    /* name, as it is recorded */
+	const char *backing_format; /* "raw", "qcow", "qcow2" */
+	enum qc_create_encryption encryption;
+	/* The rest is for QC_CREATE_LUKS. */
+	const char *cipher_alg;	    /* "aes-256", "aes-128", "serpent-256", ... */
+	const char *cipher_mode;    /* "xts", "cbc", "ctr", "ecb" */
+	const char *ivgen_alg;	    /* "plain64", "plain", "essiv" */
+	const char *ivgen_hash_alg; /* of essiv */
+	const char *hash_alg;	    /* of PBKDF2: "sha256", ... */
+	unsigned int iter_time_ms;  /* how long to try a passphrase takes; 0: 2000 */
+	const void *passphrase;	    /* secure memory */
+	size_t passphrase_len;
+};
+
+/*
+ * qc_create() - make an empty image of a file
+ * @fd:  open for reading and writing; all that it holds is lost
+ *
+ * Checks the options before it changes the file. The file is synced.
+ * Return:
+ *   0
+ *   -EINVAL        an option that the version does not have, or an impossible value
+ *   -EFBIG         the disk is too large for this cluster size
+ *   -ENAMETOOLONG  a name of more than 1,023 bytes, or too long for the header's cluster
+ *   -ENOTSUP       an unknown cipher or hash, or a library that this build lacks
+ *   or an error of the file
+ */
+qc_err qc_create(int fd, const struct qc_create_options *o, struct qc_reason *why);
+
 /* Makes of the file an image (version 3) of a disk of this size, in which nothing was
  * written yet, over the image file `backing` of the format "qcow" or "qcow2".  The size
  * is rounded up to whole sectors.  -ENAMETOOLONG more than 1023 bytes; -EFBIG more than
