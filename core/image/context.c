@@ -58,11 +58,11 @@ qc_err qc_context_new(const struct qc_config *config, struct qc_context **out)
 	qc_mutex_init(&ctx->open_lock, QC_RANK_OPEN);
 	r = copy_remaps(&ctx->policy, config->path_maps, config->npath_maps);
 	if (!r)
-		r = qc_decoder_pool_new(&ctx->codec);
+		r = qc_decoder_pool_new(&ctx->decoders);
 	if (!r)
-		r = qc_cluster_cache_new(&ctx->unpack);
+		r = qc_cluster_cache_new(&ctx->cluster_cache);
 	if (!r && ctx->key)
-		r = qc_key_cache_new(&ctx->keyring);
+		r = qc_key_cache_new(&ctx->key_cache);
 	if (r)
 		qc_context_free(ctx);
 	else
@@ -79,9 +79,9 @@ void qc_context_free(struct qc_context *ctx)
 		free((char *)ctx->policy.path_maps[i].new_prefix);
 	}
 	free(ctx->policy.path_maps);
-	qc_cluster_cache_free(ctx->unpack);
-	qc_decoder_pool_free(ctx->codec);
-	qc_key_cache_free(ctx->keyring);
+	qc_cluster_cache_free(ctx->cluster_cache);
+	qc_decoder_pool_free(ctx->decoders);
+	qc_key_cache_free(ctx->key_cache);
 	qc_mutex_destroy(&ctx->open_lock);
 	pthread_cond_destroy(&ctx->idle);
 	qc_mutex_destroy(&ctx->layer_table_lock);
@@ -96,6 +96,6 @@ void qc_get_counters(struct qc_context *ctx, struct qc_counters *out)
 		.layers_opened = ctx->layers_opened,
 		.table_loads = ctx->budget.loads,
 		.table_bytes = ctx->budget.used,
-		.clusters_decompressed = ctx->unpacked,
+		.clusters_decompressed = ctx->clusters_decompressed,
 	};
 }

@@ -21,7 +21,7 @@ struct qc_flusher {
 /* One dirty layer after the other, each once. */
 static void flush_all(struct qc_context *ctx, unsigned int round)
 {
-	for (size_t b = 0; b < SHELF_BUCKETS; b++) {
+	for (size_t b = 0; b < LAYER_TABLE_BUCKETS; b++) {
 		struct qc_layer *l;
 
 		while ((l = qc_layer_next_dirty(ctx, b, round))) {

@@ -16,18 +16,18 @@
 
 static struct qc_layer **bucket(struct qc_context *ctx, uint64_t dev, uint64_t ino)
 {
-	return &ctx->shelf[(ino ^ dev * 31) % SHELF_BUCKETS];
+	return &ctx->layer_table[(ino ^ dev * 31) % LAYER_TABLE_BUCKETS];
 }
 
 static void unshelve(struct qc_context *ctx, struct qc_layer *l) NEEDS(&ctx->layer_table_lock);
 static void unshelve(struct qc_context *ctx, struct qc_layer *l)
 {
-	struct qc_layer **p = bucket(ctx, l->facts.dev, l->facts.ino);
+	struct qc_layer **p = bucket(ctx, l->stat_at_open.dev, l->stat_at_open.ino);
 
 	while (*p != l)
-		p = &(*p)->next;
-	*p = l->next;
-	l->shelved = false;
+		p = &(*p)->table.next;
+	*p = l->table.next;
+	l->table.listed = false;
 }
 
 /* What a layer is found by. */
@@ -41,7 +41,7 @@ struct sought {
  * folders may be two. */
 static bool fits(const struct qc_layer *l, const struct sought *s)
 {
-	return l->facts.dev == s->dev && l->facts.ino == s->ino && l->format == s->format &&
+	return l->stat_at_open.dev == s->dev && l->stat_at_open.ino == s->ino && l->format == s->format &&
 	       (!l->head.geom.external || !strcmp(l->path, s->path));
 }
 
@@ -52,7 +52,7 @@ static struct qc_layer *find(struct qc_context *ctx, const struct sought *s)
 	struct qc_layer *l = *bucket(ctx, s->dev, s->ino);
 
 	while (l && !fits(l, s))
-		l = l->next;
+		l = l->table.next;
 	return l;
 }
 
@@ -64,7 +64,7 @@ static void retire(struct qc_context *ctx, struct qc_layer *l)
 	bool first;
 
 	qc_lock(&ctx->layer_table_lock);
-	first = l->shelved;
+	first = l->table.listed;
 	if (first)
 		unshelve(ctx, l);
 	qc_unlock(&ctx->layer_table_lock);
@@ -132,7 +132,7 @@ static struct qc_layer *find_or_begin(struct qc_context *ctx, const struct sough
 			qc_wait(&ctx->idle, &ctx->layer_table_lock);
 		l = find(ctx, s);
 		if (l)
-			l->users++;
+			l->table.users++;
 		else
 			busy_begin(ctx, mine);
 		qc_unlock(&ctx->layer_table_lock);
@@ -148,11 +148,11 @@ static struct qc_layer *find_or_begin(struct qc_context *ctx, const struct sough
 static void shelve(struct qc_context *ctx, struct qc_layer *l) NEEDS(&ctx->layer_table_lock);
 static void shelve(struct qc_context *ctx, struct qc_layer *l)
 {
-	struct qc_layer **head = bucket(ctx, l->facts.dev, l->facts.ino);
+	struct qc_layer **head = bucket(ctx, l->stat_at_open.dev, l->stat_at_open.ino);
 
-	l->users = 1;
-	l->shelved = true;
-	l->next = *head;
+	l->table.users = 1;
+	l->table.listed = true;
+	l->table.next = *head;
 	*head = l;
 	ctx->layers++;
 	ctx->layers_opened++;
@@ -227,9 +227,9 @@ qc_err qc_layer_deny_write(struct qc_layer *l, struct qc_reason *why)
 	bool busy;
 
 	qc_lock(&l->ctx->layer_table_lock);
-	busy = l->written;
+	busy = l->table.has_writer;
 	if (!busy)
-		l->overlays++;
+		l->table.backing_users++;
 	qc_unlock(&l->ctx->layer_table_lock);
 	if (!busy)
 		return 0;
@@ -241,22 +241,22 @@ qc_err qc_layer_deny_write(struct qc_layer *l, struct qc_reason *why)
 void qc_layer_ref(struct qc_layer *l, bool as_overlay)
 {
 	qc_lock(&l->ctx->layer_table_lock);
-	l->users++;
-	l->overlays += as_overlay;
+	l->table.users++;
+	l->table.backing_users += as_overlay;
 	qc_unlock(&l->ctx->layer_table_lock);
 }
 
 void qc_layer_pin_snapshot(struct qc_layer *l, struct qc_pin *pin)
 {
 	qc_lock(&l->ctx->layer_table_lock);
-	pin->next = l->pins;
-	l->pins = pin;
+	pin->next = l->table.pins;
+	l->table.pins = pin;
 	qc_unlock(&l->ctx->layer_table_lock);
 }
 
 void qc_layer_unpin_snapshot(struct qc_layer *l, struct qc_pin *pin)
 {
-	struct qc_pin **p = &l->pins;
+	struct qc_pin **p = &l->table.pins;
 
 	qc_lock(&l->ctx->layer_table_lock);
 	while (*p != pin)
@@ -270,7 +270,7 @@ bool qc_layer_snapshot_is_pinned(struct qc_layer *l, uint64_t l1_offset)
 	const struct qc_pin *p;
 
 	qc_lock(&l->ctx->layer_table_lock);
-	p = l->pins;
+	p = l->table.pins;
 	while (p && p->l1_offset != l1_offset)
 		p = p->next;
 	qc_unlock(&l->ctx->layer_table_lock);
@@ -279,7 +279,7 @@ bool qc_layer_snapshot_is_pinned(struct qc_layer *l, uint64_t l1_offset)
 
 static void note_use(struct qc_layer *l, struct qc_layer_use *out)
 {
-	*out = (struct qc_layer_use){ .open = true, .has_writer = l->written, .users = l->users };
+	*out = (struct qc_layer_use){ .open = true, .has_writer = l->table.has_writer, .users = l->table.users };
 	qc_io_stats_sum(&l->io_stats, &out->io);
 	if (l->tables)
 		qc_cache_counters(l->tables, &out->table_loads, &out->table_bytes);
@@ -287,7 +287,7 @@ static void note_use(struct qc_layer *l, struct qc_layer_use *out)
 
 void qc_layer_get_usage(const struct qc_layer *l, struct qc_layer_use *out)
 {
-	const struct sought same = { l->facts.dev, l->facts.ino, l->format, l->path };
+	const struct sought same = { l->stat_at_open.dev, l->stat_at_open.ino, l->format, l->path };
 	struct qc_context *ctx = l->ctx;
 	struct qc_layer *open;
 
@@ -304,12 +304,12 @@ struct qc_layer *qc_layer_next_dirty(struct qc_context *ctx, size_t bucket, unsi
 	struct qc_layer *l;
 
 	qc_lock(&ctx->layer_table_lock);
-	l = ctx->shelf[bucket];
-	while (l && (l->flush_round == round || !l->writer || !qc_writer_is_dirty(l->writer)))
-		l = l->next;
+	l = ctx->layer_table[bucket];
+	while (l && (l->table.flush_round == round || !l->writer || !qc_writer_is_dirty(l->writer)))
+		l = l->table.next;
 	if (l) {
-		l->flush_round = round;
-		l->flushing = true;
+		l->table.flush_round = round;
+		l->table.flushing = true;
 	}
 	qc_unlock(&ctx->layer_table_lock);
 	return l;
@@ -320,7 +320,7 @@ void qc_layer_flush_done(struct qc_layer *l)
 	struct qc_context *ctx = l->ctx;
 
 	qc_lock(&ctx->layer_table_lock);
-	l->flushing = false;
+	l->table.flushing = false;
 	pthread_cond_broadcast(&ctx->idle);
 	qc_unlock(&ctx->layer_table_lock);
 }
@@ -328,7 +328,7 @@ void qc_layer_flush_done(struct qc_layer *l)
 void qc_layer_put(struct qc_layer *l, bool as_overlay)
 {
 	struct qc_context *ctx = l->ctx;
-	struct qc_busy_file closing = { l->facts.dev, l->facts.ino, NULL };
+	struct qc_busy_file closing = { l->stat_at_open.dev, l->stat_at_open.ino, NULL };
 	bool last;
 
 	if (l->headers_only) {
@@ -336,11 +336,11 @@ void qc_layer_put(struct qc_layer *l, bool as_overlay)
 		return;
 	}
 	qc_lock(&ctx->layer_table_lock);
-	while (l->flushing && l->users == 1)
+	while (l->table.flushing && l->table.users == 1)
 		qc_wait(&ctx->idle, &ctx->layer_table_lock);
-	l->overlays -= as_overlay;
-	last = --l->users == 0;
-	if (last && l->shelved)
+	l->table.backing_users -= as_overlay;
+	last = --l->table.users == 0;
+	if (last && l->table.listed)
 		unshelve(ctx, l);
 	if (last) {
 		ctx->layers--;

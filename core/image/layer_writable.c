@@ -20,9 +20,9 @@ static bool reserve_writing(struct qc_layer *l)
 	bool ok;
 
 	qc_lock(&l->ctx->layer_table_lock);
-	ok = !l->overlays;
+	ok = !l->table.backing_users;
 	if (ok)
-		l->written = true;
+		l->table.has_writer = true;
 	qc_unlock(&l->ctx->layer_table_lock);
 	return ok;
 }
@@ -95,7 +95,7 @@ qc_err qc_layer_make_writable(struct qc_layer *l, struct qc_reason *why)
 	qc_unlock(&l->open_lock);
 	if (r) {
 		qc_lock(&l->ctx->layer_table_lock);
-		l->written = l->writer;
+		l->table.has_writer = l->writer;
 		qc_unlock(&l->ctx->layer_table_lock);
 	}
 	return r;

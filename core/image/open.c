@@ -57,8 +57,8 @@ static qc_err declared_format(const char *name, enum qc_declared_format *out, st
 static bool is_in_chain(const struct qc_image *img, const struct qc_layer *l)
 {
 	for (unsigned int i = 0; i < img->depth; i++)
-		if (img->layer[i]->facts.dev == l->facts.dev &&
-		    img->layer[i]->facts.ino == l->facts.ino)
+		if (img->layer[i]->stat_at_open.dev == l->stat_at_open.dev &&
+		    img->layer[i]->stat_at_open.ino == l->stat_at_open.ino)
 			return true;
 	return false;
 }
@@ -292,9 +292,9 @@ void qc_get_fingerprint(const struct qc_image *img, struct qc_fingerprint *out)
 	for (unsigned int i = img->top; i < img->depth; i++) {
 		const struct qc_layer *l = img->layer[i];
 
-		stamp_file(out, &l->facts);
-		stamp_file(out, &l->data_facts);
-		out->times_reliable = out->times_reliable && l->settled;
+		stamp_file(out, &l->stat_at_open);
+		stamp_file(out, &l->data_stat_at_open);
+		out->times_reliable = out->times_reliable && l->times_reliable;
 	}
 }
 

@@ -268,10 +268,27 @@ qc_err qc_writable(const struct qc_image *img, struct qc_reason *why);
 unsigned int qc_depth(const struct qc_image *img); /* layers in its chain */
 uint32_t qc_cluster_size(const struct qc_image *img);
 
-/* Fingerprints of all files that the disk is read from, as they were when they were opened.
- * Where `content` differs, they are other files, or have been written to.  Where
- * `exact` is equal too, and `settled` (none had been changed just before), all
- * bytes are the same. */
+/*
+ * qc_times_are_reliable() - is a later change of a file seen by its times?
+ * @mtime_ns:  st_mtim, in nanoseconds since 1970
+ * @ctime_ns:  st_ctim
+ *
+ * Like git's "racily clean" entries: a file that was changed within the present tick of its
+ * file system's clock may change again without a new time.  The tick is taken as 50 ms
+ * where the times show that the file system stores the kernel's clock.  Else it is taken
+ * as 2 s, the tick of FAT.
+ * Return: true if both times are older than a tick.
+ */
+bool qc_times_are_reliable(int64_t mtime_ns, int64_t ctime_ns);
+
+/*
+ * struct qc_fingerprint - identity and times of all files that a disk is read from
+ * @content:  differs if they are other files, or were written to
+ * @exact:    if equal too, and @times_reliable, all bytes of the disk are the same
+ * @times_reliable:  qc_times_are_reliable() was true for all files when they were opened.
+ *	Always false with a block device: a write through another node of the same device
+ *	changes no time.
+ */
 struct qc_fingerprint {
 	uint64_t content, exact;
 	bool times_reliable;

@@ -72,6 +72,7 @@ static qc_err fd_stat(struct qc_file *f, struct qc_file_stat *out)
 		.size = (uint64_t)st.st_size,
 		.mtime_ns = nanoseconds(st.st_mtim),
 		.ctime_ns = nanoseconds(st.st_ctim),
+		.is_block_device = of(f)->block,
 		.allocated = (uint64_t)st.st_blocks * 512,
 	};
 	if (of(f)->block) {

@@ -16,6 +16,7 @@ struct qc_file;
 struct qc_file_stat {
 	uint64_t dev, ino, size;
 	int64_t mtime_ns, ctime_ns;
+	bool is_block_device; /* other nodes of it have times of their own */
 	uint64_t allocated; /* bytes that it takes of its file system; tells nothing apart */
 };
 

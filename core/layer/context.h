@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * context.h - what all images of a program share: the user's choices, decoders,
- * unpacked clusters, the budget of the table caches, and the shelf of open
- * layers (layer_table.h).
+ * context.h - state that all images of a program share.
+ *
+ * Only the struct: image/context.c, which fills and frees it, stands above the flusher.
  */
 #ifndef QC_CONTEXT_H
 #define QC_CONTEXT_H
@@ -15,38 +15,39 @@
 #include "io/external_file.h"
 #include "compress/cluster_cache.h"
 
-enum { SHELF_BUCKETS = 256 };
+enum { LAYER_TABLE_BUCKETS = 256 };
 
 struct qc_flusher;
 struct qc_layer;
 struct qc_busy_file;
 
 struct qc_context {
+	/* The user's choices, constant. */
 	struct qc_log log;
-	qc_progress_fn *progress; /* NULL: nobody looks */
+	qc_progress_fn *progress; /* NULL: not reported */
 	struct qc_external_policy policy;
 	enum qc_locking locking;
 	enum qc_verifying verify;
-	bool noatime;	 /* files are read without a trace */
-	atomic_bool noatime_failed; /* and that was said */
-	bool unmap;	 /* give the space of discarded clusters back */
-	char *data_file; /* that may be written; NULL */
+	bool noatime;	 /* reading changes no access time */
+	bool unmap;	 /* punch holes into the image file for freed clusters */
+	char *data_file; /* external data file that may be written; NULL */
 	size_t cache_bytes;
-	struct qc_budget budget;
-	struct qc_decoder_pool *codec;
-	struct qc_cluster_cache *unpack;
-	qc_key_fn *key;		/* NULL: there are none */
+	qc_key_fn *key; /* NULL: there are no keys */
 	void *key_arg;
-	struct qc_key_cache *keyring; /* where there is `key` */
-	atomic_bool said_unlocked;
-	_Atomic uint64_t images, layers, layers_opened, unpacked;
 
-	struct qc_mutex open_lock; /* starting the flusher */
-	struct qc_flusher *flusher; /* open_lock; once somebody has written */
+	struct qc_budget budget; /* of all table caches */
+	struct qc_decoder_pool *decoders;
+	struct qc_cluster_cache *cluster_cache;
+	struct qc_key_cache *key_cache; /* NULL: there are no keys */
+	atomic_bool warned_noatime, warned_swappable_keys; /* logged once */
+	_Atomic uint64_t images, layers, layers_opened, clusters_decompressed;
+
+	struct qc_mutex open_lock;  /* starting the flusher */
+	struct qc_flusher *flusher; /* open_lock; NULL before the first writer */
 	struct qc_mutex layer_table_lock;
-	struct qc_layer *shelf[SHELF_BUCKETS]; /* layer_table_lock; by device and inode */
-	struct qc_busy_file *busy; /* layer_table_lock; files being opened or closed */
-	pthread_cond_t idle;  /* one of them is that no more */
+	struct qc_layer *layer_table[LAYER_TABLE_BUCKETS]; /* layer_table_lock; by device and inode */
+	struct qc_busy_file *busy; /* layer_table_lock; files that are being opened or closed */
+	pthread_cond_t idle; /* signalled when an entry leaves `busy`, or a flush ends */
 };
 
 #endif

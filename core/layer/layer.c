@@ -12,10 +12,7 @@
 #include "io/image_lock.h"
 #include "base/range.h"
 
-enum { COMPLAINTS_MAX = 20 };
-
-/* A file whose clock is coarser than this is changed twice in one tick. */
-#define SETTLING_NS INT64_C(2000000000)
+enum { ERRORS_LOGGED_MAX = 20 };
 
 qc_err qc_layer_report_damage(struct qc_layer *l, const char *fmt, ...)
 {
@@ -23,44 +20,77 @@ qc_err qc_layer_report_damage(struct qc_layer *l, const char *fmt, ...)
 	char what[400];
 	va_list ap;
 
-	if (n >= COMPLAINTS_MAX)
+	if (n >= ERRORS_LOGGED_MAX)
 		return -EIO;
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
 	qc_log(&l->ctx->log, QC_LOG_ERROR, "%s: %s%s", l->path, what,
-	       n == COMPLAINTS_MAX - 1 ? " (further errors of this file are not logged)" : "");
+	       n == ERRORS_LOGGED_MAX - 1 ? " (further errors of this file are not logged)" : "");
 	return -EIO;
 }
 
-static bool is_settled(const struct qc_file_stat *f)
+/* ---- file times ------------------------------------------------------------- */
+
+/* Clock ticks of file systems: the kernel's jiffy is at most 10 ms, FAT's mtime has 2 s. */
+#define NS_PER_S INT64_C(1000000000)
+#define TICK_OF_KERNEL (NS_PER_S / 20)
+#define TICK_UNKNOWN (2 * NS_PER_S)
+#define TICK_COARSE (NS_PER_S / 100)
+
+/* Returns true if a write that comes after `now` changes the time stamp.  A stamp that is no
+ * multiple of 10 ms shows that its file system stores what the kernel's clock says. */
+static bool is_past_its_tick(int64_t stamp, int64_t now)
+{
+	int64_t tick = stamp % TICK_COARSE ? TICK_OF_KERNEL : TICK_UNKNOWN;
+
+	return now - stamp > tick;
+}
+
+bool qc_times_are_reliable(int64_t mtime_ns, int64_t ctime_ns)
 {
 	struct timespec t;
 	int64_t now;
 
 	clock_gettime(CLOCK_REALTIME, &t);
-	now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-	return now - f->mtime_ns > SETTLING_NS && now - f->ctime_ns > SETTLING_NS;
+	now = t.tv_sec * NS_PER_S + t.tv_nsec;
+	return is_past_its_tick(mtime_ns, now) && is_past_its_tick(ctime_ns, now);
 }
 
-static qc_err lock_and_note(struct qc_layer *l, struct qc_file *f, unsigned int flags,
-			    struct qc_file_stat *facts, struct qc_reason *why)
+static bool differs_from(struct qc_file *f, const struct qc_file_stat *then)
 {
-	bool live = false;
+	struct qc_file_stat now;
+
+	return qc_file_stat(f, &now) || now.size != then->size || now.mtime_ns != then->mtime_ns;
+}
+
+bool qc_layer_file_changed(const struct qc_layer *l)
+{
+	return differs_from(l->file, &l->stat_at_open) ||
+	       (l->data != l->file && differs_from(l->data, &l->data_stat_at_open));
+}
+
+/* ---- opening ---------------------------------------------------------------- */
+
+static qc_err lock_and_stat(struct qc_layer *l, struct qc_file *f, unsigned int flags,
+			    struct qc_file_stat *st, struct qc_reason *why)
+{
+	bool has_writer = false;
 	qc_err r = 0;
 
 	if (!(flags & QC_OPEN_HEADERS_ONLY) && qc_file_fd(f) >= 0)
-		r = qc_image_lock_read(qc_file_fd(f), l->ctx->locking, &live, why);
+		r = qc_image_lock_read(qc_file_fd(f), l->ctx->locking, &has_writer, why);
 	if (r)
 		return r;
-	if (live)
+	if (has_writer)
 		qc_log(&l->ctx->log, QC_LOG_WARN,
-		       "%s: another program writes to it: what is read may be half old, half new",
-		       l->path);
-	r = qc_file_stat(f, facts);
+		       "%s: another program is writing to it: reads may be inconsistent", l->path);
+	r = qc_file_stat(f, st);
 	if (r)
 		return qc_fail_errno(why, r, NULL);
-	l->settled = l->settled && is_settled(facts);
+	/* A write to a block device through another node changes no time of this node. */
+	if (st->is_block_device || !qc_times_are_reliable(st->mtime_ns, st->ctime_ns))
+		l->times_reliable = false;
 	return 0;
 }
 
@@ -91,7 +121,7 @@ static qc_err open_data_file(struct qc_layer *l, const struct qc_file_location *
 		qc_fail(why, r, "out of memory");
 	} else {
 		data.fd = -1;
-		r = lock_and_note(l, l->data, flags, &l->data_facts, why);
+		r = lock_and_stat(l, l->data, flags, &l->data_stat_at_open, why);
 		if (!r && asprintf(&l->data_path, "%s/%s", data.dir, data.name) < 0) {
 			l->data_path = NULL;
 			r = qc_fail(why, -ENOMEM, "out of memory");
@@ -101,7 +131,7 @@ static qc_err open_data_file(struct qc_layer *l, const struct qc_file_location *
 	return r;
 }
 
-static qc_err open_tables(struct qc_layer *l, unsigned int flags, struct qc_reason *why)
+static qc_err open_table_cache(struct qc_layer *l, unsigned int flags, struct qc_reason *why)
 {
 	const struct geom *g = &l->head.geom;
 	uint64_t per_table, most;
@@ -112,7 +142,7 @@ static qc_err open_tables(struct qc_layer *l, unsigned int flags, struct qc_reas
 		return 0;
 	per_table = geom_l2_bytes(g) / l->slice_bytes;
 	most = geom_l1_need(g, l->size) * per_table + div_up(g->l1_entries * UINT64_C(8), l->slice_bytes);
-	most *= 1 + l->head.snapshots; /* each may have tables of its own */
+	most *= 1 + l->head.snapshots; /* each may have L2 tables that no other has */
 	r = qc_cache_new(l->file, l->slice_bytes, geom_cluster(g), most, &l->ctx->budget,
 			 &l->tables);
 	return r ? qc_fail(why, r, "out of memory") : 0;
@@ -121,40 +151,51 @@ static qc_err open_tables(struct qc_layer *l, unsigned int flags, struct qc_reas
 static qc_err open_qcow(struct qc_layer *l, const struct qc_file_location *place, bool may_refer,
 			unsigned int flags, struct qc_reason *why)
 {
+	const unsigned int no_data = QC_OPEN_HEADERS_ONLY | QC_OPEN_METADATA;
 	qc_err r = qc_header_read(l->file, &l->head, why);
 
 	if (r)
 		return r;
 	l->size = l->head.size;
 #ifndef HAVE_ZSTD
-	if (l->head.compression == COMPRESSION_ZSTD)
+	if (l->head.compression == COMPRESSION_ZSTD && !(flags & QC_OPEN_METADATA))
 		return qc_fail(why, -ENOTSUP, "zstd compression was not built in (meson: -Dzstd=enabled)");
 #endif
-	if (l->head.geom.external)
+	if (l->head.geom.external && !(flags & QC_OPEN_METADATA))
 		r = open_data_file(l, place, may_refer, flags, why);
 	if (!r)
-		r = open_tables(l, flags, why);
-	if (!r && l->head.crypt && !(flags & QC_OPEN_HEADERS_ONLY))
+		r = open_table_cache(l, flags, why);
+	if (!r && l->head.crypt && !(flags & no_data))
 		r = qc_unlock_layer(l, why);
 	return r;
+}
+
+static struct qc_layer *new_layer(struct qc_context *ctx, enum qc_format format,
+				  unsigned int flags)
+{
+	struct qc_layer *l = aligned_alloc(_Alignof(struct qc_layer), sizeof(*l));
+
+	if (!l)
+		return NULL;
+	memset(l, 0, sizeof(*l));
+	qc_inflight_init(&l->inflight);
+	qc_mutex_init(&l->open_lock, QC_RANK_OPEN);
+	l->ctx = ctx;
+	l->format = format;
+	l->times_reliable = true;
+	l->headers_only = flags & QC_OPEN_HEADERS_ONLY;
+	return l;
 }
 
 qc_err qc_layer_open(struct qc_context *ctx, struct qc_file_location *place, enum qc_format format,
 		     bool may_refer, unsigned int flags, struct qc_layer **out,
 		     struct qc_reason *why)
 {
-	struct qc_layer *l = aligned_alloc(_Alignof(struct qc_layer), sizeof(*l));
+	struct qc_layer *l = new_layer(ctx, format, flags);
 	qc_err r;
 
 	if (!l)
 		return qc_fail(why, -ENOMEM, "out of memory");
-	memset(l, 0, sizeof(*l));
-	qc_inflight_init(&l->gate);
-	qc_mutex_init(&l->open_lock, QC_RANK_OPEN);
-	l->ctx = ctx;
-	l->format = format;
-	l->settled = true;
-	l->headers_only = flags & QC_OPEN_HEADERS_ONLY;
 	if (asprintf(&l->path, "%s/%s", place->dir, place->name) < 0)
 		l->path = NULL;
 	r = l->path ? qc_file_of_fd(place->fd, &l->file) : -ENOMEM;
@@ -162,13 +203,13 @@ qc_err qc_layer_open(struct qc_context *ctx, struct qc_file_location *place, enu
 		qc_fail_errno(why, r, NULL);
 	} else {
 		place->fd = -1;
-		r = lock_and_note(l, l->file, flags, &l->facts, why);
+		r = lock_and_stat(l, l->file, flags, &l->stat_at_open, why);
 	}
 	l->data = l->file;
 	if (!r && format == QC_FORMAT_QCOW)
 		r = open_qcow(l, place, may_refer, flags, why);
 	else if (!r)
-		l->size = l->facts.size;
+		l->size = l->stat_at_open.size;
 	l->refused = r;
 	if (r && !(l->file && flags & QC_OPEN_INSPECT))
 		qc_layer_close(l);
@@ -179,29 +220,15 @@ qc_err qc_layer_open(struct qc_context *ctx, struct qc_file_location *place, enu
 
 void qc_layer_close(struct qc_layer *l)
 {
-	qc_cluster_cache_invalidate(l->ctx->unpack, l);
+	qc_cluster_cache_invalidate(l->ctx->cluster_cache, l);
 	qc_cache_free(l->tables);
 	qc_crypt_state_free(l->crypt);
 	if (l->data != l->file)
 		qc_file_close(l->data);
 	qc_file_close(l->file);
-	qc_inflight_destroy(&l->gate);
+	qc_inflight_destroy(&l->inflight);
 	qc_mutex_destroy(&l->open_lock);
 	free(l->data_path);
 	free(l->path);
 	free(l);
-}
-
-static bool changed(struct qc_file *f, const struct qc_file_stat *then)
-{
-	struct qc_file_stat now;
-
-	return qc_file_stat(f, &now) || now.size != then->size ||
-	       now.mtime_ns != then->mtime_ns;
-}
-
-bool qc_layer_file_changed(const struct qc_layer *l)
-{
-	return changed(l->file, &l->facts) ||
-	       (l->data != l->file && changed(l->data, &l->data_facts));
 }

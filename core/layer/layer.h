@@ -2,8 +2,8 @@
 /*
  * layer.h - one open file of a chain: an image, or the raw file at its bottom.
  *
- * A layer knows its own header and tables and nothing of the layers below it.
- * All images that name the same file share its layer; it is opened once.
+ * A layer knows its own header and tables, and no other layer.  Images that have a file
+ * in common share its layer (image/layer_table.h), so that it is opened and cached once.
  */
 #ifndef QC_LAYER_H
 #define QC_LAYER_H
@@ -21,66 +21,87 @@ struct qc_writer;
 
 enum qc_format { QC_FORMAT_RAW, QC_FORMAT_QCOW };
 
-/* A snapshot that somebody reads; it is not deleted meanwhile. */
+/* A snapshot that is open: it cannot be deleted or renamed. */
 struct qc_pin {
 	uint64_t l1_offset;
 	struct qc_pin *next;
 };
 
-struct qc_layer {
-	/* Set at open, never changed. */
-	struct qc_context *ctx;
-	char *path; /* for messages */
-	char *data_path; /* of an external data file; else NULL */
-	enum qc_format format;
-	struct qc_header head; /* of a raw file: zeros */
-	_Atomic uint64_t size; /* of the disk; changed by a resize only */
-	struct qc_file *file;
-	struct qc_file *data; /* where guest data is: `file`, or the data file */
-	struct qc_file_stat facts, data_facts; /* as they were at open */
-	bool settled; /* the files had not been changed just before */
-	bool headers_only;  /* its headers only, by one user */
-	bool refused; /* headers_only at all the same: `head` is as far as it was read */
-	uint32_t slice_bytes;
-	struct qc_cache *tables; /* NULL: raw, or only headers_only at */
-	struct qc_crypt_state *crypt; /* NULL: not encrypted, or only headers_only at */
-
-	struct qc_mutex open_lock; /* making it writable; held across I/O */
-	struct qc_inflight gate; /* requests on images of which it is the top */
-	struct qc_io_stats io_stats; /* of the same requests */
-	struct qc_writer *_Atomic writer; /* NULL: nobody writes; set once */
-	atomic_bool stale;   /* somebody changed the file under us */
-	atomic_uint errors_logged;
-
-	/* The shelf's, and under its lock. */
-	struct qc_layer *next;
-	unsigned int users;
-	unsigned int overlays; /* users to whom it is a backing file */
-	bool written; /* it has a writer, or is about to */
-	bool shelved;
-	bool flushing; /* by the flusher: who is the last user waits */
-	unsigned int flush_round;
+/* State of a layer in the table of open layers (image/layer_table.c), under its lock. */
+struct qc_layer_entry {
+	struct qc_layer *next; /* in the same bucket */
+	unsigned int users;    /* images that the layer is part of */
+	unsigned int backing_users; /* those of them in which it is a backing file */
+	bool has_writer;       /* it has a writer, or is about to get one */
+	bool listed;	       /* qc_layer_get() finds it */
+	bool flushing;	       /* the flusher uses it: the last user waits before closing it */
+	unsigned int flush_round; /* of the flusher, in which it was flushed last */
 	struct qc_pin *pins;
 };
 
-/* Opens the file at `place`, whose descriptor is the layer's from now on.
- * may_refer: an external data file may be opened.  flags: enum qc_open_flag; with
- * QC_OPEN_INSPECT *out is, on failure, what could be read, or untouched. */
+struct qc_layer {
+	/* Set when the layer is opened, and constant from then on. */
+	struct qc_context *ctx;
+	char *path;	 /* for messages */
+	char *data_path; /* of an external data file; else NULL */
+	enum qc_format format;
+	struct qc_file *file;
+	struct qc_file *data; /* holds the guest data: `file`, or the external data file */
+	struct qc_file_stat stat_at_open, data_stat_at_open;
+	bool times_reliable; /* a later change of a file is seen by its times */
+	bool headers_only;   /* QC_OPEN_HEADERS_ONLY: not in the table of open layers */
+	bool refused;	     /* QC_OPEN_INSPECT: opening failed, and `head` is incomplete */
+	uint32_t slice_bytes;
+	struct qc_cache *tables;      /* L1 and L2; NULL: a raw file, or headers only */
+	struct qc_crypt_state *crypt; /* NULL: not encrypted, or headers only */
+
+	/* Changed by the writer, in a drained section. */
+	struct qc_header head; /* of a raw file: zeros */
+	_Atomic uint64_t size; /* of the disk */
+
+	struct qc_mutex open_lock;   /* one thread makes the layer writable; held across I/O */
+	struct qc_inflight inflight; /* requests on images of which it is the top */
+	struct qc_io_stats io_stats; /* of these requests */
+	struct qc_writer *_Atomic writer; /* NULL: read-only; set once */
+	atomic_bool stale; /* another program changed the file: reads fail */
+	atomic_uint errors_logged;
+
+	struct qc_layer_entry table;
+};
+
+/*
+ * qc_layer_open() - open one file of a chain
+ * @place:      the file; its descriptor belongs to the layer from then on
+ * @format:     raw, or QCOW of any version
+ * @may_refer:  an external data file may be opened
+ * @flags:      QC_OPEN_HEADERS_ONLY, QC_OPEN_INSPECT, and QC_OPEN_METADATA
+ * @out:        with QC_OPEN_INSPECT also set on failure, if the file could be opened
+ *
+ * Takes QEMU's locks for reading, and asks for the key of an encrypted image.
+ * Return: 0; as qc_open().
+ */
 qc_err qc_layer_open(struct qc_context *ctx, struct qc_file_location *place, enum qc_format format,
 		     bool may_refer, unsigned int flags, struct qc_layer **out,
 		     struct qc_reason *why);
+
+/* A flag for qc_layer_open() beside enum qc_open_flag: guest data is not accessed, so
+ * neither the external data file nor a key is needed. */
+#define QC_OPEN_METADATA (1u << 16)
+
 void qc_layer_close(struct qc_layer *l);
 
-/* -EACCES if it has a data file, but its format was only guessed. */
+/* Returns -EACCES, and why, if the image has an external data file that must not be opened
+ * because the format of the image was probed. */
 qc_err qc_layer_check_probed(const struct qc_layer *l, bool may_refer,
 			      struct qc_reason *why);
 
-/* Whether somebody has written to the files of the layer since they were
- * opened.  (A new name or mode is no change.) */
+/* Returns true if another program has written to a file of the layer since it was opened.
+ * A new name or mode of the file is no change. */
 bool qc_layer_file_changed(const struct qc_layer *l);
 
-/* The one door for damage: logs where it is and returns -EIO.  Of each layer
- * only the first few are logged. */
+/* Logs that an image file is damaged, and where.  Every function that finds damage calls
+ * this one, and its callers log nothing.  Logs only the first errors of each layer.
+ * Return: -EIO. */
 qc_err qc_layer_report_damage(struct qc_layer *l, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #endif

@@ -28,7 +28,7 @@ void qc_set_noatime(struct qc_context *ctx, int fd)
 	flags = fcntl(fd, F_GETFL);
 	if (flags >= 0 && !fcntl(fd, F_SETFL, flags | O_NOATIME))
 		return;
-	if (is_spared(fd) || atomic_exchange(&ctx->noatime_failed, true))
+	if (is_spared(fd) || atomic_exchange(&ctx->warned_noatime, true))
 		return;
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	if (readlink(self, name, sizeof(name) - 1) < 0)

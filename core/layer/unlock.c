@@ -85,7 +85,7 @@ static qc_err try_slots(struct lock *k)
 
 static qc_err try_luks(struct lock *k)
 {
-	struct qc_key_cache *ring = k->layer->ctx->keyring;
+	struct qc_key_cache *ring = k->layer->ctx->key_cache;
 	uint8_t name[QC_KEY_CACHE_ID];
 	qc_err r = qc_key_cache_id(ring, k->header, sizeof(k->header), k->pass, k->pass_len, name);
 
@@ -161,7 +161,7 @@ static qc_err find_key(struct lock *k, struct qc_reason *why)
 
 static void warn_of_limit(struct qc_context *ctx)
 {
-	if (!qc_secure_all_locked() && !atomic_exchange(&ctx->said_unlocked, true))
+	if (!qc_secure_all_locked() && !atomic_exchange(&ctx->warned_swappable_keys, true))
 		qc_log(&ctx->log, QC_LOG_WARN, "keys may be swapped out: the limit of locked "
 					       "memory (ulimit -l) is too low");
 }

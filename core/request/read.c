@@ -70,14 +70,14 @@ static qc_err decode(struct qc_decoder *d, const struct packed *p, void *out)
 	if (r || !got)
 		return qc_layer_report_damage(l, "guest offset 0x%" PRIx64 ": the compressed cluster at "
 					"0x%" PRIx64 " cannot be unpacked", p->at.v, p->x->host.v);
-	atomic_fetch_add_explicit(&l->ctx->unpacked, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&l->ctx->clusters_decompressed, 1, memory_order_relaxed);
 	return 0;
 }
 
 static qc_err unpack(void *arg, void *out)
 {
 	const struct packed *p = arg;
-	struct qc_decoder_pool *pool = p->layer->ctx->codec;
+	struct qc_decoder_pool *pool = p->layer->ctx->decoders;
 	struct qc_decoder *d = qc_decoder_get(pool, p->x->compressed_len);
 	qc_err r = d ? decode(d, p, out) : -ENOMEM;
 
@@ -91,7 +91,7 @@ static qc_err read_packed(struct qc_layer *l, const struct qc_map_extent *x, str
 {
 	uint32_t cluster = (uint32_t)geom_cluster(&l->head.geom);
 	struct packed p = { l, x, at };
-	struct qc_cluster_cache *u = l->ctx->unpack;
+	struct qc_cluster_cache *u = l->ctx->cluster_cache;
 
 	if (x->len == cluster)
 		return qc_cluster_cache_copy(u, l, x->host.v, buf, cluster) ? 0 : unpack(&p, buf);
@@ -142,10 +142,10 @@ qc_err qc_read(struct qc_image *img, uint64_t off, void *buf, size_t len)
 
 	if (img->headers_only || !range_inside(off, len, qc_size(img)))
 		return -EINVAL;
-	pass = qc_inflight_begin(&img->layer[0]->gate);
+	pass = qc_inflight_begin(&img->layer[0]->inflight);
 	r = qc_read_inflight(img, off, buf, len);
 	qc_io_stats_count_read(&img->layer[0]->io_stats, pass, len);
-	qc_inflight_end(&img->layer[0]->gate, pass);
+	qc_inflight_end(&img->layer[0]->inflight, pass);
 	return r;
 }
 
@@ -196,8 +196,8 @@ qc_err qc_block_status(struct qc_image *img, uint64_t off, struct qc_extent *out
 
 	if (img->headers_only || off >= qc_size(img))
 		return -EINVAL;
-	pass = qc_inflight_begin(&img->layer[0]->gate);
+	pass = qc_inflight_begin(&img->layer[0]->inflight);
 	r = extent_inside(img, off, out);
-	qc_inflight_end(&img->layer[0]->gate, pass);
+	qc_inflight_end(&img->layer[0]->inflight, pass);
 	return r;
 }

@@ -282,7 +282,7 @@ qc_err qc_resize(struct qc_image *img, uint64_t size)
 	if (r)
 		return r;
 	qc_lock(&l->writer->resize_lock);
-	qc_drain_begin(&l->gate);
+	qc_drain_begin(&l->inflight);
 	r = qc_writer_prepare(l->writer);
 	if (!r && size < l->size)
 		r = shrink(img, size);
@@ -290,7 +290,7 @@ qc_err qc_resize(struct qc_image *img, uint64_t size)
 		r = grow(img, size);
 	if (!r && l->data != l->file)
 		r = qc_file_resize(l->writer->data, size);
-	qc_drain_end(&l->gate);
+	qc_drain_end(&l->inflight);
 	qc_unlock(&l->writer->resize_lock);
 	return r;
 }

@@ -20,11 +20,11 @@ static qc_err enter(struct qc_image *img, uint64_t off, const void *buf, uint64_
 
 	if (!img->writable)
 		return -EROFS;
-	pass = qc_inflight_begin(&img->layer[0]->gate);
+	pass = qc_inflight_begin(&img->layer[0]->inflight);
 	if (range_inside(off, len, qc_size(img)))
 		r = fn(img, off, buf, len);
 	qc_io_stats_count_write(&img->layer[0]->io_stats, pass, buf ? len : 0);
-	qc_inflight_end(&img->layer[0]->gate, pass);
+	qc_inflight_end(&img->layer[0]->inflight, pass);
 	return r;
 }
 

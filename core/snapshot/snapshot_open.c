@@ -20,10 +20,10 @@
 static qc_err read_table(struct qc_layer *l, struct qc_snapshot_table *out)
 {
 	const struct qc_header *h = &l->head;
-	struct qc_inflight_token pass = qc_inflight_begin(&l->gate);
+	struct qc_inflight_token pass = qc_inflight_begin(&l->inflight);
 	qc_err r = qc_snapshot_table_read(l->file, h->snapshots_offset, h->snapshots, l->size, out);
 
-	qc_inflight_end(&l->gate, pass);
+	qc_inflight_end(&l->inflight, pass);
 	return r == -EIO || r == -EINVAL ? qc_layer_report_damage(l, "the table of snapshots is damaged") : r;
 }
 
@@ -183,9 +183,9 @@ qc_err qc_snapshot_open(struct qc_image *img, const struct qc_snapshot *s, enum 
 	v = share(img);
 	if (!v)
 		return qc_fail(why, -ENOMEM, "out of memory");
-	pass = qc_inflight_begin(&v->layer[0]->gate);
+	pass = qc_inflight_begin(&v->layer[0]->inflight);
 	r = open_listed(v, s, part, why);
-	qc_inflight_end(&v->layer[0]->gate, pass);
+	qc_inflight_end(&v->layer[0]->inflight, pass);
 	if (r)
 		qc_close(v);
 	else

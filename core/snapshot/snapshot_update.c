@@ -179,12 +179,12 @@ qc_err qc_snapshot_update_run(struct qc_image *img, qc_snapshot_args_fn *fn, con
 	if (r)
 		return r;
 	qc_lock(&j.w->resize_lock);
-	qc_drain_begin(&j.l->gate);
+	qc_drain_begin(&j.l->inflight);
 	r = begin(&j);
 	if (!r)
 		r = fn(&j, wish);
 	end(&j);
-	qc_drain_end(&j.l->gate);
+	qc_drain_end(&j.l->inflight);
 	qc_unlock(&j.w->resize_lock);
 	/* A failure gives back what was taken; the file is to say so, too. */
 	settled = qc_writer_flush_all(j.w);

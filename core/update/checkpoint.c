@@ -86,7 +86,7 @@ void qc_writer_on_cluster_freed(void *arg, uint64_t off, uint64_t len)
 	struct qc_writer *w = arg;
 
 	qc_cache_invalidate(w->layer->tables, off, len);
-	qc_cluster_cache_invalidate(w->layer->ctx->unpack, w->layer);
+	qc_cluster_cache_invalidate(w->layer->ctx->cluster_cache, w->layer);
 	if (w->unmap)
 		qc_file_punch(w->file, off, len); /* that it cannot is no harm */
 }
@@ -99,7 +99,7 @@ static qc_err drain_limbo(struct qc_writer *w, struct qc_free_list *l)
 		free(l->extent);
 		return 0;
 	}
-	qc_inflight_synchronize(&w->layer->gate);
+	qc_inflight_synchronize(&w->layer->inflight);
 	if (FAIL_POINT("checkpoint.before-free")) {
 		qc_alloc_requeue_pending(&w->alloc, l);
 		return -EIO;

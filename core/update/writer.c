@@ -183,6 +183,13 @@ qc_err qc_writer_open(struct qc_layer *l, struct qc_writer **out, struct qc_reas
 	r = open_files(w, why);
 	if (!r)
 		r = open_alloc(w, why);
+	w->metadata = (struct qc_metadata){
+		.file = w->file,
+		.head = &l->head,
+		.tables = l->tables,
+		.refcounts = w->alloc.has_refcounts ? &w->alloc.refcounts : NULL,
+		.refcount_lock = &w->alloc.lock,
+	};
 	if (r)
 		qc_writer_free(w);
 	else

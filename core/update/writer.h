@@ -15,6 +15,7 @@
 
 #include "layer/layer.h"
 #include "metadata/allocator.h"
+#include "metadata/metadata.h"
 #include "update/range_lock.h"
 
 struct qc_overlap_map;
@@ -23,6 +24,7 @@ struct qc_writer {
 	struct qc_layer *layer;
 	struct qc_file *file; /* the image file, open for writing */
 	struct qc_file *data; /* file of the guest data: `file`, or the external data file */
+	struct qc_metadata metadata; /* for functions that only read it */
 	bool unmap;	      /* discard=unmap: punch clusters that become free */
 	struct qc_range_locks range_locks;
 	struct qc_mutex table_lock;	   /* making an L2 table; held across its I/O */
