@@ -50,7 +50,7 @@ def globals_of(d, objects):
 
 
 def check():
-    public = (TOP / 'core/include/qcow.h').read_text()
+    public = ''.join(h.read_text() for h in (TOP / 'core/include').glob('*.h'))
     public = set(re.findall(r'\b(qc_\w+)\(', re.sub(r'/\*.*?\*/', '', public, flags=re.S)))
     objects = {'core': list(BUILD.glob('core/libqcow.a.p/*.o')),
                'fuse': list(BUILD.glob('qcowfs.p/*.o'))}
