@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mount_options.c - what is kept of the options, and passed on to libfuse. */
-#include "cli/options.h"
+#include "cli/mount_options.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -26,21 +25,4 @@ int mount_option_append(struct options *o, const char *name, const char *value)
 	}
 	*p = 0;
 	return 0;
-}
-
-void mount_options_free(struct options *o)
-{
-	for (size_t i = 0; i < o->npath_maps; i++) {
-		free((char *)o->path_maps[i].old_prefix);
-		free((char *)o->path_maps[i].new_prefix);
-	}
-	free(o->path_maps);
-	free(o->cow_file);
-	free(o->data_file);
-	free(o->key_file);
-	free(o->key_dir);
-	free(o->pid_file);
-	free(o->source);
-	free(o->mountpoint);
-	free(o->mount_options);
 }

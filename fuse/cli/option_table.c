@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/mount_options.h"
 #include "cli/option_values.h"
 
 /* ---- values --------------------------------------------------------------- */

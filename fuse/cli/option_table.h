@@ -22,4 +22,7 @@ const struct option_spec *option_table_find(const char *name, bool value);
 /* One that mount(8) leaves over, and that is not for us: "name" or "name=value". */
 bool option_table_is_ignored(const char *option);
 
+/* Prints the -o options of --help. */
+void option_table_help(void);
+
 #endif

@@ -14,28 +14,21 @@
 #include <string.h>
 
 #include "util/report.h"
+#include "cli/mount_options.h"
 #include "cli/option_table.h"
 
-/* One option, "name" or "name=value", cut in place. */
-static int apply(struct options *o, char *text)
+int options_set(struct options *o, const char *name, const char *value)
 {
-	const struct option_spec *spec;
-	char *value;
+	const struct option_spec *spec = option_table_find(name, value);
 	int r = 0;
 
-	if (!*text || option_table_is_ignored(text))
-		return 0;
-	value = strchr(text, '=');
-	if (value)
-		*value++ = 0;
-	spec = option_table_find(text, value);
 	if (!spec) {
 		report(QC_LOG_ERROR, "%s: unknown option (qcowfs --help lists those there are)",
-		       text);
+		       name);
 		return -EINVAL;
 	}
 	if (!spec->arg != !value) {
-		report(QC_LOG_ERROR, "%s: the option %s", text,
+		report(QC_LOG_ERROR, "%s: the option %s", name,
 		       spec->arg ? "needs a value" : "takes no value");
 		return -EINVAL;
 	}
@@ -46,13 +39,26 @@ static int apply(struct options *o, char *text)
 	if (!r && spec->pass_on)
 		r = mount_option_append(o, spec->name, value);
 	if (r == -EINVAL)
-		report(QC_LOG_ERROR, "%s: '%s' is not %s", text, value, spec->arg);
+		report(QC_LOG_ERROR, "%s: '%s' is not %s", name, value, spec->arg);
 	else if (r == -EOPNOTSUPP)
 		report(QC_LOG_ERROR,
-		       "%s: the libfuse that qcowfs was built with does not have it (3.18 does)", text);
+		       "%s: the libfuse that qcowfs was built with does not have it (3.18 does)", name);
 	else if (r)
-		report(QC_LOG_ERROR, "%s: out of memory", text);
+		report(QC_LOG_ERROR, "%s: out of memory", name);
 	return r;
+}
+
+/* Applies one option of a list, "name" or "name=value", which is cut in two. */
+static int apply_option(struct options *o, char *text)
+{
+	char *value;
+
+	if (!*text || option_table_is_ignored(text))
+		return 0;
+	value = strchr(text, '=');
+	if (value)
+		*value++ = 0;
+	return options_set(o, text, value);
 }
 
 /* "a,b=c\,d": a comma after a backslash belongs to the value. */
@@ -71,7 +77,7 @@ static int apply_list(struct options *o, const char *list)
 			continue;
 		}
 		*to++ = 0;
-		r = apply(o, start);
+		r = apply_option(o, start);
 		start = to;
 		if (!*p)
 			break;
@@ -163,17 +169,44 @@ static int check_cow(const struct options *o)
 	return -EINVAL;
 }
 
+int options_check_keys(const struct options *o)
+{
+	if (!o->key_file || o->key_fd < 0)
+		return 0;
+	report(QC_LOG_ERROR, "key-fd: not with key-file: an image has one passphrase");
+	return -EINVAL;
+}
+
+static const struct option long_options[] = {
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 },
+};
+
+int options_first_operand(int argc, char **argv, struct options_before *out)
+{
+	int c;
+
+	*out = (struct options_before){ 0 };
+	optind = 0; /* begin anew */
+	while ((c = getopt_long(argc, argv, "+:hVvfdsro:", long_options, NULL)) != -1) {
+		if (c == 'h' || c == 'V' || c == '?' || c == ':')
+			return 0;
+		if (c == 'v')
+			out->verbose++;
+		else if (!out->mounting)
+			out->mounting = (char)c;
+	}
+	return optind < argc ? optind : 0;
+}
+
 enum exitcode options_parse(struct options *o, int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },
-		{ NULL, 0, NULL, 0 },
-	};
 	int c, r = 0;
 
 	*o = (struct options){ .ready_fd = -1, .key_fd = -1 };
-	while (!r && (c = getopt_long(argc, argv, ":hVvfdsro:", longs, NULL)) != -1) {
+	optind = 0; /* begin anew */
+	while (!r && (c = getopt_long(argc, argv, ":hVvfdsro:", long_options, NULL)) != -1) {
 		if (c == '?')
 			r = unknown(argv);
 		else
@@ -189,11 +222,26 @@ enum exitcode options_parse(struct options *o, int argc, char **argv)
 	}
 	if (o->locking == QC_LOCKING_SHARE)
 		o->ro = true; /* others may be writing */
-	if (!r && o->key_file && o->key_fd >= 0) {
-		report(QC_LOG_ERROR, "key-fd: not with key-file: an image has one passphrase");
-		r = -EINVAL;
-	}
+	if (!r)
+		r = options_check_keys(o);
 	if (!r && o->action == ACTION_MOUNT)
 		r = operands(o, argc - optind, argv + optind);
 	return r ? EXIT_USAGE : EXIT_OK;
+}
+
+void options_free(struct options *o)
+{
+	for (size_t i = 0; i < o->npath_maps; i++) {
+		free((char *)o->path_maps[i].old_prefix);
+		free((char *)o->path_maps[i].new_prefix);
+	}
+	free(o->path_maps);
+	free(o->cow_file);
+	free(o->data_file);
+	free(o->key_file);
+	free(o->key_dir);
+	free(o->pid_file);
+	free(o->source);
+	free(o->mountpoint);
+	free(o->mount_options);
 }

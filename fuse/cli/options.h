@@ -55,12 +55,27 @@ struct options {
 /* Fills *o from the command line.  On failure it has said why on stderr, and
  * the status is EXIT_USAGE. */
 enum exitcode options_parse(struct options *o, int argc, char **argv);
-void mount_options_free(struct options *o);
+void options_free(struct options *o);
 
-/* Appends to mount_options; `value`, if not NULL, is escaped as libfuse wants
- * it.  -ENOMEM. */
-int mount_option_append(struct options *o, const char *name, const char *value);
+/* Options that stand before the first operand. */
+struct options_before {
+	unsigned int verbose;
+	char mounting; /* the first of them that only mounting has; 0: none */
+};
 
-void option_table_help(void);
+/* Returns the index of the first operand; 0: there is none, or an option before it is unknown or
+ * prints something and ends the program (-h, -V). */
+int options_first_operand(int argc, char **argv, struct options_before *out);
+
+/*
+ * options_set() - apply one -o option
+ * @value: NULL: without "="
+ *
+ * Return: 0; -EINVAL, -ENOMEM, -EOPNOTSUPP after a message.
+ */
+int options_set(struct options *o, const char *name, const char *value);
+
+/* Checks that at most one source of a passphrase is given.  Return: 0; -EINVAL after a message. */
+int options_check_keys(const struct options *o);
 
 #endif

@@ -39,6 +39,36 @@ _qcowfs_list()
 	esac
 }
 
+# _qcowfs_commands PROGRAM: the words that may be its first operand, one to a line.
+_qcowfs_commands()
+{
+	"$1" --help 2>/dev/null | sed -n 's/^    qcowfs \([[:lower:]]*\) .*/\1/p'
+}
+
+# _qcowfs_command PROGRAM COMMAND WORD: what the word may be behind the command.
+_qcowfs_command()
+{
+	local option options
+	options=$("$1" "$2" --help 2>/dev/null | sed -n 's/^    \(-[^ ]*\)\(, \([^ ]*\)\)\{0,1\}.*/\1\n\3/p' |
+		sed 's/,$//; /^$/d')
+	if [[ $3 == --*=* ]]; then
+		option=$(sed -n "s/^${3%%=*}=//p" <<<"$options")
+		case $option in
+		*'|'*) mapfile -t COMPREPLY < <(compgen -P "${3%%=*}=" -W "${option//|/ }" -- "${3#*=}") ;;
+		PATH | FILE | DIR)
+			mapfile -t COMPREPLY < <(compgen -P "${3%%=*}=" -f -- "${3#*=}")
+			compopt -o filenames
+			;;
+		esac
+	elif [[ $3 == -* ]]; then
+		mapfile -t COMPREPLY < <(
+			compgen -W "$(while IFS= read -r option; do echo "${option/%=*/=}"; done <<<"$options")" -- "$3")
+		[[ ${COMPREPLY[*]} != *= ]] || compopt -o nospace
+	else
+		compopt -o default
+	fi
+}
+
 _qcowfs()
 {
 	local line=${COMP_LINE:0:COMP_POINT} words cut
@@ -46,7 +76,9 @@ _qcowfs()
 
 	COMPREPLY=()
 	read -ra words <<<"${line%"$cur"}"
-	if [[ ${words[-1]} == -*o && ${words[-1]} != --* ]]; then
+	if [[ ${#words[@]} -gt 1 ]] && _qcowfs_commands "$1" | grep -qx -- "${words[1]}"; then
+		_qcowfs_command "$1" "${words[1]}" "$cur"
+	elif [[ ${words[-1]} == -*o && ${words[-1]} != --* ]]; then
 		_qcowfs_list "$1" "$cur"
 	elif [[ $cur == -o?* ]]; then
 		_qcowfs_list "$1" "${cur#-o}"
@@ -57,6 +89,7 @@ _qcowfs()
 		done < <(compgen -W "-h --help -V --version -v -f -d -s -r -o" -- "$cur")
 		return
 	else
+		[[ ${#words[@]} -gt 1 ]] || mapfile -t COMPREPLY < <(compgen -W "$(_qcowfs_commands "$1")" -- "$cur")
 		compopt -o default
 		return
 	fi

@@ -239,8 +239,10 @@ static void gather(struct json_report *p)
 {
 	struct qc_image *img = p->info->img;
 
-	if (qc_get_layer_info(img, 0, &p->f))
+	if (qc_get_layer_info(img, p->info->layer, &p->f))
 		p->j.failed = true;
+	if (p->info->layer)
+		return;
 	p->bitmaps_error = qc_list_bitmaps(img, &p->bitmaps);
 	if (!p->f.refused)
 		p->snapshots_error = qc_list_snapshots(p->info->live ? p->info->live : img, &p->snapshots);
@@ -258,20 +260,40 @@ static void release(struct json_report *p)
 	qc_layer_info_free(&p->f);
 }
 
-char *image_json_text(const struct info *info, size_t *len)
+/* Returns the document, which is incomplete if p->j.failed. */
+static json_t *build_document(struct json_report *p)
 {
-	struct json_report p = { .info = info };
+	const struct info *info = p->info;
 	json_t *root = json_object();
 
 	if (info->error)
-		put(&p, root, "error", json_name(info->error));
+		put(p, root, "error", json_name(info->error));
 	if (info->img) {
-		gather(&p);
-		qemu_img_json_put(&p, root);
-		put(&p, root, "qcowfs", own_object(&p));
-		release(&p);
+		gather(p);
+		qemu_img_json_put(p, root);
+		put(p, root, "qcowfs", own_object(p));
+		release(p);
 	} else {
-		put(&p, root, "filename", json_name(info->path));
+		put(p, root, "filename", json_name(info->path));
 	}
+	return root;
+}
+
+json_t *image_json(const struct info *info)
+{
+	struct json_report p = { .info = info };
+	json_t *root = build_document(&p);
+
+	if (!p.j.failed)
+		return root;
+	json_decref(root);
+	return NULL;
+}
+
+char *image_json_text(const struct info *info, size_t *len)
+{
+	struct json_report p = { .info = info };
+	json_t *root = build_document(&p);
+
 	return json_end(&p.j, root, len);
 }

@@ -6,6 +6,8 @@
 #ifndef IMAGE_JSON_H
 #define IMAGE_JSON_H
 
+#include <jansson.h>
+
 #include "qcow.h"
 
 struct tree;
@@ -18,11 +20,15 @@ typedef int info_shown_fn(const struct qc_snapshots *s, char ***out);
 struct info {
 	const char *path;     /* of the image file, absolute */
 	struct qc_image *img; /* opened with QC_OPEN_INSPECT; NULL: nothing could be read */
+	unsigned int layer; /* file of its chain that is described; snapshots only of the first */
 	struct qc_image *live; /* opened otherwise: its snapshots are those that change; NULL */
 	const char *error;     /* why it cannot be used; NULL */
 	struct qc_counters counters; /* of all images */
 	info_shown_fn *shown;	     /* NULL: they are not shown */
 };
+
+/* Returns the document; to be freed with json_decref().  NULL: out of memory. */
+json_t *image_json(const struct info *info);
 
 /* The text, with a newline at its end; malloc'd.  NULL: out of memory. */
 char *image_json_text(const struct info *info, size_t *len);

@@ -181,6 +181,12 @@ static json_t *full_backing(const char *path, const char *backing)
 	return v;
 }
 
+/* Returns the size of the disk.  QEMU rounds that of a raw file up to whole sectors. */
+static uint64_t size_in_qemu(const struct qc_layer_info *f)
+{
+	return f->raw ? f->size + (-f->size & 511) : f->size;
+}
+
 void qemu_img_json_put(struct json_report *p, json_t *root)
 {
 	const struct qc_layer_info *f = &p->f;
@@ -190,7 +196,7 @@ void qemu_img_json_put(struct json_report *p, json_t *root)
 		put(p, root, "snapshots", qemu_img_json_snapshots(p, false));
 	put_name(p, root, "backing-filename-format", f->backing_format);
 	if (format)
-		put(p, root, "virtual-size", json_number(f->size));
+		put(p, root, "virtual-size", json_number(size_in_qemu(f)));
 	put(p, root, "filename", json_name(p->info->path));
 	if (f->cluster_size)
 		put(p, root, "cluster-size", json_number(f->cluster_size));

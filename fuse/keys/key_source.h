@@ -29,6 +29,10 @@ struct key_source {
 	struct kept *asked; /* lock */
 };
 
+#define KEY_SOURCE_NONE                                                                    \
+	((struct key_source){ .dirfd = -1, .file_dirfd = -1, .terminal = -1,               \
+			      .lock = PTHREAD_MUTEX_INITIALIZER })
+
 /* Opens what the options name, and reads what can be read only once.  `single`:
  * SOURCE is one image, for which the terminal is asked.  -errno, and it has said
  * why. */

@@ -9,9 +9,9 @@
 static enum qc_level report_max = QC_LOG_WARN;
 static bool to_syslog;
 
-void report_set_level(enum qc_level max)
+void report_set_verbosity(unsigned int verbose)
 {
-	report_max = max;
+	report_max = verbose > 1 ? QC_LOG_TRACE : verbose ? QC_LOG_INFO : QC_LOG_WARN;
 }
 
 void report_to_syslog(void)

@@ -12,8 +12,8 @@ void report_line(void *unused, enum qc_level level, const char *msg);
 
 void report(enum qc_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* The most that is reported; warnings at first. */
-void report_set_level(enum qc_level max);
+/* How often -v was given: 0 reports warnings and errors, 1 information, 2 all requests, too. */
+void report_set_verbosity(unsigned int verbose);
 
 /* A qc_progress_fn: one line on the terminal, over and over, if stderr is one. */
 void report_progress(void *unused, const char *path, enum qc_work work, unsigned int percent);

@@ -36,6 +36,19 @@ while IFS='=' read -r name words; do
 	says "qcowfs -o $name=${each[1]:0:2}" "${each[1]}"
 done < <("$QCOWFS" --help | sed -n 's/^    -o \([a-z][a-z_-]*=[a-z|]*|[a-z|]*\) .*/\1/p')
 touch file-of-mine
+
+# Commands, their options, and what those take.
+mapfile -t verbs < <("$QCOWFS" --help | sed -n 's/^    qcowfs \([a-z]*\) .*/\1/p')
+[ ${#verbs[@]} -gt 0 ] || fail "there are commands"
+says "qcowfs " "${verbs[@]}"
+says "qcowfs inf" info
+for verb in "${verbs[@]}"; do
+	mapfile -t all < <("$QCOWFS" "$verb" --help | sed -n 's/^    \(-[^ ]*\).*/\1/p; s/^    -., \(--[^ ]*\).*/\1/p' |
+		sed 's/,$//; s/=.*/=/')
+	says "qcowfs $verb -" "${all[@]}"
+done
+says "qcowfs info --output=" human json
+says "qcowfs info --json --key-file=file-of" file-of-mine
 says "qcowfs -o pid-file=file-of" file-of-mine
 says "qcowfs --v" --version
 says "qcowfs -"  -h --help -V --version -v -f -d -s -r -o
@@ -57,4 +70,15 @@ zsh -f zsh.test "$QCOWFS" "$TEST_TOP/fuse/completion/_qcowfs" >given || fail "zs
 sed 's/\[.*//' given | sort -u >names
 "$QCOWFS" --help | sed -n 's/^    -o \([a-z][a-z_-]*\).*/\1/p' | sort -u | diff - names || fail "zsh: all options"
 grep -q '^backing\[.*\]:samedir|any|none:(samedir any none)$' given || { cat given; fail "zsh: words"; }
+cat >zsh.test <<'END'
+_arguments() { print -rl -- "$@[2,-1]" }
+_call_program() { shift; "$@" }
+words=($1 info) CURRENT=3
+source $2
+END
+zsh -f zsh.test "$QCOWFS" "$TEST_TOP/fuse/completion/_qcowfs" >given-command ||
+	fail "zsh: it runs with a command"
+for line in '^--output=\[.*\]:human|json:(human json)$' '^-U\[' '^--force-share\[' '^--key-file=\[.*:_files$'; do
+	grep -q -e "$line" given-command || { cat given-command; fail "zsh: options of a command: $line"; }
+done
 grep -q '^pid-file\[.*:_files$' given || fail "zsh: files"

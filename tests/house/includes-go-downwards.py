@@ -15,7 +15,7 @@ TOP = Path(os.environ.get('TEST_TOP', Path(__file__).resolve().parents[2]))
 ORDER = {
     'core': ['include', 'base', 'io', 'format', 'compress crypto metadata', 'layer', 'update',
              'check', 'image', 'request snapshot'],
-    'fuse': ['util', 'cli', 'keys sandbox info', 'tree', 'views', 'ops', 'daemon', ''],
+    'fuse': ['util', 'cli', 'keys sandbox info', 'tree', 'views', 'ops', 'commands daemon', ''],
 }
 # A header that only declares a struct and its two ends: who fills it stands higher.
 DEFINED_HIGHER = {'qc_context_new', 'qc_context_free'}

@@ -35,6 +35,7 @@ quietly meson install -C build --destdir "$PWD/root"
 cat >want <<'END'
 ./usr/bin/qcowfs
 ./usr/share/bash-completion/completions/qcowfs
+./usr/share/man/man1/qcowfs-commands.1
 ./usr/share/man/man1/qcowfs.1
 ./usr/share/man/man7/qcow-format.7
 ./usr/share/zsh/site-functions/_qcowfs

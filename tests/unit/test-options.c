@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/options.h"
+#include "cli/mount_options.h"
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -74,7 +74,7 @@ static bool rejects(const char *list, const char *word)
 	enum exitcode r = with_o(list);
 	size_t lines = 0;
 
-	mount_options_free(&o);
+	options_free(&o);
 	for (const char *p = said; *p; p++)
 		lines += *p == '\n';
 	if (r == EXIT_USAGE && strstr(said, word) && !strncmp(said, "qcowfs: ", 8) &&
@@ -95,49 +95,49 @@ static void two_operands(void)
 	CHECK(o.refs == QC_REFS_SAMEDIR && o.locking == QC_LOCKING_ON && !o.cache_bytes);
 	CHECK(o.ready_fd == -1 && !o.pid_file);
 	CHECK(!o.threads && !o.timeout && !o.mount_options && !o.npath_maps);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(PARSE("src") == EXIT_USAGE && strstr(said, "MOUNTPOINT: missing"));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(parse((const char *const[]){ NULL }) == EXIT_USAGE && strstr(said, "SOURCE: missing"));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(PARSE("a", "b", "c") == EXIT_USAGE && strstr(said, "operands: more than two"));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(!PARSE("", "mnt") && !*o.source);
-	mount_options_free(&o);
+	options_free(&o);
 }
 
 static void letters(void)
 {
 	CHECK(!PARSE("-f", "src", "mnt") && o.foreground && !o.debug);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(!PARSE("-d", "src", "mnt") && o.foreground && o.debug);
 	CHECK(o.mount_options && !strcmp(o.mount_options, "debug"));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(!PARSE("-s", "src", "mnt") && o.single_thread);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(!PARSE("-vv", "-v", "src", "mnt") && o.verbose == 3);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(!PARSE("-r", "src", "mnt") && o.ro && !o.mount_options);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(!PARSE("-h") && o.action == ACTION_HELP);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(!PARSE("--help") && o.action == ACTION_HELP);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(!PARSE("-V") && o.action == ACTION_VERSION);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(!PARSE("--version") && o.action == ACTION_VERSION);
-	mount_options_free(&o);
+	options_free(&o);
 }
 
 static void unknown_letters(void)
 {
 	CHECK(PARSE("-x", "src", "mnt") == EXIT_USAGE && strstr(said, "-x: unknown"));
 	CHECK(!strncmp(said, "qcowfs: ", 8)); /* not what argv[0] says */
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(PARSE("--colour", "src", "mnt") == EXIT_USAGE && strstr(said, "--colour: unknown"));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(PARSE("src", "mnt", "-o") == EXIT_USAGE && strstr(said, "-o: the option"));
-	mount_options_free(&o);
+	options_free(&o);
 }
 
 static void options_may_stand_anywhere(void)
@@ -145,27 +145,27 @@ static void options_may_stand_anywhere(void)
 	CHECK(!PARSE("src", "-f", "mnt", "-o", "threads=3", "-s"));
 	CHECK(!strcmp(o.source, "src") && !strcmp(o.mountpoint, "mnt"));
 	CHECK(o.foreground && o.single_thread && o.threads == 3);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(!PARSE("src", "mnt", "-oro,timeout=5") && o.ro && o.timeout == 5);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(!PARSE("-f", "--", "-src", "-o") && !strcmp(o.source, "-src"));
 	CHECK(!strcmp(o.mountpoint, "-o"));
-	mount_options_free(&o);
+	options_free(&o);
 }
 
 static void o_may_be_given_again(void)
 {
 	CHECK(!PARSE("-o", "threads=3", "-o", "timeout=7,threads=4", "src", "mnt"));
 	CHECK(o.threads == 4 && o.timeout == 7); /* the last one counts */
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("ro,rw") && o.rw && !o.ro);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("rw,ro") && o.ro && !o.rw);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes(""));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes(",,ro,") && o.ro);
-	mount_options_free(&o);
+	options_free(&o);
 }
 
 /* ---- -o --------------------------------------------------------------------- */
@@ -173,21 +173,21 @@ static void o_may_be_given_again(void)
 static void words(void)
 {
 	CHECK(takes("backing=any") && o.refs == QC_REFS_ANY);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("backing=none") && o.refs == QC_REFS_NONE);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("backing=any,backing=samedir") && o.refs == QC_REFS_SAMEDIR);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("locking=share") && o.locking == QC_LOCKING_SHARE && o.ro);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("rw,locking=share") && o.ro);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("locking=share,locking=on") && !o.ro);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("locking=off") && o.locking == QC_LOCKING_OFF);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("locking=off,locking=on") && o.locking == QC_LOCKING_ON);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(rejects("backing=all", "'all' is not samedir|any|none"));
 	CHECK(rejects("backing=", "'' is not"));
 	CHECK(rejects("backing=Any", "'Any'"));
@@ -197,42 +197,42 @@ static void words(void)
 static void flags(void)
 {
 	CHECK(takes("direct_io") && o.direct_io);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("default_permissions") && o.default_permissions && !o.mount_options);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("allow_other") && o.allow_other && !strcmp(o.mount_options, "allow_other"));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("allow_root") && !strcmp(o.mount_options, "allow_root"));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("auto_unmount,nosuid,nodev,noexec,noatime"));
 	CHECK(!strcmp(o.mount_options, "auto_unmount,nosuid,nodev,noexec,noatime"));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("suid,dev,exec,atime,relatime,async,defaults,noauto,nofail,_netdev,user"));
 	CHECK(!o.mount_options); /* nobody is told */
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("x-systemd.automount,X-mount.mkdir=755,comment=hello,user=me,context=a:b"));
 	CHECK(!o.mount_options);
-	mount_options_free(&o);
+	options_free(&o);
 }
 
 static void views(void)
 {
 	CHECK(takes("snapshots") && o.snapshots && !o.chain && !o.info && !o.ro);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("chain,info") && !o.snapshots && o.chain && o.info && !o.forensic);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("partitions") && o.partitions && !o.snapshots && !o.ro);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("forensic") && o.snapshots && o.chain && o.info && o.forensic && o.ro);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("forensic,ro") && o.ro);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(rejects("forensic,rw", "rw: not together"));
 	CHECK(rejects("rw,forensic", "forensic"));
 	CHECK(takes("forensic,cow") && o.forensic && o.cow && !o.ro && o.snapshots);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("cow,rw,forensic") && !o.ro);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(rejects("forensic,cow,ro", "cow: not together with ro"));
 }
 
@@ -242,17 +242,17 @@ static void overlays(void)
 	char want[600];
 
 	CHECK(takes("cow") && o.cow && !o.cow_file && !o.ro && !o.mount_options);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("cow=/some/file") && o.cow && !strcmp(o.cow_file, "/some/file"));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("cow=a,cow=file") && getcwd(want, 500));
 	CHECK(!strcmp(o.cow_file, strcat(want, "/file")));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(rejects("cow=", "cow: '' is not FILE"));
 	CHECK(rejects("ro,cow", "cow: not together with ro"));
 	CHECK(rejects("cow=/a,ro", "cow: not together with ro"));
 	CHECK(takes("cow,ro,rw"));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(rejects("locking=share,cow", "cow: not together with locking=share"));
 }
 
@@ -301,7 +301,7 @@ static void sizes(void)
 			continue;
 		}
 		CHECK(takes(text) && o.cache_bytes == good[i].want);
-		mount_options_free(&o);
+		options_free(&o);
 	}
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		snprintf(text, sizeof(text), "cache-size=%s", bad[i]);
@@ -312,9 +312,9 @@ static void sizes(void)
 static void numbers(void)
 {
 	CHECK(takes("threads=1") && o.threads == 1);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("threads=1024") && o.threads == 1024);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(rejects("threads=0", "'0' is not N"));
 	CHECK(rejects("threads=1025", "'1025'"));
 	CHECK(rejects("threads=1K", "'1K'"));
@@ -322,9 +322,9 @@ static void numbers(void)
 	CHECK(rejects("io_uring_q_depth=0", "'0' is not N"));
 	CHECK(rejects("io_uring_q_depth=1025", "'1025'"));
 	CHECK(takes("timeout=0") && !o.timeout);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("timeout=2147483647") && o.timeout == 2147483647);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(rejects("timeout=2147483648", "is not SECONDS"));
 	CHECK(rejects("timeout=5s", "is not SECONDS"));
 }
@@ -335,7 +335,7 @@ static void rings(void)
 #ifdef HAVE_RINGS
 	CHECK(takes("io_uring,io_uring_q_depth=4") && o.io_uring);
 	CHECK(!strcmp(o.mount_options, "io_uring,io_uring_q_depth=4"));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(PARSE("-s", "-o", "io_uring", "src", "mnt") == EXIT_USAGE);
 	CHECK(strstr(said, "io_uring: not together with -s"));
 #else
@@ -352,13 +352,13 @@ static void who_waits(void)
 
 	CHECK(takes("ready-fd=3,pid-file=/run/a\\,b.pid") && o.ready_fd == 3);
 	CHECK(!strcmp(o.pid_file, "/run/a,b.pid"));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("pid-file=/a,pid-file=b") && getcwd(cwd, sizeof(cwd)));
 	snprintf(want, sizeof(want), "%s/b", cwd);
 	CHECK(!strcmp(o.pid_file, want));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("ready-fd=0") && o.ready_fd == 0);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(rejects("ready-fd=-1", "'-1' is not N"));
 	CHECK(rejects("ready-fd=2147483648", "is not N"));
 	CHECK(rejects("ready-fd", "needs a value"));
@@ -368,10 +368,10 @@ static void who_waits(void)
 static void owners(void)
 {
 	CHECK(takes("uid=0") && o.set_uid && o.uid == 0 && !o.set_gid);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("uid=4294967294,gid=1000") && o.uid == 4294967294 && o.gid == 1000);
 	CHECK(o.set_gid);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(rejects("uid=4294967295", "'4294967295'")); /* would mean nobody at all */
 	CHECK(rejects("gid=4294967295", "is not N"));
 	CHECK(rejects("uid=root", "'root'"));
@@ -386,11 +386,11 @@ static void masks(void)
 	char text[100];
 
 	CHECK(takes("umask=022") && o.set_umask && o.umask == 022);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("umask=0") && o.set_umask && o.umask == 0);
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("umask=777") && o.umask == 0777);
-	mount_options_free(&o);
+	options_free(&o);
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		snprintf(text, sizeof(text), "umask=%s", bad[i]);
 		CHECK(rejects(text, "is not OCTAL"));
@@ -410,16 +410,16 @@ static void names_in_the_mount_table(void)
 {
 	CHECK(takes("fsname=vm,subtype=x") && o.set_fsname && o.set_subtype);
 	CHECK(!strcmp(o.mount_options, "fsname=vm,subtype=x"));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("fsname=a\\,ro,noexec") && !o.ro);
 	CHECK(!strcmp(o.mount_options, "fsname=a\\,ro,noexec"));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("fsname=a\\\\b=c") && !strcmp(o.mount_options, "fsname=a\\\\b=c"));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("fsname=") && !strcmp(o.mount_options, "fsname="));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("fsname=end\\") && !strcmp(o.mount_options, "fsname=end\\\\"));
-	mount_options_free(&o);
+	options_free(&o);
 }
 
 static void passing_on(void)
@@ -428,7 +428,7 @@ static void passing_on(void)
 	CHECK(!mount_option_append(&o, "fsname", "a,b\\c"));
 	CHECK(!mount_option_append(&o, "ro", NULL));
 	CHECK(!strcmp(o.mount_options, "fsname=a\\,b\\\\c,ro"));
-	mount_options_free(&o);
+	options_free(&o);
 }
 
 static void maps(void)
@@ -440,11 +440,11 @@ static void maps(void)
 	CHECK(!strcmp(o.path_maps[0].new_prefix, "/new"));
 	CHECK(!strcmp(o.path_maps[1].old_prefix, "a,b"));
 	CHECK(!strcmp(o.path_maps[1].new_prefix, "/c:d"));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(takes("backing-map=/old:new") && getcwd(cwd, sizeof(cwd)));
 	snprintf(want, sizeof(want), "%s/new", cwd);
 	CHECK(!strcmp(o.path_maps[0].new_prefix, want));
-	mount_options_free(&o);
+	options_free(&o);
 	CHECK(rejects("backing-map=/old", "is not OLD:NEW"));
 	CHECK(rejects("backing-map=:/new", "is not OLD:NEW"));
 	CHECK(rejects("backing-map=/old:", "is not OLD:NEW"));

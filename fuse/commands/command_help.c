@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#include "commands/command_help.h"
+
+#include <stdio.h>
+
+enum { KEY_FILE = 1000, KEY_FD, BACKING, BACKING_MAP, LOCKING };
+
+const struct command_option command_shared_options[] = {
+	{ 'h', "help", NULL, "print this" },
+	{ 'p', NULL, NULL, "show progress" },
+	{ 'q', NULL, NULL, "print nothing but errors" },
+	{ 'U', "force-share", NULL, "the same as --locking=share" },
+	{ KEY_FILE, "key-file", "PATH", "the passphrase of encrypted images, to the end of the file" },
+	{ KEY_FD, "key-fd", "N", "the same, from a descriptor that is open" },
+	{ BACKING, "backing", "samedir|any|none",
+	  "which backing and data files an image may name (samedir)" },
+	{ BACKING_MAP, "backing-map", "OLD:NEW", "look for backing files below NEW instead of OLD" },
+	{ LOCKING, "locking", "on|off|share",
+	  "keep off images that QEMU uses; share: read a live one (on)" },
+	{ 0 },
+};
+
+static void print_options(const struct command_option *o)
+{
+	for (; o->id; o++) {
+		char left[64], letter[5] = "";
+
+		if (o->id < 256)
+			snprintf(letter, sizeof(letter), "-%c%s", o->id, o->name ? ", " : "");
+		snprintf(left, sizeof(left), "%s%s%s%s%s", letter, o->name ? "--" : "",
+			 o->name ? o->name : "", o->arg ? (o->name ? "=" : " ") : "",
+			 o->arg ? o->arg : "");
+		printf("    %-30s %s\n", left, o->help);
+	}
+}
+
+void command_print_help(const struct command_spec *spec)
+{
+	printf("usage: qcowfs %s [options] %s\n\n%s.\n\n", spec->name, spec->operands, spec->summary);
+	print_options(spec->options);
+	printf("\nOptions of all commands:\n\n");
+	print_options(command_shared_options);
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* commands.h - the functions of all commands, for the table in main.c; see commands/common.h. */
+#ifndef COMMANDS_H
+#define COMMANDS_H
+
+typedef int command_fn(int argc, char **argv);
+
+command_fn cmd_info;
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+#include "commands/common.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "commands/command_help.h"
+#include "util/path_dir.h"
+#include "util/report.h"
+
+enum { OPTIONS_MAX = 64 };
+
+/* ---- the command line --------------------------------------------------------- */
+
+/* Arguments for getopt_long(3), made from the two tables of a command. */
+struct getopt_tables {
+	char letters[2 * OPTIONS_MAX + 2];
+	struct option longs[OPTIONS_MAX];
+};
+
+static void add_options(struct getopt_tables *t, const struct command_option *table)
+{
+	char *letter = t->letters + strlen(t->letters);
+	struct option *l = t->longs;
+
+	while (l->name)
+		l++;
+	for (; table->id; table++) {
+		if (table->id < 256) {
+			*letter++ = (char)table->id;
+			if (table->arg)
+				*letter++ = ':';
+		}
+		if (table->name)
+			*l++ = (struct option){ table->name, table->arg ? required_argument : no_argument,
+						NULL, table->id };
+	}
+}
+
+static const struct command_option *find_option(const struct command_option *table, int id)
+{
+	while (table->id && table->id != id)
+		table++;
+	return table->id ? table : NULL;
+}
+
+static int set_shared_option(struct command *c, int id, const char *value)
+{
+	switch (id) {
+	case 'p':
+		c->progress = true;
+		return 0;
+	case 'q':
+		c->quiet = true;
+		return 0;
+	case 'U':
+		return options_set(&c->o, "locking", "share");
+	default: /* named as the mount option */
+		return options_set(&c->o, find_option(command_shared_options, id)->name, value);
+	}
+}
+
+static int set_own_option(struct command *c, void *to, int id, const char *value)
+{
+	const struct command_option *option = find_option(c->spec->options, id);
+	int r = c->spec->set(to, id, value);
+	char name[40];
+
+	if (!r)
+		return 0;
+	if (option->name)
+		snprintf(name, sizeof(name), "--%s", option->name);
+	else
+		snprintf(name, sizeof(name), "-%c", id);
+	if (r == -EINVAL && option->arg)
+		report(QC_LOG_ERROR, "%s: '%s' is not %s", name, value, option->arg);
+	else
+		report(QC_LOG_ERROR, "%s: %s", name, strerror(-r));
+	return r;
+}
+
+/* Reports an option that getopt_long(3) refused by returning @c. */
+static void report_bad_option(const struct command *cmd, int c, char **argv)
+{
+	char letter[3] = { '-', (char)optopt, 0 };
+	const char *name = optopt && optopt < 256 ? letter : argv[optind - 1];
+
+	if (c == ':')
+		report(QC_LOG_ERROR, "%s: the option needs a value", name);
+	else
+		report(QC_LOG_ERROR, "%s: unknown option (qcowfs %s --help lists those there are)",
+		       name, cmd->spec->name);
+}
+
+static int parse_options(struct command *c, void *to, int argc, char **argv)
+{
+	struct getopt_tables t = { .letters = ":" };
+	int id;
+
+	add_options(&t, command_shared_options);
+	add_options(&t, c->spec->options);
+	optind = 0;
+	while ((id = getopt_long(argc, argv, t.letters, t.longs, NULL)) != -1) {
+		int r = 0;
+
+		if (id == 'h') {
+			command_print_help(c->spec);
+			return COMMAND_OK;
+		}
+		if (id == '?' || id == ':') {
+			report_bad_option(c, id, argv);
+			return COMMAND_FAILED;
+		}
+		if (find_option(command_shared_options, id))
+			r = set_shared_option(c, id, optarg);
+		else
+			r = set_own_option(c, to, id, optarg);
+		if (r)
+			return COMMAND_FAILED;
+	}
+	return COMMAND_RUN;
+}
+
+static bool is_negative_number(const char *word)
+{
+	return word[0] == '-' && word[1] >= '0' && word[1] <= '9';
+}
+
+int command_begin(struct command *c, const struct command_spec *spec, void *to, int argc,
+		  char **argv)
+{
+	/* Hides the last word from getopt, which would take "-1G" for options. */
+	bool hide = spec->negative_operand && argc > 1 && is_negative_number(argv[argc - 1]);
+	int status;
+
+	*c = (struct command){
+		.spec = spec,
+		.o = { .ready_fd = -1, .key_fd = -1 },
+		.keys = KEY_SOURCE_NONE,
+	};
+	status = parse_options(c, to, argc - hide, argv);
+	if (status != COMMAND_RUN)
+		return status;
+	if (options_check_keys(&c->o))
+		return COMMAND_FAILED;
+	c->operand = argv + optind; /* getopt has moved the operands behind the options */
+	c->operands = (unsigned int)(argc - optind);
+	if (c->operands >= spec->min_operands && c->operands <= spec->max_operands)
+		return COMMAND_RUN;
+	report(QC_LOG_ERROR, "%s: too %s operands (usage: qcowfs %s [options] %s)", spec->name,
+	       c->operands < spec->min_operands ? "few" : "many", spec->name, spec->operands);
+	return COMMAND_FAILED;
+}
+
+int command_end(struct command *c, int status)
+{
+	if (c->ctx)
+		qc_context_free(c->ctx);
+	key_source_close(&c->keys);
+	options_free(&c->o);
+	errno = 0;
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	report(QC_LOG_ERROR, "standard output: cannot write: %s", strerror(errno ? errno : EIO));
+	return status == COMMAND_OK ? COMMAND_FAILED : status;
+}
+
+/* ---- images ------------------------------------------------------------------- */
+
+/* Opens the context before the first image.  Reading headers needs no key: a key source that is
+ * always there keeps encrypted images from being refused. */
+static int make_context(struct command *c, const struct path_dir *where, unsigned int flags)
+{
+	struct qc_config config = {
+		.log = report_line,
+		.log_max = QC_LOG_TRACE,
+		.progress = report_progress,
+		.refs = c->o.refs,
+		.locking = c->o.locking,
+		.path_maps = c->o.path_maps,
+		.npath_maps = c->o.npath_maps,
+		.key_arg = &c->keys,
+	};
+	int r;
+
+	if (c->ctx)
+		return 0;
+	r = key_source_open(&c->keys, &c->o, where->dir, true);
+	if (r)
+		return r;
+	if (key_source_exists(&c->keys) || flags & QC_OPEN_HEADERS_ONLY)
+		config.key = key_source_get;
+	return qc_context_new(&config, &c->ctx);
+}
+
+/* Opens the file for reading, in a way that cannot block.  Only a regular file or a block
+ * device is opened: opening another device may have effects. */
+static int open_image_file(const struct path_dir *where)
+{
+	int at = openat(where->fd, where->name, O_PATH | O_CLOEXEC), fd;
+	struct stat st;
+	char self[40];
+
+	if (at < 0)
+		return -errno;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", at);
+	if (fstat(at, &st) || !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
+		fd = -EMEDIUMTYPE;
+	else
+		fd = open(self, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd == -1)
+		fd = -errno;
+	close(at);
+	return fd;
+}
+
+qc_err command_try_open(struct command *c, const char *path, unsigned int flags,
+			struct qc_image **out, struct qc_reason *why)
+{
+	struct qc_image_location at = { .fd = -1 };
+	struct path_dir where;
+	int r = path_dir_open(&where, path);
+
+	*why = (struct qc_reason){ 0 };
+	*out = NULL;
+	if (!r)
+		r = at.fd = open_image_file(&where);
+	if (at.fd >= 0) {
+		r = make_context(c, &where, flags);
+		at.dirfd = where.fd;
+		at.dir = where.dir;
+		at.name = where.name;
+		if (!r)
+			r = qc_open(c->ctx, &at, flags, out, why);
+		close(at.fd);
+	}
+	path_dir_close(&where);
+	return r;
+}
+
+int command_open(struct command *c, const char *path, unsigned int flags, struct qc_image **out)
+{
+	struct qc_reason why;
+	qc_err r = command_try_open(c, path, flags, out, &why);
+
+	return r ? command_fail(path, r, &why) : COMMAND_OK;
+}
+
+int command_fail(const char *what, qc_err r, const struct qc_reason *why)
+{
+	if (why && *why->text)
+		report(QC_LOG_ERROR, "%s: %s", what, why->text);
+	else
+		report(QC_LOG_ERROR, "%s: %s%s", what,
+		       r == -EMEDIUMTYPE ? "not a regular file" : strerror(-r), qc_errno_hint(r));
+	return COMMAND_FAILED;
+}
+
+void command_show_progress(const struct command *c, uint64_t done, uint64_t total)
+{
+	double percent = total ? 100.0 * (double)done / (double)total : 100;
+
+	if (!c->progress || c->quiet)
+		return;
+	printf("    (%3.2f/100%%)%c", percent, done >= total ? '\n' : '\r');
+	fflush(stdout);
+}

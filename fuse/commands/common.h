@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * common.h - the part that all commands share: options, images, messages, exit status.
+ *
+ * A command NAME is one file, commands/cmd_NAME.c, of at most 150 lines, with one public function
+ *
+ *	int cmd_NAME(int argc, char **argv);     argv[0] is the command's name
+ *
+ * which returns the exit status.  To add one:
+ *
+ * 1. write commands/cmd_NAME.c as commands/cmd_info.c is written: a table of the options that
+ *    only this command has, a struct command_spec, and
+ *
+ *	struct command c;
+ *	int status = command_begin(&c, &spec, &args, argc, argv);
+ *
+ *	if (status == COMMAND_RUN)
+ *		status = do_the_work(&c, &args);
+ *	return command_end(&c, status);
+ *
+ * 2. add its prototype to commands/commands.h, its row to the table in main.c, its file to
+ *    fuse/meson.build (each list is sorted);
+ * 3. describe it in man/qcowfs-commands.1: a section ".Ss NAME" with an ".It Fl" for each option;
+ * 4. test it in tests/e2e/command-NAME.py.
+ *
+ * The work itself (counting references, copying, ...) belongs to core/; a command parses,
+ * calls and prints.  A command uses util/, cli/, keys/, info/ and core, no other folder of fuse/.
+ */
+#ifndef COMMANDS_COMMON_H
+#define COMMANDS_COMMON_H
+
+#include "cli/options.h"
+#include "keys/key_source.h"
+#include "qcow.h"
+
+enum {
+	COMMAND_RUN = -1, /* of command_begin(): go on */
+	COMMAND_OK = 0,
+	COMMAND_FAILED = 1, /* one line on stderr says why */
+};
+
+struct command_option {
+	int id;		  /* the letter; else 256 to 999; 0 ends a table */
+	const char *name; /* long name; NULL: only the letter */
+	const char *arg;  /* NULL: takes no value; else as --help shows it, "a|b" for words */
+	const char *help;
+};
+
+struct command_spec {
+	const char *name;
+	const char *summary;  /* a sentence for --help, without a full stop */
+	const char *operands; /* as the usage line shows them: "IMAGE [SIZE]" */
+	unsigned int min_operands, max_operands;
+	bool negative_operand; /* the last word may be "-1G", which is no option then */
+	const struct command_option *options;
+	/*
+	 * Stores the value of an option of this command in @to.
+	 * Return: 0; -EINVAL: @value is not of the kind that the table's `arg` says;
+	 * another -errno.  The caller reports both.
+	 */
+	int (*set)(void *to, int id, const char *value);
+};
+
+struct command {
+	const struct command_spec *spec;
+	struct options o; /* of these only those that commands share: keys, backing, locking */
+	bool progress, quiet;
+	char **operand;
+	unsigned int operands;
+	struct qc_context *ctx; /* NULL before the first image is opened */
+	struct key_source keys;
+};
+
+/*
+ * command_begin() - parse the command line of a command
+ * @to: passed to spec->set
+ *
+ * Options may stand before and after operands.  Prints --help itself.
+ * Return: COMMAND_RUN, or an exit status: COMMAND_OK after --help, COMMAND_FAILED after a
+ * message.  Call command_end() in each case.
+ */
+int command_begin(struct command *c, const struct command_spec *spec, void *to, int argc,
+		  char **argv);
+
+/* Frees everything.  Returns @status, or COMMAND_FAILED if standard output could not be written. */
+int command_end(struct command *c, int status);
+
+/*
+ * command_open() - open the image at @path and its chain
+ * @flags: enum qc_open_flag
+ *
+ * Obeys --backing, --backing-map and --locking, and unlocks encrypted images with --key-file
+ * or --key-fd, or else asks on the terminal.
+ * Return: COMMAND_OK, *out is to be closed with qc_close(); COMMAND_FAILED after a message.
+ */
+int command_open(struct command *c, const char *path, unsigned int flags, struct qc_image **out);
+
+/* The same without a message.  Return: as qc_open(), with the reason in *@why. */
+qc_err command_try_open(struct command *c, const char *path, unsigned int flags,
+			struct qc_image **out, struct qc_reason *why);
+
+/* Reports "WHAT: WHY" from @why, or from the error @r if it is empty.  Returns COMMAND_FAILED. */
+int command_fail(const char *what, qc_err r, const struct qc_reason *why);
+
+/* Shows with -p that @done of @total is done, as qemu-img does: one line, overwritten, on
+ * standard output; the line ends when @done is @total. */
+void command_show_progress(const struct command *c, uint64_t done, uint64_t total);
+
+#endif
