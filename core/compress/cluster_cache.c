@@ -43,37 +43,28 @@ struct qc_cluster_cache {
 
 /* ---- the table above, asserted ---------------------------------------------- */
 
-#ifdef QC_AUDIT
-static void audit_slot(const struct slot *s, uint64_t clock)
-{
-	assert(!s->filling || (s->owner && s->users));	 /* FILLING */
-	assert(!s->owner || (s->bytes && s->room));	 /* FILLING, READY */
-	assert(!s->users || s->bytes);			 /* users keep the bytes */
-	assert(!s->room == !s->bytes);
-	assert(s->last_use <= clock);
-}
-
 static void audit_cluster_cache(const struct qc_cluster_cache *c) NEEDS(&c->lock);
 static void audit_cluster_cache(const struct qc_cluster_cache *c)
 {
+#ifdef QC_AUDIT
 	uint64_t total = 0;
 
 	for (int i = 0; i < SLOTS; i++) {
 		const struct slot *s = &c->slot[i];
 
-		audit_slot(s, c->clock);
+		assert(!s->filling || (s->owner && s->users)); /* FILLING */
+		assert(!s->owner || s->bytes);		       /* FILLING, READY */
+		assert(!s->users || s->bytes);		       /* users keep the bytes */
+		assert(!s->room == !s->bytes && s->last_use <= c->clock);
 		total += s->room;
 		for (int k = 0; s->owner && k < i; k++)
 			assert(c->slot[k].owner != s->owner || c->slot[k].offset != s->offset);
 	}
 	assert(total == c->total && total <= BYTES_MAX);
-}
 #else
-static void audit_cluster_cache(const struct qc_cluster_cache *c)
-{
 	(void)c;
-}
 #endif
+}
 
 /* ---- slots ------------------------------------------------------------------ */
 

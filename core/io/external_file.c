@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * external_file.c - a name in an image -> an open file, if the user allows that.
+ * external_file.c - opens the files that an image names, if the user allows it.
  *
- *	name -> target: which folder it starts from, and whether it must stay
- *	below it -> open below it, or anywhere
+ *	1  find_target(): path maps and policy choose the directory from which the
+ *	   name is looked up, and whether the path must stay below it
+ *	2  open_target_file(): the kernel looks the path up, and enforces that
  */
 #include "io/external_file.h"
 
@@ -14,13 +15,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Where a name leads: to `rest`, seen from the folder base. */
+/* The file that a name means: `path`, looked up from the directory `base`. */
 struct target {
 	int base;
-	bool base_is_ours; /* to be closed */
+	bool close_base;
 	char *base_path;
-	const char *rest;
-	bool beneath;
+	const char *path;
+	bool beneath; /* the path must not leave the directory */
 };
 
 void qc_file_location_close(struct qc_file_location *p)
@@ -36,19 +37,20 @@ void qc_file_location_close(struct qc_file_location *p)
 
 /* ---- opening ---------------------------------------------------------- */
 
-static int open_target(const struct target *t, const char *rest, int flags)
+static int open_from_base(const struct target *t, const char *path, int flags)
 {
-	if (!*rest)
-		rest = ".";
+	if (!*path)
+		path = ".";
 	if (t->beneath)
-		return qc_open_beneath(t->base, rest, flags);
-	return openat(t->base, rest, flags | O_CLOEXEC);
+		return qc_open_beneath(t->base, path, flags);
+	return openat(t->base, path, flags | O_CLOEXEC);
 }
 
 /* ---- name -> target ------------------------------------------------------- */
 
-/* If path is `dir` or lies below it, by its letters: the rest. */
-static const char *below(const char *path, const char *dir)
+/* Compares letters only.  If @path is @dir or below it, returns the rest of the path,
+ * else NULL. */
+static const char *path_below(const char *path, const char *dir)
 {
 	size_t n = strcmp(dir, "/") ? strlen(dir) : 0;
 
@@ -57,7 +59,7 @@ static const char *below(const char *path, const char *dir)
 	return path + n + strspn(path + n, "/");
 }
 
-static char *join(const char *dir, const char *name)
+static char *join_path(const char *dir, const char *name)
 {
 	char *path;
 
@@ -71,8 +73,8 @@ static bool same_file(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Whether the folder `dir` is `top` or lies below it, however it was reached. */
-static bool is_below(int dir, int top)
+/* Returns true if directory @dir is @top or below it, by any path. */
+static bool is_dir_below(int dir, int top)
 {
 	struct stat want, here, parent;
 	int at = openat(dir, ".", O_PATH | O_DIRECTORY | O_CLOEXEC), up;
@@ -88,7 +90,7 @@ static bool is_below(int dir, int top)
 		close(at);
 		at = up;
 		if (at < 0 || fstat(at, &parent) || same_file(&parent, &here))
-			break; /* the root */
+			break; /* at the root */
 		here = parent;
 	}
 	if (at >= 0)
@@ -96,9 +98,10 @@ static bool is_below(int dir, int top)
 	return found;
 }
 
-/* A name that does not begin with the path of the image's folder, or that goes
- * up, may lead there all the same, through a link above it, or down again. */
-static qc_err roundabout_below(const char *name, const struct qc_file_location *from,
+/* Handles a name that does not begin with the path of the image's directory, or has "..".
+ * The name may still lead below that directory: through a symbolic link above it, or down
+ * again.  -EXDEV if it does not. */
+static qc_err find_indirect_target(const char *name, const struct qc_file_location *from,
 			       struct target *t)
 {
 	const char *slash = strrchr(name, '/');
@@ -110,11 +113,11 @@ static qc_err roundabout_below(const char *name, const struct qc_file_location *
 	if (!slash)
 		return -EMEDIUMTYPE; /* ".." */
 	up = slash == name ? strdup("/") : strndup(name, (size_t)(slash - name));
-	dir = up ? join(from->dir, up) : NULL;
+	dir = up ? join_path(from->dir, up) : NULL;
 	fd = dir ? open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (fd < 0)
 		r = dir ? -errno : -ENOMEM;
-	else if (!is_below(fd, from->dirfd))
+	else if (!is_dir_below(fd, from->dirfd))
 		r = -EXDEV;
 	if (r) {
 		free(dir);
@@ -126,8 +129,8 @@ static qc_err roundabout_below(const char *name, const struct qc_file_location *
 	return 0;
 }
 
-/* Whether one of the components of the path is "..". */
-static bool goes_up(const char *path)
+/* Returns true if a component of the path is "..". */
+static bool has_dotdot(const char *path)
 {
 	for (; path; path = strchr(path, '/')) {
 		path += strspn(path, "/");
@@ -137,18 +140,19 @@ static bool goes_up(const char *path)
 	return false;
 }
 
-static qc_err mapped(const struct qc_path_map *map, const char *rest, struct target *t)
+/* Applies a path map: the target is below, or is, the new prefix. */
+static qc_err find_mapped_target(const struct qc_path_map *map, const char *rest, struct target *t)
 {
 	const char *slash = strrchr(map->new_prefix, '/');
-	bool whole = !*rest; /* the map names the file itself */
+	bool whole = !*rest; /* the map is of a file, not of a directory */
 
 	t->base_path = whole ? strndup(map->new_prefix, (size_t)(slash - map->new_prefix)) :
 			       strdup(map->new_prefix);
 	if (!t->base_path)
 		return -ENOMEM;
 	t->base = open(*t->base_path ? t->base_path : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	t->base_is_ours = true;
-	t->rest = whole ? slash + 1 : rest;
+	t->close_base = true;
+	t->path = whole ? slash + 1 : rest;
 	t->beneath = true;
 	return t->base < 0 ? -errno : 0;
 }
@@ -160,37 +164,37 @@ static qc_err find_target(const struct qc_external_policy *policy, const struct 
 
 	*t = (struct target){ .base = -1 };
 	for (size_t i = 0; i < policy->npath_maps; i++) {
-		rest = below(name, policy->path_maps[i].old_prefix);
+		rest = path_below(name, policy->path_maps[i].old_prefix);
 		if (rest)
-			return mapped(&policy->path_maps[i], rest, t);
+			return find_mapped_target(&policy->path_maps[i], rest, t);
 	}
-	rest = *name == '/' ? below(name, from->dir) : name;
-	if (policy->refs == QC_REFS_SAMEDIR && (!rest || goes_up(rest)))
-		return roundabout_below(name, from, t);
+	rest = *name == '/' ? path_below(name, from->dir) : name;
+	if (policy->refs == QC_REFS_SAMEDIR && (!rest || has_dotdot(rest)))
+		return find_indirect_target(name, from, t);
 	*t = (struct target){
 		.base = from->dirfd,
 		.base_path = strdup(rest ? from->dir : ""),
-		.rest = rest ? rest : name,
+		.path = rest ? rest : name,
 		.beneath = policy->refs == QC_REFS_SAMEDIR,
 	};
 	return t->base_path ? 0 : -ENOMEM;
 }
 
-static void target_drop(struct target *t)
+static void close_target(struct target *t)
 {
-	if (t->base_is_ours && t->base >= 0)
+	if (t->close_base && t->base >= 0)
 		close(t->base);
 	free(t->base_path);
 }
 
-/* ---- target -> place ------------------------------------------------------ */
+/* ---- target -> file ------------------------------------------------------ */
 
-/* -EMEDIUMTYPE if it is not a regular file, which is known before it is opened:
- * opening a device may do something, and opening a fifo may take for ever. */
-static qc_err open_regular(const struct target *t, int *out)
+/* Opens a regular file, or returns -EMEDIUMTYPE.  Checks the type before it opens the file
+ * for reading: to open a device may have an effect, and to open a fifo may block. */
+static qc_err open_regular_file(const struct target *t, int *out)
 {
 	struct stat before, after;
-	int fd = open_target(t, t->rest, O_PATH);
+	int fd = open_from_base(t, t->path, O_PATH);
 
 	if (fd < 0)
 		return -errno;
@@ -199,7 +203,7 @@ static qc_err open_regular(const struct target *t, int *out)
 		return -EMEDIUMTYPE;
 	}
 	close(fd);
-	fd = open_target(t, t->rest, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	fd = open_from_base(t, t->path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &after) || !same_file(&before, &after)) {
@@ -210,19 +214,20 @@ static qc_err open_regular(const struct target *t, int *out)
 	return 0;
 }
 
-static qc_err open_place(const struct target *t, struct qc_file_location *out)
+/* Opens the file and its directory. */
+static qc_err open_target_file(const struct target *t, struct qc_file_location *out)
 {
-	const char *slash = strrchr(t->rest, '/');
-	AUTO_FREE char *sub = slash ? strndup(t->rest, (size_t)(slash - t->rest) + 1) : strdup("");
-	qc_err r = sub ? open_regular(t, &out->fd) : -ENOMEM;
+	const char *slash = strrchr(t->path, '/');
+	AUTO_FREE char *sub = slash ? strndup(t->path, (size_t)(slash - t->path) + 1) : strdup("");
+	qc_err r = sub ? open_regular_file(t, &out->fd) : -ENOMEM;
 
 	if (r)
 		return r;
-	out->dirfd = open_target(t, sub, O_PATH | O_DIRECTORY);
+	out->dirfd = open_from_base(t, sub, O_PATH | O_DIRECTORY);
 	if (out->dirfd < 0)
 		return -errno;
-	out->dir = join(t->base_path, sub);
-	out->name = strdup(slash ? slash + 1 : t->rest);
+	out->dir = join_path(t->base_path, sub);
+	out->name = strdup(slash ? slash + 1 : t->path);
 	if (!out->dir || !out->name)
 		return -ENOMEM;
 	for (size_t n = strlen(out->dir); n > 1 && out->dir[n - 1] == '/'; n--)
@@ -237,18 +242,18 @@ static bool is_url(const char *name)
 	return name[n] == ':';
 }
 
-static qc_err explain(const char *what, const char *name, qc_err r, struct qc_reason *why)
+static qc_err fail_external_file(const char *what, const char *name, qc_err r, struct qc_reason *why)
 {
 	switch (r) {
 	case -EXDEV:
 		return qc_fail(why, -EACCES,
-				 "its %s '%s' is outside of its folder (backing=any allows it)",
-				 what, name);
+			       "%s '%s' is outside of the image's folder (backing=any allows it)",
+			       what, name);
 	case -EMEDIUMTYPE:
-		return qc_fail(why, -EACCES, "its %s '%s' is not a regular file", what, name);
+		return qc_fail(why, -EACCES, "%s '%s' is not a regular file", what, name);
 	default:
-		return qc_fail(why, r, "cannot open its %s '%s': %s%s", what, name, strerror(-r),
-				 r == -ENOENT ? " (backing-map=OLD:NEW finds what was moved)" :
+		return qc_fail(why, r, "cannot open %s '%s': %s%s", what, name, strerror(-r),
+				 r == -ENOENT ? " (backing-map=OLD:NEW finds moved files)" :
 						qc_errno_hint(r));
 	}
 }
@@ -263,18 +268,18 @@ qc_err qc_open_external_file(const struct qc_external_policy *policy, const char
 	*out = QC_FILE_LOCATION_NONE;
 	if (is_url(name))
 		return qc_fail(why, -EACCES,
-				 "its %s '%s' is not a path (only files are opened; "
-				 "a name with a colon needs ./ before it)", what, name);
+			       "%s '%s' is not a path (only files are opened; a file name with "
+			       "a colon needs ./ before it)", what, name);
 	if (policy->refs == QC_REFS_NONE)
 		return qc_fail(why, -EACCES,
-				 "it needs its %s '%s' (backing=samedir or backing=any allows it)",
-				 what, name);
+			       "cannot open %s '%s': backing=none forbids it (backing=samedir or "
+			       "backing=any allows it)", what, name);
 	r = find_target(policy, from, name, &t);
 	if (!r)
-		r = open_place(&t, out);
-	target_drop(&t);
+		r = open_target_file(&t, out);
+	close_target(&t);
 	if (!r)
 		return 0;
 	qc_file_location_close(out);
-	return explain(what, name, r, why);
+	return fail_external_file(what, name, r, why);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * external_file.h - the files that an image names: its backing file, its data file.
+ * external_file.h - opens the backing file and the data file that an image names.
  *
- * The names come out of the image and are hostile.  What they may reach is the
- * user's choice (enum qc_refs); that it is a regular file is known before it is
- * opened; and a name is a path, never a URL or an option list.
+ * Called when a chain is opened.  The names come from the image and are hostile.  The user
+ * decides which files they may reach (enum qc_refs).  Only regular files are opened.  A
+ * name is always a path, never a URL or a list of options as in QEMU.
  */
 #ifndef QC_EXTERNAL_FILE_H
 #define QC_EXTERNAL_FILE_H
@@ -12,30 +12,39 @@
 #include "base/util.h"
 #include "base/log.h"
 
-/* What the user allows, for the life of a context. */
+/* The choice of the user, constant during the life of a context. */
 struct qc_external_policy {
 	enum qc_refs refs;
 	struct qc_path_map *path_maps;
 	size_t npath_maps;
 };
 
-/* A file, and its folder, from which the names in it start. */
+/* An open file, and its directory, from which relative names in the file start. */
 struct qc_file_location {
 	int fd;
 	int dirfd;
-	char *dir;  /* absolute path */
-	char *name; /* within dir */
+	char *dir;  /* absolute path of dirfd */
+	char *name; /* of the file, in dir */
 };
 
 #define QC_FILE_LOCATION_NONE ((struct qc_file_location){ -1, -1, NULL, NULL })
 
-/* Opens for reading the file that the image at `from` calls `name`.  `what` is
- * the word for it in messages. */
+/*
+ * qc_open_external_file() - open a file that an image names, for reading
+ * @what:  "backing file" or "data file", for messages
+ * @from:  the image; relative names start at its directory
+ * @out:   on failure QC_FILE_LOCATION_NONE
+ *
+ * Return: 0;
+ *	-EACCES  the policy forbids it, or no regular file
+ *	-ENOMEM
+ *	else as open(2)
+ */
 qc_err qc_open_external_file(const struct qc_external_policy *policy, const char *what,
-		const struct qc_file_location *from, const char *name, struct qc_file_location *out,
-		struct qc_reason *why);
+			     const struct qc_file_location *from, const char *name,
+			     struct qc_file_location *out, struct qc_reason *why);
 
-/* Closes both descriptors and frees both names; harmless on QC_FILE_LOCATION_NONE. */
+/* Closes and frees all; does nothing to QC_FILE_LOCATION_NONE. */
 void qc_file_location_close(struct qc_file_location *p);
 
 #endif

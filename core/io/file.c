@@ -12,7 +12,7 @@
 #include "base/failpoint.h"
 #include "base/range.h"
 
-/* (include/uapi/linux/fs.h; of Linux 6.14) */
+/* From include/uapi/linux/fs.h of Linux 6.14. */
 #ifndef RWF_DONTCACHE
 #define RWF_DONTCACHE 0x80
 #endif
@@ -22,12 +22,12 @@ enum { STREAM_BYTES = 64 * 1024 };
 struct fd_file {
 	struct qc_file file;
 	int fd;
-	bool block; /* a block device, of which fstat tells no size */
-	atomic_bool no_stream;
-	_Atomic uint64_t end; /* of the file, as far as it is known */
+	bool block; /* a block device: fstat() gives no size */
+	atomic_bool no_stream; /* the kernel or file system has no RWF_DONTCACHE */
+	_Atomic uint64_t end;  /* size of the file; only a hint */
 };
 
-static struct fd_file *of(struct qc_file *f)
+static struct fd_file *to_fd_file(struct qc_file *f)
 {
 	return (struct fd_file *)f;
 }
@@ -40,7 +40,7 @@ static qc_err fd_read(struct qc_file *f, uint64_t off, void *buf, size_t len, si
 		return -EIO;
 	len = (size_t)range_clamp(off, len, INT64_MAX);
 	while (done < len) {
-		ssize_t n = pread(of(f)->fd, (uint8_t *)buf + done, len - done,
+		ssize_t n = pread(to_fd_file(f)->fd, (uint8_t *)buf + done, len - done,
 				  (off_t)(off + done));
 
 		if (n < 0 && errno == EINTR)
@@ -55,7 +55,7 @@ static qc_err fd_read(struct qc_file *f, uint64_t off, void *buf, size_t len, si
 	return 0;
 }
 
-static int64_t nanoseconds(struct timespec t)
+static int64_t to_nanoseconds(struct timespec t)
 {
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
@@ -64,19 +64,19 @@ static qc_err fd_stat(struct qc_file *f, struct qc_file_stat *out)
 {
 	struct stat st;
 
-	if (fstat(of(f)->fd, &st))
+	if (fstat(to_fd_file(f)->fd, &st))
 		return -errno;
 	*out = (struct qc_file_stat){
 		.dev = st.st_dev,
 		.ino = st.st_ino,
 		.size = (uint64_t)st.st_size,
-		.mtime_ns = nanoseconds(st.st_mtim),
-		.ctime_ns = nanoseconds(st.st_ctim),
-		.is_block_device = of(f)->block,
+		.mtime_ns = to_nanoseconds(st.st_mtim),
+		.ctime_ns = to_nanoseconds(st.st_ctim),
+		.is_block_device = to_fd_file(f)->block,
 		.allocated = (uint64_t)st.st_blocks * 512,
 	};
-	if (of(f)->block) {
-		off_t end = lseek(of(f)->fd, 0, SEEK_END);
+	if (to_fd_file(f)->block) {
+		off_t end = lseek(to_fd_file(f)->fd, 0, SEEK_END);
 
 		if (end < 0)
 			return -errno;
@@ -85,47 +85,48 @@ static qc_err fd_stat(struct qc_file *f, struct qc_file_stat *out)
 	return 0;
 }
 
-/* Where the file system cannot tell, all is data. */
+/* Without support of the file system for SEEK_HOLE, the whole file is data. */
 static qc_err fd_extent(struct qc_file *f, uint64_t off, struct qc_extent *out)
 {
-	off_t at = (off_t)off, next = lseek(of(f)->fd, at, SEEK_DATA);
+	off_t at = (off_t)off, next = lseek(to_fd_file(f)->fd, at, SEEK_DATA);
 
 	out->data = next == at;
 	if (next < 0 && errno == ENXIO) {
-		next = lseek(of(f)->fd, 0, SEEK_END);
+		next = lseek(to_fd_file(f)->fd, 0, SEEK_END);
 		out->data = false;
 	} else if (next < 0 || out->data) {
 		out->data = true;
-		next = lseek(of(f)->fd, at, SEEK_HOLE);
+		next = lseek(to_fd_file(f)->fd, at, SEEK_HOLE);
 		if (next < 0)
-			next = lseek(of(f)->fd, 0, SEEK_END);
+			next = lseek(to_fd_file(f)->fd, 0, SEEK_END);
 	}
 	if (next < 0)
 		return -errno;
-	if (next <= at) /* it was cut off meanwhile */
+	if (next <= at) /* the file was truncated during the call */
 		return -EIO;
 	out->len = (uint64_t)(next - at);
 	return 0;
 }
 
-/* What comes in large pieces to the end of the file is a disk that is being copied. The
- * kernel begins to write it at once, in pages that it uses again: twice as fast as to
- * fill all memory with it, and who reads it soon has it in the pages above ours. */
+/* Returns true for a large appending write: typically a disk is being copied.
+ * RWF_DONTCACHE then makes the kernel write the pages back at once and reuse them, which
+ * is twice as fast as filling the page cache.  A reader still finds the data in the page
+ * cache of the mount. */
 static bool is_stream(struct fd_file *f, uint64_t off, size_t len)
 {
 	uint64_t end = atomic_load_explicit(&f->end, memory_order_relaxed);
 
-	if (off + len > end) /* (a hint: the last of two at once will do) */
+	if (off + len > end) /* two writers may race: only a hint */
 		atomic_store_explicit(&f->end, off + len, memory_order_relaxed);
 	return off >= end && len >= STREAM_BYTES &&
 	       !atomic_load_explicit(&f->no_stream, memory_order_relaxed);
 }
 
-static ssize_t write_some(struct fd_file *f, uint64_t off, const void *buf, size_t len,
+static ssize_t write_once(struct fd_file *f, uint64_t off, const void *buf, size_t len,
 			  bool stream)
 {
 #ifdef HAVE_PWRITEV2
-	struct iovec all = { (void *)buf, len }; /* which it does not change */
+	struct iovec all = { (void *)buf, len }; /* the kernel does not change it */
 	ssize_t n;
 
 	if (!stream)
@@ -149,9 +150,9 @@ static qc_err fd_write(struct qc_file *f, uint64_t off, const void *buf, size_t 
 		return -EIO;
 	if (!range_inside(off, len, INT64_MAX))
 		return -EFBIG;
-	stream = is_stream(of(f), off, len);
+	stream = is_stream(to_fd_file(f), off, len);
 	while (done < len) {
-		ssize_t n = write_some(of(f), off + done, (const uint8_t *)buf + done,
+		ssize_t n = write_once(to_fd_file(f), off + done, (const uint8_t *)buf + done,
 				       len - done, stream);
 
 		if (n < 0 && errno == EINTR)
@@ -167,26 +168,26 @@ static qc_err fd_sync(struct qc_file *f)
 {
 	if (FAIL_POINT("io.sync"))
 		return -EIO;
-	return fdatasync(of(f)->fd) ? -errno : 0;
+	return fdatasync(to_fd_file(f)->fd) ? -errno : 0;
 }
 
 static qc_err fd_resize(struct qc_file *f, uint64_t size)
 {
-	if (ftruncate(of(f)->fd, (off_t)size))
+	if (ftruncate(to_fd_file(f)->fd, (off_t)size))
 		return -errno;
-	atomic_store(&of(f)->end, size);
+	atomic_store(&to_fd_file(f)->end, size);
 	return 0;
 }
 
 static qc_err fd_punch(struct qc_file *f, uint64_t off, uint64_t len)
 {
-	return fallocate(of(f)->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off,
+	return fallocate(to_fd_file(f)->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off,
 			 (off_t)len) ? -errno : 0;
 }
 
 static void fd_close(struct qc_file *f)
 {
-	close(of(f)->fd);
+	close(to_fd_file(f)->fd);
 	free(f);
 }
 
@@ -203,17 +204,16 @@ static const struct qc_file_ops fd_ops = {
 
 #ifdef QC_FAILPOINTS
 const struct qc_file_ops *(*qc_file_interpose)(const struct qc_file_ops *real);
+#endif
 
-static const struct qc_file_ops *ops_of_new(void)
+static const struct qc_file_ops *choose_ops(void)
 {
-	return qc_file_interpose ? qc_file_interpose(&fd_ops) : &fd_ops;
-}
-#else
-static const struct qc_file_ops *ops_of_new(void)
-{
+#ifdef QC_FAILPOINTS
+	if (qc_file_interpose)
+		return qc_file_interpose(&fd_ops);
+#endif
 	return &fd_ops;
 }
-#endif
 
 qc_err qc_file_of_fd(int fd, struct qc_file **out)
 {
@@ -225,7 +225,7 @@ qc_err qc_file_of_fd(int fd, struct qc_file **out)
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return -ENOMEM;
-	f->file.ops = ops_of_new();
+	f->file.ops = choose_ops();
 	f->fd = fd;
 	f->block = S_ISBLK(st.st_mode);
 	atomic_init(&f->end, f->block ? UINT64_MAX : (uint64_t)st.st_size);

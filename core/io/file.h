@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * file.h - a file: the only place where system calls on image files are made.
+ * file.h - reads and writes image files: system calls behind a table of functions.
  *
- * A table of functions stands between, so that tests can use memory, or fail.
- * Positions are arguments; a file has no cursor and any thread may use it.
+ * Tests put memory or failures in place of system calls.  A file has no position: every
+ * call takes an offset, and any thread may call at any time.
  */
 #ifndef QC_FILE_H
 #define QC_FILE_H
@@ -12,26 +12,26 @@
 
 struct qc_file;
 
-/* What tells one state of a file from another. */
+/* Identifies a file and its state: another inode, size or time means other content. */
 struct qc_file_stat {
 	uint64_t dev, ino, size;
 	int64_t mtime_ns, ctime_ns;
-	bool is_block_device; /* other nodes of it have times of their own */
-	uint64_t allocated; /* bytes that it takes of its file system; tells nothing apart */
+	bool is_block_device; /* a write through another node of it changes no time */
+	uint64_t allocated; /* bytes on the file system; no part of the state */
 };
 
 struct qc_file_ops {
-	/* Reads up to len bytes; less only where the file ends. */
+	/* Reads @len bytes; *got is less only at the end of the file. */
 	qc_err (*read)(struct qc_file *f, uint64_t off, void *buf, size_t len, size_t *got);
 	qc_err (*stat)(struct qc_file *f, struct qc_file_stat *out);
-	/* The run at off (before the end) that is data, or a hole. */
+	/* Finds the run of data or hole at @off, which is before the end of the file. */
 	qc_err (*extent)(struct qc_file *f, uint64_t off, struct qc_extent *out);
-	/* Writes all, or fails; the file grows as needed. */
+	/* Writes all bytes, or fails.  Grows the file if needed. */
 	qc_err (*write)(struct qc_file *f, uint64_t off, const void *buf, size_t len);
-	/* What was written before is on stable storage. */
+	/* Brings all writes that returned before to stable storage. */
 	qc_err (*sync)(struct qc_file *f);
 	qc_err (*resize)(struct qc_file *f, uint64_t size);
-	/* Reads as zeros from now on, and takes no space.  -EOPNOTSUPP. */
+	/* Makes the bytes a hole, which reads as zeros.  -EOPNOTSUPP where there are none. */
 	qc_err (*punch)(struct qc_file *f, uint64_t off, uint64_t len);
 	void (*close)(struct qc_file *f);
 };
@@ -40,23 +40,32 @@ struct qc_file {
 	const struct qc_file_ops *ops;
 };
 
-/* A file of the system.  The descriptor is the file's from now on. */
+/* Makes a file of a descriptor.  On success the file owns @fd, and closes it.
+ * Return: 0; -ENOMEM; as fstat(2) */
 qc_err qc_file_of_fd(int fd, struct qc_file **out);
-int qc_file_fd(const struct qc_file *f); /* -1 if it has none */
+
+/* Returns the descriptor, which stays the file's; -1 for a file of a test. */
+int qc_file_fd(const struct qc_file *f);
 
 #ifdef QC_FAILPOINTS
-/* A test may put functions of its own before those of each file of the system
- * that is opened: a copy of the real ones, all but `close` replaced at will. */
+/* Called by qc_file_of_fd() if a test has set it.  Returns a copy of the real functions in
+ * which the test has replaced any but `close`. */
 extern const struct qc_file_ops *(*qc_file_interpose)(const struct qc_file_ops *real);
 #endif
 
-/* Writes zeros. */
+/* Writes @len zeros.  Return: as qc_file_write() */
 qc_err qc_file_zero(struct qc_file *f, uint64_t off, uint64_t len);
 
-/* Fills all of buf; what lies past the end of the file is zeros, and *got says
- * how much came from the file. */
+/*
+ * qc_file_read() - read bytes, with zeros behind the end of the file
+ * @len:  all bytes of @buf are set
+ * @got:  out: how many of them came from the file
+ *
+ * Return: 0; else as pread(2)
+ */
 qc_err qc_file_read(struct qc_file *f, uint64_t off, void *buf, size_t len, size_t *got);
 
+/* The following call the function of the same name of struct qc_file_ops. */
 static inline qc_err qc_file_stat(struct qc_file *f, struct qc_file_stat *out)
 {
 	return f->ops->stat(f, out);

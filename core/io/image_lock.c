@@ -12,18 +12,19 @@
 
 #include "base/log.h"
 
+/* Permissions, and the bytes of their locks (QEMU: BLK_PERM_*, block/file-posix.c). */
 enum perm { CONSISTENT_READ, WRITE, WRITE_UNCHANGED, RESIZE };
-enum { USED = 100, DENIED = 200 };
+enum { PERM = 100, UNSHARED = 200 };
 
-static qc_err set_lock(int fd, short type, off_t byte)
+static qc_err set_ofd_lock(int fd, short type, off_t byte)
 {
 	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
 
 	return fcntl(fd, F_OFD_SETLK, &l) ? -errno : 0;
 }
 
-/* Whether another open file holds any lock on the byte. */
-static bool is_held(int fd, off_t byte)
+/* Returns true if another open file description holds a lock on the byte. */
+static bool is_locked_by_other(int fd, off_t byte)
 {
 	struct flock l = {
 		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1
@@ -32,7 +33,7 @@ static bool is_held(int fd, off_t byte)
 	return !fcntl(fd, F_OFD_GETLK, &l) && l.l_type != F_UNLCK;
 }
 
-/* ---- who holds it: /proc tells of our own processes, and root of all ---- */
+/* ---- the holder of a lock, from /proc; other users' processes only for root ---- */
 
 static bool fd_has_ofd_lock(const char *pid, const char *fd)
 {
@@ -50,7 +51,7 @@ static bool fd_has_ofd_lock(const char *pid, const char *fd)
 	return found;
 }
 
-static bool holds(const char *pid, const struct stat *file)
+static bool process_locks_file(const char *pid, const struct stat *file)
 {
 	char path[600];
 	struct dirent *e;
@@ -73,7 +74,7 @@ static bool holds(const char *pid, const struct stat *file)
 	return found;
 }
 
-static void name_process(const char *pid, char *out, size_t size)
+static void describe_process(const char *pid, char *out, size_t size)
 {
 	char path[300], comm[64] = "?";
 	FILE *f;
@@ -88,7 +89,7 @@ static void name_process(const char *pid, char *out, size_t size)
 	snprintf(out, size, "%s (process %s)", comm, pid);
 }
 
-static void name_holder(int fd, char *out, size_t size)
+static void describe_holder(int fd, char *out, size_t size)
 {
 	struct dirent *e;
 	struct stat file;
@@ -98,9 +99,9 @@ static void name_holder(int fd, char *out, size_t size)
 	d = fstat(fd, &file) ? NULL : opendir("/proc");
 	while (d && (e = readdir(d))) {
 		if (!isdigit((unsigned char)e->d_name[0]) || atol(e->d_name) == getpid() ||
-		    !holds(e->d_name, &file))
+		    !process_locks_file(e->d_name, &file))
 			continue;
-		name_process(e->d_name, out, size);
+		describe_process(e->d_name, out, size);
 		break;
 	}
 	if (d)
@@ -109,85 +110,85 @@ static void name_holder(int fd, char *out, size_t size)
 
 /* ------------------------------------------------------------------------- */
 
-static qc_err refuse(int fd, const char *hint, struct qc_reason *why)
+static qc_err fail_locked(int fd, const char *hint, struct qc_reason *why)
 {
 	char holder[400];
 
-	name_holder(fd, holder, sizeof(holder));
+	describe_holder(fd, holder, sizeof(holder));
 	return qc_fail_as(why, QC_CAUSE_LOCKED, -EBUSY, "locked: %s has it open%s", holder, hint);
 }
 
-static qc_err take(int fd, const off_t *bytes, size_t n, const char *rules_hint,
-		   struct qc_reason *why)
+static qc_err acquire_lock_bytes(int fd, const off_t *bytes, size_t n, const char *hint,
+				 struct qc_reason *why)
 {
 	for (size_t i = 0; i < n; i++) {
-		qc_err r = set_lock(fd, F_RDLCK, bytes[i]);
+		qc_err r = set_ofd_lock(fd, F_RDLCK, bytes[i]);
 
 		if (r == -EAGAIN || r == -EACCES)
-			return refuse(fd, rules_hint, why);
+			return fail_locked(fd, hint, why);
 		if (r)
-			return qc_fail(why, r,
-					 "cannot lock it (locking=off does without): %s",
-					 strerror(-r));
+			return qc_fail(why, r, "cannot lock: %s (locking=off takes no locks)",
+				       strerror(-r));
 	}
 	return 0;
 }
 
-struct rules {
-	off_t take[5], test[5]; /* 0 ends them */
+struct lock_rules {
+	off_t take[5]; /* bytes to lock; 0 ends the list */
+	off_t test[5]; /* bytes that must not be locked by others */
 	const char *hint;
 };
 
-/* Locks first and tests then; if somebody is in the way, unlocks again. */
-static qc_err take_and_test(int fd, const struct rules *rules, struct qc_reason *why)
+/* Locks all bytes and then tests; unlocks them again if another program is in the way. */
+static qc_err acquire_and_test(int fd, const struct lock_rules *rules, struct qc_reason *why)
 {
 	size_t n = 0;
 	qc_err r;
 
 	while (n < 5 && rules->take[n])
 		n++;
-	r = take(fd, rules->take, n, rules->hint, why);
+	r = acquire_lock_bytes(fd, rules->take, n, rules->hint, why);
 	for (size_t i = 0; !r && i < 5 && rules->test[i]; i++)
-		if (is_held(fd, rules->test[i]))
-			r = refuse(fd, rules->hint, why);
+		if (is_locked_by_other(fd, rules->test[i]))
+			r = fail_locked(fd, rules->hint, why);
 	for (size_t k = 0; r && k < n; k++)
-		set_lock(fd, F_UNLCK, rules->take[k]);
+		set_ofd_lock(fd, F_UNLCK, rules->take[k]);
 	return r;
 }
 
-static const struct rules reading = {
-	.take = { USED + CONSISTENT_READ, DENIED + WRITE, DENIED + RESIZE },
-	.test = { DENIED + CONSISTENT_READ, USED + WRITE, USED + RESIZE },
-	.hint = " for writing (locking=share reads it all the same)",
+static const struct lock_rules reading = {
+	.take = { PERM + CONSISTENT_READ, UNSHARED + WRITE, UNSHARED + RESIZE },
+	.test = { UNSHARED + CONSISTENT_READ, PERM + WRITE, PERM + RESIZE },
+	.hint = " for writing (locking=share reads it anyway)",
 };
 
-qc_err qc_image_lock_read(int fd, enum qc_locking how, bool *live, struct qc_reason *why)
+qc_err qc_image_lock_read(int fd, enum qc_locking how, bool *has_writer, struct qc_reason *why)
 {
-	static const off_t sharing[] = { USED + CONSISTENT_READ };
+	static const off_t sharing[] = { PERM + CONSISTENT_READ };
 	qc_err r;
 
-	*live = false;
+	*has_writer = false;
 	switch (how) {
 	case QC_LOCKING_OFF:
 		return 0;
 	case QC_LOCKING_SHARE:
-		r = take(fd, sharing, 1, "", why);
-		*live = !r && is_held(fd, USED + WRITE);
+		r = acquire_lock_bytes(fd, sharing, 1, "", why);
+		*has_writer = !r && is_locked_by_other(fd, PERM + WRITE);
 		return r;
 	case QC_LOCKING_ON:
 		break;
 	}
-	return take_and_test(fd, &reading, why);
+	return acquire_and_test(fd, &reading, why);
 }
 
 qc_err qc_image_lock_write(int read_fd, int write_fd, enum qc_locking how,
 			 struct qc_reason *why)
 {
-	static const struct rules writing = {
-		.take = { USED + CONSISTENT_READ, USED + WRITE, USED + RESIZE, DENIED + WRITE,
-			  DENIED + RESIZE },
-		.test = { DENIED + CONSISTENT_READ, DENIED + WRITE, DENIED + RESIZE, USED + WRITE,
-			  USED + RESIZE },
+	static const struct lock_rules writing = {
+		.take = { PERM + CONSISTENT_READ, PERM + WRITE, PERM + RESIZE, UNSHARED + WRITE,
+			  UNSHARED + RESIZE },
+		.test = { UNSHARED + CONSISTENT_READ, UNSHARED + WRITE, UNSHARED + RESIZE, PERM + WRITE,
+			  PERM + RESIZE },
 		.hint = "",
 	};
 	struct qc_reason ignored;
@@ -196,13 +197,13 @@ qc_err qc_image_lock_write(int read_fd, int write_fd, enum qc_locking how,
 	if (how == QC_LOCKING_OFF)
 		return 0;
 	if (how == QC_LOCKING_SHARE)
-		return qc_fail_as(why, QC_CAUSE_READONLY, -EROFS, "locking=share is for reading");
-	/* Our own locks would be in the way. */
-	set_lock(read_fd, F_UNLCK, DENIED + WRITE);
-	set_lock(read_fd, F_UNLCK, DENIED + RESIZE);
-	r = take_and_test(write_fd, &writing, why);
+		return qc_fail_as(why, QC_CAUSE_READONLY, -EROFS, "cannot write with locking=share (locking=on can)");
+	/* The tests would find our own locks for reading. */
+	set_ofd_lock(read_fd, F_UNLCK, UNSHARED + WRITE);
+	set_ofd_lock(read_fd, F_UNLCK, UNSHARED + RESIZE);
+	r = acquire_and_test(write_fd, &writing, why);
 	if (r)
-		take_and_test(read_fd, &reading, &ignored);
+		acquire_and_test(read_fd, &reading, &ignored);
 	return r;
 }
 
@@ -210,8 +211,8 @@ void qc_image_lock_query(int fd, struct qc_locks *out)
 {
 	*out = (struct qc_locks){ 0 };
 	for (unsigned int p = CONSISTENT_READ; p <= RESIZE; p++) {
-		out->perm |= (unsigned int)is_held(fd, USED + (off_t)p) << p;
-		out->unshared |= (unsigned int)is_held(fd, DENIED + (off_t)p) << p;
+		out->perm |= (unsigned int)is_locked_by_other(fd, PERM + (off_t)p) << p;
+		out->unshared |= (unsigned int)is_locked_by_other(fd, UNSHARED + (off_t)p) << p;
 	}
 }
 
@@ -220,7 +221,7 @@ qc_err qc_image_lock_test(int fd, enum qc_locking how, struct qc_reason *why)
 	if (how != QC_LOCKING_ON)
 		return 0;
 	for (size_t i = 0; i < 5 && reading.test[i]; i++)
-		if (is_held(fd, reading.test[i]))
-			return refuse(fd, reading.hint, why);
+		if (is_locked_by_other(fd, reading.test[i]))
+			return fail_locked(fd, reading.hint, why);
 	return 0;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * open_beneath.c - open a path that must stay below a folder.
+ * open_beneath.c - opens a path that must not leave a directory.
  *
- * That is left to the kernel, which knows about symbolic links and about names
- * that change while we look.  Where it cannot (before Linux 5.6, or under a
- * filter) we walk component by component, and refuse every link.
+ * openat2(2) does that, safe against symbolic links and concurrent renames.  Before Linux
+ * 5.6, or under a seccomp filter, the path is opened component by component, and every
+ * symbolic link is an error.
  */
 #include "qcow.h"
 
@@ -16,10 +16,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int walk_beneath(int base, const char *path, int flags)
+static int walk_components(int base, const char *path, int flags)
 {
 	int dir = openat(base, ".", O_PATH | O_DIRECTORY | O_CLOEXEC), next;
-	char part[NAME_MAX + 1];
+	char name[NAME_MAX + 1];
 
 	while (dir >= 0) {
 		size_t n = strcspn(path, "/");
@@ -30,9 +30,9 @@ static int walk_beneath(int base, const char *path, int flags)
 			errno = n > NAME_MAX ? ENAMETOOLONG : EXDEV;
 			return -1;
 		}
-		memcpy(part, n ? path : ".", n ? n : 1);
-		part[n ? n : 1] = 0;
-		next = openat(dir, part, (last ? flags : O_PATH | O_DIRECTORY) | O_NOFOLLOW | O_CLOEXEC);
+		memcpy(name, n ? path : ".", n ? n : 1);
+		name[n ? n : 1] = 0;
+		next = openat(dir, name, (last ? flags : O_PATH | O_DIRECTORY) | O_NOFOLLOW | O_CLOEXEC);
 		close(dir);
 		if (last)
 			return next;
@@ -52,5 +52,5 @@ int qc_open_beneath(int base, const char *path, int flags)
 
 	if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
 		return fd;
-	return walk_beneath(base, path, flags);
+	return walk_components(base, path, flags);
 }

@@ -1083,17 +1083,17 @@ def backing_name_with_a_nul(i):
     i.beside['base.raw'] = b'x' * 512
 
 
-@bad('v1 v3', refuse='cannot open its backing file')
+@bad('v1 v3', refuse='cannot open backing file')
 def backing_name_with_control_bytes(i):
     refer(i, b'./x\nqcowfs: all is well\r\x1b[2J\x7f\x80\xff%s%n')
 
 
-@bad('v1 v3', refuse='cannot open its backing file')
+@bad('v1 v3', refuse='cannot open backing file')
 def backing_name_with_control_characters(i):
     refer(i, 'x\x9b2J\x85y')
 
 
-@bad('v3-4k', refuse='cannot open its backing file')
+@bad('v3-4k', refuse='cannot open backing file')
 def backing_name_of_1023_bytes(i):
     refer(i, b'\xff' * 1023)
 
@@ -1138,18 +1138,18 @@ def backing_name_is_a_link_that_leads_out(i):
     i.beside['base.raw'] = lambda path: path.symlink_to('/etc/passwd')
 
 
-@bad('v3', refuse='cannot open its backing file')
+@bad('v3', refuse='cannot open backing file')
 def backing_name_is_a_link_to_itself(i):
     refer(i, 'base.raw')
     i.beside['base.raw'] = lambda path: path.symlink_to('base.raw')
 
 
-@bad('v1 v3', refuse='cannot open its backing file')
+@bad('v1 v3', refuse='cannot open backing file')
 def backing_file_is_missing(i):
     refer(i, 'base.raw')
 
 
-@bad('v3', refuse='cannot open its backing file')
+@bad('v3', refuse='cannot open backing file')
 def backing_name_of_a_long_component(i):
     refer(i, 'n' * 300)
 

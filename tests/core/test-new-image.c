@@ -107,7 +107,7 @@ static void only_our_own_reference_is_trusted(void)
 	   " && qemu-io -c 'read -P 1 0 4k' -c 'read -P 9 4k 512' -c 'read -P 1 4608 60928' over >out"
 	   " && ! grep -q -i fail out");
 	CHECK(try_over(ctx, "over", "there/bad", 0, &img, &why) == -EACCES);
-	CHECK(strstr(why.text, "outside of its folder"));
+	CHECK(strstr(why.text, "outside of the image's folder"));
 	CHECK(try_over(none, "over", "there/top", 0, &img, &why) == -EACCES);
 	CHECK(!try_over(none, "over", "there/base", 0, &img, &why));
 	qc_close(img);

@@ -46,9 +46,9 @@ TABLE = [
      ['new.qcow2', 'mnt']),
     (2, ['over.qcow2: ', "backing file 'away/base.qcow2'", 'No such file', 'backing-map='],
      ['folder/over.qcow2', 'mnt']),
-    (2, ['up.qcow2: ', "'../base.raw' is outside of its folder", 'backing=any allows it'],
+    (2, ['up.qcow2: ', "'../base.raw' is outside of the image's folder", 'backing=any allows it'],
      ['sub/up.qcow2', 'mnt']),
-    (2, ['outside.qcow2: ', "needs its backing file 'base.raw'", 'backing=samedir or'],
+    (2, ['outside.qcow2: ', "backing file 'base.raw': backing=none", 'backing=samedir or'],
      ['-o', 'backing=none', 'outside.qcow2', 'mnt']),
     (5, ['mountpoint none: No such file', 'mkdir'], ['good.qcow2', 'none']),
 ]

@@ -175,7 +175,7 @@ static void names_in_the_folder(void)
 	CHECK(reaches("./a:b", "in/a:b"));
 	CHECK(reaches("@in/base", "in/base"));
 	CHECK(reaches("@in//sub/base", "in/sub/base"));
-	CHECK(denied("nothing", -ENOENT, "cannot open its backing file 'nothing'"));
+	CHECK(denied("nothing", -ENOENT, "cannot open backing file 'nothing'"));
 	CHECK(denied("sub/nothing", -ENOENT, "No such file"));
 	CHECK(denied("base/x", -ENOTDIR, "Not a directory"));
 }
@@ -209,14 +209,14 @@ static void names_outside(void)
 		struct qc_file_location p;
 
 		CHECK(refer(names[i], &p) == -EACCES);
-		if (!strstr(why.text, "is outside of its folder") &&
+		if (!strstr(why.text, "is outside of the image's folder") &&
 		    !strstr(why.text, "not a regular file")) {
 			printf("# '%s': %s\n", names[i], why.text);
 			CHECK(false && "a word of the reason");
 		}
 		qc_file_location_close(&p);
 	}
-	CHECK(denied("../out/base", -EACCES, "is outside of its folder (backing=any"));
+	CHECK(denied("../out/base", -EACCES, "is outside of the image's folder (backing=any"));
 	CHECK(denied("../nowhere/base", -ENOENT, "cannot open"));
 }
 
@@ -256,7 +256,7 @@ static void any(void)
 static void none(void)
 {
 	set(QC_REFS_NONE, "@in");
-	CHECK(denied("base", -EACCES, "it needs its backing file 'base'"));
+	CHECK(denied("base", -EACCES, "cannot open backing file 'base': backing=none"));
 	CHECK(denied("@in/base", -EACCES, "backing=samedir"));
 }
 
@@ -368,7 +368,7 @@ static void remaps_do_not_override_none(void)
 {
 	set(QC_REFS_NONE, "@in");
 	map(0, "/srv", "@out");
-	CHECK(denied("/srv/base", -EACCES, "needs its backing file"));
+	CHECK(denied("/srv/base", -EACCES, "backing=none forbids it"));
 }
 
 static void remap_of_the_root(void)
