@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# The functions, files and options that README.md names are there.
+# The functions, files and options that README.md and core/README.md name are there.
 set -u
 TEST_TOP=${TEST_TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
 cd "$TEST_TOP" || exit 1
@@ -20,6 +20,28 @@ while read -r file; do
 	[ -e "$file" ] || lacks "there is $file"
 done < <(grep -o '](\([^)]*\))' README.md | sed 's/](//; s/)//' | grep -v '^http'
 	grep -o '`\(core\|fuse\|man\|tests\)/[a-z.0-9/_-]*`' README.md | tr -d '`')
+
+# Functions, files, constants and lock ranks of core/README.md.
+lacks_core() { echo "# not so: core/README.md: $*"; status=1; }
+code=$(cat core/*/*.[ch])
+named=0
+while read -r name; do
+	named=$((named + 1))
+	grep -qw -- "$name" <<<"$code" || lacks_core "$name is in core/"
+done < <(grep -o '`\(qc_\|QC_\|op_\)[A-Za-z0-9_]*' core/README.md | tr -d '`' | sort -u
+	sed -n 's/^| [0-9]* \([A-Z_]*\) |.*/QC_RANK_\1/p' core/README.md)
+[ $named -gt 25 ] || lacks_core "it names functions"
+while read -r file; do
+	[ -e "core/$file" ] || lacks_core "there is core/$file"
+done < <(grep -o '`[a-z_]*/[a-z0-9_]*\(\.[ch]\)\?`' core/README.md | tr -d '`' | grep -v '^fuse/')
+ranks=$(grep -c '^	QC_RANK_[A-Z_]*[, ]' core/base/lock.h)
+[ "$(grep -c '^| [0-9]* [A-Z_]* |' core/README.md)" = "$ranks" ] || lacks_core "the table has $ranks locks"
+for folder in core/*/; do
+	grep -q "^| \`${folder#core/}\`" core/README.md || lacks_core "the table has $folder"
+done
+for folder in fuse/*/; do
+	[ "$folder" = fuse/completion/ ] || grep -q "\`$folder\`" README.md || lacks "the layout has $folder"
+done
 
 # Options of the program, and of meson.
 known=$("$QCOWFS" --help | sed -n 's/^    -o \([a-z][a-z_-]*\).*/\1/p')
