@@ -58,7 +58,8 @@ static qc_err write_zeros(struct qc_image *img, uint64_t off, uint64_t end)
 
 		r = known_zeros(img, off, end, &skip);
 		off += skip;
-		n = min_u64(end - off, sizeof(zeros));
+		/* Ends at a sector, so that a crash tears none: a sector is written once. */
+		n = min_u64(end - off, sizeof(zeros) - off % 512);
 		if (!r && n)
 			r = qc_write_inflight(img, off, zeros, n);
 		off += n;

@@ -57,7 +57,17 @@ static void all_kinds(void)
 	CHECK(!g_flush());
 }
 
+/* Zeros that are written, from the middle of a sector on: no later sector is torn. */
+static void zeros_unaligned(void)
+{
+	for (uint64_t i = 0; i < 4; i++) {
+		CHECK(!g_zero(i * 200 * K + 164, 150 * K));
+		CHECK(!g_flush());
+	}
+}
+
 static const struct scenario scenarios[] = {
+	{ SCENARIO("zeros-v1", "qcow", make_filled, zeros_unaligned, NULL, M) },
 	{ SCENARIO("reuse-512", "qcow2", make_filled, reuse, "cluster_size=512", M) },
 	{ SCENARIO("reuse-4k", "qcow2", make_filled, reuse, "cluster_size=4k", M) },
 	{ SCENARIO("reuse-v2", "qcow2", make_filled, reuse, "compat=0.10,cluster_size=4k", M) },
