@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * qcow.h - open QCOW images and read them as flat disks.
+ * qcow.h - the public header of core/: open QCOW images and use them as flat disks.
  *
- * This is the only header that a user of core/ includes.  Every call may be
- * made from any thread, on the same object, at the same time; qc_close() and
- * qc_context_free() are the exceptions: each is the last call on its object.
+ * A user of core/ includes this header only; it includes qcow_create.h, qcow_info.h and
+ * qcow_snapshot.h.
  *
- * A function of type qc_err returns 0 or a negative errno.  It never returns a
- * short count, and on failure fills nothing that the caller may rely upon.
- * All offsets and lengths are in bytes.
+ * Threads: any thread may call any function on any object at any time.  Only qc_close()
+ * and qc_context_free() must be the last call on their object.
+ *
+ * Errors: a function of type qc_err returns 0 or a negative errno.  It never returns a
+ * short count.  On failure its results are not valid, unless it says so.  "as read(2)"
+ * stands for the errors of that system call.
+ *
+ * Units: offsets and lengths are in bytes.  "guest" offsets count on the disk, "host"
+ * offsets in the image file.
  */
 #ifndef QCOW_H
 #define QCOW_H
@@ -23,127 +28,128 @@ extern "C" {
 
 typedef int qc_err;
 
-/* ---- log ------------------------------------------------------------- */
+/* ---- callbacks of a program ------------------------------------------------ */
 
 enum qc_level { QC_LOG_ERROR, QC_LOG_WARN, QC_LOG_INFO, QC_LOG_TRACE };
 
-/* Takes one message, without a newline; may be called from any thread. */
+/* Logs one message, without a newline.  Called from any thread. */
 typedef void qc_log_fn(void *arg, enum qc_level level, const char *msg);
-
-/* The libraries that it was built with, "zlib 1.2.13", or "zstd none" for one that it does
- * without; false if there are not so many. */
-bool qc_library(unsigned int i, char *out, size_t n);
 
 enum qc_work { QC_WORK_REPAIR, QC_WORK_UNLOCK };
 
-/* Long work on an image file has come so far: percent that grow, 100 when it ends.  May be
- * called from any thread; of several files at once, too. */
+/* Reports the progress of long work on the image file @path.  @percent only grows, and
+ * is 100 at the end.  Called from any thread, also for several files at the same time. */
 typedef void qc_progress_fn(void *arg, const char *path, enum qc_work work, unsigned int percent);
-
-/* ---- keys -------------------------------------------------------------- */
-
-/* Memory for passphrases and keys: zeros, locked where the limit allows that, not
- * dumped, not in a child; wiped when it is freed.  NULL: there is none. */
-void *qc_secure_alloc(size_t n);
-void qc_secure_free(void *p); /* NULL is fine */
 
 enum { QC_KEY_MAX = 64 * 1024 }; /* bytes of a passphrase */
 
-/* Fills buf, which is such memory and has `room` bytes, with the passphrase of the
- * encrypted image file `path`.  Asked again, with the next attempt, until one fits.
- * -ENOENT there is none (more); any other error: it cannot be read.  May be called
- * from any thread; nothing is locked. */
+/*
+ * qc_key_fn - provide a passphrase of an encrypted image file
+ * @path:     the image file
+ * @attempt:  0, then 1, 2, ... as long as no passphrase fits
+ * @buf:      secure memory of @room bytes, for the passphrase
+ * @len:      out: bytes of the passphrase
+ *
+ * Called from any thread, without a lock held.
+ * Return: 0; -ENOENT there is no (further) passphrase; else it cannot be read
+ */
 typedef qc_err qc_key_fn(void *arg, const char *path, unsigned int attempt, void *buf,
 			 size_t room, size_t *len);
 
-/* ---- context: what all images of one program share -------------------- */
+/* ---- context: settings and caches that all images of a program share -------- */
 
-/* Which files an image may make us open on its behalf. */
+/* Which backing files and data files an image may open. */
 enum qc_refs {
-	QC_REFS_SAMEDIR, /* those in the folder of the image, or below it */
+	QC_REFS_SAMEDIR, /* files in or below the directory of the image */
 	QC_REFS_ANY,	 /* any regular file */
 	QC_REFS_NONE,
 };
 
-/* What to do with the byte-range locks by which QEMU's programs keep off
- * each other's images. */
+/* How to use QEMU's image locking. */
 enum qc_locking {
-	QC_LOCKING_ON,	  /* take them, and refuse an image that is in use */
-	QC_LOCKING_SHARE, /* read an image that somebody writes */
+	QC_LOCKING_ON,	  /* lock images; do not open one that another program writes */
+	QC_LOCKING_SHARE, /* lock images; open one that another program writes, to read it */
 	QC_LOCKING_OFF,
 };
 
-/* Whether refcounts are compared with the tables before the first write. */
+/* When to check refcounts before the first write to an image. */
 enum qc_verifying {
-	QC_VERIFY_AUTO, /* where that takes no longer than a second */
+	QC_VERIFY_AUTO, /* if that takes at most a second */
 	QC_VERIFY_ON,
 	QC_VERIFY_OFF,
 };
 
-/* Backing names that begin with the path `old` are looked up below `new`. */
+/* Replaces the beginning of a backing or data file name. */
 struct qc_path_map {
-	const char *old_prefix;
+	const char *old_prefix; /* a path, which ends at a slash or at the end of the name */
 	const char *new_prefix; /* absolute */
 };
 
 struct qc_config {
-	qc_log_fn *log; /* NULL: silent */
-	void *log_arg;
+	qc_log_fn *log; /* NULL: no log */
+	void *log_arg;	/* for `log` and `progress` */
 	enum qc_level log_max;
-	qc_progress_fn *progress; /* NULL: nobody looks; gets log_arg, too */
+	qc_progress_fn *progress; /* may be NULL */
 	enum qc_refs refs;
 	enum qc_locking locking;
 	const struct qc_path_map *path_maps; /* copied */
 	size_t npath_maps;
 	enum qc_verifying verify;
-	bool keep_discarded; /* what is discarded keeps its place */
-	const char *data_file; /* the data file that may be written; NULL */
-	qc_key_fn *key; /* NULL: encrypted images are refused, as QC_CAUSE_KEY */
+	bool keep_discarded;   /* discarded clusters stay allocated */
+	const char *data_file; /* name of the data file that may be written, or NULL */
+	qc_key_fn *key;	       /* NULL: encrypted images fail with QC_CAUSE_KEY */
 	void *key_arg;
-	size_t cache_bytes; /* mapping tables of one image; 0: 32 MiB */
-	bool noatime;	    /* qc_set_noatime() all files that are opened */
+	size_t cache_bytes; /* table cache of one image; 0: 32 MiB */
+	bool noatime;	    /* call qc_set_noatime() for each file that is opened */
 };
 
 struct qc_context;
 
+/* Return: 0; -ENOMEM; -EAGAIN no thread can be started */
 qc_err qc_context_new(const struct qc_config *config, struct qc_context **out);
+
+/* Frees the context.  All its images are closed. */
 void qc_context_free(struct qc_context *ctx);
 
 struct qc_counters {
-	uint64_t layers_open;	/* image files open now */
-	uint64_t layers_opened; /* since the start */
-	uint64_t table_loads;	/* table slices read from image files */
-	uint64_t table_bytes;	/* memory that table caches hold now */
-	uint64_t clusters_decompressed; /* compressed clusters decoded */
+	uint64_t layers_open;		/* image files that are open */
+	uint64_t layers_opened;		/* since the context was made */
+	uint64_t table_loads;		/* table slices read from image files */
+	uint64_t table_bytes;		/* memory of all table caches */
+	uint64_t clusters_decompressed; /* since the context was made */
 };
 void qc_get_counters(struct qc_context *ctx, struct qc_counters *out);
 
-/* ---- images ----------------------------------------------------------- */
+/* ---- errors of an open ------------------------------------------------------- */
 
 enum qc_cause {
-	QC_CAUSE_IMAGE,	 /* it cannot be read, is damaged, or not supported */
-	QC_CAUSE_LOCKED, /* another program uses it */
-	QC_CAUSE_KEY,	 /* it is encrypted, and no key fits */
-	QC_CAUSE_READONLY, /* it can be read, but not be written */
+	QC_CAUSE_IMAGE,	   /* unreadable, damaged or not supported */
+	QC_CAUSE_LOCKED,   /* another program uses the image */
+	QC_CAUSE_KEY,	   /* encrypted, and no passphrase fits */
+	QC_CAUSE_READONLY, /* readable, but not writable */
 };
 
-/* Why an image was refused: one line for people, and a class for programs. */
+/* Why an image cannot be opened: a class for programs, and one line for people, with
+ * advice in parentheses. */
 struct qc_reason {
 	enum qc_cause cause;
 	char text[600];
 };
 
-/* What may help against an error of the system, with a blank before it; "": who knows. */
+/* Returns advice on an errno, as " (advice)", or "". */
 const char *qc_errno_hint(qc_err err);
 
-/* Where an image is.  `fd` is open for reading, and is the file `name` in the
- * folder `dir` (an absolute path), of which `dirfd` is a descriptor. */
-struct qc_image_location {
-	int fd;
-	int dirfd;
-	const char *dir;
-	const char *name;
-};
+/* ---- files and memory -------------------------------------------------------- */
+
+/*
+ * qc_secure_alloc() - allocate memory for passphrases and keys
+ *
+ * The memory is zeros.  It is locked against swapping if RLIMIT_MEMLOCK allows that, is
+ * left out of core dumps, is zeros in a child process, and is wiped when it is freed.
+ * Return: NULL without memory
+ */
+void *qc_secure_alloc(size_t n);
+void qc_secure_free(void *p); /* NULL is allowed */
 
 /*
  * qc_open_beneath() - open a path that must not leave a directory
@@ -161,112 +167,24 @@ int qc_open_beneath(int dirfd, const char *path, int flags);
  * @fd:     any descriptor, also one of O_PATH
  * @flags:  as for open(2), without O_CREAT; O_CLOEXEC is added
  *
- * Unlike dup(2), makes a new open file description: with an access mode, a position and
- * locks of its own.  Needs /proc.
+ * Unlike dup(2), makes a new open file description, which does not share access mode,
+ * position and locks with that of @fd.  Needs /proc.
  * Return: a descriptor; -1 and errno as open(2)
  */
 int qc_reopen(int fd, int flags);
 
-/* Reading from the descriptor does not change the file's access time from now on, if
- * the system allows that: it is for the owner of the file.  Else, unless the file
- * system keeps it anyway, one line in the log says so, for the first such file. */
+/*
+ * qc_set_noatime() - do not update the access time of a file
+ * @fd:  open for reading
+ *
+ * Only the owner of a file may ask for that.  Else, unless the file system never updates
+ * access times, logs a warning for the first such file of the context.  Does nothing
+ * without qc_config.noatime.
+ */
 void qc_set_noatime(struct qc_context *ctx, int fd);
 
-/* Whether the file begins as QCOW images of any version do. */
+/* Returns true if the file begins with the magic number of QCOW images. */
 bool qc_is_image(int fd);
-
-struct qc_image;
-
-enum qc_open_flag {
-	/* Look at the headers of the chain only: no lock is taken, nothing may
-	 * be read, no passphrase is asked for.  For listings. */
-	QC_OPEN_HEADERS_ONLY = 1 << 0,
-	/* To be written to, too. */
-	QC_OPEN_WRITE = 1 << 1,
-	/* With QC_OPEN_HEADERS_ONLY: where the image cannot be used, *out is all the same what
-	 * could be read of it, to ask for facts and to close; NULL if that is nothing.
-	 * That somebody uses its files is a failure, too. */
-	QC_OPEN_INSPECT = 1 << 2,
-};
-
-/* Opens the image and its chain.  `src` and its descriptors stay the caller's.
- * On failure says why in *why: -EBUSY locked, -EACCES no key fits, or forbidden,
- * -ELOOP chain without an end, -EMEDIUMTYPE not an image, -ENOTSUP a feature
- * that is not known, -EINVAL an impossible header, else what the file system
- * said. */
-qc_err qc_open(struct qc_context *ctx, const struct qc_image_location *src, unsigned int flags,
-	       struct qc_image **out, struct qc_reason *why);
-void qc_close(struct qc_image *img);
-
-/* As qc_open of the image file `over`, with the image at `src` below it, whatever `over`
- * says of that: it is the caller who knows that it is an overlay of it, and a reference
- * of the caller's own making is under no rule.  What is below `src` is found as ever. */
-qc_err qc_open_over(struct qc_context *ctx, const struct qc_image_location *over,
-		    const struct qc_image_location *src, unsigned int flags, struct qc_image **out,
-		    struct qc_reason *why);
-
-enum qc_create_encryption { QC_CREATE_PLAIN, QC_CREATE_AES, QC_CREATE_LUKS };
-
-/* A new image. 0, false and NULL are the defaults, which are those of qemu-img. */
-struct qc_create_options {
-	uint64_t size;		   /* of the disk, in bytes; rounded up to whole sectors */
-	unsigned int version;	   /* 1, 2, 3 (default) */
-	unsigned int cluster_size; /* bytes; a power of two */
-	unsigned int refcount_bits;
-	const char *compression_type; /* "zlib", "zstd" */
-	bool extended_l2, lazy_refcounts;
-	const char *data_file; /* name, as it is recorded; the file is the caller's to make */
-	bool data_file_raw;
-	const char *backing;	    /* name, as it is recorded */
-	const char *backing_format; /* "raw", "qcow", "qcow2" */
-	enum qc_create_encryption encryption;
-	/* The rest is for QC_CREATE_LUKS. */
-	const char *cipher_alg;	    /* "aes-256", "aes-128", "serpent-256", ... */
-	const char *cipher_mode;    /* "xts", "cbc", "ctr", "ecb" */
-	const char *ivgen_alg;	    /* "plain64", "plain", "essiv" */
-	const char *ivgen_hash_alg; /* of essiv */
-	const char *hash_alg;	    /* of PBKDF2: "sha256", ... */
-	unsigned int iter_time_ms;  /* how long to try a passphrase takes; 0: 2000 */
-	const void *passphrase;	    /* secure memory */
-	size_t passphrase_len;
-};
-
-/*
- * qc_create() - make an empty image of a file
- * @fd:  open for reading and writing; all that it holds is lost
- *
- * Checks the options before it changes the file. The file is synced.
- * Return:
- *   0
- *   -EINVAL        an option that the version does not have, or an impossible value
- *   -EFBIG         the disk is too large for this cluster size
- *   -ENAMETOOLONG  a name of more than 1,023 bytes, or too long for the header's cluster
- *   -ENOTSUP       an unknown cipher or hash, or a library that this build lacks
- *   or an error of the file
- */
-qc_err qc_create(int fd, const struct qc_create_options *o, struct qc_reason *why);
-
-/* Makes of the file an image (version 3) of a disk of this size, in which nothing was
- * written yet, over the image file `backing` of the format "qcow" or "qcow2".  The size
- * is rounded up to whole sectors.  -ENAMETOOLONG more than 1023 bytes; -EFBIG more than
- * 2 EiB. */
-qc_err qc_create_overlay(int fd, uint64_t size, const char *backing, const char *format);
-
-/* What an image file says of the one below it; "" is nothing. */
-struct qc_backing_info {
-	char backing[1024];
-	char format[16];
-};
-qc_err qc_read_backing_info(int fd, struct qc_backing_info *out, struct qc_reason *why);
-
-/* The size of the disk. */
-uint64_t qc_size(const struct qc_image *img);
-
-/* Whether the image's header lets it be written, by whom its file can be: 0, or -EROFS. */
-qc_err qc_writable(const struct qc_image *img, struct qc_reason *why);
-
-unsigned int qc_depth(const struct qc_image *img); /* layers in its chain */
-uint32_t qc_cluster_size(const struct qc_image *img);
 
 /*
  * qc_times_are_reliable() - is a later change of a file seen by its times?
@@ -282,6 +200,91 @@ uint32_t qc_cluster_size(const struct qc_image *img);
 bool qc_times_are_reliable(int64_t mtime_ns, int64_t ctime_ns);
 
 /*
+ * qc_library() - list the libraries of this build
+ * @i:    0, 1, 2, ...
+ * @out:  at most @n bytes, such as "zlib 1.2.13", or "zstd none" if built without it
+ *
+ * Return: false if there are at most @i libraries
+ */
+bool qc_library(unsigned int i, char *out, size_t n);
+
+/* ---- opening an image -------------------------------------------------------- */
+
+/* An open image file and its directory. */
+struct qc_image_location {
+	int fd; /* open for reading */
+	int dirfd;
+	const char *dir;  /* absolute path of dirfd */
+	const char *name; /* of the file, in dir */
+};
+
+struct qc_image;
+
+enum qc_open_flag {
+	/* Read the headers of the chain only: take no lock, ask for no passphrase.  The
+	 * disk cannot be read.  For listings. */
+	QC_OPEN_HEADERS_ONLY = 1 << 0,
+	/* Open for writing, too. */
+	QC_OPEN_WRITE = 1 << 1,
+	/* With QC_OPEN_HEADERS_ONLY: on failure *out is a handle for qc_get_layer_info()
+	 * and qc_close() with all that could be read, or NULL.  An image that is in use
+	 * counts as a failure. */
+	QC_OPEN_INSPECT = 1 << 2,
+};
+
+/*
+ * qc_open() - open an image and its backing chain
+ * @src:    the image; its descriptors stay the caller's
+ * @flags:  enum qc_open_flag
+ * @why:    out: the reason of a failure
+ *
+ * Return: 0;
+ *	-EBUSY        another program uses the image, or a backing file is written here
+ *	-EACCES       no passphrase fits, or a file that the image names is forbidden
+ *	-ELOOP        the chain has a circle, or more than 256 files
+ *	-EMEDIUMTYPE  not a QCOW image
+ *	-ENOTSUP      unknown version or feature
+ *	-EINVAL       impossible header
+ *	-EFBIG        a size or a table beyond the limits
+ *	-EROFS        with QC_OPEN_WRITE: the image cannot be written in its state
+ *	-ENOMEM
+ *	else as open(2), read(2), fcntl(2)
+ */
+qc_err qc_open(struct qc_context *ctx, const struct qc_image_location *src, unsigned int flags,
+	       struct qc_image **out, struct qc_reason *why);
+
+/*
+ * qc_open_over() - open an overlay with a given backing file
+ * @over:  the overlay; the backing file name stored in it is ignored
+ * @src:   its backing file, exempt from qc_config.refs; the backing files of @src are
+ *	   resolved as by qc_open()
+ *
+ * Return: as qc_open()
+ */
+qc_err qc_open_over(struct qc_context *ctx, const struct qc_image_location *over,
+		    const struct qc_image_location *src, unsigned int flags, struct qc_image **out,
+		    struct qc_reason *why);
+
+/* Closes the image.  Writes changed tables to the file, and logs if that fails. */
+void qc_close(struct qc_image *img);
+
+/* Returns the size of the disk in bytes. */
+uint64_t qc_size(const struct qc_image *img);
+
+/* Returns 0 if the header allows writing, else -EROFS and the reason.  The permissions of
+ * the file are not checked. */
+qc_err qc_writable(const struct qc_image *img, struct qc_reason *why);
+
+/* Returns the number of layers of the chain; the image is layer 0. */
+unsigned int qc_depth(const struct qc_image *img);
+
+/* Returns the absolute path of a layer, n < qc_depth(img). */
+const char *qc_layer_path(const struct qc_image *img, unsigned int n);
+
+/* Returns the cluster size of the image in bytes. */
+uint32_t qc_cluster_size(const struct qc_image *img);
+
+/*
  * struct qc_fingerprint - identity and times of all files that a disk is read from
  * @content:  differs if they are other files, or were written to
  * @exact:    if equal too, and @times_reliable, all bytes of the disk are the same
@@ -295,100 +298,89 @@ struct qc_fingerprint {
 };
 void qc_get_fingerprint(const struct qc_image *img, struct qc_fingerprint *out);
 
-/* ---- reading and writing ------------------------------------------------- */
+/* ---- reading and writing ------------------------------------------------------ */
 
-/* Fills all of buf from the disk at off.  -EINVAL if that leaves the disk,
- * -EIO damaged image or failing file, -ESTALE
- * somebody changed an image file while it was open here. */
+/*
+ * qc_read() - read from the disk
+ * @buf:  all @len bytes are set
+ *
+ * Return: 0;
+ *	-EINVAL  the range is not inside the disk
+ *	-EIO     damaged image (the log says where), or a failure of the file
+ *	-ESTALE  another program changed an image file while it was open
+ *	-ENOMEM
+ */
 qc_err qc_read(struct qc_image *img, uint64_t off, void *buf, size_t len);
 
-/* Changes all of the bytes, or fails and may have changed some.  -EROFS if it was
- * not opened for writing, -ENOSPC a full disk, else as qc_read. */
+/*
+ * qc_write() - write to the disk
+ *
+ * On failure some of the bytes may have changed.
+ * Return: 0;
+ *	-EROFS   the image was not opened with QC_OPEN_WRITE
+ *	-ENOSPC  the file system of the image file is full
+ *	-EFBIG   the image file cannot grow further
+ *	else as qc_read()
+ */
 qc_err qc_write(struct qc_image *img, uint64_t off, const void *buf, size_t len);
 
-/* The bytes read as zeros from now on; discard also gives their space back. */
+/* Makes a range read as zeros; its clusters stay allocated.  Return: as qc_write() */
 qc_err qc_write_zeroes(struct qc_image *img, uint64_t off, uint64_t len);
+
+/* Makes a range read as zeros, and frees its clusters unless qc_config.keep_discarded.
+ * Return: as qc_write() */
 qc_err qc_discard(struct qc_image *img, uint64_t off, uint64_t len);
 
-/* What has no place in the file gets one; it reads as before. */
+/* Allocates the clusters of a range, like fallocate(2) without FALLOC_FL flags.  The range
+ * reads as before.  Return: as qc_write() */
 qc_err qc_allocate(struct qc_image *img, uint64_t off, uint64_t len);
 
-/* What had been changed before the call is on stable storage.  An error stays:
- * what was lost cannot be told from what was not. */
+/*
+ * qc_flush() - bring all changes made before the call to stable storage
+ *
+ * After a failure the image stays aborted until it is closed: the kernel may have dropped
+ * some of the changes.
+ * Return: 0, also if the image is open for reading only; else as qc_write()
+ */
 qc_err qc_flush(struct qc_image *img);
 
-/* Brings tables that were changed to the file: for when a file is closed that could be
- * written. */
+/* Writes changed tables to the file, without a sync if nothing changed.  For a close of
+ * the user's file.  Return: as qc_flush() */
 qc_err qc_writeback(struct qc_image *img);
 
-/* Another size, in whole sectors.  -EOPNOTSUPP where the format forbids it. */
+/*
+ * qc_resize() - change the size of the disk
+ * @size:  whole sectors of 512 bytes
+ *
+ * Return: 0;
+ *	-EOPNOTSUPP  the format forbids this change
+ *	-EINVAL      no whole sectors
+ *	-EFBIG       more than the format can hold
+ *	else as qc_write()
+ */
 qc_err qc_resize(struct qc_image *img, uint64_t size);
 
-/* A run from off on (off < size) that is all data or all hole, with regard to
- * every layer.  A hole reads as zeros.  The next call may go on with the same:
- * a call does not take long, however large the disk and odd its tables are. */
 struct qc_extent {
 	uint64_t len;
-	bool data;
+	bool data; /* else a hole: reads as zeros */
 };
+
+/*
+ * qc_block_status() - find the run of data, or the hole, at an offset
+ * @off:  inside the disk
+ * @out:  a run that begins at @off, in regard of all layers
+ *
+ * The next run may be of the same kind: a call looks at a bounded number of entries.
+ * Return: as qc_read()
+ */
 qc_err qc_block_status(struct qc_image *img, uint64_t off, struct qc_extent *out);
-
-/* ---- snapshots, and other views of an open image ------------------------- */
-
-/* An internal snapshot, as the image's table has it.  Names are any bytes, even
- * NUL; one more NUL stands behind each. */
-struct qc_snapshot {
-	const char *id, *name;
-	size_t id_len, name_len;
-	uint64_t size;		/* of its disk */
-	uint64_t vmstate_bytes; /* 0: none */
-	int64_t date_s;		/* since 1970 */
-	uint32_t date_ns;
-	uint64_t vm_clock_ns;
-	uint64_t icount; /* UINT64_MAX: none */
-	uint64_t l1_offset; /* host offset of its L1 table, which also identifies it */
-	uint32_t l1_entries;
-};
-
-struct qc_snapshots {
-	size_t n;
-	struct qc_snapshot *at;
-	char *text; /* that the names are in */
-};
-
-/* Those of the image, oldest first; version 1 has none.  -EINVAL, -EIO a
- * damaged table. */
-qc_err qc_list_snapshots(struct qc_image *img, struct qc_snapshots *out);
-void qc_snapshots_free(struct qc_snapshots *s);
-
-enum qc_part { QC_PART_DISK, QC_PART_VMSTATE };
-
-/* A snapshot's disk, or its VM state, as an image to be read and closed like any
- * other, also when `img` is closed by then.  It cannot be deleted or renamed meanwhile.
- * -ENOENT: the table has it no more, or it is another one. */
-qc_err qc_snapshot_open(struct qc_image *img, const struct qc_snapshot *s, enum qc_part part,
-			struct qc_image **out, struct qc_reason *why);
-
-/* Takes, deletes, or renames a snapshot of an image that is open for writing; all at
- * once, whatever happens meanwhile.  What was written before is in a snapshot, what is
- * written after is not.  -EOPNOTSUPP the format has none (version 1, a data file); -EINVAL an
- * empty name or a NUL in it, -ENAMETOOLONG more than 255 bytes, -EEXIST one has that name; -EMLINK
- * 65,536 snapshots, or a cluster that can be counted no higher; -ENOENT, -EBUSY it is
- * gone, or open; else as qc_write. */
-qc_err qc_snapshot_take(struct qc_image *img, const char *name, size_t len);
-qc_err qc_snapshot_delete(struct qc_image *img, const struct qc_snapshot *s);
-qc_err qc_snapshot_rename(struct qc_image *img, const struct qc_snapshot *s, const char *name,
-			  size_t len);
-
-/* The disk as seen from layer n of the chain (0: the image itself) down, to be read.
- * Layer 0 follows what is written to the image. */
-qc_err qc_open_chain_from(struct qc_image *img, unsigned int n, struct qc_image **out,
-		    struct qc_reason *why);
-const char *qc_layer_path(const struct qc_image *img, unsigned int n); /* absolute */
 
 #ifdef __cplusplus
 }
 #endif
+
+#include "qcow_create.h"
 #include "qcow_info.h"
+#include "qcow_snapshot.h"
 
 #endif

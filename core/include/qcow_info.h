@@ -14,64 +14,74 @@ extern "C" {
 
 enum qc_feature_set { QC_INCOMPATIBLE, QC_COMPATIBLE, QC_AUTOCLEAR };
 
-/* A feature bit that is set. */
+/* A feature bit that is set in the header (qcow2 spec, "Feature name table"). */
 struct qc_feature {
 	enum qc_feature_set set;
 	unsigned int bit;
 	bool known;
-	char name[47]; /* of a bit that is not known: as the image calls it, or "" */
+	char name[47]; /* of an unknown bit: from the image's own table, or "" */
 };
 
-/* By permission, as QEMU counts them: 0 consistent read, 1 write, 2 write
+/* Image locks.  Bit p is a permission of QEMU: 0 consistent read, 1 write, 2 write
  * unchanged, 3 resize. */
 struct qc_locks {
-	unsigned int perm, unshared;
+	unsigned int perm;     /* permissions that programs use */
+	unsigned int unshared; /* permissions that programs do not share */
 };
 
-/* Requests on the images of which the layer is the top.  Whatever changes one is
- * a write; punched holes have no bytes. */
+/* Requests of images of which a layer is the top.  Every change counts as a write; write
+ * zeroes and discard have no bytes. */
 struct qc_io_counters {
 	uint64_t reads, read_bytes, writes, written_bytes;
 };
 
-/* What an image file is used for in this context. */
+/* How this context uses an image file. */
 struct qc_layer_use {
 	bool open, has_writer;
-	unsigned int users; /* images that it is part of */
-	struct qc_io_counters io; /* since it was opened */
-	uint64_t table_loads, table_bytes; /* as in qc_counters */
+	unsigned int users;		   /* images of whose chains it is a part */
+	struct qc_io_counters io;	   /* since it was opened */
+	uint64_t table_loads, table_bytes; /* as in struct qc_counters */
 };
 
-/* Of one file of the chain.  The texts live as long as the image is open; "" is none.
- * Of a file that was refused, all is as it stands there, checked or not. */
+enum qc_encryption { QC_PLAIN, QC_AES, QC_LUKS };
+
+/* The header of one file of a chain.  Texts are "" if missing, and live as long as the
+ * image is open.  In a file that cannot be used, fields are as stored, also if invalid. */
 struct qc_layer_info {
 	const char *path; /* absolute */
-	bool raw;	  /* no image: all that has to do with a header is 0 */
-	bool refused;	  /* it is why the image cannot be used */
-	uint32_t version; /* 1, 2, 3; 0 of a file that is not an image */
+	bool raw;	  /* not an image: all fields of a header are 0 */
+	bool refused;	  /* it is why the image cannot be opened */
+	uint32_t version; /* 1, 2, 3; 0 without a header */
 	uint64_t size;	  /* of the disk */
-	uint64_t file_bytes, allocated_bytes; /* of the file, and what it takes on its disk */
-	uint64_t data_allocated_bytes;	      /* of its data file */
+	uint64_t file_bytes, allocated_bytes; /* size of the file, and its space on disk */
+	uint64_t data_allocated_bytes;	      /* space of the data file */
 	uint32_t cluster_size, refcount_bits;
 	bool dirty, corrupt, lazy_refcounts, extended_l2, zstd, has_data_file, data_file_raw;
-	bool bitmaps_valid; /* says the header */
-	enum { QC_PLAIN, QC_AES, QC_LUKS } encryption;
-	const char *backing, *backing_format, *data_file; /* as they are written there */
-	const char *data_path; /* absolute */
-	uint64_t l1_offset, reftable_offset;
+	bool bitmaps_valid; /* the autoclear bit of bitmaps is set */
+	enum qc_encryption encryption;
+	const char *backing, *backing_format, *data_file; /* as recorded in the header */
+	const char *data_path;				  /* absolute */
+	uint64_t l1_offset, reftable_offset;		  /* host offsets */
 	uint32_t l1_entries, reftable_clusters, snapshots, bitmaps;
 	struct qc_feature *feature;
 	size_t nfeatures;
-	struct qc_locks locks; /* of all programs, and of what is open here */
+	struct qc_locks locks; /* of all programs, including this one */
 	struct qc_layer_use use;
 };
 
-/* n < qc_depth(img), which was headers_only at.  -ENOMEM. */
+/*
+ * qc_get_layer_info() - describe one file of the chain
+ * @img:  opened with QC_OPEN_HEADERS_ONLY
+ * @n:    less than qc_depth(img)
+ * @out:  for qc_layer_info_free()
+ *
+ * Return: 0; -ENOMEM
+ */
 qc_err qc_get_layer_info(struct qc_image *img, unsigned int n, struct qc_layer_info *out);
-void qc_layer_info_free(struct qc_layer_info *f);
+void qc_layer_info_free(struct qc_layer_info *info);
 
-/* What the LUKS header of an encrypted image says, not what is done with it.  A mode
- * such as "cbc-essiv:sha256" is three texts; "" is none. */
+/* A LUKS header, unchecked.  A mode such as "cbc-essiv:sha256" is in three fields; "" is a
+ * missing part. */
 struct qc_luks_info {
 	char cipher[33], mode[33], ivgen[33], ivgen_hash[33], hash[33], uuid[41];
 	uint32_t key_bytes, iterations;
@@ -83,29 +93,39 @@ struct qc_luks_info {
 	} slot[8];
 };
 
-/* Of a headers_only image.  -ENOENT it has no such header, -EINVAL it is none. */
+/*
+ * qc_get_luks_info() - read the LUKS header of the image
+ * @img:  opened with QC_OPEN_HEADERS_ONLY
+ *
+ * Return: 0; -ENOENT not encrypted with LUKS; -EINVAL no header of version 1;
+ *	else as read(2)
+ */
 qc_err qc_get_luks_info(struct qc_image *img, struct qc_luks_info *out);
 
-/* A persistent bitmap.  A NUL is put behind its name, which may hold some, too. */
+/* A persistent dirty bitmap (qcow2 spec, "Bitmaps"). */
 struct qc_bitmap {
-	const char *name;
+	const char *name; /* may hold NULs; one more follows it */
 	size_t name_len;
-	bool in_use; /* was not closed, and is not to be relied upon */
-	bool is_auto; /* records what is written */
-	uint64_t granularity; /* bytes that a bit stands for */
-	uint64_t table_offset;
+	bool in_use;	      /* was not closed: its content is not reliable */
+	bool is_auto;	      /* QEMU records writes in it */
+	uint64_t granularity; /* bytes for each bit */
+	uint64_t table_offset; /* host offset */
 	uint32_t table_entries;
 };
 
 struct qc_bitmaps {
 	size_t n;
 	struct qc_bitmap *at;
-	char *text; /* that the names are in */
+	char *text; /* memory of the names */
 };
 
-/* Those that a headers_only image's directory has, whether the header says that they are
- * valid or not.  On failure as many as could be parsed: -EINVAL, -EIO a damaged
- * directory, -EFBIG one of more than 1 MiB. */
+/*
+ * qc_list_bitmaps() - read the bitmap directory, also if the bitmaps are not valid
+ * @img:  opened with QC_OPEN_HEADERS_ONLY
+ * @out:  for qc_bitmaps_free(); on failure with the entries before the bad one
+ *
+ * Return: 0; -EINVAL, -EIO damaged directory; -EFBIG more than 1 MiB; -ENOMEM
+ */
 qc_err qc_list_bitmaps(struct qc_image *img, struct qc_bitmaps *out);
 void qc_bitmaps_free(struct qc_bitmaps *b);
 
