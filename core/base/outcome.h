@@ -16,9 +16,24 @@
 #ifndef QC_OUTCOME_H
 #define QC_OUTCOME_H
 
+#include <assert.h>
+
+#include "qcow.h"
+
 enum qc_outcome {
 	QC_NEED_MORE_BYTES = 1, /* the buffer ends before the table does: read more of it */
 	QC_FILL_FAILED,		/* another thread failed to fill the slot waited for */
+	QC_RETRY_CHECKPOINT,	/* all slots of a cache set are dirty: run a checkpoint, retry */
+	QC_MUST_WRITE_ZEROS,	/* no entry can say zero here: write zero bytes */
+	QC_REFCOUNT_UNDERFLOW,	/* a refcount would fall below 0: the refcounts are damaged */
+	QC_TIME_OVER,		/* the check has used up its second */
 };
+
+/* Returns @r to a caller outside of core/, which must not see an outcome. */
+static inline qc_err qc_no_outcome(qc_err r)
+{
+	assert(r <= 0);
+	return r;
+}
 
 #endif

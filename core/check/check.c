@@ -8,6 +8,7 @@
 #include "format/l2_entry.h"
 #include "update/overlap_check.h"
 #include "check/reference_count.h"
+#include "base/outcome.h"
 #include "base/range.h"
 #include "format/snapshot_table.h"
 
@@ -37,7 +38,7 @@ static qc_err in_time(struct qc_reference_count *m)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec < l->until.tv_sec ||
-	       (now.tv_sec == l->until.tv_sec && now.tv_nsec < l->until.tv_nsec) ? 0 : -ETIME;
+	       (now.tv_sec == l->until.tv_sec && now.tv_nsec < l->until.tv_nsec) ? 0 : QC_TIME_OVER;
 }
 
 static qc_err compare(struct qc_reference_count *m, bool *lie) NEEDS(&m->w->alloc.lock);
@@ -126,7 +127,7 @@ static qc_err look(struct look *l, bool *lie, bool *all)
 		qc_unlock(&m->w->alloc.lock);
 		*lie = *lie || m->impossible;
 	}
-	*all = r != -ETIME;
+	*all = r != QC_TIME_OVER;
 	return *all ? r : 0;
 }
 

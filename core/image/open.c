@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "base/outcome.h"
 #include "base/range.h"
 #include "update/writer.h"
 
@@ -234,14 +235,14 @@ static qc_err open_image(struct qc_context *ctx, const struct qc_image_location 
 qc_err qc_open(struct qc_context *ctx, const struct qc_image_location *src, unsigned int flags,
 	       struct qc_image **out, struct qc_reason *why)
 {
-	return open_image(ctx, src, NULL, flags, out, why);
+	return qc_no_outcome(open_image(ctx, src, NULL, flags, out, why));
 }
 
 qc_err qc_open_over(struct qc_context *ctx, const struct qc_image_location *over,
 		    const struct qc_image_location *src, unsigned int flags, struct qc_image **out,
 		    struct qc_reason *why)
 {
-	return open_image(ctx, over, src, flags, out, why);
+	return qc_no_outcome(open_image(ctx, over, src, flags, out, why));
 }
 
 void qc_close(struct qc_image *img)

@@ -49,7 +49,7 @@ void qc_alloc_requeue_pending(struct qc_alloc *a, struct qc_free_list *l);
  * Call it when the unlinking of the extents is durable and a grace period has passed.
  * Extents that could not be freed are pending again.  Empties @l.
  * Context: takes alloc.lock, but not across @freed.
- * Return: 0; -ERANGE a refcount was 0 already; an errno of the file.
+ * Return: 0; QC_REFCOUNT_UNDERFLOW a refcount was 0 already; an errno of the file.
  */
 typedef void qc_freed_fn(void *arg, uint64_t off, uint64_t len);
 qc_err qc_alloc_free_pending(struct qc_alloc *a, struct qc_free_list *l, qc_freed_fn *freed,

@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/outcome.h"
 #include "base/range.h"
 
 /* ---- counters ------------------------------------------------------------- */
@@ -160,7 +161,7 @@ static void add(void *arg, struct be64 *words)
 	else if (a->by > 0 && now == qc_refcount_max(a->order))
 		a->result = -EOVERFLOW;
 	else if (a->by < 0 && !now)
-		a->result = -ERANGE;
+		a->result = QC_REFCOUNT_UNDERFLOW;
 	else
 		qc_refcount_word_set(words, a->order, a->index, now + (uint64_t)a->by);
 }
@@ -174,10 +175,11 @@ static qc_err change_count(struct qc_refcounts *r, uint64_t cluster, struct add 
 		return -EIO;
 	key = slice_key(r, block, cluster, &a->index);
 	e = qc_cache_modify(r->blocks, key, add, a);
-	if (e == -ENOBUFS) {
+	if (e == QC_RETRY_CHECKPOINT) {
 		e = qc_refcounts_write_blocks(r);
 		if (!e)
 			e = qc_cache_modify(r->blocks, key, add, a);
+		assert(e != QC_RETRY_CHECKPOINT); /* the lock lets no other thread dirty a block */
 	}
 	return e ? e : a->result;
 }

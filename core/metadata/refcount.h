@@ -35,8 +35,8 @@ void qc_refcounts_close(struct qc_refcounts *r);
 
 qc_err qc_refcounts_get(struct qc_refcounts *r, uint64_t cluster, uint64_t *count);
 
-/* Raises or lowers by one.  -EOVERFLOW where the width allows no more; -ERANGE
- * for less than none.  A cluster whose area has no block yet must not be
+/* Raises or lowers by one.  -EOVERFLOW where the width allows no more;
+ * QC_REFCOUNT_UNDERFLOW for less than none.  A cluster whose area has no block yet must not be
  * raised before qc_refcounts_ensure_block(). */
 qc_err qc_refcounts_add(struct qc_refcounts *r, uint64_t cluster, int by);
 

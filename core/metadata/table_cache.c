@@ -36,6 +36,7 @@
 #include "base/array.h"
 #include "base/failpoint.h"
 #include "base/lock.h"
+#include "base/outcome.h"
 #include "base/range.h"
 
 enum { WAYS = 8, LOCKS = 16, BEYOND_LIMIT = 32 << 20 };
@@ -178,6 +179,14 @@ static bool give_memory(struct qc_cache *c, struct slot *slot, uint64_t beyond)
 	return slot->words;
 }
 
+static bool has_slot(const struct set *s)
+{
+	for (int w = 0; w < WAYS; w++)
+		if (s->slot[w].words)
+			return true;
+	return false;
+}
+
 /* A slot to load into: a new one where the budget allows, else the next that
  * nobody has used of late.  NULL if the set may have none, or if all of its
  * slots are dirty or loading; *wait if one of them will be free by itself. */
@@ -243,7 +252,8 @@ static qc_err load(struct qc_cache *c, uint64_t key, struct be64 *words)
 	return 0;
 }
 
-/* -ENOBUFS if there is no memory for it. */
+/* Finds the slice, or loads it into a slot of the set.  Return: 0; QC_RETRY_CHECKPOINT all
+ * slots of the set are dirty; -ENOMEM the set has no slot; an errno of the file. */
 static qc_err find_or_load(struct qc_cache *c, struct set *s, uint64_t key, size_t l,
 			   uint64_t beyond, struct qc_slice_view *out) NEEDS(&c->lock[l])
 {
@@ -257,7 +267,7 @@ static qc_err find_or_load(struct qc_cache *c, struct set *s, uint64_t key, size
 			continue;
 		}
 		if (!slot)
-			return -ENOBUFS;
+			return has_slot(s) ? QC_RETRY_CHECKPOINT : -ENOMEM;
 		slot->seq++; /* LOADING */
 		s->key[slot - s->slot] = key;
 		qc_unlock(&c->lock[l]);
@@ -293,7 +303,7 @@ qc_err qc_cache_view(struct qc_cache *c, uint64_t key, struct qc_slice_view *out
 	qc_lock(&c->lock[l]);
 	r = find_or_load(c, &c->sets[i], key, l, BEYOND_LIMIT, out);
 	qc_unlock(&c->lock[l]);
-	return r == -ENOBUFS ? view_uncached(c, key, out) : r;
+	return r == QC_RETRY_CHECKPOINT || r == -ENOMEM ? view_uncached(c, key, out) : r;
 }
 
 /* ---- changing slices ------------------------------------------------------ */

@@ -46,8 +46,8 @@ qc_err qc_cache_view(struct qc_cache *c, uint64_t key, struct qc_slice_view *out
 /* ---- changing slices ------------------------------------------------------ */
 
 /* Changes words of the slice at `key`; readers see all of it, or nothing.  The
- * slice stays in memory until it was written back.  -ENOBUFS if the memory is
- * full of changed slices: write them back, and come again. */
+ * slice stays in memory until it was written back.  QC_RETRY_CHECKPOINT if
+ * all slots for it hold dirty slices: write them back, and retry. */
 typedef void qc_cache_modify_fn(void *arg, struct be64 *words);
 qc_err qc_cache_modify(struct qc_cache *c, uint64_t key, qc_cache_modify_fn *fn, void *arg);
 

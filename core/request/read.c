@@ -13,6 +13,7 @@
 
 #include "layer/guest_data.h"
 #include "image/image.h"
+#include "base/outcome.h"
 #include "base/range.h"
 #include "request/request.h"
 
@@ -146,7 +147,7 @@ qc_err qc_read(struct qc_image *img, uint64_t off, void *buf, size_t len)
 	r = qc_read_inflight(img, off, buf, len);
 	qc_io_stats_count_read(&img->layer[0]->io_stats, pass, len);
 	qc_inflight_end(&img->layer[0]->inflight, pass);
-	return r;
+	return qc_no_outcome(r);
 }
 
 /* ---- extents -------------------------------------------------------------- */
@@ -199,5 +200,5 @@ qc_err qc_block_status(struct qc_image *img, uint64_t off, struct qc_extent *out
 	pass = qc_inflight_begin(&img->layer[0]->inflight);
 	r = extent_inside(img, off, out);
 	qc_inflight_end(&img->layer[0]->inflight, pass);
-	return r;
+	return qc_no_outcome(r);
 }

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/outcome.h"
 #include "base/range.h"
 #include "request/request.h"
 #include "update/checkpoint.h"
@@ -95,6 +96,21 @@ static bool is_empty(const struct qc_l2_raw *words, uint64_t n)
 	return true;
 }
 
+/* One step of a resize that may need a checkpoint first. */
+struct resize_attempt {
+	struct qc_writer *w;
+	struct goff at;
+	uint64_t n;
+	struct hoff table;
+};
+
+static qc_err attempt_l2_table(void *arg)
+{
+	struct resize_attempt *a = arg;
+
+	return qc_writer_l2_table(a->w, a->at, &a->table);
+}
+
 /* Clusters of one slice name nothing any more.  A slice that did not before is
  * left alone, so that who comes again for want of memory gets further. */
 static qc_err drop_slice(struct qc_writer *w, struct hoff table, struct goff at, uint64_t n)
@@ -115,27 +131,28 @@ static qc_err drop_slice(struct qc_writer *w, struct hoff table, struct goff at,
 	return r;
 }
 
+static qc_err attempt_drop_slice(void *arg)
+{
+	struct resize_attempt *a = arg;
+
+	return drop_slice(a->w, a->table, a->at, a->n);
+}
+
 /* The clusters from `at` to the end of its table. */
 static qc_err drop_entries(struct qc_writer *w, struct goff at)
 {
 	const struct geom *g = &w->layer->head.geom;
 	uint64_t span = geom_l1_span(g), end = at.v - at.v % span + span, raw;
-	struct hoff table;
+	struct resize_attempt a = { .w = w, .at = at };
 	qc_err r = qc_map_l1_get(w->layer, at, &raw);
 
 	if (r || !raw)
 		return r;
-	while ((r = qc_writer_l2_table(w, at, &table)) == -ENOBUFS && !(r = qc_checkpoint(w, false)))
-		;
-	while (!r && at.v < end) {
-		uint64_t n = min_u64(qc_map_slice_clusters(w->layer, at), DROP_CLUSTERS);
-
-		r = drop_slice(w, table, at, n);
-		if (r == -ENOBUFS) {
-			r = qc_checkpoint(w, false);
-			continue;
-		}
-		at.v += n * geom_cluster(g);
+	r = qc_with_checkpoints(w, attempt_l2_table, &a);
+	while (!r && a.at.v < end) {
+		a.n = min_u64(qc_map_slice_clusters(w->layer, a.at), DROP_CLUSTERS);
+		r = qc_with_checkpoints(w, attempt_drop_slice, &a);
+		a.at.v += a.n * geom_cluster(g);
 	}
 	return r;
 }
@@ -161,6 +178,13 @@ static qc_err drop_table(struct qc_writer *w, struct goff at)
 	return r;
 }
 
+static qc_err attempt_drop_table(void *arg)
+{
+	struct resize_attempt *a = arg;
+
+	return drop_table(a->w, a->at);
+}
+
 /* All tables behind the end: VM state, or what a crash left of a shrink. */
 static qc_err drop_tables(struct qc_writer *w, uint64_t size)
 {
@@ -168,9 +192,9 @@ static qc_err drop_tables(struct qc_writer *w, uint64_t size)
 	qc_err r = 0;
 
 	for (uint64_t i = geom_l1_need(g, size); !r && i < g->l1_entries; i++) {
-		do {
-			r = drop_table(w, (struct goff){ i * geom_l1_span(g) });
-		} while (r == -ENOBUFS && !(r = qc_checkpoint(w, false)));
+		struct resize_attempt a = { .w = w, .at = { i * geom_l1_span(g) } };
+
+		r = qc_with_checkpoints(w, attempt_drop_table, &a);
 	}
 	return r;
 }
@@ -292,5 +316,5 @@ qc_err qc_resize(struct qc_image *img, uint64_t size)
 		r = qc_file_resize(l->writer->data, size);
 	qc_drain_end(&l->inflight);
 	qc_unlock(&l->writer->resize_lock);
-	return r;
+	return qc_no_outcome(r);
 }

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "base/outcome.h"
 #include "base/range.h"
 #include "request/request.h"
 #include "update/checkpoint.h"
@@ -25,7 +26,7 @@ static qc_err enter(struct qc_image *img, uint64_t off, const void *buf, uint64_
 		r = fn(img, off, buf, len);
 	qc_io_stats_count_write(&img->layer[0]->io_stats, pass, buf ? len : 0);
 	qc_inflight_end(&img->layer[0]->inflight, pass);
-	return r;
+	return qc_no_outcome(r);
 }
 
 static qc_err do_write(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
@@ -76,10 +77,10 @@ qc_err qc_flush(struct qc_image *img)
 {
 	struct qc_writer *w = img->layer[0]->writer;
 
-	return w ? qc_checkpoint(w, true) : 0;
+	return w ? qc_no_outcome(qc_checkpoint(w, true)) : 0;
 }
 
 qc_err qc_writeback(struct qc_image *img)
 {
-	return img->writable ? qc_writer_flush_all(img->layer[0]->writer) : 0;
+	return img->writable ? qc_no_outcome(qc_writer_flush_all(img->layer[0]->writer)) : 0;
 }

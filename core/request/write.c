@@ -269,27 +269,38 @@ static qc_err try_room(struct room *m, uint64_t off, const uint8_t *buf, uint64_
 	return fill_room(m, off, buf, len, done);
 }
 
+struct room_attempt {
+	struct room m;
+	uint64_t most, off, len, *done;
+	const uint8_t *buf;
+};
+
+static qc_err attempt_room(void *arg)
+{
+	struct room_attempt *a = arg;
+
+	a->m.n = a->most;
+	return try_room(&a->m, a->off, a->buf, a->len, a->done);
+}
+
 /* Without a buffer, the clusters get places and keep their bytes. */
 static qc_err make_room(struct qc_image *img, uint64_t off, const uint8_t *buf, uint64_t len,
 			uint64_t *done)
 {
 	struct qc_layer *l = img->layer[0];
 	const struct geom *g = &l->head.geom;
-	struct room m = { .img = img, .w = l->writer, .keep = !buf };
+	struct room_attempt a = { { .img = img, .w = l->writer, .keep = !buf }, 0, off, len, done,
+				  buf };
 	struct qc_locked_range claim;
-	uint64_t most;
 	qc_err r;
 
-	m.start.v = off - geom_in_cluster(g, (struct goff){ off });
-	most = min_u64(qc_map_slice_clusters(l, m.start),
+	a.m.start.v = off - geom_in_cluster(g, (struct goff){ off });
+	a.most = min_u64(qc_map_slice_clusters(l, a.m.start),
 		       geom_is_extended(g) ? 1 : ROOM_CLUSTERS);
-	most = min_u64(most, div_up(off + len - m.start.v, geom_cluster(g)));
-	qc_range_lock(&m.w->range_locks, &claim, m.start.v, m.start.v + most * geom_cluster(g));
-	do {
-		m.n = most;
-		r = try_room(&m, off, buf, len, done);
-	} while (r == -ENOBUFS && !(r = qc_checkpoint(m.w, false)));
-	qc_range_unlock(&m.w->range_locks, &claim);
+	a.most = min_u64(a.most, div_up(off + len - a.m.start.v, geom_cluster(g)));
+	qc_range_lock(&a.m.w->range_locks, &claim, a.m.start.v, a.m.start.v + a.most * geom_cluster(g));
+	r = qc_with_checkpoints(a.m.w, attempt_room, &a);
+	qc_range_unlock(&a.m.w->range_locks, &claim);
 	return r;
 }
 

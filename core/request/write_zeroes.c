@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/outcome.h"
 #include "base/range.h"
 #include "request/request.h"
 #include "update/abort.h"
@@ -124,7 +125,7 @@ static qc_err zero_slice(const struct zero *z, struct hoff table, uint64_t off, 
 		if (which == UINT32_MAX)
 			orphan[k] = zero_cluster(z, &old[k], &words[k]);
 		else if (old[k].kind == QC_COMPRESSED)
-			return -EAGAIN; /* it must be unpacked */
+			return QC_MUST_WRITE_ZEROS; /* it must be unpacked */
 		else
 			zero_subclusters(&old[k], which, &words[k]);
 	}
@@ -139,9 +140,16 @@ static qc_err zero_slice(const struct zero *z, struct hoff table, uint64_t off, 
 	return r;
 }
 
-static qc_err zero_claimed(const struct zero *z, uint64_t off, uint64_t end)
+struct zero_attempt {
+	const struct zero *z;
+	uint64_t off, end;
+};
+
+static qc_err zero_claimed(void *arg)
 {
-	struct goff at = { off };
+	const struct zero_attempt *a = arg;
+	const struct zero *z = a->z;
+	struct goff at = { a->off };
 	struct hoff table;
 	uint64_t raw;
 	qc_err r = qc_map_l1_get(z->w->layer, at, &raw);
@@ -151,21 +159,20 @@ static qc_err zero_claimed(const struct zero *z, uint64_t off, uint64_t end)
 		return 0;
 	if (!r)
 		r = qc_writer_l2_table(z->w, at, &table);
-	return r ? r : zero_slice(z, table, off, end);
+	return r ? r : zero_slice(z, table, a->off, a->end);
 }
 
 static qc_err zero_units(const struct zero *z, uint64_t off, uint64_t end)
 {
 	uint64_t first = off - geom_in_cluster(z->g, (struct goff){ off });
+	struct zero_attempt a = { z, off, end };
 	struct qc_locked_range claim;
 	qc_err r;
 
 	qc_range_lock(&z->w->range_locks, &claim, first, round_up(end, geom_cluster(z->g)));
-	do {
-		r = zero_claimed(z, off, end);
-	} while (r == -ENOBUFS && !(r = qc_checkpoint(z->w, false)));
+	r = qc_with_checkpoints(z->w, zero_claimed, &a);
 	qc_range_unlock(&z->w->range_locks, &claim);
-	return r == -EAGAIN ? write_zeros(z->img, off, end) : r;
+	return r == QC_MUST_WRITE_ZEROS ? write_zeros(z->img, off, end) : r;
 }
 
 /* ---- requests ------------------------------------------------------------- */

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 
+#include "base/outcome.h"
 #include "snapshot/snapshot_update.h"
 
 static qc_err drop_table(struct qc_snapshot_update *j, uint64_t index, struct hoff table)
@@ -28,7 +29,7 @@ static qc_err drop_tree(struct qc_snapshot_update *j, const struct qc_snapshot *
 	free(l1);
 	if (!r && s->l1_entries)
 		r = qc_atomic_update_adjust(&j->shadow, s->l1_offset, s->l1_entries * UINT64_C(8), -1);
-	return r == -ERANGE ? qc_snapshot_update_damaged(j, s->l1_offset) : r;
+	return r == QC_REFCOUNT_UNDERFLOW ? qc_snapshot_update_damaged(j, s->l1_offset) : r;
 }
 
 /* Whether the entry names a cluster that it may come to have alone. */

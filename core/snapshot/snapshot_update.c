@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/outcome.h"
 #include "base/range.h"
 #include "update/checkpoint.h"
 
@@ -66,7 +67,7 @@ qc_err qc_snapshot_update_adjust_l2(struct qc_snapshot_update *j, struct hoff ta
 		else if (e.host.v)
 			r = qc_atomic_update_adjust(&j->shadow, e.host.v, geom_cluster(j->g), by);
 	}
-	return r == -ERANGE ? qc_snapshot_update_damaged(j, table.v) : r;
+	return r == QC_REFCOUNT_UNDERFLOW ? qc_snapshot_update_damaged(j, table.v) : r;
 }
 
 qc_err qc_snapshot_update_write_copy(struct qc_snapshot_update *j, uint64_t index)
@@ -114,7 +115,7 @@ static qc_err write_rows(struct qc_snapshot_update *j)
 	if (j->table.n)
 		r = qc_atomic_update_adjust(&j->shadow, h->snapshots_offset, j->table.bytes, -1);
 	if (r)
-		return r == -ERANGE ? qc_snapshot_update_damaged(j, h->snapshots_offset) : r;
+		return r == QC_REFCOUNT_UNDERFLOW ? qc_snapshot_update_damaged(j, h->snapshots_offset) : r;
 	j->shadow.snapshots_offset = j->rows_at.v;
 	return j->rows_bytes ? qc_file_write(j->w->file, j->rows_at.v, j->rows, j->rows_bytes) : 0;
 }
@@ -188,5 +189,5 @@ qc_err qc_snapshot_update_run(struct qc_image *img, qc_snapshot_args_fn *fn, con
 	qc_unlock(&j.w->resize_lock);
 	/* A failure gives back what was taken; the file is to say so, too. */
 	settled = qc_writer_flush_all(j.w);
-	return r ? r : settled;
+	return qc_no_outcome(r ? r : settled);
 }

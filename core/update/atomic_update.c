@@ -6,6 +6,7 @@
 
 #include "base/array.h"
 #include "base/failpoint.h"
+#include "base/outcome.h"
 #include "base/range.h"
 #include "update/checkpoint.h"
 
@@ -202,7 +203,7 @@ static qc_err add_one(struct qc_atomic_update *s, uint64_t cluster, int by)
 	qc_err r = qc_refcounts_get(c, cluster, &count);
 
 	if (!r && !count)
-		r = -ERANGE;
+		r = QC_REFCOUNT_UNDERFLOW;
 	if (!r)
 		r = qc_refcounts_add(c, cluster, by);
 	if (!r && count == 1 && by < 0)

@@ -51,8 +51,8 @@ qc_err qc_atomic_update_reserve_refcounts(struct qc_atomic_update *s);
 qc_err qc_atomic_update_begin(struct qc_atomic_update *s);
 struct hoff qc_atomic_update_next_cluster(struct qc_atomic_update *s);
 
-/* Names the clusters of a stretch once more (by 1) or less (-1).  -ERANGE if one has no
- * name at all, -EOVERFLOW if it can have no more. */
+/* Names the clusters of a stretch once more (by 1) or less (-1).  QC_REFCOUNT_UNDERFLOW if
+ * one has no name at all, -EOVERFLOW if it can have no more. */
 qc_err qc_atomic_update_adjust(struct qc_atomic_update *s, uint64_t off, uint64_t len, int by);
 
 /* Reads the refcount of the cluster at @host, as changed so far. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/failpoint.h"
+#include "base/outcome.h"
 #include "base/range.h"
 #include "layer/context.h"
 #include "update/abort.h"
@@ -105,7 +106,7 @@ static qc_err drain_limbo(struct qc_writer *w, struct qc_free_list *l)
 		return -EIO;
 	}
 	r = qc_alloc_free_pending(&w->alloc, l, qc_writer_on_cluster_freed, w);
-	return r == -ERANGE ? qc_writer_mark_corrupt(w, "the refcounts are damaged") : r;
+	return r == QC_REFCOUNT_UNDERFLOW ? qc_writer_mark_corrupt(w, "the refcounts are damaged") : r;
 }
 
 /* The tables as they are now, and before them what they need. */
@@ -153,6 +154,16 @@ qc_err qc_checkpoint(struct qc_writer *w, bool drain)
 	if (!r) /* without the lock: who is inside the gate may want a checkpoint */
 		r = drain_limbo(w, &limbo);
 	qc_unlock(&w->pending_free_lock);
+	return r;
+}
+
+qc_err qc_with_checkpoints(struct qc_writer *w, qc_checkpoint_fn *fn, void *arg)
+{
+	qc_err r;
+
+	do {
+		r = fn(arg);
+	} while (r == QC_RETRY_CHECKPOINT && !(r = qc_checkpoint(w, false)));
 	return r;
 }
 

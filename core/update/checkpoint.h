@@ -30,6 +30,15 @@
  */
 qc_err qc_checkpoint(struct qc_writer *w, bool free_pending);
 
+/*
+ * qc_with_checkpoints() - call @fn, with a checkpoint and another try while it returns
+ *                         QC_RETRY_CHECKPOINT
+ *
+ * Return: the last result of @fn, or of the checkpoint if that failed.
+ */
+typedef qc_err qc_checkpoint_fn(void *arg);
+qc_err qc_with_checkpoints(struct qc_writer *w, qc_checkpoint_fn *fn, void *arg);
+
 /* Runs checkpoints until no metadata is dirty.  That includes refcounts lowered by the
  * first checkpoint, and slices that another thread's checkpoint is writing. */
 qc_err qc_writer_flush_all(struct qc_writer *w);

@@ -15,7 +15,7 @@
  * @table:  out: host offset of the table
  *
  * Context: takes table_lock; may read and write the file.
- * Return: 0; -ENOBUFS make a checkpoint, and retry; -EIO the L1 entry is damaged, the image is then marked
+ * Return: 0; QC_RETRY_CHECKPOINT; -EIO the L1 entry is damaged, the image is then marked
  *         corrupt; an errno of the file.
  */
 qc_err qc_writer_l2_table(struct qc_writer *w, struct goff at, struct hoff *table);

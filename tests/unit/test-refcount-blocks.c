@@ -2,6 +2,7 @@
 /* Counts in blocks, and the table of blocks, on a file that is memory. */
 #include <errno.h>
 
+#include "base/outcome.h"
 #include "counted.h"
 #include "random.h"
 
@@ -16,7 +17,7 @@ static void each_width_counts_up_and_down(void)
 
 		counted_new(&counts, &file, order, &budget);
 		CHECK(counts.order == order && count_of(&counts, 2) == 1);
-		CHECK(count_of(&counts, 3) == 0 && qc_refcounts_add(&counts, 3, -1) == -ERANGE);
+		CHECK(count_of(&counts, 3) == 0 && qc_refcounts_add(&counts, 3, -1) == QC_REFCOUNT_UNDERFLOW);
 		CHECK(!qc_refcounts_add(&counts, last, 1) && count_of(&counts, last) == 1);
 		CHECK(!qc_refcounts_set(&counts, 4, most) && count_of(&counts, 4) == most);
 		CHECK(qc_refcounts_add(&counts, 4, 1) == -EOVERFLOW);
