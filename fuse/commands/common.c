@@ -174,7 +174,7 @@ int command_end(struct command *c, int status)
 
 /* Opens the context before the first image.  Reading headers needs no key: a key source that is
  * always there keeps encrypted images from being refused. */
-static int make_context(struct command *c, const struct path_dir *where, unsigned int flags)
+static int make_context(struct command *c, unsigned int flags)
 {
 	struct qc_config config = {
 		.log = report_line,
@@ -190,7 +190,7 @@ static int make_context(struct command *c, const struct path_dir *where, unsigne
 
 	if (c->ctx)
 		return 0;
-	r = key_source_open(&c->keys, &c->o, where->dir, true);
+	r = key_source_open(&c->keys, &c->o, "/", true);
 	if (r)
 		return r;
 	if (key_source_exists(&c->keys) || flags & QC_OPEN_HEADERS_ONLY)
@@ -231,7 +231,7 @@ qc_err command_try_open(struct command *c, const char *path, unsigned int flags,
 	if (!r)
 		r = at.fd = open_image_file(&where);
 	if (at.fd >= 0) {
-		r = make_context(c, &where, flags);
+		r = make_context(c, flags);
 		at.dirfd = where.fd;
 		at.dir = where.dir;
 		at.name = where.name;

@@ -95,7 +95,7 @@ int sandbox_paths_collect(struct sandbox *s, const struct options *o, const stru
 
 	s->write = !o->ro;
 	s->noatime = o->forensic;
-	s->rings = o->io_uring;
+	s->io_uring = o->io_uring;
 	r = allow_source(s, o, src);
 	for (size_t i = 0; !r && i < o->npath_maps; i++)
 		r = allow_map(s, o, &o->path_maps[i]);

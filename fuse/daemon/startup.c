@@ -190,7 +190,7 @@ static enum exitcode open_first(struct daemon *d)
 	if (!d->source.only)
 		return EXIT_OK;
 	r = tree_open_first(d->server.tree, tree_only(d->server.tree), &d->first, &why);
-	key_source_end_asking(&d->keys);
+	key_source_end_prompting(&d->keys);
 	if (r) {
 		report(QC_LOG_ERROR, "%s: %s", d->o.source, *why.text ? why.text : strerror(-r));
 		return exit_for(why.cause);

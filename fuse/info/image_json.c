@@ -1,10 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * image_json.c - facts of an image -> JSON.
- *
- * Of an image that cannot be used, what is known is there, and what is not is left
- * out.
- */
 #include "info/image_json.h"
 
 #include <stdlib.h>
@@ -12,9 +6,9 @@
 
 #include "info/qemu_img_json.h"
 
-/* ---- of each file ------------------------------------------------------------- */
+/* ---- each file of the chain ---------------------------------------------------------- */
 
-static json_t *feature_set(struct json_report *p, const struct qc_layer_info *f,
+static json_t *features_of_set(struct json_report *p, const struct qc_layer_info *f,
 			   enum qc_feature_set set)
 {
 	json_t *list = json_array();
@@ -33,17 +27,17 @@ static json_t *feature_set(struct json_report *p, const struct qc_layer_info *f,
 	return list;
 }
 
-static json_t *features(struct json_report *p, const struct qc_layer_info *f)
+static json_t *all_features(struct json_report *p, const struct qc_layer_info *f)
 {
 	json_t *o = json_object();
 
-	put(p, o, "incompatible", feature_set(p, f, QC_INCOMPATIBLE));
-	put(p, o, "compatible", feature_set(p, f, QC_COMPATIBLE));
-	put(p, o, "autoclear", feature_set(p, f, QC_AUTOCLEAR));
+	put(p, o, "incompatible", features_of_set(p, f, QC_INCOMPATIBLE));
+	put(p, o, "compatible", features_of_set(p, f, QC_COMPATIBLE));
+	put(p, o, "autoclear", features_of_set(p, f, QC_AUTOCLEAR));
 	return o;
 }
 
-static json_t *permissions(struct json_report *p, unsigned int bits)
+static json_t *permission_names(struct json_report *p, unsigned int bits)
 {
 	static const char *const names[] = { "consistent-read", "write", "write-unchanged",
 					     "resize" };
@@ -55,16 +49,16 @@ static json_t *permissions(struct json_report *p, unsigned int bits)
 	return list;
 }
 
-static json_t *locks(struct json_report *p, const struct qc_locks *l)
+static json_t *lock_object(struct json_report *p, const struct qc_locks *l)
 {
 	json_t *o = json_object();
 
-	put(p, o, "used", permissions(p, l->perm));
-	put(p, o, "refused-to-others", permissions(p, l->unshared));
+	put(p, o, "used", permission_names(p, l->perm));
+	put(p, o, "refused-to-others", permission_names(p, l->unshared));
 	return o;
 }
 
-static json_t *counters_of_file(struct json_report *p, const struct qc_layer_use *use)
+static json_t *file_counters(struct json_report *p, const struct qc_layer_use *use)
 {
 	json_t *o = json_object();
 
@@ -77,7 +71,7 @@ static json_t *counters_of_file(struct json_report *p, const struct qc_layer_use
 	return o;
 }
 
-static json_t *data_file(struct json_report *p, const struct qc_layer_info *f)
+static json_t *data_file_object(struct json_report *p, const struct qc_layer_info *f)
 {
 	json_t *o = json_object();
 
@@ -98,17 +92,18 @@ static void put_header(struct json_report *p, json_t *o, const struct qc_layer_i
 	if (f->encryption)
 		put(p, o, "encryption", json_string(f->encryption == QC_LUKS ? "luks" : "aes"));
 	if (f->has_data_file)
-		put(p, o, "data-file", data_file(p, f));
-	put(p, o, "features", features(p, f));
+		put(p, o, "data-file", data_file_object(p, f));
+	put(p, o, "features", all_features(p, f));
 }
 
-static const char *use_of_file(const struct qc_layer_use *use)
+static const char *name_of_use(const struct qc_layer_use *use)
 {
 	return !use->open ? "no" : use->has_writer ? "writing" : "reading";
 }
 
-/* `file` is what it is called by who names it. */
-static json_t *link_of_chain(struct json_report *p, const char *file, const struct qc_layer_info *f)
+/* Returns one element of the chain.  @file is its name as the overlay above it, or the user, wrote
+ * it. */
+static json_t *chain_element(struct json_report *p, const char *file, const struct qc_layer_info *f)
 {
 	json_t *o = json_object();
 	const char *format = qemu_img_json_format(f);
@@ -123,17 +118,17 @@ static json_t *link_of_chain(struct json_report *p, const char *file, const stru
 	put(p, o, "actual-size", json_number(f->allocated_bytes));
 	if (f->version)
 		put_header(p, o, f);
-	put(p, o, "open", json_string(use_of_file(&f->use)));
-	put(p, o, "locks", locks(p, &f->locks));
+	put(p, o, "open", json_string(name_of_use(&f->use)));
+	put(p, o, "locks", lock_object(p, &f->locks));
 	if (f->use.open)
-		put(p, o, "counters", counters_of_file(p, &f->use));
+		put(p, o, "counters", file_counters(p, &f->use));
 	if (f->refused && p->info->error)
 		put(p, o, "error", json_name(p->info->error));
 	return o;
 }
 
-/* A backing file that could not be opened, or must not be. */
-static json_t *broken_link(struct json_report *p, const char *file)
+/* Returns the element of a backing file that could not be opened, or must not be. */
+static json_t *missing_chain_element(struct json_report *p, const char *file)
 {
 	json_t *o = json_object();
 
@@ -143,7 +138,7 @@ static json_t *broken_link(struct json_report *p, const char *file)
 	return o;
 }
 
-static json_t *chain(struct json_report *p)
+static json_t *chain_array(struct json_report *p)
 {
 	struct qc_image *img = p->info->img;
 	json_t *list = json_array();
@@ -154,19 +149,19 @@ static json_t *chain(struct json_report *p)
 	for (unsigned int i = 0; i < qc_depth(img); i++) {
 		if (qc_get_layer_info(img, i, &f))
 			p->j.failed = true;
-		json_add(&p->j, list, link_of_chain(p, name, &f));
-		name = f.backing; /* which lives as long as the image is open */
+		json_add(&p->j, list, chain_element(p, name, &f));
+		name = f.backing; /* stays valid while the image is open */
 		goes_on = !f.refused && *name;
 		qc_layer_info_free(&f);
 	}
 	if (p->info->error && goes_on)
-		json_add(&p->j, list, broken_link(p, name));
+		json_add(&p->j, list, missing_chain_element(p, name));
 	return list;
 }
 
 /* ---- the rest ------------------------------------------------------------------ */
 
-static json_t *tables(struct json_report *p)
+static json_t *tables_object(struct json_report *p)
 {
 	const struct qc_layer_info *f = &p->f;
 	json_t *o = json_object();
@@ -180,7 +175,7 @@ static json_t *tables(struct json_report *p)
 	return o;
 }
 
-static json_t *counters_of_all(struct json_report *p)
+static json_t *context_counters(struct json_report *p)
 {
 	const struct qc_counters *c = &p->info->counters;
 	json_t *o = json_object();
@@ -200,7 +195,7 @@ static void put_bitmaps(struct json_report *p, json_t *to)
 	put(p, to, "bitmaps-valid", json_boolean(p->f.bitmaps_valid));
 	put(p, to, "bitmaps", qemu_img_json_bitmaps(p, true));
 	if (p->bitmaps_error)
-		put(p, to, "bitmaps-error", json_string("the directory of bitmaps is damaged, or too large"));
+		put(p, to, "bitmaps-error", json_string("the bitmap directory is damaged, or too large"));
 }
 
 static void put_snapshots(struct json_report *p, json_t *to)
@@ -210,10 +205,10 @@ static void put_snapshots(struct json_report *p, json_t *to)
 	put(p, to, "snapshot-count", json_number(p->f.snapshots));
 	put(p, to, "snapshots", qemu_img_json_snapshots(p, true));
 	if (p->snapshots_error)
-		put(p, to, "snapshots-error", json_string("the table of snapshots is damaged"));
+		put(p, to, "snapshots-error", json_string("the snapshot table is damaged"));
 }
 
-static json_t *own_object(struct json_report *p)
+static json_t *qcowfs_object(struct json_report *p)
 {
 	const struct qc_layer_info *f = &p->f;
 	json_t *o = json_object();
@@ -223,19 +218,19 @@ static json_t *own_object(struct json_report *p)
 	put(p, o, "corrupt", json_boolean(f->corrupt));
 	put(p, o, "encryption", json_string(f->encryption == QC_LUKS ? "luks" :
 					    f->encryption == QC_AES ? "aes" : "none"));
-	put(p, o, "features", features(p, f));
-	put(p, o, "chain", chain(p));
-	put(p, o, "tables", tables(p));
+	put(p, o, "features", all_features(p, f));
+	put(p, o, "chain", chain_array(p));
+	put(p, o, "tables", tables_object(p));
 	put_snapshots(p, o);
 	put_bitmaps(p, o);
-	put(p, o, "open", json_string(use_of_file(&f->use)));
-	put(p, o, "locks", locks(p, &f->locks));
-	put(p, o, "counters", counters_of_file(p, &f->use));
-	put(p, o, "counters-of-all", counters_of_all(p));
+	put(p, o, "open", json_string(name_of_use(&f->use)));
+	put(p, o, "locks", lock_object(p, &f->locks));
+	put(p, o, "counters", file_counters(p, &f->use));
+	put(p, o, "counters-of-all", context_counters(p));
 	return o;
 }
 
-static void gather(struct json_report *p)
+static void load_image_info(struct json_report *p)
 {
 	struct qc_image *img = p->info->img;
 
@@ -250,7 +245,7 @@ static void gather(struct json_report *p)
 		p->j.failed = true;
 }
 
-static void release(struct json_report *p)
+static void free_image_info(struct json_report *p)
 {
 	for (size_t i = 0; p->shown && i < p->snapshots.n; i++)
 		free(p->shown[i]);
@@ -269,10 +264,10 @@ static json_t *build_document(struct json_report *p)
 	if (info->error)
 		put(p, root, "error", json_name(info->error));
 	if (info->img) {
-		gather(p);
+		load_image_info(p);
 		qemu_img_json_put(p, root);
-		put(p, root, "qcowfs", own_object(p));
-		release(p);
+		put(p, root, "qcowfs", qcowfs_object(p));
+		free_image_info(p);
 	} else {
 		put(p, root, "filename", json_name(info->path));
 	}

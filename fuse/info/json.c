@@ -21,8 +21,8 @@ json_t *json_number(uint64_t v)
 	return json_integer((json_int_t)v);
 }
 
-/* The length of the UTF-8 character that p begins with; 0 if that is none. */
-static size_t character(const unsigned char *p, size_t len)
+/* Returns the length of the UTF-8 character at @p; 0 if there is none. */
+static size_t utf8_length(const unsigned char *p, size_t len)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	size_t n = *p < 0x80 ? 1 : *p < 0xc0 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : *p < 0xf8 ? 4 : 0;
@@ -50,7 +50,7 @@ json_t *json_text(const char *text, size_t len)
 	if (!out)
 		return NULL;
 	while (p < end) {
-		size_t n = character(p, (size_t)(end - p));
+		size_t n = utf8_length(p, (size_t)(end - p));
 
 		if (n) {
 			to = mempcpy(to, p, n);

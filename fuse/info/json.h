@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * json.h - putting a JSON document together.
+ * json.h - build a JSON document.
  *
- * That memory ran out is noted in the document, and asked for once, at its end.
+ * Out of memory is noted in struct json, and checked once, when the document is complete.
  */
 #ifndef JSON_H
 #define JSON_H
@@ -16,19 +16,19 @@ struct json {
 	bool failed;
 };
 
-/* Each takes the value; NULL is memory that ran out. */
+/* Add a value, which is consumed also on failure.  NULL as the value means out of memory. */
 void json_put(struct json *j, json_t *object, const char *key, json_t *value);
 void json_add(struct json *j, json_t *array, json_t *value);
 
-/* What is above INT64_MAX is shown as negative, as in QEMU. */
+/* Returns a number.  One above INT64_MAX is shown as negative, as QEMU does. */
 json_t *json_number(uint64_t v);
 
-/* Any bytes.  Those that are not UTF-8 are shown as %XX. */
+/* Returns a string of any bytes.  Bytes that are not UTF-8 are shown as %XX. */
 json_t *json_text(const char *text, size_t len);
-json_t *json_name(const char *text); /* up to its NUL */
+json_t *json_name(const char *text); /* ends with a NUL */
 
-/* The text of the document, which it takes, with a newline at its end; malloc'd.
- * NULL: memory ran out. */
+/* Returns the document as text with a newline at its end, to be freed with free(), and frees
+ * @root.  NULL: out of memory. */
 char *json_end(struct json *j, json_t *root, size_t *len);
 
 #endif

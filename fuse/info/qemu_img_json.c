@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * qemu_img_json.c - the keys of `qemu-img info --output=json`.
- *
- * Names and values are those of qemu-img 7.2, and what it leaves out is left out.
- */
 #include "info/qemu_img_json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A hostile image may have very many snapshots, with long names. */
-enum { SNAPSHOTS_MAX = 4 << 20 };
+/* Limits the bytes of the list: a hostile image may have very many snapshots with long names. */
+enum { SNAPSHOT_BYTES_MAX = 4 << 20 };
 
 const char *qemu_img_json_format(const struct qc_layer_info *f)
 {
@@ -20,7 +15,7 @@ const char *qemu_img_json_format(const struct qc_layer_info *f)
 	return f->version == 1 ? "qcow" : f->version == 2 || f->version == 3 ? "qcow2" : NULL;
 }
 
-static json_t *bitmap_flags(struct json_report *p, const struct qc_bitmap *b)
+static json_t *bitmap_flag_names(struct json_report *p, const struct qc_bitmap *b)
 {
 	json_t *flags = json_array();
 
@@ -39,7 +34,7 @@ json_t *qemu_img_json_bitmaps(struct json_report *p, bool details)
 		const struct qc_bitmap *b = &p->bitmaps.at[i];
 		json_t *o = json_object();
 
-		put(p, o, "flags", bitmap_flags(p, b));
+		put(p, o, "flags", bitmap_flag_names(p, b));
 		put(p, o, "name", json_text(b->name, b->name_len));
 		put(p, o, "granularity", json_number(b->granularity));
 		if (details) {
@@ -51,7 +46,7 @@ json_t *qemu_img_json_bitmaps(struct json_report *p, bool details)
 	return list;
 }
 
-static json_t *key_slot(struct json_report *p, const struct qc_luks_slot_info *s)
+static json_t *key_slot_object(struct json_report *p, const struct qc_luks_slot_info *s)
 {
 	json_t *o = json_object();
 
@@ -80,11 +75,11 @@ static void put_luks(struct json_report *p, json_t *o, const struct qc_luks_info
 	put(p, o, "payload-offset", json_number(l->payload_offset));
 	put(p, o, "master-key-iters", json_number(l->iterations));
 	for (size_t i = 0; i < sizeof(l->slot) / sizeof(l->slot[0]); i++)
-		json_add(&p->j, slots, key_slot(p, &l->slot[i]));
+		json_add(&p->j, slots, key_slot_object(p, &l->slot[i]));
 	put(p, o, "slots", slots);
 }
 
-static json_t *encryption(struct json_report *p)
+static json_t *encrypt_object(struct json_report *p)
 {
 	json_t *o = json_object();
 	struct qc_luks_info l;
@@ -95,7 +90,7 @@ static json_t *encryption(struct json_report *p)
 	return o;
 }
 
-static json_t *snapshot(struct json_report *p, const struct qc_snapshot *s)
+static json_t *snapshot_object(struct json_report *p, const struct qc_snapshot *s)
 {
 	json_t *o = json_object();
 
@@ -114,17 +109,17 @@ static json_t *snapshot(struct json_report *p, const struct qc_snapshot *s)
 json_t *qemu_img_json_snapshots(struct json_report *p, bool details)
 {
 	json_t *list = json_array();
-	size_t room = SNAPSHOTS_MAX;
+	size_t room = SNAPSHOT_BYTES_MAX;
 
 	for (size_t i = 0; i < p->snapshots.n; i++) {
 		const struct qc_snapshot *s = &p->snapshots.at[i];
-		size_t taken = s->id_len + s->name_len + 64;
+		size_t bytes = s->id_len + s->name_len + 64;
 		json_t *o;
 
-		if (taken > room)
+		if (bytes > room)
 			break;
-		room -= taken;
-		o = snapshot(p, s);
+		room -= bytes;
+		o = snapshot_object(p, s);
 		if (details && p->shown)
 			put_name(p, o, "shown", p->shown[i]);
 		if (details) {
@@ -137,7 +132,7 @@ json_t *qemu_img_json_snapshots(struct json_report *p, bool details)
 	return list;
 }
 
-static json_t *format_specific(struct json_report *p)
+static json_t *format_specific_object(struct json_report *p)
 {
 	json_t *o = json_object(), *data = json_object();
 	const struct qc_layer_info *f = &p->f;
@@ -151,7 +146,7 @@ static json_t *format_specific(struct json_report *p)
 	if (f->refcount_bits)
 		put(p, data, "refcount-bits", json_number(f->refcount_bits));
 	if (f->encryption)
-		put(p, data, "encrypt", encryption(p));
+		put(p, data, "encrypt", encrypt_object(p));
 	if (f->has_data_file && *f->data_file) {
 		put(p, data, "data-file", json_name(f->data_file));
 		put(p, data, "data-file-raw", json_boolean(f->data_file_raw));
@@ -165,8 +160,9 @@ static json_t *format_specific(struct json_report *p)
 	return o;
 }
 
-/* As QEMU does: what is no path stays as it is, and dots stay, too. */
-static json_t *full_backing(const char *path, const char *backing)
+/* Returns the backing file name relative to the directory of the image, as QEMU does: a name
+ * with a protocol stays as it is, and "." and ".." are not resolved. */
+static json_t *full_backing_name(const char *path, const char *backing)
 {
 	const char *slash = strrchr(path, '/');
 	char *full = NULL;
@@ -204,9 +200,9 @@ void qemu_img_json_put(struct json_report *p, json_t *root)
 		put(p, root, "format", json_string(format));
 	put(p, root, "actual-size", json_number(f->allocated_bytes));
 	if (f->version == 2 || f->version == 3)
-		put(p, root, "format-specific", format_specific(p));
+		put(p, root, "format-specific", format_specific_object(p));
 	if (*f->backing) {
-		put(p, root, "full-backing-filename", full_backing(p->info->path, f->backing));
+		put(p, root, "full-backing-filename", full_backing_name(p->info->path, f->backing));
 		put(p, root, "backing-filename", json_name(f->backing));
 	}
 	if (f->encryption)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * qemu_img_json.h - the part of NAME.json that qemu-img would say, too; and what all parts
- * of it need.
+ * qemu_img_json.h - the keys of NAME.json that `qemu-img info` has, too, and helpers for all keys.
+ *
+ * Names and values are those of qemu-img 7.2.  Keys that it leaves out are left out.
  */
 #ifndef QEMU_IMG_JSON_H
 #define QEMU_IMG_JSON_H
@@ -15,7 +16,7 @@ struct json_report {
 	struct qc_layer_info f; /* of the image itself */
 	struct qc_bitmaps bitmaps;
 	struct qc_snapshots snapshots;
-	char **shown; /* what they are called in the mount; NULL */
+	char **shown; /* names of the snapshots in the mount; NULL */
 	qc_err bitmaps_error, snapshots_error;
 };
 
@@ -24,7 +25,7 @@ static inline void put(struct json_report *p, json_t *to, const char *key, json_
 	json_put(&p->j, to, key, value);
 }
 
-/* Nothing if it is "". */
+/* Adds a name, unless it is "". */
 static inline void put_name(struct json_report *p, json_t *to, const char *key, const char *name)
 {
 	if (*name)
@@ -33,10 +34,10 @@ static inline void put_name(struct json_report *p, json_t *to, const char *key, 
 
 void qemu_img_json_put(struct json_report *p, json_t *root);
 
-/* As QEMU calls it; NULL: it is none that we know. */
+/* Returns QEMU's name of the format; NULL: the version is unknown. */
 const char *qemu_img_json_format(const struct qc_layer_info *f);
 
-/* Lists; `details`: also what qemu-img does not say. */
+/* Return arrays; with @details their objects also have keys that qemu-img does not have. */
 json_t *qemu_img_json_bitmaps(struct json_report *p, bool details);
 json_t *qemu_img_json_snapshots(struct json_report *p, bool details);
 

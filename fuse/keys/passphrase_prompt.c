@@ -12,13 +12,13 @@ enum { SIGNALS = sizeof(signals) / sizeof(signals[0]) };
 
 static volatile sig_atomic_t caught;
 
-static void catch(int sig)
+static void note_signal(int sig)
 {
 	caught = sig;
 }
 
-/* Byte by byte, so that none of it is in a buffer elsewhere. */
-static int read_line(int fd, char *buf, size_t room, size_t *len)
+/* Reads byte by byte: a buffered read would leave a copy of the passphrase in memory. */
+static int read_passphrase_line(int fd, char *buf, size_t room, size_t *len)
 {
 	for (*len = 0;;) {
 		char c;
@@ -39,7 +39,7 @@ static int read_line(int fd, char *buf, size_t room, size_t *len)
 
 int passphrase_prompt_ask(int fd, const char *question, char *buf, size_t room, size_t *len)
 {
-	struct sigaction mine = { .sa_handler = catch }, old[SIGNALS];
+	struct sigaction mine = { .sa_handler = note_signal }, old[SIGNALS];
 	struct termios was, silent;
 	int r;
 
@@ -55,7 +55,7 @@ int passphrase_prompt_ask(int fd, const char *question, char *buf, size_t room, 
 	if (!r && write(fd, question, strlen(question)) < 0)
 		r = -errno;
 	if (!r)
-		r = read_line(fd, buf, room, len);
+		r = read_passphrase_line(fd, buf, room, len);
 	tcsetattr(fd, TCSAFLUSH, &was);
 	if (write(fd, "\n", 1) < 0 && !r)
 		r = -errno;

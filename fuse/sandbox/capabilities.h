@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * capabilities.h - of root's capabilities those that image files need.
+ * capabilities.h - keep only the capabilities of root that image files need.
  *
- * Images belong to anybody: to read all of them takes DAC_READ_SEARCH, to write
- * them DAC_OVERRIDE, and to read them without a trace (O_NOATIME) FOWNER.  Nothing
- * else is kept, nor can it come back.
+ * Images may belong to any user.  Reading all of them takes CAP_DAC_READ_SEARCH, writing them
+ * CAP_DAC_OVERRIDE, and reading them with O_NOATIME CAP_FOWNER.  The others cannot come back.
  */
 #ifndef CAPABILITIES_H
 #define CAPABILITIES_H
@@ -12,10 +11,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* For the calling thread and those that it makes.  -errno. */
+/* Drops all others, of the calling thread and of threads that it creates.  Return: 0; -errno. */
 int capabilities_drop(bool write, bool noatime);
 
-/* Appends what is left, for the log. */
+/* Appends the names of the capabilities that are left, for the log. */
 void capabilities_report(char *text, size_t size);
 
 #endif

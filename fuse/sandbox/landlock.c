@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * landlock.c - the system calls have no wrappers, and the header of the kernel may
- * be older than the kernel: the numbers are here.
+ * landlock.c - numbers of the interface are written out here, since libc has no wrappers and the
+ * kernel headers may be older than the kernel.
  *
- * What a version of the interface knows is denied as a whole, and then allowed
- * place by place.
+ * The ruleset denies every access that the kernel's version of the interface knows, and then
+ * each rule allows some below one path.
  */
 #include "sandbox/landlock.h"
 
@@ -33,18 +33,19 @@ enum { GET_VERSION = 1, PATH_BENEATH = 1 };
 enum { KNOWN = 7 };
 
 struct ruleset {
-	uint64_t files;	 /* all that is to be denied */
+	uint64_t files;	 /* accesses to files that are denied */
 	uint64_t net;	 /* from version 4 */
 	uint64_t scoped; /* from version 6 */
 };
 
-struct beneath {
+/* Has padding at its end, unlike the kernel's struct; the kernel reads only the first 12 bytes. */
+struct path_beneath {
 	uint64_t allowed;
 	int32_t fd;
-} __attribute__((packed));
+};
 
-/* All that the version can deny. */
-static struct ruleset ruleset_of(long version)
+/* Returns a ruleset with every access that this version of the interface can deny. */
+static struct ruleset ruleset_for_version(long version)
 {
 	static const unsigned int bits[KNOWN + 1] = { 0, 13, 14, 15, 15, 16, 16, 16 };
 	long v = version < KNOWN ? version : KNOWN;
@@ -56,7 +57,7 @@ static struct ruleset ruleset_of(long version)
 	};
 }
 
-static uint64_t access_of(enum landlock_use use)
+static uint64_t access_for_use(enum landlock_use use)
 {
 	switch (use) {
 	case LANDLOCK_READ:
@@ -69,9 +70,9 @@ static uint64_t access_of(enum landlock_use use)
 	return 0;
 }
 
-static int allow(int rules, const struct landlock_rule *p, uint64_t known)
+static int add_path_rule(int rules, const struct landlock_rule *p, uint64_t known)
 {
-	struct beneath b = { access_of(p->use) & known, p->fd };
+	struct path_beneath b = { access_for_use(p->use) & known, p->fd };
 	struct stat st;
 
 	if (fstat(p->fd, &st))
@@ -81,7 +82,7 @@ static int allow(int rules, const struct landlock_rule *p, uint64_t known)
 	return syscall(SYS_landlock_add_rule, rules, PATH_BENEATH, &b, 0) ? -errno : 0;
 }
 
-int landlock_restrict(const struct landlock_rule *place, size_t n)
+int landlock_restrict(const struct landlock_rule *rule, size_t n)
 {
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, GET_VERSION);
 	struct ruleset all;
@@ -89,12 +90,12 @@ int landlock_restrict(const struct landlock_rule *place, size_t n)
 
 	if (version < 1)
 		return version < 0 ? -errno : -ENOSYS;
-	all = ruleset_of(version);
+	all = ruleset_for_version(version);
 	rules = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0);
 	if (rules < 0)
 		return -errno;
 	for (size_t i = 0; !r && i < n; i++)
-		r = allow(rules, &place[i], all.files);
+		r = add_path_rule(rules, &rule[i], all.files);
 	if (!r && syscall(SYS_landlock_restrict_self, rules, 0))
 		r = -errno;
 	close(rules);

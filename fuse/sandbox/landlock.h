@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * landlock.h - which files may still be opened, enforced by the kernel.
+ * landlock.h - have the kernel restrict which files this process may open (landlock(7)).
  *
- * Nothing may be executed, made, removed or renamed any more, and a file may be
- * opened only at or below one of the places.  To look at a name or at attributes
- * is not held back; nor is what was opened before.
+ * A file may be opened only at or below the path of a rule, and nothing can be executed,
+ * created, removed or renamed.  Looking up names and reading attributes stay possible, and so
+ * does every use of files that are open already.
  */
 #ifndef LANDLOCK_H
 #define LANDLOCK_H
@@ -14,17 +14,22 @@
 
 enum landlock_use {
 	LANDLOCK_READ,
-	LANDLOCK_WRITE,	 /* and read */
-	LANDLOCK_DEVICE, /* and ioctl(2) */
+	LANDLOCK_WRITE,	 /* read, write and truncate */
+	LANDLOCK_DEVICE, /* read, write and ioctl(2) */
 };
 
 struct landlock_rule {
-	int fd; /* O_PATH will do */
+	int fd; /* of the file or directory; O_PATH is enough */
 	enum landlock_use use;
 };
 
-/* For the calling thread and those that it makes; needs no_new_privs.  The version
- * of the kernel's interface, or -errno: -ENOSYS or -EOPNOTSUPP if it has none. */
-int landlock_restrict(const struct landlock_rule *place, size_t n);
+/*
+ * landlock_restrict() - allow only what the rules say
+ *
+ * Holds for the calling thread and for threads that it creates.  Needs no_new_privs.
+ * Return: the version of the kernel's interface, 1 and more; -ENOSYS, -EOPNOTSUPP the kernel has
+ * none; another -errno.
+ */
+int landlock_restrict(const struct landlock_rule *rule, size_t n);
 
 #endif

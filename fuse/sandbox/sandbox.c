@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sandbox.c - the order matters: without no_new_privs the kernel takes neither
- * rules nor a filter, and with the filter it takes nothing else.
+ * sandbox.c - order of the steps: no_new_privs first, since the kernel demands it of the others;
+ * then Landlock and capabilities; the filter last, since it forbids the calls of the others.
  *
- * With a sanitizer there are no rules and no filter: its reports are files, its
- * search for leaks is a debugger, and its words for addresses are a program.
+ * A build with a sanitizer has neither Landlock nor a filter: the sanitizer writes reports to
+ * files, looks for leaks as a debugger, and starts a program to translate addresses.
  */
 #include "sandbox/sandbox.h"
 
@@ -42,18 +42,19 @@ enum { WITH_FILTER = !WITH_SANITIZER };
 enum { WITH_FILTER = 0 };
 #endif
 
-/* ---- places --------------------------------------------------------------- */
+/* ---- rules ---------------------------------------------------------------- */
 
-static int take(struct sandbox *s, int fd, enum landlock_use use)
+/* Adds a rule.  Owns @fd, also after a failure. */
+static int add_landlock_rule(struct sandbox *s, int fd, enum landlock_use use)
 {
-	struct landlock_rule *more = realloc(s->place, (s->n + 1) * sizeof(*more));
+	struct landlock_rule *more = realloc(s->rule, (s->n + 1) * sizeof(*more));
 
 	if (!more) {
 		close(fd);
 		return -ENOMEM;
 	}
-	s->place = more;
-	s->place[s->n++] = (struct landlock_rule){ fd, use };
+	s->rule = more;
+	s->rule[s->n++] = (struct landlock_rule){ fd, use };
 	return 0;
 }
 
@@ -62,8 +63,8 @@ int sandbox_allow(struct sandbox *s, const char *path, enum landlock_use use)
 	int fd = open(path, O_PATH | O_CLOEXEC);
 
 	if (fd >= 0)
-		return take(s, fd, use);
-	report(QC_LOG_WARN, "%s: %s: nothing will be opened there (sandbox=off would)", path,
+		return add_landlock_rule(s, fd, use);
+	report(QC_LOG_WARN, "%s: %s: no file there will be opened later (sandbox=off allows it)", path,
 	       strerror(errno));
 	return -ENOENT;
 }
@@ -72,14 +73,14 @@ int sandbox_allow_fd(struct sandbox *s, int fd, enum landlock_use use)
 {
 	int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 
-	return own < 0 ? -errno : take(s, own, use);
+	return own < 0 ? -errno : add_landlock_rule(s, own, use);
 }
 
 void sandbox_free(struct sandbox *s)
 {
 	for (size_t i = 0; i < s->n; i++)
-		close(s->place[i].fd);
-	free(s->place);
+		close(s->rule[i].fd);
+	free(s->rule);
 	*s = (struct sandbox){ 0 };
 }
 
@@ -92,9 +93,10 @@ static void *sleep_until_cancelled(void *unused)
 	return unused;
 }
 
-/* What the C library loads from files when it is first needed: the time zone, for
- * the log, and the unwinder, by which libfuse ends its workers. */
-static int load_what_is_loaded_late(void)
+/* Makes the C library read files that it would read at first use, when the sandbox forbids it:
+ * the time zone for the log, and the unwinder that pthread_cancel(3) needs, by which libfuse
+ * ends its worker threads. */
+static int preload_libc_files(void)
 {
 	pthread_t t;
 	int r = -pthread_create(&t, NULL, sleep_until_cancelled, NULL);
@@ -106,9 +108,9 @@ static int load_what_is_loaded_late(void)
 	return -pthread_join(t, NULL);
 }
 
-/* Whether r says that the kernel cannot do it, or that a container we are in does not
- * let us; then that is in the log. */
-static bool is_lacking(int r, const char *what)
+/* Returns true, after a log line, if @r says that the kernel has no such feature or that a
+ * container forbids it. */
+static bool is_missing_feature(int r, const char *what)
 {
 	if (r != -ENOSYS && r != -EOPNOTSUPP && r != -EINVAL && r != -EPERM)
 		return false;
@@ -116,12 +118,12 @@ static bool is_lacking(int r, const char *what)
 	return true;
 }
 
-struct line {
+struct summary {
 	char text[200];
 };
 
-static void append(struct line *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void append(struct line *l, const char *fmt, ...)
+static void append_to_summary(struct summary *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void append_to_summary(struct summary *l, const char *fmt, ...)
 {
 	size_t used = strlen(l->text);
 	va_list ap;
@@ -131,38 +133,39 @@ static void append(struct line *l, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* To the line of what is in force, if r says that it is. */
-static int apply(struct line *l, int r, const char *what)
+/* Adds a part of the sandbox to the summary if its result @r is a success.  Returns 0 also if the
+ * kernel lacks that part. */
+static int note_result(struct summary *l, int r, const char *what)
 {
-	if (r < 0 && is_lacking(r, what))
+	if (r < 0 && is_missing_feature(r, what))
 		return 0;
 	if (r < 0) {
 		report(QC_LOG_ERROR, "sandbox: %s: %s", what, strerror(-r));
 		return r;
 	}
-	append(l, ", %s", what);
+	append_to_summary(l, ", %s", what);
 	if (r)
-		append(l, " %d", r); /* its version */
+		append_to_summary(l, " %d", r); /* the version of the interface */
 	return 0;
 }
 
 int sandbox_enter(const struct sandbox *s)
 {
-	struct line l = { "sandbox: no new privileges" };
-	int r = load_what_is_loaded_late();
+	struct summary l = { "sandbox: no new privileges" };
+	int r = preload_libc_files();
 
 	if (!r && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		r = -errno;
 	if (!r && !WITH_SANITIZER)
-		r = apply(&l, landlock_restrict(s->place, s->n), "Landlock");
+		r = note_result(&l, landlock_restrict(s->rule, s->n), "Landlock");
 	if (!r)
 		r = capabilities_drop(s->write, s->noatime);
 	if (!r) {
-		append(&l, ", capabilities:");
+		append_to_summary(&l, ", capabilities:");
 		capabilities_report(l.text, sizeof(l.text));
 	}
 	if (!r && WITH_FILTER)
-		r = apply(&l, seccomp_restrict(s->rings), "filter of system calls");
+		r = note_result(&l, seccomp_restrict(s->io_uring), "filter of system calls");
 	if (!r)
 		report(QC_LOG_INFO, "%s", l.text);
 	return r;

@@ -1,37 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sandbox.h - the daemon gives up what serving does not need.
+ * sandbox.h - give up every privilege that serving does not need.
  *
- * What parses images of strangers shall have nothing worth taking: no way to more
- * privileges, of root's capabilities one, no file but image files, few system calls.
- * A kernel that lacks one of these has the others.
+ * The daemon enters the sandbox after the mount and before it reads requests.  An attacker that
+ * controls it through a crafted image then finds no way to more privileges, few of root's
+ * capabilities, no files but images, and few system calls.  On a kernel that lacks one of the
+ * parts, the others are in force.
  */
 #ifndef SANDBOX_H
 #define SANDBOX_H
 
 #include "sandbox/landlock.h"
 
-/* What may be opened later; what is open is not held back. */
+/* A description of the sandbox; {0} is an empty one. */
 struct sandbox {
-	bool write; /* some image may be written */
-	bool rings; /* requests come by io_uring */
-	bool noatime; /* files of others are read without a trace */
-	struct landlock_rule *place;
+	bool write;    /* images may be written */
+	bool io_uring; /* requests come by io_uring */
+	bool noatime;  /* files of other users are opened with O_NOATIME */
+	struct landlock_rule *rule; /* files that may be opened later */
 	size_t n;
 };
 
-/* What is at `path`, or below it.  A path that is not there is left out, and so
- * will be what appears there later: -ENOENT, with a line in the log.  -ENOMEM. */
+/* Allows to open files at or below @path later.  Return: 0; -ENOENT after a log line: there is no
+ * such path, and a file that appears there later cannot be opened; -ENOMEM. */
 int sandbox_allow(struct sandbox *s, const char *path, enum landlock_use use);
 
-/* Likewise, by a descriptor, which stays the caller's. */
+/* The same for the file or directory of a descriptor, which the caller may close.
+ * Return: 0; -EMFILE, -ENOMEM. */
 int sandbox_allow_fd(struct sandbox *s, int fd, enum landlock_use use);
 
-/* From now on, for the calling thread and all that it makes: to be called while
- * there is one.  Logs what the kernel lacks, and what is in force.  -errno if the
- * process could not be made safe, though the kernel can. */
+/*
+ * sandbox_enter() - restrict this thread and all that it creates later
+ *
+ * Call it while the process has one thread.  Logs the parts that the kernel lacks, and the
+ * parts in force.
+ * Return: 0; -errno: a part that the kernel has could not be put in force.
+ */
 int sandbox_enter(const struct sandbox *s);
 
+/* Closes and frees the rules; *@s is empty then. */
 void sandbox_free(struct sandbox *s);
 
 #endif

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * seccomp.c - a filter with the calls that serving makes; all others fail.
+ * seccomp.c - a filter that allows the system calls of a serving daemon; all others fail.
  *
- * They fail with ENOSYS, as on an older kernel: libraries know what to do then,
- * so that a newer one than this list was made with does not stop us.  Nothing is
- * killed: a call that is missing here must not cost what others have written to
- * other images.  Nor is a refusal logged: it happens at each new thread.
+ * They fail with ENOSYS, as on an older kernel.  Libraries have a fallback for that, so a
+ * library that is newer than this list keeps working.  The process is not killed: a call that
+ * is missing in this list must not lose data that was written to other images.  Refusals are
+ * not logged, since each new thread causes some.
  *
- * What is not here cannot be done whatever an image makes of us: other programs
- * (execve, fork), sockets, mounts, signals to others, code in memory, new names
- * and other modes of files.  clone3 is missing since it hides its arguments;
- * threads are made with clone then.
+ * The filter excludes other programs (execve, fork), new sockets, mounts, signals to other
+ * processes, new executable memory, and new names or modes of files.  It excludes clone3, whose
+ * arguments a filter cannot see; libc then creates threads with clone.
  */
 #include "sandbox/seccomp.h"
 
@@ -30,7 +29,7 @@
 #include <unistd.h>
 
 static const char *const always[] = {
-	/* image files, folders, /dev/fuse, the log */
+	/* image files, directories, /dev/fuse, the log */
 	"open", "openat", "openat2", "close", "close_range", "read", "write", "readv", "writev",
 	"pread64", "pwrite64", "pwritev2", "lseek", "_llseek", "fsync", "fdatasync", "ftruncate",
 	"ftruncate64", "fallocate", "poll", "ppoll", "ppoll_time64", "dup2", "dup3",
@@ -46,17 +45,18 @@ static const char *const always[] = {
 	"rt_sigaction", "sigaction", "rt_sigprocmask", "sigprocmask", "rt_sigreturn", "sigreturn",
 	"rt_sigtimedwait", "rt_sigtimedwait_time64", "sigaltstack", "restart_syscall",
 	"wait4", "waitid", "waitpid",
-	/* time, and what there is */
+	/* time, and properties of the system */
 	"clock_gettime", "clock_gettime64", "clock_getres", "clock_getres_time64", "gettimeofday",
 	"time", "nanosleep", "clock_nanosleep", "clock_nanosleep_time64", "getrandom", "sysinfo",
 	"uname", "getuid", "geteuid", "getgid", "getegid", "getuid32", "geteuid32", "getgid32",
 	"getegid32", "getrlimit", "ugetrlimit",
 };
 
-/* What a ring is told to do is no system call: the filter does not see it. */
-static const char *const for_rings[] = {
+/* Operations that are submitted through io_uring are no system calls: the filter does not see
+ * them. */
+static const char *const for_io_uring[] = {
 	"io_uring_setup", "io_uring_enter", "io_uring_register",
-	/* to end their threads; where these run, and have their memory */
+	/* to end its threads; to choose their processor and memory */
 	"eventfd2", "sched_setaffinity", "mbind",
 };
 
@@ -73,8 +73,8 @@ static const struct condition {
 	{ "ioctl", 1, UINT32_MAX, FUSE_DEV_IOC_CLONE },
 	{ "ioctl", 1, UINT32_MAX, TCGETS }, /* isatty(3) */
 	{ "prctl", 0, UINT32_MAX, PR_SET_NAME },
-	{ "prlimit64", 2, UINT64_MAX, 0 }, /* to ask */
-	{ "sendto", 4, UINT64_MAX, 0 },	   /* to whom the socket is connected */
+	{ "prlimit64", 2, UINT64_MAX, 0 }, /* without a new limit: a query */
+	{ "sendto", 4, UINT64_MAX, 0 },	   /* without an address: the connected peer */
 	{ "fcntl", 1, UINT32_MAX, F_DUPFD_CLOEXEC },
 	{ "fcntl", 1, UINT32_MAX, F_GETFD },
 	{ "fcntl", 1, UINT32_MAX, F_SETFD },
@@ -91,8 +91,9 @@ static const struct condition {
 	{ "fcntl64", 1, UINT32_MAX, F_OFD_SETLK },
 };
 
-/* A call that this machine, or the library, does not have needs no rule. */
-static int allow(scmp_filter_ctx filter, const char *name, unsigned int n,
+/* Allows a call.  Succeeds without a rule for a call that this architecture or this libseccomp
+ * does not have. */
+static int allow_call(scmp_filter_ctx filter, const char *name, unsigned int n,
 		 const struct scmp_arg_cmp *cmp)
 {
 	int nr = seccomp_syscall_resolve_name(name);
@@ -100,8 +101,8 @@ static int allow(scmp_filter_ctx filter, const char *name, unsigned int n,
 	return nr == __NR_SCMP_ERROR ? 0 : seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, nr, n, cmp);
 }
 
-/* clone has its flags second on s390. */
-static unsigned int position(const struct condition *c)
+/* Returns the number of the argument.  On s390 the flags of clone are the second one. */
+static unsigned int argument_number(const struct condition *c)
 {
 #ifdef __s390__
 	if (c->mask == CLONE_THREAD)
@@ -110,27 +111,27 @@ static unsigned int position(const struct condition *c)
 	return c->arg;
 }
 
-static int add_rules(scmp_filter_ctx filter, bool rings)
+static int add_call_rules(scmp_filter_ctx filter, bool io_uring)
 {
 	struct scmp_arg_cmp self = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0);
 	int r = 0;
 
 	for (size_t i = 0; !r && i < sizeof(always) / sizeof(always[0]); i++)
-		r = allow(filter, always[i], 0, NULL);
-	for (size_t i = 0; !r && rings && i < sizeof(for_rings) / sizeof(for_rings[0]); i++)
-		r = allow(filter, for_rings[i], 0, NULL);
+		r = allow_call(filter, always[i], 0, NULL);
+	for (size_t i = 0; !r && io_uring && i < sizeof(for_io_uring) / sizeof(for_io_uring[0]); i++)
+		r = allow_call(filter, for_io_uring[i], 0, NULL);
 	for (size_t i = 0; !r && i < sizeof(conditional) / sizeof(conditional[0]); i++) {
 		const struct condition *c = &conditional[i];
-		struct scmp_arg_cmp cmp = SCMP_CMP(position(c), SCMP_CMP_MASKED_EQ, c->mask, c->value);
+		struct scmp_arg_cmp cmp = SCMP_CMP(argument_number(c), SCMP_CMP_MASKED_EQ, c->mask, c->value);
 
-		r = allow(filter, c->name, 1, &cmp);
+		r = allow_call(filter, c->name, 1, &cmp);
 	}
 	if (!r)
-		r = allow(filter, "kill", 1, &self);
-	return r ? r : allow(filter, "tgkill", 1, &self);
+		r = allow_call(filter, "kill", 1, &self);
+	return r ? r : allow_call(filter, "tgkill", 1, &self);
 }
 
-int seccomp_restrict(bool rings)
+int seccomp_restrict(bool io_uring)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	int r;
@@ -138,9 +139,9 @@ int seccomp_restrict(bool rings)
 	if (!filter)
 		return -ENOMEM;
 	seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1); /* no code of others runs here */
+	seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1); /* no foreign code runs in this process */
 	seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
-	r = add_rules(filter, rings);
+	r = add_call_rules(filter, io_uring);
 	if (!r)
 		r = seccomp_load(filter);
 	seccomp_release(filter);
@@ -154,9 +155,9 @@ void seccomp_library(char *out, size_t n)
 	snprintf(out, n, "%u.%u.%u", v->major, v->minor, v->micro);
 }
 #else
-int seccomp_restrict(bool rings)
+int seccomp_restrict(bool io_uring)
 {
-	(void)rings;
+	(void)io_uring;
 	return -ENOSYS;
 }
 

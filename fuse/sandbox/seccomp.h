@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * seccomp.h - which system calls may still be made.
- */
+/* seccomp.h - restrict the system calls that this process may make. */
 #ifndef SECCOMP_H
 #define SECCOMP_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* For the calling thread and those that it makes; needs no_new_privs.  -errno:
- * -ENOSYS if this was not built in.  `rings`: also those of io_uring. */
-int seccomp_restrict(bool rings);
+/*
+ * seccomp_restrict() - load the filter
+ * @io_uring: allow also the calls of io_uring
+ *
+ * Holds for the calling thread and for threads that it creates.  Needs no_new_privs.
+ * Return: 0; -ENOSYS built without libseccomp; another -errno.
+ */
+int seccomp_restrict(bool io_uring);
 
-/* Of libseccomp; "none" if this was not built in. */
+/* Writes the version of libseccomp, or "none" if the program was built without. */
 void seccomp_library(char *out, size_t n);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fd_reserve.c - descriptors are given out from below: while a high one is free there is no
- * need to count.
+ * fd_reserve.c - the kernel hands out the lowest free descriptor.  So a free one near the limit
+ * nearly always means that there are enough, and they need not be counted.
  */
 #include "util/fd_reserve.h"
 
@@ -9,12 +9,12 @@
 #include <poll.h>
 #include <sys/resource.h>
 
-enum { SPARE = 64, AT_ONCE = 128 };
+enum { RESERVE = 64, POLL_MAX = 128 };
 
-/* How many of these are free, from `first` on. */
-static int count_free(int first, int n)
+/* Returns how many of the @n descriptors from @first on are free: poll(2) tells in one call. */
+static int count_free_fds(int first, int n)
 {
-	struct pollfd p[AT_ONCE];
+	struct pollfd p[POLL_MAX];
 	int found = 0;
 
 	for (int i = 0; i < n; i++)
@@ -29,15 +29,15 @@ static int count_free(int first, int n)
 bool fd_reserve_is_low(void)
 {
 	struct rlimit l;
-	int limit, spare, found = 0;
+	int limit, reserve, found = 0;
 
 	if (getrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur > 1 << 30)
 		return false;
 	limit = (int)l.rlim_cur;
-	spare = limit / 4 < SPARE ? limit / 4 : SPARE;
-	if (fcntl(limit - spare, F_GETFD) < 0)
+	reserve = limit / 4 < RESERVE ? limit / 4 : RESERVE;
+	if (fcntl(limit - reserve, F_GETFD) < 0)
 		return false;
-	for (int at = 0; found < spare && at < limit; at += AT_ONCE)
-		found += count_free(at, limit - at < AT_ONCE ? limit - at : AT_ONCE);
-	return found < spare;
+	for (int at = 0; found < reserve && at < limit; at += POLL_MAX)
+		found += count_free_fds(at, limit - at < POLL_MAX ? limit - at : POLL_MAX);
+	return found < reserve;
 }

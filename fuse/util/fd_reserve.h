@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fd_reserve.h - some descriptors are left for what takes few, and not for long: listings,
- * attributes, those who read what is open.
+ * fd_reserve.h - keep some descriptors free for listings, attributes and open files.
+ *
+ * An image and its chain take many descriptors and keep them.  Opening one fails before the
+ * last descriptors are gone, so that requests which need one for a moment still work.
  */
 #ifndef FD_RESERVE_H
 #define FD_RESERVE_H
 
 #include <stdbool.h>
 
-/* Whether an image that is opened now would take of them. */
+/* Returns true if opening another image now would use descriptors of the reserve. */
 bool fd_reserve_is_low(void);
 
 #endif

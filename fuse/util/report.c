@@ -16,7 +16,8 @@ void report_set_verbosity(unsigned int verbose)
 
 void report_to_syslog(void)
 {
-	openlog("qcowfs", LOG_PID | LOG_NDELAY, LOG_DAEMON); /* there may be no other time */
+	/* Connects at once: the sandbox forbids new sockets. */
+	openlog("qcowfs", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 	to_syslog = true;
 }
 
@@ -38,7 +39,7 @@ void report_line(void *unused, enum qc_level level, const char *msg)
 		fprintf(stderr, "qcowfs: %s\n", msg);
 }
 
-/* The line is rubbed out in the end, and what is logged then takes its place. */
+/* Overwrites its own line, and erases the line at 100 percent, before the next message. */
 void report_progress(void *unused, const char *path, enum qc_work work, unsigned int percent)
 {
 	static const char *const doing[] = {

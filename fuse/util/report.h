@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report.h - where messages go: stderr, and from the background the system log.
+ * report.h - messages of the program: on stderr, or in the background to the system log.
+ *
+ * A message is `OBJECT: cannot VERB: REASON (what to do)`, without a newline.  Called from any
+ * thread.
  */
 #ifndef REPORT_H
 #define REPORT_H
 
 #include "qcow.h"
 
-/* A qc_log_fn: one line, "qcowfs: MESSAGE". */
+/* Reports one line, "qcowfs: MESSAGE".  Is a qc_log_fn. */
 void report_line(void *unused, enum qc_level level, const char *msg);
 
 void report(enum qc_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* How often -v was given: 0 reports warnings and errors, 1 information, 2 all requests, too. */
+/* Sets how much is reported, by the number of -v: 0 warnings and errors, 1 also information,
+ * 2 all. */
 void report_set_verbosity(unsigned int verbose);
 
-/* A qc_progress_fn: one line on the terminal, over and over, if stderr is one. */
+/* Shows progress in one line of the terminal, if stderr is one.  Is a qc_progress_fn. */
 void report_progress(void *unused, const char *path, enum qc_work work, unsigned int percent);
 
-/* From now on to the system log. */
+/* Sends all later messages to the system log, as facility LOG_DAEMON. */
 void report_to_syslog(void);
 
 #endif

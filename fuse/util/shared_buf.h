@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * shared_buf.h - bytes that do not change, for as long as somebody needs them.
- */
+/* shared_buf.h - bytes that do not change, with a reference count. */
 #ifndef SHARED_BUF_H
 #define SHARED_BUF_H
 
@@ -14,9 +12,12 @@ struct shared_buf {
 	char *bytes;
 };
 
-/* Takes the bytes, even if it fails: then NULL.  It has one user. */
+/* Returns a buffer with one reference, which owns @bytes (from malloc; NULL: returns NULL).
+ * NULL: out of memory, and @bytes was freed. */
 struct shared_buf *shared_buf_new(char *bytes, size_t len);
 struct shared_buf *shared_buf_ref(struct shared_buf *x);
-void shared_buf_put(struct shared_buf *x); /* NULL does nothing */
+
+/* Drops a reference; the last one frees the buffer.  Does nothing to NULL. */
+void shared_buf_put(struct shared_buf *x);
 
 #endif
