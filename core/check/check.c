@@ -5,146 +5,146 @@
 #include <time.h>
 
 #include "layer/context.h"
-#include "format/l2_entry.h"
 #include "update/overlap_check.h"
 #include "check/reference_count.h"
 #include "base/outcome.h"
 #include "base/range.h"
-#include "format/snapshot_table.h"
 
-/* A second may be enough to read this much; if it is not, that was that. */
-#define TABLES_BYTES_MAX (512 * MIB) /* each window reads them again */
+/* QC_VERIFY_AUTO does not begin with more tables than can be read in a second. */
+#define TABLES_BYTES_MAX (512 * MIB) /* summed up over all windows */
 enum { WINDOWS_MAX = 4 };
 
-struct look {
-	struct qc_reference_count names; /* first: the callback gets it */
-	struct timespec until;
+struct timed_check {
+	struct qc_reference_count references; /* first: the callback gets a pointer to it */
+	struct timespec deadline;
 };
 
-static bool is_worth_it(struct qc_reference_count *m)
+static bool is_short(struct qc_reference_count *m)
 {
 	uint64_t tables, windows = div_up(m->n, QC_REF_WINDOW);
 
-	if (m->w->layer->ctx->verify == QC_VERIFY_ON)
-		return true;
 	return windows <= WINDOWS_MAX && !qc_reference_l2_tables(m, &tables) &&
 	       tables * windows <= TABLES_BYTES_MAX / geom_l2_bytes(m->g);
 }
 
-static qc_err in_time(struct qc_reference_count *m)
+static qc_err check_deadline(struct qc_reference_count *m)
 {
-	const struct look *l = (const struct look *)m;
+	const struct timed_check *t = (const struct timed_check *)m;
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec < l->until.tv_sec ||
-	       (now.tv_sec == l->until.tv_sec && now.tv_nsec < l->until.tv_nsec) ? 0 : QC_TIME_OVER;
+	return now.tv_sec < t->deadline.tv_sec ||
+	       (now.tv_sec == t->deadline.tv_sec && now.tv_nsec < t->deadline.tv_nsec) ? 0 : QC_TIME_OVER;
 }
 
-static qc_err compare(struct qc_reference_count *m, bool *lie) NEEDS(&m->w->alloc.lock);
-static qc_err compare(struct qc_reference_count *m, bool *lie)
+/* Compares the references of the window with the refcounts.  The caller holds refcount_lock. */
+static qc_err compare_window(struct qc_reference_count *m, bool *inconsistent)
 {
 	qc_err r = 0;
 
-	for (uint64_t c = m->first; !r && !*lie && c < qc_reference_count_end(m); c++) {
-		uint64_t count, names = qc_reference_count_of(m, c);
+	for (uint64_t c = m->first; !r && !*inconsistent && c < qc_reference_count_end(m); c++) {
+		uint64_t refcount, references = qc_reference_count_of(m, c);
 
-		*lie = qc_reference_conflict(m, c);
-		if (!names || *lie || !m->w->alloc.has_refcounts)
+		*inconsistent = qc_reference_conflict(m, c);
+		if (!references || *inconsistent || !m->md->refcounts)
 			continue;
-		r = qc_refcounts_get(&m->w->alloc.refcounts, c, &count);
-		*lie = !r && count < names;
+		r = qc_refcounts_get(m->md->refcounts, c, &refcount);
+		*inconsistent = !r && refcount < references;
 	}
 	return r;
 }
 
-/* ---- what is looked at in any case ------------------------------------------ */
+/* ---- metadata alone --------------------------------------------------------- */
 
-struct counting {
-	struct qc_writer *w;
-	bool free; /* some is counted so */
+struct metadata_check {
+	const struct qc_metadata *md;
+	bool is_free; /* the refcount of a cluster of metadata is 0 */
 };
 
-static qc_err must_count(void *arg, uint64_t off, uint64_t len)
+static qc_err check_item_is_counted(void *arg, struct qc_metadata_item *item)
 {
-	struct counting *n = arg;
-	struct qc_alloc *a = &n->w->alloc;
-	uint64_t end = div_up(off + len, UINT64_C(1) << a->cluster_bits), count;
+	struct metadata_check *k = arg;
+	uint64_t cs = geom_cluster(&k->md->head->geom), refcount;
 	qc_err r = 0;
 
-	for (uint64_t c = off >> a->cluster_bits; !r && !n->free && c < end; c++) {
-		r = qc_alloc_refcount(a, c, &count);
-		n->free = !r && !count;
+	if (item->invalid)
+		return 0;
+	qc_metadata_lock(k->md);
+	for (uint64_t off = item->off; !r && !k->is_free && off < item->off + item->len; off += cs) {
+		r = qc_metadata_refcount(k->md, off, &refcount);
+		k->is_free = !r && !refcount;
 	}
+	qc_metadata_unlock(k->md);
 	return r;
 }
 
-/* Tables that are counted free would be written over with whatever comes. */
-static qc_err look_at_tables(struct qc_writer *w, bool *lie)
+/* Metadata with a refcount of 0 would be allocated for guest data, and overwritten. */
+static qc_err check_metadata(const struct qc_metadata *md, bool *inconsistent)
 {
-	struct counting n = { .w = w };
-	qc_err r = qc_metadata_for_each(w, must_count, &n);
+	struct metadata_check k = { .md = md };
+	qc_err r = qc_metadata_for_each(md, 0, check_item_is_counted, &k);
 
-	*lie = n.free;
+	*inconsistent = k.is_free;
 	return r;
 }
 
-/* ---- all ---------------------------------------------------------------------- */
+/* ---- all clusters ------------------------------------------------------------ */
 
-/* A cluster may be taken before the file reaches it.  What is named behind all that
- * counts cover is free to them, and would be handed out when the file gets there. */
-static qc_err extend_to_counts(struct qc_reference_count *m)
+/* Extends the count to the last cluster that a refcount block covers: clusters beyond the
+ * end of the file may be allocated already.  A reference beyond that is an error, since the
+ * allocator takes the cluster for free. */
+static qc_err extend_to_refcounts(struct qc_reference_count *m)
 {
-	const struct qc_refcounts *c = &m->w->alloc.refcounts;
+	const struct qc_refcounts *c = m->md->refcounts;
 	uint64_t n = 0;
 
-	for (uint64_t i = 0; i < c->entries; i++)
+	for (uint64_t i = 0; c && i < c->entries; i++)
 		if (c->table[i])
 			n = min_u64((i + 1) << qc_refcounts_block_bits(c), QC_REF_WINDOW);
 	return qc_reference_count_extend(m, max_u64(n, m->n));
 }
 
-/* *all: they were compared to the end. */
-static qc_err look(struct look *l, bool *lie, bool *all)
+/* *complete: all clusters were checked. */
+static qc_err check_all(struct timed_check *t, bool no_limit, bool *inconsistent, bool *complete)
 {
-	struct qc_reference_count *m = &l->names;
+	struct qc_reference_count *m = &t->references;
 	qc_err r;
 
-	m->tolerant = true;
-	*all = is_worth_it(m);
-	if (!*all)
+	m->ignore_damage = true;
+	*complete = no_limit || is_short(m);
+	if (!*complete)
 		return 0;
-	if (m->w->layer->ctx->verify != QC_VERIFY_ON)
-		m->read_one = in_time;
-	clock_gettime(CLOCK_MONOTONIC, &l->until);
-	l->until.tv_sec++;
-	r = extend_to_counts(m);
-	for (uint64_t first = 0; !r && !*lie && first < m->n; first += QC_REF_WINDOW) {
+	m->on_l2_table = no_limit ? NULL : check_deadline;
+	clock_gettime(CLOCK_MONOTONIC, &t->deadline);
+	t->deadline.tv_sec++;
+	r = extend_to_refcounts(m);
+	for (uint64_t first = 0; !r && !*inconsistent && first < m->n; first += QC_REF_WINDOW) {
 		r = qc_reference_count_run(m, first);
-		qc_lock(&m->w->alloc.lock);
+		qc_metadata_lock(m->md);
 		if (!r)
-			r = compare(m, lie);
-		qc_unlock(&m->w->alloc.lock);
-		*lie = *lie || m->impossible;
+			r = compare_window(m, inconsistent);
+		qc_metadata_unlock(m->md);
+		*inconsistent = *inconsistent || m->out_of_range;
 	}
-	*all = r != QC_TIME_OVER;
-	return *all ? r : 0;
+	*complete = r != QC_TIME_OVER;
+	return *complete ? r : 0;
 }
 
-qc_err qc_check_before_write(struct qc_writer *w, bool *lie)
+qc_err qc_check_before_write(struct qc_writer *w, bool *inconsistent)
 {
-	bool all = false;
-	struct look l;
+	enum qc_verifying verify = w->layer->ctx->verify;
+	struct timed_check t;
+	bool complete = false;
 	qc_err r;
 
-	*lie = false;
-	if (w->layer->ctx->verify == QC_VERIFY_OFF)
+	*inconsistent = false;
+	if (verify == QC_VERIFY_OFF)
 		return qc_overlap_map_new(w, &w->overlap_map);
-	r = qc_reference_count_open(&l.names, w);
-	if (!r && w->alloc.has_refcounts)
-		r = look_at_tables(w, lie);
-	if (!r && !*lie)
-		r = look(&l, lie, &all);
-	qc_reference_count_close(&l.names);
-	return r || all || *lie ? r : qc_overlap_map_new(w, &w->overlap_map);
+	r = qc_reference_count_open(&t.references, &w->metadata);
+	if (!r && w->metadata.refcounts)
+		r = check_metadata(&w->metadata, inconsistent);
+	if (!r && !*inconsistent)
+		r = check_all(&t, verify == QC_VERIFY_ON, inconsistent, &complete);
+	qc_reference_count_close(&t.references);
+	return r || complete || *inconsistent ? r : qc_overlap_map_new(w, &w->overlap_map);
 }

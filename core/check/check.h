@@ -1,16 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * check.h - whether an image's refcounts, and who has what, are to be trusted with writing.
+ * check.h - may an image be written with the refcounts that it has?
  */
 #ifndef QC_CHECK_H
 #define QC_CHECK_H
 
 #include "update/writer.h"
 
-/* Sets *lie if a cluster is counted lower than it is named, so that it would be given away
- * while it is in use; or if one name of several lets its owner write in place.
- * All clusters are looked at, with QC_VERIFY_AUTO for no longer than people wait; those
- * of tables in any case.  A damaged table is nobody's lie: who comes by it says so. */
-qc_err qc_check_before_write(struct qc_writer *w, bool *lie);
+/*
+ * qc_check_before_write() - check the refcounts before the first write
+ * @inconsistent:  out: a refcount is lower than the number of references, so that the cluster
+ *	could be allocated twice; or a write through one reference would change what another
+ *	one sees; or a reference is beyond all that the refcounts cover
+ *
+ * QC_VERIFY_AUTO gives up after one second, but always checks the refcounts of metadata.
+ * QC_VERIFY_OFF checks nothing.  Where not everything was checked, prepares the overlap
+ * check.  An entry that cannot be decoded is not reported here: the request that reads the
+ * entry fails.
+ * Context: no other thread uses the writer.
+ * Return: 0; -ENOMEM; an errno of the file
+ */
+qc_err qc_check_before_write(struct qc_writer *w, bool *inconsistent);
 
 #endif

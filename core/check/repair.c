@@ -14,7 +14,8 @@
 #include "update/checkpoint.h"
 
 struct repair {
-	struct qc_reference_count names; /* first: the callback gets it */
+	struct qc_reference_count references; /* first: the callback gets it */
+	struct qc_writer *w;
 	uint64_t next;	       /* cluster behind the end of the file that is free */
 	uint64_t corrected;    /* counts */
 	uint64_t foreseen;     /* L2 tables */
@@ -23,7 +24,7 @@ struct repair {
 
 static void tell(struct repair *p, unsigned int percent)
 {
-	const struct qc_layer *l = p->names.w->layer;
+	const struct qc_layer *l = p->w->layer;
 
 	if (percent <= p->percent)
 		return;
@@ -37,7 +38,7 @@ static qc_err read_one(struct qc_reference_count *m)
 {
 	struct repair *p = (struct repair *)m;
 
-	tell(p, m->tables < p->foreseen ? (unsigned int)(m->tables * 100 / p->foreseen) : 99);
+	tell(p, m->l2_tables < p->foreseen ? (unsigned int)(m->l2_tables * 100 / p->foreseen) : 99);
 	return 0;
 }
 
@@ -46,7 +47,7 @@ static qc_err read_one(struct qc_reference_count *m)
 /* A block for the area of the cluster, behind the end of the file. */
 static qc_err add_block(struct repair *p, uint64_t c)
 {
-	struct qc_refcounts *counts = &p->names.w->alloc.refcounts;
+	struct qc_refcounts *counts = &p->w->alloc.refcounts;
 	uint64_t taken;
 	qc_err r;
 
@@ -71,8 +72,8 @@ static qc_err must_not_clash(const struct qc_reference_count *m)
 
 static qc_err correct_window(struct repair *p)
 {
-	const struct qc_reference_count *m = &p->names;
-	struct qc_refcounts *counts = &m->w->alloc.refcounts;
+	const struct qc_reference_count *m = &p->references;
+	struct qc_refcounts *counts = &p->w->alloc.refcounts;
 	qc_err r = 0;
 
 	for (uint64_t c = m->first; !r && c < qc_reference_count_end(m); c++) {
@@ -98,24 +99,24 @@ static qc_err look_for_clashes(struct repair *p)
 {
 	qc_err r = 0;
 
-	for (uint64_t first = 0; !r && first < p->names.n; first += QC_REF_WINDOW) {
-		r = qc_reference_count_run(&p->names, first);
+	for (uint64_t first = 0; !r && first < p->references.n; first += QC_REF_WINDOW) {
+		r = qc_reference_count_run(&p->references, first);
 		if (!r)
-			r = must_not_clash(&p->names);
+			r = must_not_clash(&p->references);
 	}
 	return r;
 }
 
 static qc_err correct_counts(struct repair *p)
 {
-	struct qc_alloc *a = &p->names.w->alloc;
-	qc_err r = p->names.n > QC_REF_WINDOW ? look_for_clashes(p) : 0;
+	struct qc_alloc *a = &p->w->alloc;
+	qc_err r = p->references.n > QC_REF_WINDOW ? look_for_clashes(p) : 0;
 
-	for (uint64_t first = 0; !r && first < p->names.n; first += QC_REF_WINDOW) {
-		p->names.limit = p->next;
-		r = qc_reference_count_run(&p->names, first);
+	for (uint64_t first = 0; !r && first < p->references.n; first += QC_REF_WINDOW) {
+		p->references.limit = p->next;
+		r = qc_reference_count_run(&p->references, first);
 		if (!r)
-			r = must_not_clash(&p->names);
+			r = must_not_clash(&p->references);
 		qc_lock(&a->lock);
 		if (!r)
 			r = correct_window(p);
@@ -124,97 +125,88 @@ static qc_err correct_counts(struct repair *p)
 	return r;
 }
 
-/* The entry with the flag that its cluster's count asks for. */
-static qc_err with_copied(struct qc_writer *w, uint64_t word, uint64_t off, uint64_t *want)
+/* Writes the table back if a flag of it was wrong. */
+static qc_err correct_l2(void *arg, struct qc_metadata_item *item)
 {
-	uint64_t count;
+	struct qc_writer *w = arg;
+	uint64_t changed = 0;
 	qc_err r;
 
-	r = qc_alloc_refcount(&w->alloc, off >> w->alloc.cluster_bits, &count);
-	*want = count == 1 ? word | L2_COPIED : word & ~L2_COPIED;
-	return r;
-}
-
-/* Writes the table back if a flag of it was wrong. */
-static qc_err correct_l2(struct qc_reference_count *m, uint64_t offset, uint64_t word, uint8_t *table)
-{
-	bool changed = false;
-	qc_err r = 0;
-
-	for (uint64_t i = 0; !r && i < geom_l2_bytes(m->g); i += UINT64_C(1) << m->g->entry_bits) {
-		uint64_t off, want;
-
-		word = be64_at(table + i);
-		off = word & L2_OFFSET_MASK;
-
-		if (word & L2_COMPRESSED || !off || m->g->external)
-			continue;
-		r = with_copied(m->w, word, off, &want);
-		changed = changed || want != word;
-		be64_to(table + i, want);
-	}
+	if (item->invalid)
+		return -EIO;
+	qc_metadata_lock(&w->metadata);
+	r = qc_metadata_fix_copied(&w->metadata, item->bytes, 0,
+				   UINT64_C(1) << w->layer->head.geom.l2_bits, true, &changed);
+	qc_metadata_unlock(&w->metadata);
 	if (r || !changed)
 		return r;
-	r = qc_file_write(m->w->file, offset, table, geom_l2_bytes(m->g));
-	/* Somebody may have read it before. */
-	qc_cache_invalidate(m->w->layer->tables, offset, geom_l2_bytes(m->g));
+	r = qc_file_write(w->file, item->off, item->bytes, item->len);
+	/* It may be in the cache since before. */
+	qc_cache_invalidate(w->layer->tables, item->off, item->len);
 	return r;
 }
 
-static qc_err correct_l1(struct qc_reference_count *m)
+static qc_err correct_l1(struct qc_writer *w, uint8_t *l1)
 {
-	uint64_t bytes = (uint64_t)m->g->l1_entries * 8;
-	AUTO_FREE uint8_t *l1 = malloc(bytes + 1);
-	size_t got;
-	qc_err r = l1 ? qc_file_read(m->w->file, m->g->l1_offset, l1, bytes, &got) : -ENOMEM;
+	const struct geom *g = &w->layer->head.geom;
+	uint64_t bytes = g->l1_entries * UINT64_C(8), count;
+	qc_err r = 0;
 
 	for (uint64_t i = 0; !r && i < bytes; i += 8) {
-		uint64_t word = be64_at(l1 + i), off = word & L1_OFFSET_MASK;
+		struct hoff table;
 
-		if (!off)
+		if (l1_decode(g, be64_at(l1 + i), &table) || !table.v)
 			continue;
-		r = with_copied(m->w, word, off, &word);
-		be64_to(l1 + i, word);
+		r = qc_alloc_refcount(&w->alloc, table.v >> g->cluster_bits, &count);
+		be64_to(l1 + i, l1_encode(g, table, count == 1));
 	}
 	if (!r)
-		r = qc_file_write(m->w->file, m->g->l1_offset, l1, bytes);
-	qc_cache_invalidate(m->w->layer->tables, m->g->l1_offset, bytes);
+		r = qc_file_write(w->file, g->l1_offset, l1, bytes);
+	qc_cache_invalidate(w->layer->tables, g->l1_offset, bytes);
 	return r;
+}
+
+static qc_err correct_copied(struct qc_writer *w)
+{
+	struct qc_l1_table root = qc_l1_active(w->layer);
+	AUTO_FREE uint8_t *l1 = NULL;
+	qc_err r = qc_metadata_read_l1(&w->metadata, &l1);
+
+	if (!r)
+		r = qc_metadata_for_each_l2(&w->metadata, &root, l1, QC_WALK_READ_L2, correct_l2, w);
+	return r ? r : correct_l1(w, l1);
 }
 
 static qc_err correct(struct repair *p)
 {
-	struct qc_reference_count *m = &p->names;
 	qc_err r = correct_counts(p);
 
 	if (!r)
-		r = qc_checkpoint(m->w, false);
+		r = qc_checkpoint(p->w, false);
 	if (!r)
-		r = qc_metadata_for_each_l2(m, m->g->l1_offset, m->g->l1_entries, correct_l2);
-	if (!r)
-		r = correct_l1(m);
-	return r ? r : qc_writer_sync(m->w);
+		r = correct_copied(p->w);
+	return r ? r : qc_writer_sync(p->w);
 }
 
 static qc_err repair(struct qc_writer *w, uint64_t *corrected)
 {
-	struct repair p = { .next = 0 };
+	struct repair p = { .w = w };
 	/* Bitmaps are not counted: first they must not be valid any more. */
 	qc_err r = qc_writer_clear_autoclear(w);
 
 	if (!r)
-		r = qc_reference_count_open(&p.names, w);
+		r = qc_reference_count_open(&p.references, &w->metadata);
 	if (!r)
-		r = qc_reference_l2_tables(&p.names, &p.foreseen);
+		r = qc_reference_l2_tables(&p.references, &p.foreseen);
 	if (!r) {
-		p.foreseen *= 1 + (p.names.n > QC_REF_WINDOW ? 2 : 1) *
-				  div_up(p.names.n, QC_REF_WINDOW);
-		p.names.read_one = read_one;
-		p.names.distrust = true;
-		p.next = p.names.n;
+		p.foreseen *= 1 + (p.references.n > QC_REF_WINDOW ? 2 : 1) *
+				  div_up(p.references.n, QC_REF_WINDOW);
+		p.references.on_l2_table = read_one;
+		p.references.ignore_copied = true;
+		p.next = p.references.n;
 		r = correct(&p);
 	}
-	qc_reference_count_close(&p.names);
+	qc_reference_count_close(&p.references);
 	if (!r && w->layer->head.incompatible & INCOMPAT_DIRTY)
 		r = qc_writer_set_incompatible(w, w->layer->head.incompatible & ~(uint64_t)INCOMPAT_DIRTY);
 	w->alloc.never_written = max_u64(w->alloc.never_written, p.next);

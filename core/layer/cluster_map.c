@@ -230,11 +230,6 @@ qc_err qc_map_lookup_snapshot(struct qc_layer *l, const struct qc_l1_table *root
 	return lookup(l, root, at, max, x, false);
 }
 
-static bool l1_is_owned(const struct geom *g, uint64_t raw)
-{
-	return g->layout == LAYOUT_V1 ? raw : raw & L2_COPIED;
-}
-
 qc_err qc_map_lookup_writable(struct qc_layer *l, struct goff at, uint64_t max,
 			   struct qc_map_extent *x)
 {
@@ -249,7 +244,7 @@ qc_err qc_map_lookup_writable(struct qc_layer *l, struct goff at, uint64_t max,
 		return qc_layer_report_damage(l, "cannot read the L1 table (guest offset 0x%" PRIx64 ")",
 					at.v);
 	r = lookup(l, &live, at, max, x, true);
-	x->owned = !r && x->owned && l1_is_owned(&l->head.geom, raw);
+	x->owned = !r && x->owned && l1_is_writable(&l->head.geom, raw);
 	return r;
 }
 

@@ -56,9 +56,6 @@ uint64_t qc_map_slice_clusters(const struct qc_layer *l, struct goff at);
 
 /* Entries of an L2 table, n of one slice, as they are there (the second word is
  * 0 but in extended entries). */
-struct qc_l2_raw {
-	uint64_t word, bits;
-};
 qc_err qc_map_l2_get(struct qc_layer *l, struct hoff table, struct goff at, uint64_t n,
 		     struct qc_l2_raw *out);
 qc_err qc_map_l2_set(struct qc_layer *l, struct hoff table, struct goff at, uint64_t n,

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 
 #include "format/l2_entry.h"
-#include "layer/cluster_map.h"
+#include "layer/metadata_walk.h"
 #include "base/range.h"
 #include "update/abort.h"
 
@@ -22,44 +22,22 @@ static qc_err own_table(struct qc_writer *w, uint64_t bytes, struct hoff *at)
 	return r;
 }
 
-/* In a copy each entry says whether its cluster is named only there. */
-static qc_err fix_copied(struct qc_writer *w, uint8_t *bytes, uint64_t n)
+/* Copies a table that is shared with a snapshot.  COPIED is set anew, since the flags of a
+ * shared table mean nothing.  The lock is taken for a slice at a time. */
+static qc_err copy_l2_table(struct qc_writer *w, struct hoff from, uint8_t *table, uint64_t bytes)
 {
-	const struct geom *g = &w->layer->head.geom;
-	size_t step = (size_t)1 << g->entry_bits;
+	const struct qc_metadata *md = &w->metadata;
+	unsigned int entry_bits = md->head->geom.entry_bits;
+	uint64_t slice = w->layer->slice_bytes, changed = 0;
+	qc_err r = qc_metadata_copy_table(md, from.v, table, bytes);
 
-	for (uint64_t i = 0; i < n; i += step) {
-		uint64_t word = be64_at(bytes + i), count = 0;
-		struct l2_entry e;
-		qc_err r = l2_entry_decode(g, word, step == 16 ? be64_at(bytes + i + 8) : 0, &e);
-
-		if (r || e.kind == QC_COMPRESSED || !e.host.v || g->external)
-			continue;
-		r = qc_alloc_refcount(&w->alloc, e.host.v >> g->cluster_bits, &count);
-		if (r)
-			return r;
-		be64_to(bytes + i, count == 1 ? word | L2_COPIED : word & ~L2_COPIED);
+	for (uint64_t at = 0; !r && at < bytes; at += slice) {
+		qc_metadata_lock(md);
+		r = qc_metadata_fix_copied(md, table, at >> entry_bits, slice >> entry_bits, true,
+					   &changed);
+		qc_metadata_unlock(md);
 	}
-	return 0;
-}
-
-static qc_err copy_table(struct qc_writer *w, struct hoff from, uint8_t *bytes, uint64_t n)
-{
-	struct qc_layer *l = w->layer;
-
-	for (uint64_t at = 0; at < n; at += l->slice_bytes) {
-		struct qc_slice_view v;
-
-		do {
-			qc_err r = qc_cache_view(l->tables, from.v + at, &v);
-
-			if (r)
-				return r;
-			for (uint64_t i = 0; i < l->slice_bytes; i += 8)
-				be64_bytes(&v.words[i / 8], bytes + at + i);
-		} while (!qc_slice_view_valid(&v));
-	}
-	return fix_copied(w, bytes, n);
+	return r;
 }
 
 /* A new table, with the content of `old` if there is one. */
@@ -74,12 +52,12 @@ static qc_err make_table(struct qc_writer *w, struct goff at, struct hoff old,
 	if (r)
 		return r;
 	if (old.v)
-		r = copy_table(w, old, bytes, n);
+		r = copy_l2_table(w, old, bytes, n);
 	if (!r)
 		r = qc_file_write(w->file, table->v, bytes, n);
 	if (!r)
 		r = qc_map_l1_set(w->layer, at,
-				  g->layout == LAYOUT_V1 ? table->v : table->v | L2_COPIED);
+				  l1_encode(g, *table, true));
 	if (r)
 		qc_alloc_cancel(&w->alloc, *table, div_up(n, geom_cluster(g)));
 	else if (old.v)
@@ -99,7 +77,7 @@ qc_err qc_writer_l2_table(struct qc_writer *w, struct goff at, struct hoff *tabl
 		   (table->v && qc_map_overlaps_metadata(w->layer, table->v))))
 		r = qc_writer_mark_corrupt(w, "the L1 entry for guest offset 0x%" PRIx64
 				      " is damaged", at.v);
-	if (!r && (!table->v || (g->layout != LAYOUT_V1 && !(raw & L2_COPIED))))
+	if (!r && (!table->v || !l1_is_writable(g, raw)))
 		r = make_table(w, at, *table, table);
 	qc_unlock(&w->table_lock);
 	return r;

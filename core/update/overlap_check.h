@@ -11,10 +11,6 @@
 
 #include "update/writer.h"
 
-/* Calls fn for each stretch of the file that is metadata, but bitmaps, as it is now. */
-typedef qc_err qc_metadata_fn(void *arg, uint64_t off, uint64_t len);
-qc_err qc_metadata_for_each(struct qc_writer *w, qc_metadata_fn *fn, void *arg);
-
 /* Notes them.  Nobody else uses the writer yet. */
 qc_err qc_overlap_map_new(struct qc_writer *w, struct qc_overlap_map **out);
 void qc_overlap_map_free(struct qc_overlap_map *g);

@@ -276,6 +276,121 @@ static void l1_entries_of_version_1(void)
 	CHECK(l1_decode(&g, INT64_MAX - 4095, &t) == -EIO);
 }
 
+/* ---- encoding --------------------------------------------------------------- */
+
+static bool same_entry(const struct l2_entry *a, const struct l2_entry *b)
+{
+	return a->kind == b->kind && a->copied == b->copied && a->host.v == b->host.v &&
+	       a->compressed_len == b->compressed_len && a->alloc == b->alloc && a->zero == b->zero;
+}
+
+/* Decodes, encodes and decodes again; true also for an entry that is invalid. */
+static bool survives(const struct geom *g, uint64_t word, uint64_t bits)
+{
+	struct l2_entry e, again;
+	struct qc_l2_raw raw;
+
+	if (l2_entry_decode(g, word, bits, &e))
+		return true;
+	raw = l2_entry_encode(g, &e);
+	return !l2_entry_decode(g, raw.word, raw.bits, &again) && same_entry(&e, &again);
+}
+
+/* Few random numbers are valid entries, so each flag is tried with offsets that are. */
+static void encoding_is_the_inverse_of_decoding(void)
+{
+	static const uint64_t flags[] = { 0, 1, C62, C63, C62 | C63, C63 | 1 };
+	static const uint64_t bitmaps[] = { 0, 1, UINT32_MAX, UINT64_C(0xffffffff00000000),
+					    UINT64_C(0x0000000200000001) };
+	const struct geom layouts[] = {
+		V1(9, 12), V1(12, 9), V1(16, 13), V2(9), V2(16), V2(21), V3(9), V3(12), V3(16),
+		V3(21), V3_DATA(16), EXT(14), EXT(16), EXT(21), EXT_DATA(16),
+	};
+	uint64_t seed = 1;
+	unsigned int valid = 0;
+
+	for (size_t l = 0; l < COUNT(layouts); l++) {
+		const struct geom *g = &layouts[l];
+
+		for (unsigned int i = 0; i < 20000; i++) {
+			uint64_t word = flags[i % COUNT(flags)], bits = bitmaps[i / 7 % COUNT(bitmaps)];
+			struct l2_entry e;
+
+			seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+			word |= i & 8 ? seed >> (seed % 60) : seed >> 24 << g->cluster_bits;
+			valid += !l2_entry_decode(g, word, bits, &e);
+			CHECK(survives(g, word, bits));
+		}
+	}
+	CHECK(valid > 1000);
+}
+
+/* The bytes stay the same where they have no bit without a meaning. */
+static void canonical_bytes_stay(void)
+{
+	const struct {
+		struct geom g;
+		uint64_t word, bits;
+	} t[] = {
+		{ V1(12, 9), 0x1200, 0 },
+		{ V1(12, 9), C63 | UINT64_C(0xabc) << 51 | 0x12345, 0 },
+		{ V2(16), C63 | 0x50000, 0 },
+		{ V2(16), C62 | UINT64_C(3) << 54 | 0x12345, 0 },
+		{ V3(16), C63 | 0x50001, 0 },
+		{ V3(16), 1, 0 },
+		{ V3(9), C62 | UINT64_C(1) << 61 | 0x11ff, 0 },
+		{ V3_DATA(16), C63, 0 },
+		{ V3_DATA(16), C63 | 1, 0 },
+		{ EXT(16), C63 | 0x50000, UINT64_C(0x0000000400000002) },
+		{ EXT(16), 0, UINT64_C(0xffffffff00000000) },
+		{ EXT_DATA(16), C63, 1 },
+	};
+
+	for (size_t i = 0; i < COUNT(t); i++) {
+		struct l2_entry e;
+		struct qc_l2_raw raw;
+
+		CHECK(!l2_entry_decode(&t[i].g, t[i].word, t[i].bits, &e));
+		raw = l2_entry_encode(&t[i].g, &e);
+		CHECK(raw.word == t[i].word && raw.bits == t[i].bits);
+	}
+}
+
+static void copied_in_bytes(void)
+{
+	const struct geom v1 = V1(12, 9), v3 = V3(16), ext = EXT(16);
+	uint8_t table[32] = { 0 };
+	struct l2_entry e;
+
+	be64_to(table + 8, 0x50000);
+	l2_entry_set_copied(&v3, table, 1, true);
+	CHECK(be64_at(table + 8) == (C63 | 0x50000) && !be64_at(table));
+	CHECK(!l2_entry_at(&v3, table, 1, &e) && e.copied && e.host.v == 0x50000);
+	l2_entry_set_copied(&v3, table, 1, false);
+	CHECK(be64_at(table + 8) == 0x50000);
+	l2_entry_set_copied(&v1, table, 1, true);
+	CHECK(be64_at(table + 8) == 0x50000);
+	be64_to(table, C62 | 0x50000);
+	l2_entry_set_copied(&v3, table, 0, true);
+	CHECK(be64_at(table) == (C62 | 0x50000));
+	be64_to(table + 16, 0x60000);
+	be64_to(table + 24, 2);
+	l2_entry_set_copied(&ext, table, 1, true);
+	CHECK(!l2_entry_at(&ext, table, 1, &e) && e.copied && e.host.v == 0x60000 && e.alloc == 2);
+}
+
+static void l1_entries_are_encoded(void)
+{
+	const struct geom v1 = V1(12, 9), v3 = V3(16);
+
+	CHECK(l1_encode(&v3, (struct hoff){ 0x40000 }, true) == (C63 | 0x40000));
+	CHECK(l1_encode(&v3, (struct hoff){ 0x40000 }, false) == 0x40000);
+	CHECK(l1_encode(&v3, (struct hoff){ 0 }, true) == 0);
+	CHECK(l1_encode(&v1, (struct hoff){ 4097 }, true) == 4097);
+	CHECK(l1_is_writable(&v1, 4097) && l1_is_writable(&v3, C63 | 0x40000));
+	CHECK(!l1_is_writable(&v3, 0x40000));
+}
+
 int main(void)
 {
 	RUN(plain_entries_of_all_versions);
@@ -290,5 +405,9 @@ int main(void)
 	RUN(second_word_counts_only_where_extended);
 	RUN(l1_entries);
 	RUN(l1_entries_of_version_1);
+	RUN(encoding_is_the_inverse_of_decoding);
+	RUN(canonical_bytes_stay);
+	RUN(copied_in_bytes);
+	RUN(l1_entries_are_encoded);
 	return DONE();
 }
