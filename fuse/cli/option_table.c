@@ -299,6 +299,8 @@ static const struct option_spec specs[] = {
 	  offsetof(struct options, cow) },
 	{ "cow", "FILE", "the image stays as it is: writes go to FILE, an overlay of it",
 	  set_cow_file, false, 0 },
+	{ "write-base", NULL, "allow writing to images that are backing files of others", NULL, false,
+	  offsetof(struct options, write_base) },
 	{ "backing", "samedir|any|none",
 	  "which backing and data files an image may name (samedir)", set_backing, false, 0 },
 	{ "backing-map", "OLD:NEW", "look for backing files below NEW instead of OLD", add_remap,

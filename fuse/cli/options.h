@@ -25,6 +25,7 @@ struct options {
 	bool ro, rw, direct_io;
 	bool snapshots, chain, info, partitions;
 	bool forensic; /* and so all of these, and ro unless cow */
+	bool write_base;
 	bool cow;
 	char *cow_file; /* absolute; NULL: temporary overlays */
 	bool allow_other, auto_unmount, default_permissions;

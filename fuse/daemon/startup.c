@@ -8,7 +8,11 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "views/chain_dir.h"
+#include "views/json_file.h"
+#include "views/partition_files.h"
 #include "views/partition_table.h"
+#include "views/snapshot_dir.h"
 #include "util/report.h"
 #include "tree/tree.h"
 
@@ -114,13 +118,32 @@ static struct tree_config look_of(struct daemon *d)
 		.gid = o->gid,
 		.mask = o->umask,
 		.ro = o->ro,
-		.snapshots = o->snapshots,
-		.chain = o->chain,
-		.info = o->info,
-		.partitions = o->partitions,
+		.write_base = o->write_base,
 		.cow = o->cow ? &d->cow : NULL,
 		.changing = o->locking == QC_LOCKING_SHARE,
+		.path_maps = o->path_maps,
+		.npath_maps = o->npath_maps,
 	};
+}
+
+/* Adds the kinds of virtual files that the user wants to see. */
+static int register_views(const struct options *o, struct tree *t)
+{
+	const struct {
+		bool wanted;
+		const struct view_provider *views;
+	} kinds[] = {
+		{ o->snapshots, &snapshot_dir_views },
+		{ o->chain, &chain_dir_views },
+		{ o->info, &json_file_views },
+		{ o->partitions, &partition_files_views },
+	};
+	int r = 0;
+
+	for (size_t i = 0; !r && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (kinds[i].wanted)
+			r = tree_register_views(t, kinds[i].views);
+	return r;
 }
 
 static enum exitcode open_source(struct daemon *d)
@@ -142,6 +165,8 @@ static enum exitcode open_source(struct daemon *d)
 		d->source.traceless = d->ctx;
 	if (!r)
 		r = tree_new(d->ctx, &d->source, &look, d->in_folder, &d->server.tree);
+	if (!r)
+		r = register_views(o, d->server.tree);
 	if (!r)
 		return EXIT_OK;
 	report(QC_LOG_ERROR, "%s: %s%s", o->source, strerror(-r), qc_errno_hint(r));

@@ -13,9 +13,6 @@
 
 #include "qcow.h"
 
-struct tree;
-struct node;
-
 /* Lists the names of the snapshots in the mount, in the order of the table.  The caller frees
  * each name and the array.  Return: 0; -ENOMEM. */
 typedef int info_shown_fn(const struct qc_snapshots *s, char ***out);
@@ -37,8 +34,5 @@ json_t *image_json(const struct info *info);
 /* Returns the document as text with a newline at its end, to be freed with free().  NULL: out
  * of memory. */
 char *image_json_text(const struct info *info, size_t *len);
-
-/* The same, of an image in the tree (image_file.c). */
-char *info_json(struct tree *t, struct node *image, size_t *len);
 
 #endif

@@ -45,7 +45,7 @@ static struct node *entry_at(const struct listing *l, struct node *folder, size_
 		*name = at ? ".." : ".";
 		return at ? node_parent(folder) : folder;
 	}
-	*name = l->name ? l->name[at - 2] : node_name(l->node[at - 2]);
+	*name = l->name[at - 2];
 	return l->node[at - 2];
 }
 
@@ -59,7 +59,7 @@ static size_t add_entry(fuse_req_t req, char *buf, size_t room, const char *name
 {
 	struct stat st = {
 		.st_ino = node_ino(n),
-		.st_mode = node_is_folder(n) ? S_IFDIR : S_IFREG,
+		.st_mode = node_is_dir(n) ? S_IFDIR : S_IFREG,
 	};
 
 	return fuse_add_direntry(req, buf, room, name, &st, next);

@@ -15,8 +15,8 @@ int disk_size_set(fuse_req_t req, fuse_ino_t ino, off_t size, struct fuse_file_i
 
 	if (server_of(req)->ro)
 		return -EROFS;
-	if (node_window(n).len != UINT64_MAX)
-		return (uint64_t)size == node_window(n).len ? 0 : -EPERM;
+	if (node_range(n).len != UINT64_MAX)
+		return (uint64_t)size == node_range(n).len ? 0 : -EPERM;
 	if (fi)
 		return qc_resize(open_file_of(fi)->img, (uint64_t)size);
 	r = tree_open(t, n, true, &img, &keep);

@@ -29,7 +29,7 @@ static int open_disk(struct server *s, struct open_file *f, fuse_ino_t ino,
 	if (!keep)
 		fuse_lowlevel_notify_inval_inode(s->session, ino, -1, 0);
 	f->content_version = node_content_version(f->node);
-	f->window = node_window(f->node);
+	f->window = node_range(f->node);
 	f->written = node_written_mark(f->node);
 	fi->keep_cache = keep;
 	fi->direct_io = s->direct_io || (!s->ro && node_follows_writes(f->node));

@@ -84,7 +84,7 @@ static void run_or_queue(struct deferred_call *mine)
 static void run_limited(struct deferred_call *c, fuse_req_t req, fuse_ino_t ino,
 			struct fuse_file_info *fi)
 {
-	c->request.image = (uintptr_t)tree_origin(node_of(req, ino));
+	c->request.image = (uintptr_t)node_origin(node_of(req, ino));
 	c->req = req;
 	c->ino = ino;
 	c->fi = fi;
@@ -234,7 +234,8 @@ static void run_lookup(struct deferred_call *c)
 void limited_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct deferred_call c = {
-		.request.image = (uintptr_t)tree_origin_of_name(node_of(req, parent), name),
+		.request.image = (uintptr_t)tree_origin_of_name(server_of(req)->tree,
+								node_of(req, parent), name),
 		.run = run_lookup,
 		.req = req,
 		.ino = parent,

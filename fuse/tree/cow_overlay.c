@@ -263,7 +263,7 @@ static int make(struct cow *c, struct node *n, const struct qc_image_location *s
 	if (r)
 		cow_overlay_free(o);
 	else
-		n->overlay = o;
+		n->image.overlay = o;
 	return r;
 }
 
@@ -332,7 +332,7 @@ static bool is_open(struct cow *c, struct cow_overlay *o, const struct qc_image_
 static int open_checked(struct cow *c, struct node *n, const struct qc_image_location *src,
 			unsigned int flags, struct qc_image **out, struct qc_reason *why)
 {
-	struct cow_overlay *o = n->overlay;
+	struct cow_overlay *o = n->image.overlay;
 	int r = try_open(c, o, src, flags, out, why);
 
 	if (r)
@@ -350,7 +350,7 @@ static int open_checked(struct cow *c, struct node *n, const struct qc_image_loc
 static int open_any(struct cow *c, struct node *n, const struct qc_image_location *src,
 		    unsigned int flags, struct qc_image **out, struct qc_reason *why)
 {
-	struct cow_overlay *o = n->overlay;
+	struct cow_overlay *o = n->image.overlay;
 	int r = open_checked(c, n, src, flags, out, why);
 
 	if (r != -ESTALE)
@@ -367,21 +367,21 @@ int cow_overlay_open(struct cow *c, struct node *n, const struct qc_image_locati
 {
 	int r = 0;
 
-	pthread_mutex_lock(&n->over_lock);
+	pthread_mutex_lock(&n->image.overlay_lock);
 	if (flags & QC_OPEN_HEADERS_ONLY)
-		r = n->overlay ? try_open(c, n->overlay, src, flags, out, why) :
+		r = n->image.overlay ? try_open(c, n->image.overlay, src, flags, out, why) :
 				 qc_open(c->ctx, src, flags, out, why);
-	else if (!n->overlay)
+	else if (!n->image.overlay)
 		r = make(c, n, src, why);
 	if (!r && !(flags & QC_OPEN_HEADERS_ONLY))
 		r = open_any(c, n, src, flags, out, why);
-	pthread_mutex_unlock(&n->over_lock);
+	pthread_mutex_unlock(&n->image.overlay_lock);
 	return r;
 }
 
 bool cow_overlay_stat(const struct node *n, struct stat *out, bool *used)
 {
-	const struct cow_overlay *o = n->overlay;
+	const struct cow_overlay *o = n->image.overlay;
 
 	if (!o || fstat(o->fd, out))
 		return false;

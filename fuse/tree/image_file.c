@@ -1,7 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * image_file.c - what a node's image is: its attributes, and the image itself.
- */
 #include "tree/image_file.h"
 
 #include <errno.h>
@@ -12,53 +9,98 @@
 #include <unistd.h>
 
 #include "tree/cow_overlay.h"
-#include "info/image_json.h"
-#include "views/partition_files.h"
-#include "util/report.h"
-#include "views/snapshot_names.h"
+#include "tree/image_attr.h"
+#include "tree/name.h"
 #include "util/fd_reserve.h"
-#include "views/view.h"
+#include "util/hash_bytes.h"
+#include "util/report.h"
 
-enum { SECTOR = 512 }; /* an overlay is of whole ones */
+/* ---- paths ---------------------------------------------------------------- */
+
+char *image_file_path(struct tree *t, const struct node *image, size_t i)
+{
+	const struct name *nm;
+	char *path;
+
+	pthread_mutex_lock(&t->lock);
+	nm = image->image.names;
+	while (nm && i--)
+		nm = nm->next;
+	path = nm ? name_path(nm) : NULL;
+	pthread_mutex_unlock(&t->lock);
+	return path;
+}
+
+static void set_open_reason(struct qc_reason *why, int r, const char *text)
+{
+	snprintf(why->text, sizeof(why->text), "%s%s", text, qc_errno_hint(r));
+}
+
+/* Opens the file at a path, if it is the image.  Returns a descriptor, or -errno. */
+static int open_path(struct tree *t, struct node *image, const char *path, struct qc_reason *why)
+{
+	int fd = source_open_image(t->src, path);
+	struct identity id;
+	struct stat st;
+
+	if (fd == -EMEDIUMTYPE) {
+		set_open_reason(why, 0, "not a regular file");
+		return t->src->only ? -EIO : -ESTALE;
+	}
+	if (fd < 0) {
+		set_open_reason(why, fd, strerror(-fd));
+		return fd;
+	}
+	if (fd_reserve_is_low()) {
+		close(fd);
+		set_open_reason(why, -EMFILE, strerror(EMFILE));
+		return -EMFILE;
+	}
+	if (t->src->only || fstat(fd, &st))
+		return fd;
+	id = identity_of(&st);
+	if (identity_same_file(&id, &image->image.id))
+		return fd;
+	close(fd);
+	return -ESTALE;
+}
+
+/* Opens the file by the first name that leads to it; *path, to be freed, is that.  Returns a
+ * descriptor, or the -errno of the last name. */
+static int open_by_name(struct tree *t, struct node *image, char **path, struct qc_reason *why)
+{
+	int r = -ESTALE;
+
+	for (size_t i = 0; (*path = image_file_path(t, image, i)); i++) {
+		r = open_path(t, image, *path, why);
+		if (r >= 0)
+			break;
+		free(*path);
+	}
+	return r;
+}
 
 /* ---- opening -------------------------------------------------------------- */
 
-static void log_reason(struct node *n, const struct qc_reason *why)
-{
-	char *path = node_path(n);
-	bool news;
-
-	pthread_mutex_lock(&n->facts);
-	news = !n->said || strcmp(n->said, why->text);
-	if (news) {
-		free(n->said);
-		n->said = strdup(why->text);
-	}
-	n->no_key = why->cause == QC_CAUSE_KEY;
-	pthread_mutex_unlock(&n->facts);
-	if (news)
-		report(QC_LOG_ERROR, "%s: %s", path ? path : n->file, why->text);
-	free(path);
-}
-
-/* Opens the image of an open file, through the overlay of `over` if that is not NULL.
- * Its folder is where its references start. */
-static int open_fd(struct tree *t, struct node *over, const char *path, int fd,
-		   unsigned int flags, struct qc_image **out, struct qc_reason *why)
+/* Opens the image of an open file, through its overlay if `cow`.  The directory of `path` is
+ * where its references start. */
+static int open_at_fd(struct tree *t, struct node *image, bool cow, const char *path, int fd,
+		      unsigned int flags, struct qc_image **out, struct qc_reason *why)
 {
 	const char *slash = strrchr(path, '/');
 	char *sub = strndup(path, slash ? (size_t)(slash - path) : 0), *dir = NULL;
-	struct qc_image_location src = { .fd = fd, .dirfd = -1, .name = slash ? slash + 1 : path };
+	struct qc_image_location src = { .fd = fd, .dirfd = -1,
+					 .name = slash ? slash + 1 : path };
 	int r = -ENOMEM;
 
 	if (sub && asprintf(&dir, "%s%s%s", t->src->dir, *sub ? "/" : "", sub) >= 0)
 		r = src.dirfd = source_open_path(t->src, sub, O_PATH | O_DIRECTORY);
 	if (r < 0)
-		snprintf(why->text, sizeof(why->text), "%s%s", strerror(-r), qc_errno_hint(r));
+		set_open_reason(why, r, strerror(-r));
 	src.dir = dir;
 	if (r >= 0)
-		r = over ? cow_overlay_open(t->look.cow, over, &src, flags, out, why) :
-			   qc_open(t->ctx, &src, flags, out, why);
+		r = cow ? cow_overlay_open(t->config.cow, image, &src, flags, out, why) :
+			  qc_open(t->ctx, &src, flags, out, why);
 	if (src.dirfd >= 0)
 		close(src.dirfd);
 	free(sub);
@@ -66,37 +108,14 @@ static int open_fd(struct tree *t, struct node *over, const char *path, int fd,
 	return r;
 }
 
-/* An open of n has found this.  Whether the kernel's pages of it, from before,
- * are still good. */
-static bool note_open(struct tree *t, struct node *n, const struct qc_image *img)
+int image_file_open_headers(struct tree *t, struct node *image, const char *path, int fd,
+			    unsigned int flags, struct qc_image **out, struct qc_reason *why)
 {
-	struct qc_fingerprint now;
-	bool keep;
-
-	qc_get_fingerprint(img, &now);
-	pthread_mutex_lock(&n->facts);
-	keep = n->stamped && n->stamp.times_reliable && n->stamp.exact == now.exact;
-	if (n->stamped && n->stamp.content != now.content && !t->look.changing)
-		atomic_fetch_add(&n->generation, 1);
-	n->opens++;
-	n->stamped = true;
-	n->stamp = now;
-	n->probed = false;
-	free(n->said);
-	n->said = NULL;
-	n->no_key = false;
-	pthread_mutex_unlock(&n->facts);
-	return keep;
+	return open_at_fd(t, image, t->config.cow, path, fd, QC_OPEN_HEADERS_ONLY | flags, out, why);
 }
 
-unsigned int node_content_version(const struct node *n)
-{
-	return atomic_load_explicit(&n->generation, memory_order_relaxed);
-}
-
-/* What open(2) says: that there is no key, that somebody else has it, or that
- * it cannot be read; the log knows more. */
-static int public_error(int r, const struct qc_reason *why)
+/* Returns the error for open(2); the log has the reason. */
+static int errno_for_open(int r, const struct qc_reason *why)
 {
 	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
 		return r;
@@ -113,85 +132,79 @@ static int public_error(int r, const struct qc_reason *why)
 	return -EIO;
 }
 
-/* The node's file, if it still is that; a descriptor, or -errno. */
-static int open_file(struct tree *t, struct node *n, const char *path, struct qc_reason *why)
+static int open_unlogged(struct tree *t, struct node *image, bool cow, unsigned int flags,
+			 struct qc_image **out, struct qc_reason *why)
 {
-	int fd = source_open_image(t->src, path);
-	struct identity id;
-	struct stat st;
-
-	if (fd < 0) {
-		snprintf(why->text, sizeof(why->text), "%s%s",
-			 fd == -EMEDIUMTYPE ? "not a regular file" : strerror(-fd), qc_errno_hint(fd));
-		return fd;
-	}
-	if (fd_reserve_is_low()) {
-		close(fd);
-		snprintf(why->text, sizeof(why->text), "%s%s", strerror(EMFILE),
-			 qc_errno_hint(-EMFILE));
-		return -EMFILE;
-	}
-	if (t->src->only || fstat(fd, &st))
-		return fd;
-	id = identity_of(&st);
-	if (identity_same_file(&id, &n->checked))
-		return fd;
-	close(fd);
-	return -ESTALE;
-}
-
-static int open_node(struct tree *t, struct node *n, bool over, unsigned int flags,
-		     struct qc_image **out, struct qc_reason *why)
-{
-	char *path = node_path(n);
-	int fd, r = -ENOMEM;
+	char *path;
+	int fd, r;
 
 	*why = (struct qc_reason){ 0 };
-	fd = path ? open_file(t, n, path, why) : -ENOMEM;
-	if (fd >= 0) {
-		r = open_fd(t, over ? n : NULL, path, fd, flags, out, why);
-		if (r)
-			r = public_error(r, why);
-		close(fd);
-	} else {
-		r = fd;
-	}
+	r = flags & QC_OPEN_WRITE ? base_index_check_write(t, image, why) : 0;
+	if (r)
+		return r;
+	fd = open_by_name(t, image, &path, why);
+	if (fd < 0)
+		return fd;
+	r = open_at_fd(t, image, cow, path, fd, flags, out, why);
+	close(fd);
 	free(path);
-	return r;
+	if (r)
+		return errno_for_open(r, why);
+	atomic_fetch_add(&image->image.opened, 1);
+	return 0;
 }
 
-int tree_open_first(struct tree *t, struct node *n, struct qc_image **out,
-		    struct qc_reason *why)
+/* Logs a reason, unless it is the same as the last one. */
+static void log_reason(struct tree *t, struct node *image, const struct qc_reason *why)
 {
-	int r = 0;
+	char *path = image_file_path(t, image, 0);
+	bool is_new;
 
-	if (t->look.cow && t->look.cow->file && !n->overlay) { /* whether it can be written, too */
-		r = open_node(t, n, true, QC_OPEN_WRITE, out, why);
-		if (!r)
-			qc_close(*out);
+	pthread_mutex_lock(&image->attr_lock);
+	is_new = !image->image.last_error || strcmp(image->image.last_error, why->text);
+	if (is_new) {
+		free(image->image.last_error);
+		image->image.last_error = strdup(why->text);
 	}
-	return r ? r : open_node(t, n, t->look.cow, 0, out, why);
+	image->image.no_key = why->cause == QC_CAUSE_KEY;
+	pthread_mutex_unlock(&image->attr_lock);
+	if (is_new)
+		report(QC_LOG_ERROR, "%s: %s", path ? path : "image", why->text);
+	free(path);
 }
 
-static int open_logged(struct tree *t, struct node *image, bool over, unsigned int flags,
+static void forget_reason(struct node *image)
+{
+	pthread_mutex_lock(&image->attr_lock);
+	free(image->image.last_error);
+	image->image.last_error = NULL;
+	image->image.no_key = false;
+	image->image.probed = false;
+	pthread_mutex_unlock(&image->attr_lock);
+}
+
+static int open_logged(struct tree *t, struct node *image, bool cow, unsigned int flags,
 		       struct qc_image **out)
 {
 	struct qc_reason why;
-	int r = open_node(t, image, over, flags, out, &why);
+	int r = open_unlogged(t, image, cow, flags, out, &why);
 
-	if (!r)
+	if (!r) {
+		forget_reason(image);
 		return 0;
+	}
 	if (r != -ESTALE)
-		log_reason(image, &why);
-	pthread_mutex_lock(&image->facts);
-	image->probed = false; /* so that its size tells, too */
-	pthread_mutex_unlock(&image->facts);
+		log_reason(t, image, &why);
+	pthread_mutex_lock(&image->attr_lock);
+	image->image.probed = false; /* the size shows the failure, too */
+	pthread_mutex_unlock(&image->attr_lock);
 	return r;
 }
 
-int image_file_open_cow(struct tree *t, struct node *image, unsigned int flags, struct qc_image **out)
+int image_file_open_cow(struct tree *t, struct node *image, unsigned int flags,
+			struct qc_image **out)
 {
-	return open_logged(t, image, t->look.cow, flags, out);
+	return open_logged(t, image, t->config.cow, flags, out);
 }
 
 int image_file_open(struct tree *t, struct node *image, unsigned int flags, struct qc_image **out)
@@ -199,227 +212,130 @@ int image_file_open(struct tree *t, struct node *image, unsigned int flags, stru
 	return open_logged(t, image, false, flags, out);
 }
 
-int image_file_report(struct node *image, int r, const struct qc_reason *why)
+int image_file_open_first(struct tree *t, struct node *image, struct qc_image **out,
+			  struct qc_reason *why)
 {
-	log_reason(image, why);
-	return public_error(r, why);
-}
+	const struct cow *cow = t->config.cow;
+	int r = 0;
 
-int tree_open(struct tree *t, struct node *n, bool write, struct qc_image **out, bool *keep)
-{
-	int r;
-
-	if (n->folder)
-		return -EISDIR;
-	if (n->view)
-		r = view_open(t, n, write, out);
-	else
-		r = image_file_open_cow(t, n, write ? QC_OPEN_WRITE : 0, out);
-	if (!r && !n->view)
-		partition_files_image_opened(n);
-	if (!r)
-		*keep = note_open(t, n, *out);
-	return r;
-}
-
-void node_close(struct node *n, struct qc_image *img)
-{
-	qc_close(img);
-	pthread_mutex_lock(&n->facts);
-	n->opens--;
-	pthread_mutex_unlock(&n->facts);
-}
-
-/* ---- attributes ----------------------------------------------------------- */
-
-/* Looks into the headers of the chain. */
-static void probe(struct tree *t, struct node *n, const char *path,
-		  const struct identity *id)
-{
-	struct qc_image *img = NULL;
-	struct qc_reason why;
-	int fd = source_open_image(t->src, path);
-	int r = fd < 0 ? fd : open_fd(t, t->look.cow ? n : NULL, path, fd, QC_OPEN_HEADERS_ONLY, &img, &why);
-
-	if (fd >= 0)
-		close(fd);
-	pthread_mutex_lock(&n->facts);
-	n->probed = true;
-	n->probed_at = *id;
-	n->error = r;
-	n->size = r ? 0 : qc_size(img);
-	if (t->look.cow) /* as an overlay has it, though there is none yet */
-		n->size += (SECTOR - n->size % SECTOR) % SECTOR;
-	n->cluster = r ? 0 : qc_cluster_size(img);
-	pthread_mutex_unlock(&n->facts);
-	if (!r)
-		qc_close(img);
-}
-
-static bool is_later(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
-}
-
-/* What was written has times and blocks, too. */
-static void add_overlay(const struct stat *over, struct stat *st)
-{
-	st->st_blocks += over->st_blocks;
-	if (is_later(&over->st_mtim, &st->st_mtim))
-		st->st_mtim = over->st_mtim;
-	if (is_later(&over->st_ctim, &st->st_ctim))
-		st->st_ctim = over->st_ctim;
-}
-
-static void image_facts(struct tree *t, struct node *n, const char *path, struct stat *st)
-{
-	struct identity id = identity_of(st);
-	struct stat over;
-	bool known, used;
-
-	if (cow_overlay_stat(n, &over, &used)) {
-		id = identity_of(&over); /* the size is from there */
-		if (used)
-			add_overlay(&over, st);
+	if (cow && cow->file && !image->image.overlay) { /* FILE must be writable */
+		r = open_unlogged(t, image, true, QC_OPEN_WRITE, out, why);
+		if (!r)
+			qc_close(*out);
 	}
-	pthread_mutex_lock(&n->facts);
-	known = n->probed && !n->error && identity_same_content(&n->probed_at, &id);
-	pthread_mutex_unlock(&n->facts);
-	if (!known)
-		probe(t, n, path, &id);
-	pthread_mutex_lock(&n->facts);
-	st->st_size = (off_t)n->size;
-	if (n->cluster)
-		st->st_blksize = (blksize_t)(n->cluster < 4096 ? 4096 : n->cluster);
-	pthread_mutex_unlock(&n->facts);
-	st->st_mode = S_IFREG | (st->st_mode & 0777 & (t->look.ro ? ~0222u : ~0u));
-	if (t->look.cow)
-		st->st_mode |= S_IWUSR;
-	st->st_nlink = 1;
+	return r ? r : open_unlogged(t, image, cow, 0, out, why);
 }
 
-int image_file_last_attr(struct node *n, struct stat *st)
+int image_file_report(struct tree *t, struct node *image, int r, const struct qc_reason *why)
 {
-	int r;
-
-	pthread_mutex_lock(&n->facts);
-	r = n->opens && n->last.st_ino ? 0 : -ESTALE;
-	*st = n->last;
-	pthread_mutex_unlock(&n->facts);
-	return r;
+	log_reason(t, image, why);
+	return errno_for_open(r, why);
 }
 
-static int stat_file(struct tree *t, struct node *n, const char *path, struct stat *st)
+unsigned int image_file_write_version(struct node *image)
 {
-	int fd = source_open_path(t->src, path, O_PATH), r;
-	struct identity id;
+	unsigned int version;
 
-	if (fd < 0)
-		return fd;
-	r = fstat(fd, st) ? -errno : 0;
-	close(fd);
-	id = identity_of(st);
-	if (!r && !n->folder && !t->src->only && !identity_same_file(&id, &n->checked))
-		r = -ESTALE;
-	return r;
+	pthread_mutex_lock(&image->attr_lock);
+	if (atomic_exchange(&image->image.written, false))
+		image->image.write_version++;
+	version = image->image.write_version;
+	pthread_mutex_unlock(&image->attr_lock);
+	return version;
 }
 
-int image_file_stat(struct tree *t, struct node *image, struct stat *st)
-{
-	char *path = node_path(image);
-	int r = path ? stat_file(t, image, path, st) : -ENOMEM;
+/* ---- inspection ----------------------------------------------------------- */
 
-	free(path);
-	return r;
-}
-
-void image_file_fill_attr(const struct tree *t, struct node *n, struct stat *st)
-{
-	st->st_ino = n->ino;
-	st->st_mode &= ~t->look.mask;
-	if (t->look.set_uid)
-		st->st_uid = t->look.uid;
-	if (t->look.set_gid)
-		st->st_gid = t->look.gid;
-	pthread_mutex_lock(&n->facts);
-	n->last = *st;
-	pthread_mutex_unlock(&n->facts);
-}
-
-int tree_stat(struct tree *t, struct node *n, struct stat *st)
-{
-	char *path;
-	int r;
-
-	if (n->view)
-		return view_stat(t, n, st);
-	path = node_path(n);
-	r = path ? stat_file(t, n, path, st) : -ENOMEM;
-	if (!r && n->folder)
-		st->st_mode = S_IFDIR | (st->st_mode & 0777 & (t->look.ro ? ~0222u : ~0u));
-	else if (!r)
-		image_facts(t, n, path, st);
-	free(path);
-	if (!r)
-		image_file_fill_attr(t, n, st);
-	else if (!n->folder && r != -ENOMEM && r != -EMFILE && r != -ENFILE)
-		r = image_file_last_attr(n, st);
-	return r;
-}
-
-/* ---- facts ----------------------------------------------------------------- */
-
-/* The tables in memory are newer then. */
-static bool is_open(struct qc_image *peeked)
+/* Whether the image is open here: its tables in memory are newer than the file then. */
+static bool is_open_elsewhere(struct qc_image *headers)
 {
 	struct qc_layer_info f;
-	bool open = !qc_get_layer_info(peeked, 0, &f) && f.use.open;
+	bool open = !qc_get_layer_info(headers, 0, &f) && f.use.open;
 
 	qc_layer_info_free(&f);
 	return open;
 }
 
-/* Who only looks does not try keys: whether one fits is known from the last open. */
-static bool had_no_key(struct node *n, struct qc_reason *why)
+/* Headers tell nothing about keys; the last open does. */
+static bool get_key_error(struct node *image, struct qc_reason *why)
 {
 	bool none;
 
-	pthread_mutex_lock(&n->facts);
-	none = n->no_key && n->said && !n->opens;
+	pthread_mutex_lock(&image->attr_lock);
+	none = image->image.no_key && image->image.last_error && !image->opens;
 	if (none)
-		snprintf(why->text, sizeof(why->text), "%s", n->said);
-	pthread_mutex_unlock(&n->facts);
+		snprintf(why->text, sizeof(why->text), "%s", image->image.last_error);
+	pthread_mutex_unlock(&image->attr_lock);
 	return none;
 }
 
-char *info_json(struct tree *t, struct node *n, size_t *len)
+int image_file_inspect(struct tree *t, struct node *image, struct image_inspection *out)
 {
-	struct info info = { 0 };
-	struct qc_reason why = { 0 }, ignored;
-	char *path = node_path(n), *full = NULL, *text = NULL;
+	struct qc_reason ignored;
+	char *path = NULL;
 	int fd, r;
 
-	if (!path || asprintf(&full, "%s/%s", t->src->dir, path) < 0) {
-		free(path);
-		return NULL;
-	}
-	r = fd = open_file(t, n, path, &why);
+	*out = (struct image_inspection){ 0 };
+	r = fd = open_by_name(t, image, &path, &out->why);
+	if (fd < 0)
+		path = image_file_path(t, image, 0);
+	if (asprintf(&out->path, "%s/%s", t->src->dir, path ? path : "") < 0)
+		out->path = NULL;
 	if (fd >= 0) {
-		r = open_fd(t, NULL, path, fd, QC_OPEN_HEADERS_ONLY | QC_OPEN_INSPECT, &info.img, &why);
-		if (!r && is_open(info.img) && open_fd(t, NULL, path, fd, 0, &info.live, &ignored))
-			info.live = NULL;
+		r = open_at_fd(t, image, false, path, fd, QC_OPEN_HEADERS_ONLY | QC_OPEN_INSPECT,
+			       &out->img, &out->why);
+		if (!r && is_open_elsewhere(out->img) &&
+		    open_at_fd(t, image, false, path, fd, 0, &out->live, &ignored))
+			out->live = NULL;
 		close(fd);
 	}
-	info.path = full;
-	info.shown = t->look.snapshots ? snapshot_names : NULL;
-	info.error = r < 0 || had_no_key(n, &why) ? why.text : NULL;
-	qc_get_counters(t->ctx, &info.counters);
-	text = image_json_text(&info, len);
-	if (info.img)
-		qc_close(info.img);
-	if (info.live)
-		qc_close(info.live);
-	free(full);
+	out->failed = r < 0 || get_key_error(image, &out->why);
 	free(path);
-	return text;
+	if (out->path)
+		return 0;
+	image_file_inspection_end(out);
+	return -ENOMEM;
+}
+
+void image_file_inspection_end(struct image_inspection *i)
+{
+	if (i->img)
+		qc_close(i->img);
+	if (i->live)
+		qc_close(i->live);
+	free(i->path);
+}
+
+/* ---- nodes ---------------------------------------------------------------- */
+
+static int open_image_node(struct tree *t, struct node *n, bool write, struct qc_image **out)
+{
+	return image_file_open_cow(t, n, write ? QC_OPEN_WRITE : 0, out);
+}
+
+static bool image_is_unused(struct tree *t, struct node *n)
+{
+	(void)t;
+	return !n->image.names;
+}
+
+static const struct node_ops image_ops = {
+	.getattr = image_attr_get,
+	.open = open_image_node,
+	.unused = image_is_unused,
+};
+
+struct node *image_file_new(struct tree *t, const struct identity *id)
+{
+	uint64_t key[] = { id->dev, id->ino };
+	struct node *n = node_new(t, &image_ops, false, hash_bytes(0, key, sizeof(key)), NULL);
+
+	if (!n)
+		return NULL;
+	n->nlookup = 0;
+	n->image.id = *id;
+	for (size_t i = 0; i < t->nproviders; i++)
+		n->follows_writes = n->follows_writes || t->provider[i]->writes_image;
+	node_table_add_image(&t->nodes, n);
+	return n;
 }

@@ -1,30 +1,62 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * image_file.h - the image file that a node, or one of its views, is of.
+ * image_file.h - the image files of SOURCE: their nodes, and opening them.
+ *
+ * A file is opened by the first of its names that still leads to it.  Names that are no
+ * symbolic links come first: the backing file of an image is looked for from the directory of
+ * the name that it was opened by.
  */
 #ifndef IMAGE_FILE_H
 #define IMAGE_FILE_H
 
-#include "tree/node.h"
+#include "tree/tree.h"
 
-/* Opens it as it is, without an overlay.  What open(2) is to say, with the reason in the
- * log; -ESTALE another file has taken its place. */
+/* Makes the node of an image, with neither name nor reference.  tree.lock is held.  NULL: no
+ * memory. */
+struct node *image_file_new(struct tree *t, const struct identity *id);
+
+/*
+ * image_file_open() - open an image as it is, without its overlay
+ * @flags:  of qc_open()
+ *
+ * Return: 0; -ESTALE no name leads to it any more; -EROFS it must not be written; -EBUSY,
+ * -EACCES, -EIO: the reason is in the log.
+ */
 int image_file_open(struct tree *t, struct node *image, unsigned int flags, struct qc_image **out);
 
-/* Likewise, through its overlay, if the mount has them. */
-int image_file_open_cow(struct tree *t, struct node *image, unsigned int flags, struct qc_image **out);
+/* Likewise, through its overlay if the mount has overlays. */
+int image_file_open_cow(struct tree *t, struct node *image, unsigned int flags,
+			struct qc_image **out);
 
-/* What open(2) is to say of a part of it that cannot be opened: logged, too. */
-int image_file_report(struct node *image, int r, const struct qc_reason *why);
+/* Opens the image for tree_open_first(). */
+int image_file_open_first(struct tree *t, struct node *image, struct qc_image **out,
+			  struct qc_reason *why);
 
-/* The file's own attributes.  -ESTALE as above. */
-int image_file_stat(struct tree *t, struct node *image, struct stat *st);
+/* Logs why a part of the image cannot be opened, and returns the error for open(2). */
+int image_file_report(struct tree *t, struct node *image, int r, const struct qc_reason *why);
 
-/* The owner and mode that the user wants to see, and the number; and remembers
- * all of it. */
-void image_file_fill_attr(const struct tree *t, struct node *n, struct stat *st);
+/* Returns a number that changes when the image's files were written since the last call. */
+unsigned int image_file_write_version(struct node *image);
 
-/* Of a file that is gone, but open: as it was.  -ESTALE if it is not. */
-int image_file_last_attr(struct node *n, struct stat *st);
+/* Returns the i-th path in SOURCE, to be freed, the preferred one first; NULL: there are no
+ * more, or no memory. */
+char *image_file_path(struct tree *t, const struct node *image, size_t i);
+
+/* Opens an image file at a descriptor, for its headers only.  `flags` are added. */
+int image_file_open_headers(struct tree *t, struct node *image, const char *path, int fd,
+			    unsigned int flags, struct qc_image **out, struct qc_reason *why);
+
+/* The headers of an image, usable or not. */
+struct image_inspection {
+	char *path;	       /* absolute */
+	struct qc_image *img;  /* opened with QC_OPEN_INSPECT; NULL: nothing could be read */
+	struct qc_image *live; /* the same, open otherwise: its snapshots change; NULL */
+	bool failed;	       /* `why` says why it cannot be used */
+	struct qc_reason why;
+};
+
+/* Fills *out; free it with image_file_inspection_end().  -ENOMEM. */
+int image_file_inspect(struct tree *t, struct node *image, struct image_inspection *out);
+void image_file_inspection_end(struct image_inspection *i);
 
 #endif

@@ -1,135 +1,158 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * node.h - one name in the mount: a folder, an image, or a view of one (view.h,
- * partition_files.h).
+ * node.h - a file or directory of the mount, apart from its names: like the kernel's inode.
  *
- * A folder's children change only under its lock, in a scan.  A child is found by the
- * name it is shown under, and by that of its file.  When its file goes it stays, `gone`,
- * since its name may not be given to another; when another file takes that place, a new
- * node takes over the name, and the old one lives on for as long as somebody refers to it.
+ * The kernel knows a node by its address.  An image file of SOURCE has one node, however many
+ * names lead to it, so that the kernel keeps one page cache for it.  name.h has the names.
  *
- * Locks: a folder's `scanning`, its `lock`, then a node's `over_lock`, then `facts`; never
- * two of a kind.
+ * Lifetime: a directory of SOURCE lives as long as the tree; an image's node as long as it has
+ * a name or a reference; every other node as long as it has a reference.  A node holds a
+ * reference of `held`, so the image of a virtual file is never freed before the file.
+ *
+ * Locks, in ascending order, never two of a kind:
+ *   node_dir.lock           a scan, or reading the entries of a virtual directory; held over I/O
+ *   node_image.overlay_lock opening an image through its overlay; held over I/O
+ *   tree.lock               names, tables of nodes, last references; never held over I/O
+ *   node.attr_lock          the fields that say so
  */
 #ifndef NODE_H
 #define NODE_H
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
-#include "tree/tree.h"
-
-/* By this we see that a file is no longer the one that we looked into. */
-struct identity {
-	dev_t dev;
-	ino_t ino;
-	off_t size;
-	struct timespec mtime, ctime;
-};
-
-enum { IMAGE_VIEWS = 3 };
+#include "qcow.h"
+#include "tree/identity.h"
+#include "tree/no_images.h"
 
 struct cow_overlay;
-struct view;
-struct partition_files;
+struct name;
+struct node_ops;
+struct shared_buf;
+struct tree;
+
+/* A part of a disk, in bytes. */
+struct byte_range {
+	uint64_t start, len;
+};
+
+/* A directory, of SOURCE or virtual. */
+struct node_dir {
+	pthread_mutex_t lock;
+	struct name *name; /* of a directory of SOURCE; NULL: the root, or virtual */
+	void *by_shown, *by_file; /* tree.lock; tsearch(3) trees of the names */
+	unsigned int scan; /* lock; number of the last scan, from 1 on */
+	struct identity scanned; /* lock; the directory before the last complete scan */
+	bool scanned_reliable;	 /* lock; a later change would show in its times */
+	struct no_images no_images; /* lock */
+};
+
+/* An image file of SOURCE. */
+struct node_image {
+	struct identity id;	 /* dev and ino never change */
+	struct name *names;	 /* tree.lock; real names before symbolic links */
+	struct node *table_next; /* tree.lock */
+	char *backing;		 /* tree.lock; path of its backing file (base_index.h); NULL */
+	pthread_mutex_t overlay_lock;
+	struct cow_overlay *_Atomic overlay; /* made under overlay_lock, and stays */
+	atomic_bool written; /* since image_file_write_version() was last called */
+	atomic_uint opened;  /* times that it was opened; wraps around */
+	/* attr_lock */
+	unsigned int write_version;
+	bool probed; /* the fields below are true for the file probed_at */
+	struct identity probed_at;
+	int error; /* 0: the image is usable */
+	uint64_t size;
+	uint32_t cluster_size;
+	char *last_error; /* logged; NULL: none since it was last opened */
+	bool no_key;	  /* last_error says that no key fits */
+};
 
 struct node {
+	const struct node_ops *ops;
 	uint64_t ino;
-	bool folder;
-	struct node *parent;
-	struct view *view; /* view.h; NULL: it is something in SOURCE */
-	char *file;  /* name in SOURCE */
-	char *shown; /* name in the mount */
-	_Atomic uint64_t references;
+	bool is_dir;
+	bool follows_writes; /* shares bytes with another file of the mount */
+	atomic_bool detached; /* its name leads to another node, or is gone */
+	struct byte_range range; /* of the image that ops->open gives */
+	_Atomic uint64_t nlookup; /* references, of the kernel and ours */
+	pthread_mutex_t *last_ref_lock;	  /* held while the last reference is dropped */
+	struct node *ino_next;	  /* tree.lock; in the table of inode numbers */
+	struct node *parent; /* the directory of a directory; the root is its own */
+	struct node *origin; /* the image or directory of SOURCE that this belongs to, or itself */
+	struct node *held;   /* referenced by this node; NULL */
+	struct name *view_name; /* tree.lock; of a virtual file beside an image; NULL: detached */
+	uint64_t key;	     /* of an entry of a virtual directory (entry_dir.h) */
+	void *data;	     /* of the kind of virtual file */
 
-	/* The parent's lock. */
-	bool gone;
-	bool detached; /* freed with its last reference */
-	struct node *next; /* among the replaced, or the partitions of an image */
-	unsigned int seen; /* in this scan */
-	struct identity checked; /* when it was last known to be an image; dev and ino are
-				  * set when it is made, and read without a lock */
+	pthread_mutex_t attr_lock;
+	struct stat last_attr; /* attr_lock; last reported to the kernel */
+	unsigned int opens;    /* attr_lock */
+	bool has_fingerprint;  /* attr_lock */
+	struct qc_fingerprint fingerprint; /* attr_lock; at the last open */
+	atomic_uint content_version;
 
-	/* Of a folder. */
-	pthread_mutex_t lock;
-	void *by_shown, *by_file; /* lock; trees of tsearch(3) */
-	void *views;		  /* lock; of its images, by the name shown */
-	pthread_mutex_t scanning; /* one scan at a time */
-	unsigned int scans;	  /* scanning */
-	struct node *replaced;	  /* lock; children that lost their place */
-
-	/* Of an image. */
-	struct node *view_of[IMAGE_VIEWS]; /* those beside it; set when it is made */
-	struct partition_files *parts; /* partition_files.h; NULL: they are not shown */
-	pthread_mutex_t over_lock; /* before facts: opening through the overlay */
-	struct cow_overlay *_Atomic overlay; /* cow_overlay.h; made under over_lock, and stays */
-	pthread_mutex_t facts; /* for all below */
-	bool probed;
-	struct identity probed_at;
-	int error;   /* 0: usable, when it was probed */
-	uint64_t size;
-	uint32_t cluster;
-	unsigned int opens;
-	atomic_uint generation; /* of its content; read without a lock, too */
-	struct stat last; /* what was last said of it */
-	bool stamped;
-	struct qc_fingerprint stamp; /* at the last open */
-	char *said; /* the last reason we logged; NULL: none */
-	bool no_key; /* was that reason */
+	union {
+		struct node_dir dir;	 /* is_dir */
+		struct node_image image; /* origin is the node itself, and no directory */
+	};
 };
 
-struct tree {
-	struct qc_context *ctx;
-	const struct source *src;
-	struct tree_config look;
-	struct node *root;
-	struct node *only; /* the image, where SOURCE is one */
-	_Atomic uint64_t last_ino;
-	uint64_t seed; /* of numbers that are made otherwise */
-};
+bool node_is_dir(const struct node *n);
+bool node_is_text(const struct node *n); /* no image: text that is made when it is opened */
+uint64_t node_ino(const struct node *n);
+struct node *node_parent(const struct node *n); /* n is a directory */
+void node_ref(struct node *n); /* the caller has a reference already */
 
-struct identity identity_of(const struct stat *st);
-bool identity_same_file(const struct identity *a, const struct identity *b);
-bool identity_same_content(const struct identity *a, const struct identity *b);
+/* Returns the image or directory of SOURCE that a node is, or belongs to. */
+const struct node *node_origin(const struct node *n);
 
-/* Whether a later change would be seen by the file's times. */
-bool identity_times_reliable(const struct identity *id);
+/* Closes an image that tree_open() opened. */
+void node_close(struct node *n, struct qc_image *img);
 
-/* Takes `shown`, even if it fails: then NULL. */
-struct node *node_new(struct tree *t, struct node *parent, const char *file, char *shown,
-		      bool folder);
-void node_free(void *n); /* and all below it */
+/* Returns the part of the opened image that the file shows; len UINT64_MAX: to the disk's end. */
+struct byte_range node_range(const struct node *n);
 
-struct node *node_find_shown(struct node *folder, const char *name);
-struct node *node_find_view(struct node *folder, const char *name);
-struct node *node_find_file(struct node *folder, const char *name);
+/* Returns the flag to set when the file has been written; NULL: a directory's file. */
+atomic_bool *node_written_mark(const struct node *n);
 
-/* Calls `each` with all nodes of one of a folder's trees, in their order; under its lock. */
-void node_each(const void *nodes, void (*each)(struct node *, void *), void *arg);
+/*
+ * node_follows_writes() - whether the kernel must not cache the file
+ *
+ * True where the same bytes can be written through another file of the mount: an image and its
+ * partitions, for example.
+ */
+bool node_follows_writes(const struct node *n);
 
-/* The path in SOURCE, to be freed; "" for the root of a folder. */
-char *node_path(const struct node *n);
+/*
+ * node_content_version() - a number that changes when an open finds new content
+ *
+ * A file opened under an older version must fail: the kernel caches pages for both.
+ */
+unsigned int node_content_version(const struct node *n);
 
-/* A new child, under a name that nobody in the folder has had.  -ENOMEM. */
-int node_add(struct tree *t, struct node *folder, const char *file, bool is_folder,
-	     const struct identity *checked);
+/*
+ * node_new() - make a node with one reference, and give it an inode number
+ * @wanted:  inode number; another one is chosen if a node of the tree has it
+ * @held:    the new node takes a reference of it, which the caller need not have; or NULL
+ *
+ * Call with tree.lock held; where @held may lose its last reference, also with its last_ref_lock.
+ * Return: the node; NULL: no memory.
+ */
+struct node *node_new(struct tree *t, const struct node_ops *ops, bool is_dir, uint64_t wanted,
+		      struct node *held);
 
-/* The name of an image less .raw, and an ending, as often as it takes; for a view,
- * to be freed.  NULL: no memory. */
-char *node_free_name(struct node *folder, const char *shown, const char *ending);
+/* Frees a node without a reference.  Call with tree.lock held. */
+void node_free_locked(struct tree *t, struct node *n);
 
-/* The view is found by its name, and none that was before.  -ENOMEM, but not if it
- * takes the place of one. */
-int node_index_view(struct node *folder, struct node *view);
-void node_unindex_view(struct node *folder, struct node *view);
+/* Returns an inode number for a part of `n` that is called by these bytes. */
+uint64_t node_ino_of_part(const struct node *n, const void *part, size_t len);
 
-/* The image that a file of this name was before a folder took its place. */
-struct node *node_find_former(struct node *folder, const char *file);
+/* Sets the inode number and the user's choices of owner and mode, and remembers all of it. */
+void node_finish_attr(const struct tree *t, struct node *n, struct stat *st);
 
-/* Another file has come into the place of the node's.  -ENOMEM. */
-int node_replace(struct tree *t, struct node *old, const struct identity *checked);
-
-/* Frees a node that lost its place, unless somebody refers to it. */
-void node_drop_if_unused(struct node *n);
+/* Gives the remembered attributes of a file that is still open, or -ESTALE. */
+int node_last_attr(struct node *n, struct stat *st);
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * scan.c - all entries of a folder are looked at, but only those into that were
- * not known, or have changed since.
+ * scan.c - every entry of a directory is checked by stat(2); only entries that are new or have
+ * changed are opened.
  *
- * To look at a file may take long, or for ever: the folder's lock is not held then,
- * and names that are known can be found meanwhile.  One scan of a folder at a time.
+ * Opening a file may take long, or hang.  So tree.lock is not held then, and lookups of known
+ * names go on.  dir.lock makes scans of a directory follow each other.
  *
- * New images are added in the byte order of their names, since the first of
- * two gets the short one.
+ * New images are added in the byte order of their file names: of two that would get one name,
+ * the first gets the short one.
  */
 #include "tree/scan.h"
 
@@ -19,156 +19,193 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tree/name.h"
+
+/* A new entry. */
 struct found {
 	char *file;
-	bool folder;
+	bool is_dir, is_link;
 	struct identity id;
+	char *backing; /* of an image; path of its backing file, or NULL */
 };
 
 struct scan {
 	struct tree *t;
-	struct node *folder;
+	struct node *dir;
 	int dirfd;
-	char *path; /* of the folder, with a slash unless it is the root */
+	char *path; /* of the directory, with a slash unless it is the root */
 	struct found *new;
 	size_t n, room;
+	struct no_images no_images; /* found by this scan */
 };
 
-static int remember(struct scan *s, const char *file, bool folder, const struct identity *id)
+/* Consumes f->backing. */
+static int add_found(struct scan *s, const char *file, struct found f)
 {
 	if (s->n == s->room) {
 		size_t room = s->room ? 2 * s->room : 64;
 		struct found *more = realloc(s->new, room * sizeof(*more));
 
-		if (!more)
+		if (!more) {
+			free(f.backing);
 			return -ENOMEM;
+		}
 		s->new = more;
 		s->room = room;
 	}
-	s->new[s->n] = (struct found){ strdup(file), folder, *id };
-	return s->new[s->n++].file ? 0 : -ENOMEM;
+	f.file = strdup(file);
+	s->new[s->n++] = f;
+	return f.file ? 0 : -ENOMEM;
 }
 
-/* 1 or 0; -errno if that cannot be known now, though nothing is wrong with the file. */
-static int looks_like_image(struct scan *s, const char *file)
+/* ---- one file ------------------------------------------------------------- */
+
+enum verdict { NO_IMAGE, IMAGE, UNREADABLE };
+
+/* Reads the magic, and the backing file's name if the mount could write that file.  Returns a
+ * verdict; -errno if descriptors or memory are short. */
+static int examine_file(struct scan *s, const char *file, char **backing)
 {
 	char *path;
-	bool yes;
-	int fd;
+	int fd, r;
 
+	*backing = NULL;
 	if (asprintf(&path, "%s%s", s->path, file) < 0)
 		return -ENOMEM;
 	fd = source_open_image(s->t->src, path);
-	free(path);
 	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
-		return fd;
-	yes = fd >= 0 && qc_is_image(fd);
+		r = fd;
+	else if (fd < 0)
+		r = fd == -ENOENT || fd == -EMEDIUMTYPE ? NO_IMAGE : UNREADABLE;
+	else
+		r = qc_is_image(fd) ? IMAGE : NO_IMAGE;
+	if (r == IMAGE && base_index_is_needed(s->t))
+		*backing = base_index_read(s->t, s->path, fd);
 	if (fd >= 0)
 		close(fd);
-	return yes;
-}
-
-static struct node *find_kind(const struct scan *s, const char *file, bool folder)
-{
-	struct node *n = node_find_file(s->folder, file);
-
-	return n && n->folder == folder ? n : NULL;
-}
-
-/* Whether it is known, and has not changed since. */
-static bool is_known(struct scan *s, const char *file, const struct identity *id)
-{
-	struct node *n;
-	bool known;
-
-	pthread_mutex_lock(&s->folder->lock);
-	n = find_kind(s, file, false);
-	known = n && !n->gone && identity_same_content(&n->checked, id);
-	if (known)
-		n->seen = s->folder->scans;
-	pthread_mutex_unlock(&s->folder->lock);
-	return known;
-}
-
-static int update(struct scan *s, const char *file, const struct identity *id)
-{
-	struct node *n;
-	int r = 0;
-
-	pthread_mutex_lock(&s->folder->lock);
-	n = find_kind(s, file, false);
-	if (!n) {
-		r = remember(s, file, false, id);
-	} else if (!identity_same_file(&n->checked, id)) {
-		r = node_replace(s->t, n, id);
-	} else {
-		/* Not which file it is: others read that without our lock. */
-		n->checked.size = id->size;
-		n->checked.mtime = id->mtime;
-		n->checked.ctime = id->ctime;
-		n->seen = s->folder->scans;
-	}
-	pthread_mutex_unlock(&s->folder->lock);
+	free(path);
 	return r;
 }
 
-static int scan_file(struct scan *s, const char *file, const struct stat *st)
+/* Whether the file is known to be an image, and has not changed since its magic was read. */
+static bool is_known_image(struct scan *s, const char *file, const struct identity *id)
 {
-	struct identity id = identity_of(st);
-	int r;
+	struct name *nm;
+	bool known;
 
-	if (is_known(s, file, &id))
-		return 0;
-	r = looks_like_image(s, file);
-	return r == 1 ? update(s, file, &id) : r;
+	pthread_mutex_lock(&s->t->lock);
+	nm = name_find_file(s->dir, file, false);
+	known = nm && !nm->gone && identity_same_content(&nm->checked, id);
+	if (known)
+		nm->scan = s->dir->dir.scan;
+	pthread_mutex_unlock(&s->t->lock);
+	return known;
 }
 
-static int scan_folder(struct scan *s, const char *file, const struct stat *st)
+/* An image that cannot be opened any more is still listed; other files are not. */
+static void keep_unreadable(struct scan *s, const char *file, const struct identity *id)
+{
+	struct name *nm;
+
+	pthread_mutex_lock(&s->t->lock);
+	nm = name_find_file(s->dir, file, false);
+	if (nm && !nm->gone && identity_same_file(&nm->checked, id))
+		nm->scan = s->dir->dir.scan;
+	pthread_mutex_unlock(&s->t->lock);
+}
+
+/* An image: its name is brought up to date, or is noted as new. */
+static int note_image(struct scan *s, const char *file, bool is_link, const struct identity *id,
+		      char *backing)
+{
+	struct name *nm;
+	int r;
+
+	pthread_mutex_lock(&s->t->lock);
+	nm = name_find_file(s->dir, file, false);
+	if (nm) {
+		r = name_set_image(s->t, nm, is_link, id);
+		if (!r)
+			base_index_set(&s->t->bases, nm->node, backing);
+		else
+			free(backing);
+	} else {
+		r = add_found(s, file, (struct found){ .is_link = is_link, .id = *id,
+						       .backing = backing });
+	}
+	pthread_mutex_unlock(&s->t->lock);
+	return r;
+}
+
+static int scan_file(struct scan *s, const char *file, bool is_link, const struct stat *st)
 {
 	struct identity id = identity_of(st);
-	struct node *n;
+	char *backing;
+	int r;
 
-	pthread_mutex_lock(&s->folder->lock);
-	n = find_kind(s, file, true);
-	if (n)
-		n->seen = s->folder->scans;
-	pthread_mutex_unlock(&s->folder->lock);
-	return n ? 0 : remember(s, file, true, &id);
+	if (is_known_image(s, file, &id))
+		return 0;
+	r = NO_IMAGE;
+	backing = NULL;
+	if (!no_images_contain(&s->dir->dir.no_images, s->t->seed, &id))
+		r = examine_file(s, file, &backing);
+	if (r == IMAGE)
+		return note_image(s, file, is_link, &id, backing);
+	if (r == UNREADABLE)
+		keep_unreadable(s, file, &id);
+	if (r == NO_IMAGE && identity_times_reliable(&id))
+		no_images_add(&s->no_images, s->t->seed, &id);
+	return r < 0 ? r : 0;
+}
+
+/* ---- the directory -------------------------------------------------------- */
+
+static int scan_subdir(struct scan *s, const char *file, const struct stat *st)
+{
+	struct identity id = identity_of(st);
+	struct name *nm;
+
+	pthread_mutex_lock(&s->t->lock);
+	nm = name_find_file(s->dir, file, true);
+	if (nm && nm->node) {
+		nm->scan = s->dir->dir.scan;
+		nm->gone = false;
+	}
+	pthread_mutex_unlock(&s->t->lock);
+	return nm ? 0 : add_found(s, file, (struct found){ .is_dir = true, .id = id });
 }
 
 static int scan_entry(struct scan *s, const struct dirent *e, dev_t dev)
 {
 	const struct source *src = s->t->src;
 	struct stat st;
+	bool is_link;
 
 	if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 		return 0;
-	/* Not even looked at: this is where we are mounted. */
+	/* The mountpoint of this very mount: a stat(2) would ask ourselves. */
 	if (e->d_ino == src->covered_ino && dev == src->covered_dev)
 		return 0;
 	if (fstatat(s->dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW))
 		return 0;
 	if (S_ISDIR(st.st_mode))
-		return scan_folder(s, e->d_name, &st);
-	/* To follow a link changes its access time. */
-	if (S_ISLNK(st.st_mode) && src->traceless)
+		return scan_subdir(s, e->d_name, &st);
+	is_link = S_ISLNK(st.st_mode);
+	/* Following a link changes its access time. */
+	if (is_link && src->traceless)
 		return 0;
-	/* A link to a file, unless it leads out; links to folders could go round
-	 * in circles. */
-	if (S_ISLNK(st.st_mode) && fstatat(s->dirfd, e->d_name, &st, 0))
+	/* Links to files are followed.  Links to directories could form a circle. */
+	if (is_link && fstatat(s->dirfd, e->d_name, &st, 0))
 		return 0;
-	return S_ISREG(st.st_mode) ? scan_file(s, e->d_name, &st) : 0;
+	return S_ISREG(st.st_mode) ? scan_file(s, e->d_name, is_link, &st) : 0;
 }
 
-static int read_folder(struct scan *s, DIR *d)
+static int scan_entries(struct scan *s, DIR *d, const struct stat *dir)
 {
 	struct dirent *e;
-	struct stat st;
 
-	if (fstat(s->dirfd, &st))
-		return -errno;
 	while (errno = 0, (e = readdir(d))) {
-		int r = scan_entry(s, e, st.st_dev);
+		int r = scan_entry(s, e, dir->st_dev);
 
 		if (r)
 			return r;
@@ -176,58 +213,62 @@ static int read_folder(struct scan *s, DIR *d)
 	return -errno;
 }
 
-static int by_name(const void *a, const void *b)
+/* ---- from entries to names ------------------------------------------------ */
+
+static int compare_found(const void *a, const void *b)
 {
-	return strcmp(((const struct found *)a)->file, ((const struct found *)b)->file);
+	const struct found *x = a, *y = b;
+
+	if (x->is_dir != y->is_dir) /* directories first: they keep their names as they are */
+		return y->is_dir - x->is_dir;
+	return strcmp(x->file, y->file);
 }
 
-static int add_one(struct scan *s, const struct found *f)
+static int publish_found(struct scan *s, struct found *f)
 {
-	struct node *former = f->folder ? NULL : node_find_former(s->folder, f->file);
+	struct name *nm;
+	int r;
 
-	if (former)
-		return node_replace(s->t, former, &f->id);
-	return node_add(s->t, s->folder, f->file, f->folder, &f->id);
+	if (f->is_dir)
+		return name_add_dir(s->t, s->dir, f->file, &f->id);
+	r = name_add_image(s->t, s->dir, f->file, f->is_link, &f->id, &nm);
+	if (r)
+		return r;
+	base_index_set(&s->t->bases, nm->node, f->backing);
+	f->backing = NULL;
+	return 0;
 }
 
-static int add_new(struct scan *s)
+static void check_seen(struct name *nm, void *t)
+{
+	if (nm->file && nm->scan != nm->dir->dir.scan)
+		name_set_gone(t, nm);
+}
+
+static int publish_scan(struct scan *s)
 {
 	int r = 0;
 
 	if (s->n)
-		qsort(s->new, s->n, sizeof(*s->new), by_name);
-	/* Folders first: their names are what they are. */
-	for (int folders = 1; folders >= 0; folders--)
-		for (size_t i = 0; !r && i < s->n; i++)
-			if (s->new[i].folder == folders)
-				r = add_one(s, &s->new[i]);
-	return r;
-}
-
-static void mark_gone(struct node *n, void *folder)
-{
-	n->gone = n->seen != ((struct node *)folder)->scans;
-}
-
-/* What was found becomes what the folder has. */
-static int publish(struct scan *s)
-{
-	int r;
-
-	pthread_mutex_lock(&s->folder->lock);
-	r = add_new(s);
+		qsort(s->new, s->n, sizeof(*s->new), compare_found);
+	pthread_mutex_lock(&s->t->lock);
+	for (size_t i = 0; !r && i < s->n; i++)
+		r = publish_found(s, &s->new[i]);
 	if (!r)
-		node_each(s->folder->by_shown, mark_gone, s->folder);
-	pthread_mutex_unlock(&s->folder->lock);
+		name_for_each(s->dir, check_seen, s->t);
+	pthread_mutex_unlock(&s->t->lock);
 	return r;
 }
 
-static int open_folder(struct scan *s, DIR **out)
+static int open_scanned_dir(struct scan *s, DIR **out)
 {
-	char *path = node_path(s->folder);
+	char *path;
 	int fd, r = -ENOMEM;
 
 	*out = NULL;
+	pthread_mutex_lock(&s->t->lock);
+	path = name_path_of_dir(s->dir);
+	pthread_mutex_unlock(&s->t->lock);
 	if (path && asprintf(&s->path, "%s%s", path, *path ? "/" : "") >= 0) {
 		fd = source_open_path(s->t->src, path, O_RDONLY | O_DIRECTORY);
 		*out = fd < 0 ? NULL : fdopendir(fd);
@@ -237,27 +278,77 @@ static int open_folder(struct scan *s, DIR **out)
 	return r;
 }
 
-int tree_scan(struct tree *t, struct node *folder)
+static void free_scan(struct scan *s, DIR *d)
 {
-	struct scan s = { .t = t, .folder = folder, .dirfd = -1 };
-	DIR *d;
-	int r;
-
-	pthread_mutex_lock(&folder->scanning);
-	folder->scans++;
-	r = open_folder(&s, &d);
-	if (!r) {
-		s.dirfd = dirfd(d);
-		r = read_folder(&s, d);
-	}
-	if (!r)
-		r = publish(&s);
-	pthread_mutex_unlock(&folder->scanning);
 	if (d)
 		closedir(d);
-	for (size_t i = 0; i < s.n; i++)
-		free(s.new[i].file);
-	free(s.new);
-	free(s.path);
+	for (size_t i = 0; i < s->n; i++) {
+		free(s->new[i].file);
+		free(s->new[i].backing);
+	}
+	free(s->new);
+	free(s->path);
+	no_images_free(&s->no_images);
+}
+
+/* Whether the directory is as it was before the last scan.  dir.lock is held. */
+static bool is_unchanged(const struct node *dir, const struct identity *now)
+{
+	return dir->dir.scanned_reliable && identity_same_content(&dir->dir.scanned, now);
+}
+
+static int scan_locked(struct tree *t, struct node *dir, bool always)
+{
+	struct scan s = { .t = t, .dir = dir };
+	struct identity id;
+	struct stat st;
+	DIR *d;
+	int r = open_scanned_dir(&s, &d);
+
+	if (!r) {
+		s.dirfd = dirfd(d);
+		r = fstat(s.dirfd, &st) ? -errno : 0;
+	}
+	if (!r) {
+		id = identity_of(&st);
+		if (!always && is_unchanged(dir, &id)) {
+			free_scan(&s, d);
+			return 0;
+		}
+		dir->dir.scan++;
+		dir->dir.scanned_reliable = false;
+		r = scan_entries(&s, d, &st);
+	}
+	if (!r)
+		r = publish_scan(&s);
+	if (!r) {
+		struct no_images old = dir->dir.no_images;
+
+		dir->dir.no_images = s.no_images;
+		s.no_images = old;
+		dir->dir.scanned = id;
+		dir->dir.scanned_reliable = identity_times_reliable(&id);
+	}
+	free_scan(&s, d);
 	return r;
+}
+
+static int scan_dir(struct tree *t, struct node *dir, bool always)
+{
+	int r;
+
+	pthread_mutex_lock(&dir->dir.lock);
+	r = scan_locked(t, dir, always);
+	pthread_mutex_unlock(&dir->dir.lock);
+	return r;
+}
+
+int tree_scan(struct tree *t, struct node *dir)
+{
+	return scan_dir(t, dir, true);
+}
+
+int tree_scan_if_changed(struct tree *t, struct node *dir)
+{
+	return scan_dir(t, dir, false);
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * scan.h - a folder of SOURCE -> the nodes of its images and sub-folders.
- */
+/* scan.h - reads a directory of SOURCE, and brings its names up to date. */
 #ifndef SCAN_H
 #define SCAN_H
 
 #include "tree/node.h"
 
-/* Brings the folder's children up to date; its lock is not held.  -errno. */
-int tree_scan(struct tree *t, struct node *folder);
+/* Scans a directory; call without locks.  -errno: the names stay as they were. */
+int tree_scan(struct tree *t, struct node *dir);
+
+/* Likewise, unless the times of the directory say that no entry came or went since the last
+ * scan.  Does not notice a file that was overwritten. */
+int tree_scan_if_changed(struct tree *t, struct node *dir);
 
 #endif

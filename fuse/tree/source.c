@@ -57,6 +57,9 @@ int source_open(struct source *s, const char *source, const char *mountpoint, bo
 	else
 		r = open_single(s, source,
 				st.st_dev == mnt.st_dev && st.st_ino == mnt.st_ino);
+	s->mountpoint = strdup(mountpoint);
+	if (!r && !s->mountpoint)
+		r = -ENOMEM;
 	if (r)
 		source_close(s);
 	return r;
@@ -70,6 +73,7 @@ void source_close(struct source *s)
 		close(s->pinned);
 	free(s->dir);
 	free(s->only);
+	free(s->mountpoint);
 	*s = (struct source){ .dirfd = -1, .pinned = -1 };
 }
 

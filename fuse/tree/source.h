@@ -23,6 +23,7 @@ struct source {
 	struct qc_context *traceless; /* access times are not to change; else NULL */
 	dev_t covered_dev; /* the mountpoint, before it was one */
 	ino_t covered_ino;
+	char *mountpoint; /* absolute */
 };
 
 /* -errno; nothing needs to be closed then. */

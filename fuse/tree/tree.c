@@ -9,221 +9,166 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "views/partition_files.h"
-#include "tree/scan.h"
-#include "views/view.h"
+#include "tree/image_file.h"
+#include "tree/mirror_dir.h"
+#include "tree/name.h"
+#include "util/hash_bytes.h"
 
-/* ---- lookup and listing --------------------------------------------------- */
+/* ---- names ---------------------------------------------------------------- */
 
-/* Whether the node's file is still there, and still what it was. */
-static bool still_there(struct tree *t, const struct node *n, const struct identity *then)
+int tree_lookup(struct tree *t, struct node *dir, const char *name, struct node **out)
 {
-	char *path = node_path(n);
-	int fd = path ? source_open_path(t->src, path, O_PATH | (n->folder ? O_NOFOLLOW : 0)) :
-			-ENOMEM;
-	struct identity id;
-	struct stat st;
-	bool same = false;
-
-	free(path);
-	if (fd < 0)
-		return false;
-	if (!fstat(fd, &st)) {
-		id = identity_of(&st);
-		same = n->folder ? S_ISDIR(st.st_mode) : identity_same_file(&id, then);
-	}
-	close(fd);
-	return same;
+	return dir->is_dir ? dir->ops->lookup(t, dir, name, out) : -ENOTDIR;
 }
 
-static struct node *find(struct node *folder, const char *name)
+int tree_list(struct tree *t, struct node *dir, struct listing *out)
 {
-	struct node *n = node_find_shown(folder, name);
-
-	return n ? n : node_find_view(folder, name);
-}
-
-const struct node *tree_origin(const struct node *n)
-{
-	return n->view ? n->view->image : n;
-}
-
-/* Under the parent's lock. */
-static void hold(struct node *n)
-{
-	if (n->view)
-		view_ref(n);
-	else
-		node_ref(n);
-}
-
-const struct node *tree_origin_of_name(struct node *folder, const char *name)
-{
-	const struct node *n;
-
-	if (!folder->folder || folder->view)
-		return tree_origin(folder);
-	pthread_mutex_lock(&folder->lock);
-	n = find(folder, name);
-	n = tree_origin(n ? n : folder);
-	pthread_mutex_unlock(&folder->lock);
-	return n;
-}
-
-/* A node that is known, and still there.  That is seen without the lock: the file may
- * be where everything takes long, and who looks for others is not to wait for it. */
-static struct node *find_known(struct tree *t, struct node *folder, const char *name)
-{
-	struct identity then;
-	struct node *n;
-
-	pthread_mutex_lock(&folder->lock);
-	n = find(folder, name);
-	if (n && tree_origin(n)->gone)
-		n = NULL;
-	if (n) {
-		hold(n);
-		then = tree_origin(n)->checked;
-	}
-	pthread_mutex_unlock(&folder->lock);
-	if (!n || t->src->only || still_there(t, tree_origin(n), &then))
-		return n;
-	tree_forget(t, n, 1);
-	return NULL;
-}
-
-int tree_lookup_plain(struct tree *t, struct node *folder, const char *name,
-		      struct node **out)
-{
-	struct node *n;
-	int r = 0;
-
-	if (!folder->folder)
-		return -ENOTDIR;
-	if (folder->view)
-		return view_lookup(t, folder, name, out);
-	*out = find_known(t, folder, name);
-	if (*out)
-		return 0;
-	if (!t->src->only)
-		r = tree_scan(t, folder);
-	pthread_mutex_lock(&folder->lock);
-	n = find(folder, name);
-	if (!r && (!n || tree_origin(n)->gone))
-		r = -ENOENT;
-	if (!r) {
-		hold(n);
-		*out = n;
-	}
-	pthread_mutex_unlock(&folder->lock);
-	return r;
-}
-
-int tree_lookup(struct tree *t, struct node *folder, const char *name, struct node **out)
-{
-	if (t->look.partitions && folder->folder && !folder->view)
-		partition_files_refresh_for(t, folder, name);
-	return tree_lookup_plain(t, folder, name, out);
-}
-
-/* Unless they are the last. */
-static bool give_up(struct node *n, uint64_t references)
-{
-	uint64_t have = n->references;
-
-	while (have > references)
-		if (atomic_compare_exchange_weak(&n->references, &have, have - references))
-			return true;
-	return false;
-}
-
-void tree_forget(struct tree *t, struct node *n, uint64_t references)
-{
-	struct node *folder = n->parent, *above = n->view ? n->view->above : NULL;
-
-	if (give_up(n, references))
-		return;
-	pthread_mutex_lock(&folder->lock);
-	assert(n->references >= references);
-	if (atomic_fetch_sub(&n->references, references) > references)
-		above = NULL;
-	else if (n->view)
-		view_release(n);
-	else
-		node_drop_if_unused(n);
-	pthread_mutex_unlock(&folder->lock);
-	if (above)
-		tree_forget(t, above, 1);
-}
-
-static void count_child(struct node *n, void *list)
-{
-	(void)n;
-	((struct listing *)list)->n++;
-}
-
-static void list_child(struct node *n, void *list)
-{
-	struct listing *l = list;
-
-	if (tree_origin(n)->gone)
-		return;
-	hold(n);
-	l->node[l->n++] = n;
-}
-
-/* All that is in a folder of SOURCE, as it is known. */
-static int list_known(struct node *folder, struct listing *out)
-{
-	int r;
-
 	*out = (struct listing){ 0 };
-	pthread_mutex_lock(&folder->lock);
-	node_each(folder->by_shown, count_child, out);
-	node_each(folder->views, count_child, out);
-	out->node = calloc(out->n + 1, sizeof(*out->node));
-	out->n = 0;
-	r = out->node ? 0 : -ENOMEM;
-	if (!r) {
-		node_each(folder->by_shown, list_child, out);
-		node_each(folder->views, list_child, out);
-	}
-	pthread_mutex_unlock(&folder->lock);
-	return r;
-}
-
-int tree_list(struct tree *t, struct node *folder, struct listing *out)
-{
-	int r;
-
-	if (!folder->folder)
-		return -ENOTDIR;
-	*out = (struct listing){ 0 };
-	if (folder->view)
-		return view_list(t, folder, out);
-	r = t->src->only ? 0 : tree_scan(t, folder);
-	if (!r)
-		r = list_known(folder, out);
-	if (r || !t->look.partitions)
-		return r;
-	for (size_t i = 0; i < out->n; i++)
-		partition_files_refresh(t, out->node[i]);
-	tree_list_free(t, out);
-	return list_known(folder, out);
+	return dir->is_dir ? dir->ops->list(t, dir, out) : -ENOTDIR;
 }
 
 void tree_list_free(struct tree *t, struct listing *l)
 {
 	for (size_t i = 0; i < l->n; i++) {
-		if (l->name)
-			free(l->name[i]);
+		free(l->name[i]);
 		tree_forget(t, l->node[i], 1);
 	}
 	free(l->name);
 	free(l->node);
+	*l = (struct listing){ 0 };
 }
 
-/* ---- the tree -------------------------------------------------------------- */
+const struct node *tree_origin_of_name(struct tree *t, struct node *dir, const char *name)
+{
+	const struct node *n = NULL;
+	struct name *nm;
+
+	if (dir->origin != dir || !dir->is_dir)
+		return dir->origin;
+	pthread_mutex_lock(&t->lock);
+	nm = name_find(dir, name);
+	if (nm && name_is_live(nm))
+		n = nm->owner ? nm->owner->node : nm->node;
+	pthread_mutex_unlock(&t->lock);
+	return n ? n : dir;
+}
+
+/* Drops references without a lock, unless the last one is among them. */
+static bool drop_unless_last(struct node *n, uint64_t references)
+{
+	uint64_t have = n->nlookup;
+
+	while (have > references)
+		if (atomic_compare_exchange_weak(&n->nlookup, &have, have - references))
+			return true;
+	return false;
+}
+
+/* Whether nothing leads to a node without a reference.  Its last_ref_lock is held. */
+static bool is_unreachable(struct tree *t, struct node *n)
+{
+	if (n->ops->unused)
+		return n->ops->unused(t, n);
+	if (n->view_name)
+		n->view_name->node = NULL;
+	return true;
+}
+
+void tree_forget(struct tree *t, struct node *n, uint64_t references)
+{
+	while (n && !drop_unless_last(n, references)) {
+		struct node *held = n->held;
+		pthread_mutex_t *last_ref_lock = n->last_ref_lock;
+		bool dead;
+
+		pthread_mutex_lock(last_ref_lock);
+		assert(n->nlookup >= references);
+		dead = atomic_fetch_sub(&n->nlookup, references) == references &&
+		       is_unreachable(t, n);
+		if (dead && last_ref_lock != &t->lock)
+			pthread_mutex_lock(&t->lock);
+		if (dead)
+			node_free_locked(t, n);
+		if (dead && last_ref_lock != &t->lock)
+			pthread_mutex_unlock(&t->lock);
+		pthread_mutex_unlock(last_ref_lock);
+		n = dead ? held : NULL;
+		references = 1;
+	}
+}
+
+int tree_mkdir(struct tree *t, struct node *dir, const char *name, struct node **out)
+{
+	return dir->ops->mkdir ? dir->ops->mkdir(t, dir, name, out) : -EROFS;
+}
+
+int tree_rmdir(struct tree *t, struct node *dir, const char *name)
+{
+	return dir->ops->rmdir ? dir->ops->rmdir(t, dir, name) : -EROFS;
+}
+
+int tree_rename(struct tree *t, struct node *dir, const char *name, struct node *to_dir,
+		const char *to)
+{
+	if (dir->ops->rename)
+		return dir->ops->rename(t, dir, name, to_dir, to);
+	return to_dir->ops->rename ? -EPERM : -EROFS;
+}
+
+/* ---- files ---------------------------------------------------------------- */
+
+int tree_stat(struct tree *t, struct node *n, struct stat *st)
+{
+	return n->ops->getattr(t, n, st);
+}
+
+int tree_statfs(struct tree *t, struct statvfs *st)
+{
+	return fstatvfs(t->src->dirfd, st) ? -errno : 0;
+}
+
+/* Compares the image with the last one that was opened for this node.  Returns whether the
+ * kernel's cached pages are still true. */
+static bool note_open(struct tree *t, struct node *n, const struct qc_image *img)
+{
+	struct qc_fingerprint now;
+	bool keep;
+
+	qc_get_fingerprint(img, &now);
+	pthread_mutex_lock(&n->attr_lock);
+	keep = n->has_fingerprint && n->fingerprint.times_reliable && n->fingerprint.exact == now.exact;
+	if (n->has_fingerprint && n->fingerprint.content != now.content && !t->config.changing)
+		atomic_fetch_add(&n->content_version, 1);
+	n->opens++;
+	n->has_fingerprint = true;
+	n->fingerprint = now;
+	pthread_mutex_unlock(&n->attr_lock);
+	return keep;
+}
+
+int tree_open(struct tree *t, struct node *n, bool write, struct qc_image **out, bool *keep)
+{
+	int r;
+
+	if (n->is_dir)
+		return -EISDIR;
+	r = n->ops->open(t, n, write, out);
+	if (!r)
+		*keep = note_open(t, n, *out);
+	return r;
+}
+
+int tree_open_text(struct tree *t, struct node *n, struct shared_buf **out)
+{
+	return n->ops->open_text(t, n, out);
+}
+
+int tree_open_first(struct tree *t, struct node *n, struct qc_image **out, struct qc_reason *why)
+{
+	return image_file_open_first(t, n, out, why);
+}
+
+/* ---- the tree ------------------------------------------------------------- */
 
 struct node *tree_root(struct tree *t)
 {
@@ -232,16 +177,11 @@ struct node *tree_root(struct tree *t)
 
 struct node *tree_only(struct tree *t)
 {
-	return t->only;
+	return t->only ? t->only->node : NULL;
 }
 
-int tree_statfs(struct tree *t, struct statvfs *st)
-{
-	return fstatvfs(t->src->dirfd, st) ? -errno : 0;
-}
-
-/* Nobody who makes an image is to know what numbers come of it. */
-static uint64_t random_seed(void)
+/* The maker of an image cannot know the seed, nor the hashes that come of it. */
+static uint64_t make_random_seed(void)
 {
 	uint64_t seed = 0;
 
@@ -250,10 +190,58 @@ static uint64_t random_seed(void)
 	return seed;
 }
 
-int tree_new(struct qc_context *ctx, const struct source *src, const struct tree_config *look,
-	     bool in_folder, struct tree **out)
+static int stat_source(const struct source *src, const char *path, struct identity *out)
 {
-	bool image_is_root = src->only && !in_folder;
+	int fd = source_open_path(src, path, O_PATH), r;
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	r = fstat(fd, &st) ? -errno : 0;
+	close(fd);
+	*out = identity_of(&st);
+	return r;
+}
+
+static int make_root_dir(struct tree *t)
+{
+	struct identity id;
+	uint64_t key[2];
+	int r = stat_source(t->src, "", &id);
+
+	if (r)
+		return r;
+	key[0] = id.dev;
+	key[1] = id.ino;
+	t->root = node_new(t, &mirror_dir_ops, true, hash_bytes(0, key, sizeof(key)), NULL);
+	if (!t->root)
+		return -ENOMEM;
+	t->root->parent = t->root;
+	return 0;
+}
+
+static int make_nodes(struct tree *t, bool in_dir)
+{
+	struct identity id;
+	int r = in_dir ? make_root_dir(t) : 0;
+
+	if (r || !t->src->only)
+		return r;
+	r = stat_source(t->src, t->src->only, &id);
+	if (r)
+		return r;
+	if (in_dir)
+		return name_add_image(t, t->root, t->src->only, false, &id, &t->only);
+	t->only = name_new_of_root(t, t->src->only, &id);
+	if (!t->only)
+		return -ENOMEM;
+	t->root = t->only->node;
+	return 0;
+}
+
+int tree_new(struct qc_context *ctx, const struct source *src, const struct tree_config *config,
+	     bool in_dir, struct tree **out)
+{
 	struct tree *t = calloc(1, sizeof(*t));
 	int r;
 
@@ -261,14 +249,13 @@ int tree_new(struct qc_context *ctx, const struct source *src, const struct tree
 		return -ENOMEM;
 	t->ctx = ctx;
 	t->src = src;
-	t->look = *look;
-	t->seed = random_seed();
-	t->root = node_new(t, NULL, image_is_root ? src->only : "", strdup(""), !image_is_root);
-	r = t->root ? 0 : -ENOMEM;
-	if (!r && src->only && in_folder)
-		r = node_add(t, t->root, src->only, false, NULL);
-	if (!r && src->only)
-		t->only = in_folder ? node_find_file(t->root, src->only) : t->root;
+	t->config = *config;
+	t->seed = make_random_seed();
+	pthread_mutex_init(&t->lock, NULL);
+	base_index_init(&t->bases);
+	r = node_table_init(&t->nodes);
+	if (!r)
+		r = make_nodes(t, in_dir);
 	if (r)
 		tree_free(t);
 	else
@@ -278,12 +265,42 @@ int tree_new(struct qc_context *ctx, const struct source *src, const struct tree
 
 void tree_free(struct tree *t)
 {
-	if (t->root)
-		node_free(t->root);
+	struct node *n;
+
+	if (t->only && t->root == t->only->node)
+		name_free(t, t->only);
+	else if (t->root)
+		name_free_all(t, t->root);
+	while ((n = node_table_any(&t->nodes)))
+		node_free_locked(t, n);
+	node_table_destroy(&t->nodes);
+	base_index_destroy(&t->bases);
+	pthread_mutex_destroy(&t->lock);
 	free(t);
+}
+
+int tree_register_views(struct tree *t, const struct view_provider *p)
+{
+	assert(t->nproviders < TREE_PROVIDERS);
+	t->provider[t->nproviders++] = p;
+	return t->only ? name_add_views_of(t, t->only, p) : 0;
+}
+
+size_t tree_provider_index(const struct tree *t, const struct view_provider *p)
+{
+	size_t i = 0;
+
+	while (i < t->nproviders && t->provider[i] != p)
+		i++;
+	return i;
+}
+
+bool tree_shows_views(const struct tree *t, const struct view_provider *p)
+{
+	return tree_provider_index(t, p) < t->nproviders;
 }
 
 void tree_set_readonly(struct tree *t)
 {
-	t->look.ro = true;
+	t->config.ro = true;
 }

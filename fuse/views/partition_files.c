@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * partition_files.c - the byte range of a partition's node never changes: if the table changes,
+ * the name gets a new node, and the old one is detached.
+ *
+ * Locks: partition_state.lock, then those of the tree (node.h).
+ */
 #include "views/partition_files.h"
 
 #include <errno.h>
@@ -6,205 +12,217 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tree/image_attr.h"
 #include "tree/image_file.h"
+#include "tree/mirror_dir.h"
+#include "tree/raw_name.h"
 #include "views/partition_table.h"
-#include "util/report.h"
 #include "views/view.h"
+#include "views/view_attr.h"
 
-struct partition_files *partition_files_new(void)
+/* Of one name of an image. */
+struct partition_state {
+	pthread_mutex_t lock;	  /* one thread reads the table at a time; guards all fields */
+	bool is_read;		  /* the names are true for an image that is: */
+	struct identity read_of;
+	unsigned int write_version;
+	bool unreadable;	  /* the image could not be opened: */
+	unsigned int opened;	  /* image.opened then; later there may be a key */
+};
+
+/* ---- nodes ------------------------------------------------------------------ */
+
+static int open_partition(struct tree *t, struct node *n, bool write, struct qc_image **out)
 {
-	struct partition_files *p = calloc(1, sizeof(*p));
-
-	if (p)
-		pthread_mutex_init(&p->lock, NULL);
-	return p;
+	if (n->detached)
+		return -ESTALE;
+	return image_file_open_cow(t, n->origin, write ? QC_OPEN_WRITE : 0, out);
 }
 
-void partition_files_free(struct partition_files *p)
+static int getattr_of_partition(struct tree *t, struct node *n, struct stat *st)
 {
-	while (p->first) {
-		struct node *n = p->first;
+	int r = view_attr_begin(t, n, st);
 
-		p->first = n->next;
-		node_free(n);
+	if (!r && n->detached)
+		r = -ESTALE;
+	if (!r) {
+		view_attr_make_file(n->range.len, t->config.ro ? 0444 : 0666, st);
+		if (t->config.cow)
+			st->st_mode |= S_IWUSR;
 	}
-	pthread_mutex_destroy(&p->lock);
-	free(p);
+	return view_attr_end(t, n, r, st);
 }
 
-/* ---- nodes; the folder's lock is held ------------------------------------------- */
+static const struct node_ops partition_ops = {
+	.getattr = getattr_of_partition,
+	.open = open_partition,
+};
 
-static void lose_all(struct node *n)
+static struct node *make_partition_node(struct tree *t, struct name *view, struct node *image)
 {
-	while (n) {
-		struct node *next = n->next;
-
-		if (node_find_view(n->parent, n->shown) == n)
-			node_unindex_view(n->parent, n);
-		view_detach(n);
-		node_drop_if_unused(n);
-		n = next;
-	}
-}
-
-void partition_files_detach(struct node *image)
-{
-	struct node *n = image->parts->first;
-
-	image->parts->first = NULL;
-	lose_all(n);
-}
-
-/* Takes the one of that number from the list; NULL: there is none. */
-static struct node *take_out(struct node **list, unsigned int number)
-{
-	for (; *list; list = &(*list)->next) {
-		struct node *n = *list;
-
-		if (n->view->part == number) {
-			*list = n->next;
-			return n;
-		}
-	}
-	return NULL;
-}
-
-static struct node *make(struct tree *t, struct node *image, const struct partition *p, char *shown)
-{
-	struct node *n = view_new(t, image->parent, image, VIEW_PART, shown);
+	const struct partition *p = view->data;
+	struct node *n = view_new(t, &partition_ops, false, view, image);
 
 	if (!n)
 		return NULL;
-	n->view->part = p->number;
-	n->view->start = p->start;
-	n->view->size = p->len;
-	if (node_index_view(image->parent, n)) {
-		node_free(n);
-		return NULL;
-	}
+	n->range = (struct byte_range){ p->start, p->len };
+	n->follows_writes = true;
 	return n;
 }
 
-/* The node of a partition, which was perhaps `old`.  NULL: no memory. */
-static struct node *node_for(struct tree *t, struct node *image, const struct partition *p,
-			     struct node *old)
-{
-	char ending[24];
+/* ---- names; tree.lock is held ----------------------------------------------- */
 
-	if (old && old->view->start == p->start && old->view->size == p->len)
-		return old;
-	snprintf(ending, sizeof(ending), ".p%u.raw", p->number);
-	return make(t, image, p, old ? strdup(old->shown) :
-				       node_free_name(image->parent, image->shown, ending));
+static struct name *find_partition_name(struct name *of, unsigned int number)
+{
+	struct name *v = of->views;
+
+	while (v && (v->provider != &partition_files_views ||
+		     ((struct partition *)v->data)->number != number))
+		v = v->next_view;
+	return v;
 }
 
-static void adopt(struct tree *t, struct node *image, const struct partition *part, size_t n)
+static bool is_same_partition(const struct partition *a, const struct partition *b)
 {
-	struct node *olds = image->parts->first, *lost = NULL, **end = &image->parts->first;
-
-	*end = NULL;
-	for (size_t i = 0; i < n; i++) {
-		struct node *old = take_out(&olds, part[i].number);
-		struct node *new = node_for(t, image, &part[i], old);
-
-		if (old && old != new) {
-			old->next = lost;
-			lost = old;
-		}
-		if (new) {
-			new->next = NULL;
-			*end = new;
-			end = &new->next;
-		}
-	}
-	lose_all(lost);
-	lose_all(olds);
+	return a->number == b->number && a->start == b->start && a->len == b->len;
 }
 
-/* ---- reading --------------------------------------------------------------------- */
+/* Without memory the partition is not shown until the next reading. */
+static void show_partition(struct tree *t, struct name *of, const struct partition *p)
+{
+	struct name *v = find_partition_name(of, p->number);
+	struct partition *copy;
+	char suffix[24];
 
-/* An image that cannot be read has none, and *keep says whether that may be another
- * matter next time, with the same file.  -ENOMEM and the like: who knows. */
-static int read_table(struct tree *t, struct node *image, struct partition part[PART_MAX],
-		      size_t *n, bool *keep)
+	if (v && !v->gone && is_same_partition(v->data, p))
+		return;
+	copy = malloc(sizeof(*copy));
+	if (!copy)
+		return;
+	*copy = *p;
+	snprintf(suffix, sizeof(suffix), ".p%u.raw", p->number);
+	if (v)
+		name_replace_view(t, v, copy);
+	else if (!name_add_view(t, of, &partition_files_views, suffix, copy))
+		free(copy);
+}
+
+static bool has_number(const struct partition *part, size_t n, unsigned int number)
+{
+	for (size_t i = 0; i < n; i++)
+		if (part[i].number == number)
+			return true;
+	return false;
+}
+
+static void show_partitions(struct tree *t, struct name *of, const struct partition *part,
+			    size_t n)
+{
+	for (struct name *v = of->views; v; v = v->next_view)
+		if (v->provider == &partition_files_views && !v->gone &&
+		    !has_number(part, n, ((struct partition *)v->data)->number))
+			name_remove_view(t, v);
+	for (size_t i = 0; i < n; i++)
+		show_partition(t, of, &part[i]);
+}
+
+/* ---- reading ---------------------------------------------------------------- */
+
+/* Reads the table; an unreadable image has no partitions.  *final: the same file will give the
+ * same next time.  Returns -errno if that is not known, for want of memory or descriptors. */
+static int read_partitions(struct tree *t, struct node *image, struct partition_state *s,
+			   struct partition part[PART_MAX], size_t *n, bool *final)
 {
 	struct qc_reason why;
 	struct qc_image *img;
-	int r = tree_open_first(t, image, &img, &why);
+	int r = image_file_open_first(t, image, &img, &why);
 
-	image->parts->unread = r;
+	s->unreadable = r;
+	s->opened = image->image.opened;
 	*n = 0;
-	*keep = true;
+	*final = true;
 	if (!r) {
 		r = partition_table_read(img, part, n);
 		qc_close(img);
 	} else {
-		*keep = why.cause != QC_CAUSE_LOCKED && r != -ESTALE;
+		*final = why.cause != QC_CAUSE_LOCKED && r != -ESTALE;
 	}
 	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
 		return r;
-	*n = r ? 0 : *n;
+	if (r)
+		*n = 0;
 	return 0;
 }
 
-static void refresh_locked(struct tree *t, struct node *image, struct partition_files *p)
+static void refresh_locked(struct tree *t, struct name *of, struct node *image,
+			   struct partition_state *s)
 {
 	struct partition part[PART_MAX];
+	unsigned int version;
 	struct identity id;
 	struct stat st;
-	bool keep;
+	bool final;
 	size_t n;
 
-	if (image_file_stat(t, image, &st))
+	if (image_attr_stat_file(t, image, &st))
 		return;
 	id = identity_of(&st);
-	if (p->is_read && !p->written && identity_same_content(&p->read_of, &id))
+	version = image_file_write_version(image); /* a later write may be missed by the reading */
+	if (s->is_read && s->write_version == version && identity_same_content(&s->read_of, &id) &&
+	    !(s->unreadable && s->opened != image->image.opened))
 		return;
-	p->is_read = false;
-	p->written = false; /* what is written from now on may be missed */
-	if (read_table(t, image, part, &n, &keep))
+	s->is_read = false;
+	if (read_partitions(t, image, s, part, &n, &final))
 		return;
-	pthread_mutex_lock(&image->parent->lock);
-	if (!image->detached)
-		adopt(t, image, part, n);
-	pthread_mutex_unlock(&image->parent->lock);
-	/* A device's times do not tell of writes. */
-	p->is_read = keep && S_ISREG(st.st_mode) && identity_times_reliable(&id);
-	p->read_of = id;
+	pthread_mutex_lock(&t->lock);
+	if (of->node == image)
+		show_partitions(t, of, part, n);
+	pthread_mutex_unlock(&t->lock);
+	/* The times of a block device do not show writes. */
+	s->is_read = final && S_ISREG(st.st_mode) && identity_times_reliable(&id);
+	s->read_of = id;
+	s->write_version = version;
 }
 
-void partition_files_image_opened(struct node *image)
+static struct partition_state *get_state(struct tree *t, void **state)
 {
-	struct partition_files *p = image->parts;
+	struct partition_state *s;
 
-	if (p && p->unread)
-		p->written = true;
+	pthread_mutex_lock(&t->lock);
+	if (!*state) {
+		s = calloc(1, sizeof(*s));
+		if (s)
+			pthread_mutex_init(&s->lock, NULL);
+		*state = s;
+	}
+	s = *state;
+	pthread_mutex_unlock(&t->lock);
+	return s;
 }
 
-void partition_files_refresh(struct tree *t, struct node *image)
+static void refresh_partitions(struct tree *t, struct name *of, struct node *image, void **state)
 {
-	struct partition_files *p = image->parts;
+	struct partition_state *s = get_state(t, state);
 
-	if (!p)
+	if (!s)
 		return;
-	pthread_mutex_lock(&p->lock);
-	refresh_locked(t, image, p);
-	pthread_mutex_unlock(&p->lock);
+	pthread_mutex_lock(&s->lock);
+	refresh_locked(t, of, image, s);
+	pthread_mutex_unlock(&s->lock);
 }
 
-/* Takes .pN.raw, with the digits of N as they are in `like`, off the name's end. */
-static bool cut_ending(char *name, const char *like)
+static void free_partition_state(void *state)
 {
-	size_t len = strlen(name), n = strlen(like);
+	struct partition_state *s = state;
 
-	if (len <= n || strcmp(name + len - n, like))
-		return false;
-	name[len - n] = 0;
-	return true;
+	pthread_mutex_destroy(&s->lock);
+	free(s);
 }
 
-/* The .pN.raw that a name ends in; NULL: it does not. */
-static const char *ending_of(const char *name)
+/* ---- lookups ---------------------------------------------------------------- */
+
+/* Returns the .pN.raw that a name ends in; NULL: none. */
+static const char *find_partition_suffix(const char *name)
 {
 	const char *dot = NULL;
 
@@ -216,22 +234,42 @@ static const char *ending_of(const char *name)
 	return dot;
 }
 
-/* Where the name was taken the ending is there more than once. */
-void partition_files_refresh_for(struct tree *t, struct node *folder, const char *name)
+/* Removes the suffix, given in `like`, from a name's end. */
+static bool remove_suffix(char *name, const char *like)
 {
-	const char *ending = ending_of(name);
-	char *stem = ending ? strdup(name) : NULL, *raw;
+	size_t len = strlen(name), n = strlen(like);
 
-	while (stem && cut_ending(stem, ending)) {
-		struct node *image;
+	if (len <= n || strcmp(name + len - n, like))
+		return false;
+	name[len - n] = 0;
+	return true;
+}
 
+/* The suffix stands there several times where shorter names were taken.  From a name that was
+ * cut the image's name cannot be told: then all images of the directory are read. */
+static void refresh_for_lookup(struct tree *t, struct node *dir, const char *name)
+{
+	const char *suffix = find_partition_suffix(name);
+	char *stem = suffix ? strdup(name) : NULL, *raw;
+
+	if (stem && strstr(name, "%~") && strlen(name) + 4 > RAW_NAME_MAX) {
+		mirror_dir_refresh_views(t, &partition_files_views, dir);
+		free(stem);
+		return;
+	}
+	while (stem && remove_suffix(stem, suffix)) {
 		if (asprintf(&raw, "%s.raw", stem) < 0)
 			break;
-		if (!tree_lookup_plain(t, folder, raw, &image)) {
-			partition_files_refresh(t, image);
-			tree_forget(t, image, 1);
-		}
+		mirror_dir_refresh_view_of(t, &partition_files_views, dir, raw);
 		free(raw);
 	}
 	free(stem);
 }
+
+const struct view_provider partition_files_views = {
+	.writes_image = true,
+	.make = make_partition_node,
+	.refresh = refresh_partitions,
+	.refresh_for = refresh_for_lookup,
+	.free_state = free_partition_state,
+};

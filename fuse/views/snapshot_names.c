@@ -2,11 +2,12 @@
 #include "views/snapshot_names.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tree/raw_name.h"
 
 /* ---- one name --------------------------------------------------------------- */
 
@@ -81,32 +82,6 @@ int snapshot_name_unescape(const char *shown, char **bytes, size_t *len)
 	return r;
 }
 
-static uint64_t hash(const char *s)
-{
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-	for (; *s; s++)
-		h = (h ^ (unsigned char)*s) * UINT64_C(0x100000001b3);
-	return h;
-}
-
-char *snapshot_name_cut(char *name, size_t max)
-{
-	const size_t mark = 18;
-	size_t keep = max - mark;
-	char *out;
-
-	if (!name || strlen(name) <= max)
-		return name;
-	/* Not inside of a character. */
-	while (keep > max - mark - 3 && ((unsigned char)name[keep] & 0xc0) == 0x80)
-		keep--;
-	if (asprintf(&out, "%.*s%%~%016" PRIx64, (int)keep, name, hash(name)) < 0)
-		out = NULL;
-	free(name);
-	return out;
-}
-
 /* ---- all names of an image -------------------------------------------------- */
 
 struct naming {
@@ -147,7 +122,7 @@ static char *extend(const char *name, char *suffix)
 	if (!suffix || asprintf(&out, "%s@%s", name, suffix) < 0)
 		out = NULL;
 	free(suffix);
-	return snapshot_name_cut(out, SHOWN_MAX);
+	return raw_name_cut(out, RAW_NAME_MAX);
 }
 
 /* How many, from order[at] on, have the same name. */
@@ -243,7 +218,7 @@ int snapshot_names(const struct qc_snapshots *s, char ***out)
 		r = -ENOMEM;
 	for (size_t i = 0; !r && i < s->n; i++) {
 		w.order[i] = i;
-		w.name[i] = snapshot_name_cut(snapshot_name_escape(s->at[i].name, s->at[i].name_len), SHOWN_MAX);
+		w.name[i] = raw_name_cut(snapshot_name_escape(s->at[i].name, s->at[i].name_len), RAW_NAME_MAX);
 		r = w.name[i] ? 0 : -ENOMEM;
 	}
 	if (!r) {

@@ -11,17 +11,11 @@
 
 #include "qcow.h"
 
-enum { SHOWN_MAX = 255 }; /* bytes of a file name */
-
 /* To be freed; NULL: no memory.  May be longer than a file name. */
 char *snapshot_name_escape(const char *bytes, size_t len);
 
 /* The reverse, to be freed.  -EINVAL if it is not what snapshot_name_escape() makes. */
 int snapshot_name_unescape(const char *shown, char **bytes, size_t *len);
-
-/* Takes `name`; one that is longer than max bytes is cut, and gets a mark (`%~`
- * and 16 digits) that depends on all of it.  NULL stays NULL. */
-char *snapshot_name_cut(char *name, size_t max);
 
 /* All of an image, each to be freed, and the array, too.  No two are the same: a
  * name that several have gets `@ID` behind it; if that is taken, also `@2`, `@3`

@@ -33,11 +33,8 @@ NOUNS = {
         'mount_options': 'mount_option mount_options', 'open_file': 'open_file open_files',
         'option_values': 'option_value', 'scan': 'tree_scan', 'snapshot_names': 'snapshot_name snapshot_names',
         'attr_ops': 'op', 'dir_ops': 'op', 'file_ops': 'op', 'read_ops': 'op', 'refused_ops': 'op',
-        'session_ops': 'op', 'snapshot_ops': 'op', 'write_ops': 'op', 'limited_ops': 'limited', 'node': 'node identity',
+        'session_ops': 'op', 'snapshot_ops': 'op', 'write_ops': 'op', 'limited_ops': 'limited',
         'common': 'command', 'command_help': 'command',
-        # Their objects are the tree and its nodes, until nodes have operations of their own.
-        'image_file': 'image_file tree node info_json', 'view': 'view views',
-        'view_attr': 'view node tree', 'snapshot_dir': 'snapshot_dir node',
     },
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "views/snapshot_names.h"
 
+#include "tree/raw_name.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,7 +112,7 @@ static void long_ones_are_cut(void)
 		strcat(letters, "\xc3\xa9");
 	got = names_of(5, in);
 	for (int i = 0; i < 5; i++) {
-		CHECK(strlen(got[i]) <= SHOWN_MAX && strlen(got[i]) > 230);
+		CHECK(strlen(got[i]) <= RAW_NAME_MAX && strlen(got[i]) > 230);
 		for (int j = 0; j < i; j++)
 			CHECK(strcmp(got[i], got[j]));
 	}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+#include "tree/base_index.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tree/name.h"
+#include "tree/scan.h"
+
+/* An overlay, and the file that its backing file's name leads to. */
+struct base_user {
+	dev_t base_dev;
+	ino_t base_ino;
+	dev_t dev; /* of the overlay */
+	ino_t ino;
+	char *base;    /* path, until it has been resolved */
+	char *overlay; /* path, for messages */
+};
+
+static void free_users(struct base_user *at, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(at[i].base);
+		free(at[i].overlay);
+	}
+	free(at);
+}
+
+void base_index_init(struct base_index *b)
+{
+	*b = (struct base_index){ .stale = true };
+	pthread_mutex_init(&b->lock, NULL);
+}
+
+void base_index_destroy(struct base_index *b)
+{
+	free_users(b->at, b->n);
+	pthread_mutex_destroy(&b->lock);
+}
+
+bool base_index_is_needed(const struct tree *t)
+{
+	return !t->src->only && !t->config.ro && !t->config.cow && !t->config.write_base;
+}
+
+/* ---- names of backing files ------------------------------------------------ */
+
+/* Returns the rest of a path that is `dir` or below it, by its letters; else NULL. */
+static const char *path_below(const char *path, const char *dir)
+{
+	size_t n = strcmp(dir, "/") ? strlen(dir) : 0;
+
+	if (strncmp(path, dir, n) || (path[n] && path[n] != '/'))
+		return NULL;
+	return path + n + strspn(path + n, "/");
+}
+
+/* Applies -o backing-map, as the core does when it opens the file. */
+static char *map_path(const struct tree *t, const char *dir, const char *name)
+{
+	char *path;
+
+	for (size_t i = 0; i < t->config.npath_maps; i++) {
+		const struct qc_path_map *m = &t->config.path_maps[i];
+		const char *rest = path_below(name, m->old_prefix);
+
+		if (rest)
+			return asprintf(&path, "%s%s%s", m->new_prefix, *rest ? "/" : "", rest) < 0 ?
+				       NULL :
+				       path;
+	}
+	return asprintf(&path, "%s%s", *name == '/' ? "" : dir, name) < 0 ? NULL : path;
+}
+
+char *base_index_read(const struct tree *t, const char *dir, int fd)
+{
+	struct qc_backing_info info;
+	struct qc_reason ignored;
+	const char *name = info.backing, *rest;
+	char *path, *below;
+
+	if (qc_read_backing_info(fd, &info, &ignored) || !*name)
+		return NULL;
+	if (!strncmp(name, "file:", 5))
+		name += 5;
+	path = map_path(t, dir, name);
+	rest = path && *path == '/' ? path_below(path, t->src->dir) : NULL;
+	if (!rest)
+		return path;
+	/* SOURCE may be covered by this mount: only its descriptor leads to the images. */
+	below = strdup(rest);
+	free(path);
+	return below;
+}
+
+void base_index_set(struct base_index *b, struct node *image, char *backing)
+{
+	char *old = image->image.backing;
+
+	if (!old != !backing || (old && backing && strcmp(old, backing)))
+		b->stale = true;
+	free(old);
+	image->image.backing = backing;
+}
+
+void base_index_forget(struct base_index *b, struct node *image)
+{
+	base_index_set(b, image, NULL);
+}
+
+void base_index_note_change(struct base_index *b)
+{
+	b->stale = true;
+}
+
+/* ---- the array -------------------------------------------------------------- */
+
+static int compare_users(const void *a, const void *b)
+{
+	const struct base_user *x = a, *y = b;
+
+	if (x->base_dev != y->base_dev)
+		return x->base_dev < y->base_dev ? -1 : 1;
+	return (x->base_ino > y->base_ino) - (x->base_ino < y->base_ino);
+}
+
+struct collected_users {
+	struct base_user *at;
+	size_t n, room;
+	bool failed;
+};
+
+static void count_overlay(struct node *image, void *arg)
+{
+	struct collected_users *c = arg;
+
+	c->room += image->image.backing && image->image.names;
+}
+
+static void collect_overlay(struct node *image, void *arg)
+{
+	struct collected_users *c = arg;
+	struct base_user *u = &c->at[c->n];
+
+	if (!image->image.backing || !image->image.names)
+		return;
+	*u = (struct base_user){ .dev = image->image.id.dev, .ino = image->image.id.ino,
+				 .base = strdup(image->image.backing),
+				 .overlay = name_path(image->image.names) };
+	c->failed = c->failed || !u->base || !u->overlay;
+	c->n++;
+}
+
+static int collect_overlays(struct tree *t, struct collected_users *c)
+{
+	pthread_mutex_lock(&t->lock);
+	t->bases.stale = false;
+	node_table_for_each_image(&t->nodes, count_overlay, c);
+	c->at = calloc(c->room + 1, sizeof(*c->at));
+	if (c->at)
+		node_table_for_each_image(&t->nodes, collect_overlay, c);
+	if (!c->at || c->failed)
+		t->bases.stale = true;
+	pthread_mutex_unlock(&t->lock);
+	if (c->at && !c->failed)
+		return 0;
+	free_users(c->at, c->n);
+	return -ENOMEM;
+}
+
+/* Looks up the backing files, with no lock but that of the index.  A path through this mount
+ * is not followed: the request would wait for ourselves. */
+static void resolve_bases(const struct tree *t, struct collected_users *c)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		struct base_user *u = &c->at[i];
+		struct stat st;
+		bool ours = *u->base == '/' && path_below(u->base, t->src->mountpoint);
+
+		if (ours || fstatat(t->src->dirfd, u->base, &st, 0)) {
+			free(u->base);
+			free(u->overlay);
+			continue;
+		}
+		u->base_dev = st.st_dev;
+		u->base_ino = st.st_ino;
+		free(u->base);
+		u->base = NULL;
+		c->at[found++] = *u;
+	}
+	c->n = found;
+	qsort(c->at, c->n, sizeof(*c->at), compare_users);
+}
+
+static int rebuild_if_stale(struct tree *t)
+{
+	struct base_index *b = &t->bases;
+	struct collected_users c = { 0 };
+	bool stale;
+	int r;
+
+	pthread_mutex_lock(&t->lock);
+	stale = b->stale;
+	pthread_mutex_unlock(&t->lock);
+	if (!stale)
+		return 0;
+	r = collect_overlays(t, &c);
+	if (r)
+		return r;
+	resolve_bases(t, &c);
+	free_users(b->at, b->n);
+	b->at = c.at;
+	b->n = c.n;
+	return 0;
+}
+
+/* ---- asking ----------------------------------------------------------------- */
+
+/* Returns the directories of an image's names and all above, each once, ended by NULL. */
+static struct node **dirs_above(struct tree *t, const struct node *image)
+{
+	struct node **dir = NULL;
+	size_t n = 0, room = 1;
+
+	pthread_mutex_lock(&t->lock);
+	for (const struct name *nm = image->image.names; nm; nm = nm->next)
+		for (const struct name *i = nm; i; i = i->dir->dir.name)
+			room++;
+	dir = calloc(room, sizeof(struct node *));
+	for (const struct name *nm = image->image.names; dir && nm; nm = nm->next)
+		for (const struct name *i = nm; i; i = i->dir->dir.name) {
+			size_t k = 0;
+
+			while (k < n && dir[k] != i->dir)
+				k++;
+			dir[k] = i->dir;
+			n += k == n;
+		}
+	pthread_mutex_unlock(&t->lock);
+	return dir;
+}
+
+static const struct base_user *find_user(const struct base_index *b, const struct node *image)
+{
+	size_t low = 0, high = b->n;
+	struct base_user key = { .base_dev = image->image.id.dev,
+				 .base_ino = image->image.id.ino };
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (compare_users(&b->at[mid], &key) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (; low < b->n && !compare_users(&b->at[low], &key); low++)
+		if (b->at[low].dev != key.base_dev || b->at[low].ino != key.base_ino)
+			return &b->at[low];
+	return NULL;
+}
+
+int base_index_check_write(struct tree *t, struct node *image, struct qc_reason *why)
+{
+	const struct base_user *u = NULL;
+	struct node **dir;
+	int r;
+
+	if (!base_index_is_needed(t))
+		return 0;
+	dir = dirs_above(t, image);
+	if (!dir)
+		return -ENOMEM;
+	for (size_t i = 0; dir[i]; i++)
+		tree_scan_if_changed(t, dir[i]); /* what cannot be scanned stays as it was */
+	free(dir);
+	pthread_mutex_lock(&t->bases.lock);
+	r = rebuild_if_stale(t);
+	if (!r)
+		u = find_user(&t->bases, image);
+	if (u) {
+		why->cause = QC_CAUSE_READONLY;
+		snprintf(why->text, sizeof(why->text),
+			 "cannot open for writing: it is the backing file of %s (write-base allows it)",
+			 u->overlay);
+		r = -EROFS;
+	}
+	pthread_mutex_unlock(&t->bases.lock);
+	return r;
+}

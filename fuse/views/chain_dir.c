@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+#include "views/chain_dir.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tree/raw_name.h"
+#include "util/hash_bytes.h"
+#include "views/entry_dir.h"
+#include "views/snapshot_names.h"
+#include "views/view_attr.h"
+
+/* The kernel caches attributes and names for as long. */
+enum { CHAIN_MS = 1000 };
+
+/* Of an entry, and of its node; the node's attr_lock. */
+struct chain_layer {
+	unsigned int number; /* 0: the image itself */
+	uint64_t size;	     /* of the disk as seen from this layer */
+	char path[];	     /* of the layer's file */
+};
+
+/* ---- entries ---------------------------------------------------------------- */
+
+/* Returns N-FILE.raw. */
+static char *make_layer_name(unsigned int number, const char *path)
+{
+	const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
+	char *escaped = raw_name_cut(snapshot_name_escape(file, strlen(file)), RAW_NAME_MAX - 16);
+	char *name;
+
+	if (!escaped || asprintf(&name, "%u-%s.raw", number, escaped) < 0)
+		name = NULL;
+	free(escaped);
+	return name;
+}
+
+static int read_layer(struct qc_image *img, unsigned int number, struct dir_entry *e)
+{
+	const char *path = qc_layer_path(img, number);
+	struct chain_layer *l = entry_data_new(sizeof(*l) + strlen(path) + 1);
+	struct qc_image *from;
+	struct qc_reason why;
+	int r;
+
+	if (!l)
+		return -ENOMEM;
+	e->data = l;
+	r = qc_open_chain_from(img, number, &from, &why);
+	if (r)
+		return r;
+	l->number = number;
+	l->size = qc_size(from);
+	strcpy(l->path, path);
+	qc_close(from);
+	e->shown = make_layer_name(number, path);
+	e->key = hash_bytes(number, path, strlen(path));
+	return e->shown ? 0 : -ENOMEM;
+}
+
+static int read_chain(struct qc_image *img, struct dir_entries *out)
+{
+	int r = 0;
+
+	out->n = qc_depth(img);
+	out->at = calloc(out->n + 1, sizeof(*out->at));
+	if (!out->at)
+		return -ENOMEM;
+	for (unsigned int i = 0; !r && i < out->n; i++)
+		r = read_layer(img, i, &out->at[i]);
+	return r;
+}
+
+/* ---- files ------------------------------------------------------------------ */
+
+/* Returns the layer with one reference. */
+static struct chain_layer *get_layer(struct node *n)
+{
+	struct chain_layer *l;
+
+	pthread_mutex_lock(&n->attr_lock);
+	l = entry_data_ref(n->data);
+	pthread_mutex_unlock(&n->attr_lock);
+	return l;
+}
+
+/* Fails if the chain was changed since its directory was read. */
+static int open_from_layer(struct node *n, struct qc_image *img, struct qc_image **out,
+			   struct qc_reason *why)
+{
+	struct chain_layer *l = get_layer(n);
+	int r = -ESTALE;
+
+	if (l->number < qc_depth(img) && !strcmp(l->path, qc_layer_path(img, l->number)))
+		r = qc_open_chain_from(img, l->number, out, why);
+	entry_data_put(l);
+	return r;
+}
+
+static int open_layer_file(struct tree *t, struct node *n, bool write, struct qc_image **out)
+{
+	return view_open_part(t, n, write, open_from_layer, out);
+}
+
+static int getattr_of_layer(struct tree *t, struct node *n, struct stat *st)
+{
+	struct chain_layer *l = get_layer(n);
+	int r = view_attr_begin(t, n, st);
+
+	if (!r && n->detached)
+		r = -ESTALE;
+	if (!r)
+		view_attr_make_file(l->size, 0444, st);
+	entry_data_put(l);
+	return view_attr_end(t, n, r, st);
+}
+
+static void free_layer_file(struct node *n)
+{
+	entry_data_put(n->data);
+}
+
+static const struct node_ops layer_ops = {
+	.getattr = getattr_of_layer,
+	.open = open_layer_file,
+	.unused = entry_dir_entry_unused,
+	.free = free_layer_file,
+};
+
+static int make_layer_node(struct tree *t, struct node *dir, const struct dir_entry *e,
+			   struct node **out)
+{
+	struct node *n = view_new_below(t, &layer_ops, false, dir, &e->key, sizeof(e->key));
+
+	if (!n)
+		return -ENOMEM;
+	n->data = entry_data_ref(e->data);
+	/* The first layer is the image as it is written. */
+	n->follows_writes = ((struct chain_layer *)e->data)->number == 0;
+	*out = n;
+	return 0;
+}
+
+static void update_layer(struct node *n, void *data)
+{
+	void *old;
+
+	pthread_mutex_lock(&n->attr_lock);
+	old = n->data;
+	n->data = data;
+	pthread_mutex_unlock(&n->attr_lock);
+	entry_data_put(old);
+}
+
+/* ---- the directory ---------------------------------------------------------- */
+
+static const struct entry_dir_kind chain_kind = {
+	.read = read_chain,
+	.make = make_layer_node,
+	.update = update_layer,
+	.valid_ms = CHAIN_MS,
+};
+
+static int getattr_of_chain(struct tree *t, struct node *dir, struct stat *st)
+{
+	int r = view_attr_begin(t, dir, st);
+
+	if (!r)
+		view_attr_make_dir(t, false, st);
+	return view_attr_end(t, dir, r, st);
+}
+
+static const struct node_ops chain_ops = {
+	.lookup = entry_dir_lookup,
+	.list = entry_dir_list,
+	.getattr = getattr_of_chain,
+	.free = entry_dir_free,
+};
+
+static struct node *make_chain_node(struct tree *t, struct name *view, struct node *image)
+{
+	return entry_dir_new(t, &chain_ops, &chain_kind, view, image);
+}
+
+const struct view_provider chain_dir_views = {
+	.suffix = ".chain",
+	.make = make_chain_node,
+};

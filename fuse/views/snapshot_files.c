@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+#include "views/snapshot_files.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "views/view_attr.h"
+
+enum { DISK, VMSTATE, FILES };
+
+static const char *const file_names[FILES] = { "disk.raw", "vmstate" };
+
+/* node.data of a snapshot's directory. */
+struct snapshot_node {
+	struct qc_snapshot *snapshot; /* attr_lock; data of the entry */
+	struct node *file[FILES];     /* the directory's lock; NULL: without a reference */
+};
+
+struct qc_snapshot *snapshot_files_copy(const struct qc_snapshot *s)
+{
+	struct qc_snapshot *copy = entry_data_new(sizeof(*copy) + s->id_len + s->name_len + 2);
+	char *text = (char *)(copy + 1);
+
+	if (!copy)
+		return NULL;
+	*copy = *s;
+	copy->id = memcpy(text, s->id, s->id_len + 1);
+	copy->name = memcpy(text + s->id_len + 1, s->name, s->name_len + 1);
+	return copy;
+}
+
+/* Returns the snapshot of a directory's node, with one reference. */
+static struct qc_snapshot *get_snapshot(struct node *dir)
+{
+	struct snapshot_node *sn = dir->data;
+	struct qc_snapshot *s;
+
+	pthread_mutex_lock(&dir->attr_lock);
+	s = entry_data_ref(sn->snapshot);
+	pthread_mutex_unlock(&dir->attr_lock);
+	return s;
+}
+
+void snapshot_files_update(struct node *n, void *snapshot)
+{
+	struct snapshot_node *sn = n->data;
+	void *old;
+
+	pthread_mutex_lock(&n->attr_lock);
+	old = sn->snapshot;
+	sn->snapshot = snapshot;
+	pthread_mutex_unlock(&n->attr_lock);
+	entry_data_put(old);
+}
+
+/* ---- attributes ------------------------------------------------------------- */
+
+static void set_snapshot_times(const struct qc_snapshot *s, struct stat *st)
+{
+	struct timespec date = { (time_t)s->date_s, s->date_ns < 1000000000 ? s->date_ns : 0 };
+
+	st->st_atim = st->st_mtim = st->st_ctim = date;
+}
+
+static int getattr_of_snapshot(struct tree *t, struct node *dir, struct stat *st)
+{
+	struct qc_snapshot *s = get_snapshot(dir);
+	int r = view_attr_begin(t, dir, st);
+
+	if (!r && dir->detached)
+		r = -ESTALE;
+	if (!r) {
+		set_snapshot_times(s, st);
+		view_attr_make_dir(t, false, st);
+	}
+	entry_data_put(s);
+	return view_attr_end(t, dir, r, st);
+}
+
+static int getattr_of_file(struct tree *t, struct node *n, struct stat *st)
+{
+	struct qc_snapshot *s = get_snapshot(n->held);
+	int r = view_attr_begin(t, n, st);
+
+	if (!r && n->held->detached)
+		r = -ESTALE;
+	if (!r) {
+		set_snapshot_times(s, st);
+		view_attr_make_file(n->key == DISK ? s->size - s->size % 512 : s->vmstate_bytes,
+				    0444, st);
+	}
+	entry_data_put(s);
+	return view_attr_end(t, n, r, st);
+}
+
+/* ---- files ------------------------------------------------------------------ */
+
+static int open_from_snapshot(struct node *n, struct qc_image *img, struct qc_image **out,
+			      struct qc_reason *why)
+{
+	struct qc_snapshot *s = get_snapshot(n->held);
+	int r = -ESTALE;
+
+	if (!n->held->detached)
+		r = qc_snapshot_open(img, s, n->key == DISK ? QC_PART_DISK : QC_PART_VMSTATE, out,
+				     why);
+	entry_data_put(s);
+	return r == -ENOENT ? -ESTALE : r;
+}
+
+static int open_snapshot_file(struct tree *t, struct node *n, bool write, struct qc_image **out)
+{
+	return view_open_part(t, n, write, open_from_snapshot, out);
+}
+
+static bool file_is_unused(struct tree *t, struct node *n)
+{
+	struct snapshot_node *sn = n->held->data;
+
+	(void)t;
+	sn->file[n->key] = NULL;
+	return true;
+}
+
+static const struct node_ops file_ops = {
+	.getattr = getattr_of_file,
+	.open = open_snapshot_file,
+	.unused = file_is_unused,
+};
+
+/* Returns the node of a file with one more reference.  The directory's lock is held. */
+static int ref_file_node(struct tree *t, struct node *dir, unsigned int which, struct node **out)
+{
+	struct snapshot_node *sn = dir->data;
+	struct qc_snapshot *s = get_snapshot(dir);
+	bool exists = !dir->detached && (which == DISK || s->vmstate_bytes);
+
+	entry_data_put(s);
+	if (!exists)
+		return -ENOENT;
+	if (sn->file[which]) {
+		node_ref(sn->file[which]);
+	} else {
+		sn->file[which] = view_new_below(t, &file_ops, false, dir, file_names[which],
+						 strlen(file_names[which]));
+		if (!sn->file[which])
+			return -ENOMEM;
+		sn->file[which]->key = which;
+	}
+	*out = sn->file[which];
+	return 0;
+}
+
+/* ---- the directory ---------------------------------------------------------- */
+
+static int lookup_file(struct tree *t, struct node *dir, const char *name, struct node **out)
+{
+	int r = -ENOENT;
+
+	pthread_mutex_lock(&dir->dir.lock);
+	for (unsigned int i = 0; i < FILES; i++)
+		if (!strcmp(name, file_names[i]))
+			r = ref_file_node(t, dir, i, out);
+	pthread_mutex_unlock(&dir->dir.lock);
+	return r;
+}
+
+static int list_files(struct tree *t, struct node *dir, struct listing *out)
+{
+	int r = 0;
+
+	out->node = calloc(FILES, sizeof(*out->node));
+	out->name = calloc(FILES, sizeof(*out->name));
+	if (!out->node || !out->name)
+		r = -ENOMEM;
+	pthread_mutex_lock(&dir->dir.lock);
+	for (unsigned int i = 0; !r && i < FILES; i++) {
+		struct node *n;
+
+		r = ref_file_node(t, dir, i, &n);
+		if (!r)
+			r = entry_dir_append(out, n, file_names[i]);
+		else if (r == -ENOENT)
+			r = 0;
+	}
+	pthread_mutex_unlock(&dir->dir.lock);
+	if (r)
+		tree_list_free(t, out);
+	return r;
+}
+
+static void free_snapshot_node(struct node *dir)
+{
+	struct snapshot_node *sn = dir->data;
+
+	if (sn)
+		entry_data_put(sn->snapshot);
+	free(sn);
+}
+
+static const struct node_ops snapshot_ops = {
+	.lookup = lookup_file,
+	.list = list_files,
+	.getattr = getattr_of_snapshot,
+	.unused = entry_dir_entry_unused,
+	.free = free_snapshot_node,
+};
+
+int snapshot_files_make_dir(struct tree *t, struct node *dir, const struct dir_entry *e,
+			    struct node **out)
+{
+	struct snapshot_node *sn = calloc(1, sizeof(*sn));
+	struct node *n = NULL;
+
+	if (sn)
+		n = view_new_below(t, &snapshot_ops, true, dir, &e->key, sizeof(e->key));
+	if (!n) {
+		free(sn);
+		return -ENOMEM;
+	}
+	sn->snapshot = entry_data_ref(e->data);
+	n->data = sn;
+	*out = n;
+	return 0;
+}
