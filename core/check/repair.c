@@ -11,6 +11,7 @@
 #include "check/reference_count.h"
 #include "base/range.h"
 #include "update/abort.h"
+#include "update/autoclear.h"
 #include "update/checkpoint.h"
 
 struct repair {
@@ -192,7 +193,7 @@ static qc_err repair(struct qc_writer *w, uint64_t *corrected)
 {
 	struct repair p = { .w = w };
 	/* Bitmaps are not counted: first they must not be valid any more. */
-	qc_err r = qc_writer_clear_autoclear(w);
+	qc_err r = qc_autoclear_clear(w);
 
 	if (!r)
 		r = qc_reference_count_open(&p.references, &w->metadata);

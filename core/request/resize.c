@@ -298,6 +298,7 @@ static qc_err check_resize(struct qc_layer *l, uint64_t size)
 qc_err qc_resize(struct qc_image *img, uint64_t size)
 {
 	struct qc_layer *l = img->layer[0];
+	uint64_t old;
 	qc_err r;
 
 	if (!img->writable)
@@ -307,6 +308,7 @@ qc_err qc_resize(struct qc_image *img, uint64_t size)
 		return r;
 	qc_lock(&l->writer->resize_lock);
 	qc_drain_begin(&l->inflight);
+	old = l->size;
 	r = qc_writer_prepare(l->writer);
 	if (!r && size < l->size)
 		r = shrink(img, size);
@@ -314,6 +316,7 @@ qc_err qc_resize(struct qc_image *img, uint64_t size)
 		r = grow(img, size);
 	if (!r && l->data != l->file)
 		r = qc_file_resize(l->writer->data, size);
+	qc_writer_range_changed(l->writer, min_u64(old, size), max_u64(old, size) - min_u64(old, size));
 	qc_drain_end(&l->inflight);
 	qc_unlock(&l->writer->resize_lock);
 	return qc_no_outcome(r);

@@ -12,6 +12,12 @@
 
 typedef qc_err change_fn(struct qc_image *img, uint64_t off, const void *buf, uint64_t len);
 
+static qc_err do_allocate(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
+{
+	(void)buf;
+	return qc_allocate_inflight(img, off, len);
+}
+
 /* What the disk is, is asked inside: a resize may just have changed it. */
 static qc_err enter(struct qc_image *img, uint64_t off, const void *buf, uint64_t len,
 		    change_fn *fn)
@@ -22,8 +28,11 @@ static qc_err enter(struct qc_image *img, uint64_t off, const void *buf, uint64_
 	if (!img->writable)
 		return -EROFS;
 	pass = qc_inflight_begin(&img->layer[0]->inflight);
-	if (range_inside(off, len, qc_size(img)))
+	if (range_inside(off, len, qc_size(img))) {
 		r = fn(img, off, buf, len);
+		if (fn != do_allocate) /* that changes no byte */
+			qc_writer_range_changed(img->layer[0]->writer, off, len);
+	}
 	qc_io_stats_count_write(&img->layer[0]->io_stats, pass, buf ? len : 0);
 	qc_inflight_end(&img->layer[0]->inflight, pass);
 	return qc_no_outcome(r);
@@ -32,12 +41,6 @@ static qc_err enter(struct qc_image *img, uint64_t off, const void *buf, uint64_
 static qc_err do_write(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
 {
 	return qc_write_inflight(img, off, buf, len);
-}
-
-static qc_err do_allocate(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
-{
-	(void)buf;
-	return qc_allocate_inflight(img, off, len);
 }
 
 static qc_err do_zero(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)

@@ -143,8 +143,10 @@ static qc_err checkpoint(struct qc_writer *w, struct qc_free_list *limbo)
 qc_err qc_checkpoint(struct qc_writer *w, bool drain)
 {
 	struct qc_free_list limbo = { 0 };
-	qc_err r;
+	qc_err r = qc_writer_client_flush(w);
 
+	if (r)
+		return r;
 	if (!drain)
 		return checkpoint(w, NULL);
 	/* Who comes meanwhile finds nothing in limbo, but is not to think that all

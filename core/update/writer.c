@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "update/bitmaps.h"
 #include "layer/context.h"
 #include "format/l2_entry.h"
 #include "update/overlap_check.h"
@@ -17,6 +16,7 @@
 #include "io/image_lock.h"
 #include "base/range.h"
 #include "format/snapshot_table.h"
+#include "update/autoclear.h"
 #include "update/checkpoint.h"
 
 /* ---- open ----------------------------------------------------------------- */
@@ -143,6 +143,7 @@ static qc_err open_alloc(struct qc_writer *w, struct qc_reason *why)
 
 void qc_writer_free(struct qc_writer *w)
 {
+	qc_writer_client_close(w, false);
 	free(w->alloc.pending.extent);
 	qc_overlap_map_free(w->overlap_map);
 	qc_refcounts_close(&w->alloc.refcounts);
@@ -190,6 +191,7 @@ qc_err qc_writer_open(struct qc_layer *l, struct qc_writer **out, struct qc_reas
 		.refcounts = w->alloc.has_refcounts ? &w->alloc.refcounts : NULL,
 		.refcount_lock = &w->alloc.lock,
 	};
+	qc_writer_add_client(w, &qc_autoclear_client, NULL);
 	if (r)
 		qc_writer_free(w);
 	else
@@ -201,30 +203,10 @@ qc_err qc_writer_close(struct qc_writer *w)
 {
 	/* Nothing to write, no sync: the locks are held until this is done, and who has
 	 * unmounted may use the image at once. */
-	qc_err r = qc_writer_flush_all(w);
+	qc_err r = qc_writer_client_close(w, true), flushed = qc_writer_flush_all(w);
 
 	qc_writer_free(w);
-	return r;
-}
-
-/* ---- the header ----------------------------------------------------------- */
-
-qc_err qc_writer_clear_autoclear(struct qc_writer *w)
-{
-	struct qc_header *h = &w->layer->head;
-	uint64_t keep = h->autoclear & AUTOCLEAR_RAW_DATA_FILE;
-	uint8_t raw[8];
-	qc_err r;
-
-	if (h->version != 3 || h->autoclear == keep)
-		return 0;
-	if (h->autoclear & AUTOCLEAR_BITMAPS)
-		qc_bitmaps_warn(w->layer);
-	be64_to(raw, keep);
-	r = qc_writer_update_header(w, HEAD_AUTOCLEAR, raw, sizeof(raw));
-	if (!r)
-		h->autoclear = keep;
-	return r;
+	return r ? r : flushed;
 }
 
 qc_err qc_writer_prepare(struct qc_writer *w)
@@ -233,13 +215,11 @@ qc_err qc_writer_prepare(struct qc_writer *w)
 
 	if (w->aborted)
 		return -EIO;
-	if (w->autoclear_done)
+	if (w->clients.first_change)
 		return 0;
 	qc_lock(&w->table_lock);
-	if (!w->autoclear_done)
-		r = qc_writer_clear_autoclear(w);
-	if (!r)
-		w->autoclear_done = true;
+	if (!w->clients.first_change)
+		r = qc_writer_client_first_change(w);
 	qc_unlock(&w->table_lock);
 	return r;
 }

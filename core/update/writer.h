@@ -17,6 +17,7 @@
 #include "metadata/allocator.h"
 #include "metadata/metadata.h"
 #include "update/range_lock.h"
+#include "update/writer_client.h"
 
 struct qc_overlap_map;
 
@@ -32,8 +33,8 @@ struct qc_writer {
 	struct qc_mutex pending_free_lock; /* freeing pending extents; held across all of that */
 	struct qc_mutex checkpoint_lock;   /* one checkpoint at a time; held across I/O */
 	struct qc_alloc alloc;
+	struct qc_writer_clients clients;
 	struct qc_overlap_map *overlap_map; /* NULL: the refcounts were checked and are right */
-	atomic_bool autoclear_done;	    /* autoclear bits were cleared in the file */
 	atomic_bool aborted;		    /* see abort.h */
 };
 
@@ -56,10 +57,15 @@ void qc_writer_free(struct qc_writer *w);
 qc_err qc_writer_close(struct qc_writer *w);
 
 /* Checks that the image may be changed, before each change.  Before the first one it
- * clears autoclear bits.  Return: 0; -EIO the writer is aborted; an errno of the file. */
+ * tells the clients.  Return: 0; -EIO the writer is aborted; an errno of a client. */
 qc_err qc_writer_prepare(struct qc_writer *w);
 
-/* Clears, in the file, the autoclear bits of features that a write makes invalid. */
-qc_err qc_writer_clear_autoclear(struct qc_writer *w);
+/* Tells the clients that the guest range [off, off + len) has changed.  Every request that
+ * changes guest data calls it once, after the change. */
+static inline void qc_writer_range_changed(struct qc_writer *w, uint64_t off, uint64_t len)
+{
+	if (w->clients.any_for_ranges && w->clients.first_change)
+		qc_writer_client_range_changed(w, off, len);
+}
 
 #endif

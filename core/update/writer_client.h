@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * writer_client.h - features that keep something in step with the guest data.
+ *
+ * A writer tells its clients about its life, like the callbacks of QEMU's dirty bitmaps:
+ * before the first change, after each change of a guest range, at each checkpoint, and
+ * when it closes.  A feature registers when the writer is opened, and needs no other hook.
+ *
+ * A writer without a client for ranges pays one load and one branch for each request.
+ */
+#ifndef QC_WRITER_CLIENT_H
+#define QC_WRITER_CLIENT_H
+
+#include <stdatomic.h>
+
+#include "base/util.h"
+
+struct qc_writer;
+
+enum { QC_WRITER_CLIENTS = 4 }; /* most that a writer can have */
+
+/* Any of these functions may be NULL.  @state is that of qc_writer_add_client(). */
+struct qc_writer_client_ops {
+	/*
+	 * Called before the first change of the image file.  An error refuses the change.  The
+	 * next change calls all clients again, also those that succeeded.
+	 * Context: table_lock.  May write and sync the header; must not run a checkpoint.
+	 */
+	qc_err (*first_change)(struct qc_writer *w, void *state);
+
+	/*
+	 * Called after the bytes of [off, off + len) have changed or may have changed: a write,
+	 * write zeroes or discard also if it failed, and a resize for the bytes that
+	 * appeared or went.  The size of the disk is the new one.
+	 * Context: any number of threads at a time, in flight; must not do I/O.
+	 */
+	void (*range_changed)(struct qc_writer *w, void *state, uint64_t off, uint64_t len);
+
+	/*
+	 * Called at the start of a checkpoint after the first change.  Metadata and data that
+	 * the client writes here become durable with the checkpoint.  An error fails it.
+	 * Context: any thread, no lock; must not run a checkpoint.
+	 */
+	qc_err (*flush)(struct qc_writer *w, void *state);
+
+	/*
+	 * Called once, when the writer closes.  If @write, the client may write to the image
+	 * before the last checkpoint: there was a change, and the writer is not aborted.
+	 * Frees @state.  Context: no request in flight, no lock.
+	 */
+	qc_err (*close)(struct qc_writer *w, void *state, bool write);
+};
+
+struct qc_writer_client {
+	const struct qc_writer_client_ops *ops;
+	void *state;
+};
+
+struct qc_writer_clients {
+	struct qc_writer_client client[QC_WRITER_CLIENTS]; /* constant once requests begin */
+	unsigned int n;
+	bool any_for_ranges;	  /* one of them has range_changed() */
+	atomic_bool first_change; /* first_change() of all has succeeded */
+};
+
+/* Registers a client, before the first request uses the writer. */
+void qc_writer_add_client(struct qc_writer *w, const struct qc_writer_client_ops *ops,
+			  void *state);
+
+/* Calls first_change() of all clients.  The caller holds table_lock. */
+qc_err qc_writer_client_first_change(struct qc_writer *w);
+
+/* Calls range_changed() of all clients.  qc_writer_range_changed() is the cheap form. */
+void qc_writer_client_range_changed(struct qc_writer *w, uint64_t off, uint64_t len);
+
+/* Calls flush() of all clients, up to the first that fails. */
+qc_err qc_writer_client_flush(struct qc_writer *w);
+
+/* Calls close() of all clients, and unregisters them.  Returns the first error. */
+qc_err qc_writer_client_close(struct qc_writer *w, bool write);
+
+#endif
