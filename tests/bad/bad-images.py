@@ -206,7 +206,7 @@ def read_places(fd, image, daemon):
 
 
 def must_be_as_before(before, after, written):
-    """But for what was written; (offset, bytes) in turn."""
+    """Except for written bytes; (offset, bytes) in turn."""
     for (at, n), old in before.items():
         new = after[at, n]
         if old is None or new is None:
@@ -263,7 +263,7 @@ def look_again(image, name, last, daemon):
 
 
 def write_a_little(path, size, daemon):
-    """What was written without an error is read again.  Returns (offset, bytes) of each, and
+    """Reads again each write that had no error.  Returns (offset, bytes) of each, and
     whether they are on disk; None if it may be anything."""
     fd, e = daemon.timed('open to write', error_of, os.open, path, os.O_RDWR)
     must(e in (0, errno.EROFS, *REFUSALS), f'open to write: {os.strerror(e)}')

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What -o snapshots and -o info show of bad images.
+"""-o snapshots and -o info of bad images.
 
     bad-views.py [WORD...]      only those with all the words in their name
 
@@ -204,7 +204,7 @@ def try_pages(recipes, folder):
         for r in recipes:
             text = daemon.timed(r.name, (daemon.where / r.name / 'disk.json').read_bytes)
             error = json.loads(text).get('error', '')
-            # What is encrypted is only looked at when there is a key.
+            # An encrypted image is only read if there is a key.
             if r.refuse not in error and 'encrypted (LUKS)' not in error:
                 complain(f'page/{r.name}', f'no word of "{r.refuse}": {error!r}')
 

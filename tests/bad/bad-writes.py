@@ -40,7 +40,7 @@ class Recipe:
         self.name = name
         self.base = base
         self.change = change
-        self.log = log          # a word of what is said
+        self.log = log          # a word of the message
         self.opens = opens      # errno of opening it for writing
         self.breaks = breaks    # a write is refused, and so are all that come later
         self.sound = sound      # QEMU has nothing to say against it in the end
@@ -408,7 +408,7 @@ def snapshots_of_one_huge_l1(i):
 
 @bad('v3', opens=errno.EIO, log='cannot be repaired', bits=(INCOMPATIBLE, DIRTY, DIRTY))
 def dirty_bit_and_more_tables_than_there_is_room_for(i):
-    """One, as often as the L1 table has entries: to count what it names takes forever."""
+    """One, as often as the L1 table has entries: counting its references takes forever."""
     sparse(i, 21, 64)
     i.l2 = [6 * i.cs]
     i.set_l1(0, i.l2[0] | COPIED)
@@ -461,7 +461,7 @@ def punch(fd, at, n):
 
 
 def try_write(fd, image, g, recipe, daemon):
-    """Most of a cluster; what came of it is noted."""
+    """Writes most of a cluster, and notes the result."""
     lead = image.cs // 4
     new = noise(1000 + g, image.cs // 2)
     n, e = daemon.timed(f'writing guest cluster {g}', error_of, os.pwrite, fd, new,

@@ -78,7 +78,7 @@ def extension(magic, data, length=None):
 
 
 class Image:
-    """An image file in memory, and what must come of it."""
+    """An image file in memory, and the wanted result."""
 
     def __init__(self):
         self.file = bytearray()
@@ -136,7 +136,7 @@ class Image:
     def get(self, g):
         return self.get64(self.entry_at(g))
 
-    # -- what must come of it
+    # -- the wanted result
 
     def table(self, i):
         """The guest clusters of an L1 entry that tests look at."""
@@ -349,7 +349,7 @@ GOOD = {
 }
 
 
-# ---- what a good one may have besides -------------------------------------------
+# ---- optional parts of good images -------------------------------------------
 
 def count(i, host, n):
     i.put(i.refblock + 2 * (host // i.cs), 'H', n)
@@ -389,7 +389,7 @@ class Recipe:
         self.base = base
         self.change = change
         self.refuse = refuse    # a word of why it cannot be opened
-        self.log = log          # a word of what is said when the damage is met
+        self.log = log          # a word of the message for the damage
         self.status = status    # of a single mount, where refused
         self.hidden = hidden    # it is no image: a folder does not show it
         self.options = options  # that the single mount needs
@@ -553,7 +553,7 @@ def size_0(i):
 
 @bad('v2 v3-4k ext')
 def l1_longer_than_the_disk(i):
-    """What is behind its end is of no disk."""
+    """Entries beyond the end belong to no disk."""
     i.u32(36, i.cs // 8)
     i.u64(i.l1 + 24, (1 << 64) - 1)
 
@@ -708,7 +708,7 @@ def luks_extension_length(i, v):
     set_extensions(i, extension(LUKS, bytes(v)))
 
 
-# -- LUKS headers: what they say is refused before a key is asked for
+# -- LUKS headers: refused before a key is asked for
 
 LUKS_BYTES = 2068480
 
@@ -1249,7 +1249,7 @@ def backing_file_of_undeclared_format_has_a_data_file(i):
 
 @bad('v3')
 def backing_file_declared_raw_is_an_image(i):
-    """A guest may write a header to its raw disk, which names what it likes."""
+    """A guest may write a header with any file name to its raw disk."""
     refer(i, 'base.raw')
     base = qcow2()
     refer(base, '/etc/passwd')
@@ -1489,7 +1489,7 @@ def l2_entries_share_a_cluster(i):
 
 @bad(ALL)
 def l2_entry_points_at_a_table(i):
-    """QEMU reads that, too; who writes must not."""
+    """QEMU reads that, too, but it must not be written."""
     i.set(5, i.l2[0])
     i.anything(5)
 
@@ -1527,7 +1527,7 @@ def first_cluster_is_beyond_the_file(i):
 
 @bad('v3-4k v2')
 def table_is_cut_by_the_end_of_the_file(i):
-    """The last cluster of a file need not be whole; what it lacks is zeros."""
+    """The last cluster of a file need not be whole; the rest is zeros."""
     at = up(len(i.file), i.cs)
     i.set(2 * i.per_l2 - 1, i.host[1])
     i.write(at, bytes(i.file[i.l2[1]:i.l2[1] + i.cs]))
@@ -1683,7 +1683,7 @@ def packed_cluster_is_cut(i):
 
 @bad('v1 v2 v3')
 def packed_cluster_is_too_long(i):
-    """QEMU takes what it needs."""
+    """QEMU uses only the needed entries."""
     repack(i, deflate(i.disk[6] + i.disk[6]))
 
 

@@ -180,7 +180,7 @@ def look_at_all(fd, image):
 
 
 def look_for_data(daemon, fd, image):
-    """What is called a hole must be one."""
+    """A reported hole must read as zeros."""
     at = 0
     for _ in range(20):
         start, e = daemon.timed('SEEK_DATA', error_of, os.lseek, fd, at, os.SEEK_DATA)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * crash.h - a writer is cut off, anywhere; and then the image is looked at.
+ * crash.h - cuts a writer off at any point, and then checks the image.
  *
  * A scenario is a list of requests on a small image.  The rig notes what each
  * sector of the disk may read as from then on, records what came to the file, and
@@ -34,7 +34,7 @@ struct change {
 	uint32_t sector, value;
 	size_t next; /* of the same sector; 0: none */
 	bool maybe;  /* it failed, or has not ended: it may be there, or not */
-	bool part;   /* of a sector; so a mixture of what was written may be there */
+	bool part;   /* of a sector; so the sector may be a mixture */
 };
 
 struct flushed {
@@ -50,7 +50,7 @@ struct scenario {
 	uint64_t bytes;	     /* of the disk */
 	bool data_file, snapshot;
 	bool dirty;   /* QEMU was killed before: until that is repaired, counts are wrong */
-	bool shrinks; /* what it cuts off must be zeros after the crash */
+	bool shrinks; /* bytes that it cuts off must be zeros after the crash */
 	bool encrypted; /* with PASSPHRASE; the options say how */
 	bool rare;	/* only if there is time: $LONG, or a number of images */
 	uint64_t cache_bytes;
@@ -68,7 +68,7 @@ static struct {
 	pthread_mutex_t lock;	      /* for all below */
 	uint8_t (*value)[REC_SECTOR];
 	uint32_t values, values_room, sectors, version;
-	struct change *change; /* the first `sectors` are what was there before */
+	struct change *change; /* the first `sectors` are the old content */
 	size_t changes, changes_room;
 	size_t *last; /* change of each sector */
 	struct flushed *flush;
@@ -301,7 +301,7 @@ static inline const char *rig_image(const struct scenario *s)
 	return text;
 }
 
-/* A raw file of tagged sectors, for what is there before. */
+/* A raw file of tagged sectors, as old content. */
 static inline void spill_tagged(const char *path, uint64_t bytes, uint32_t version)
 {
 	uint64_t n = (bytes + REC_SECTOR - 1) / REC_SECTOR;
@@ -456,7 +456,7 @@ static inline void rig_end(void)
 	pthread_mutex_init(&rig.lock, NULL);
 }
 
-/* Back to what it was before the first request, for another run. */
+/* Restores the state before the first request, for another run. */
 static inline void rig_again(void)
 {
 	sh("rm -rf w && cp -a template w");
@@ -647,7 +647,7 @@ static inline void grow_again(struct qc_image *img)
 	free(buf);
 }
 
-/* Whoever opens it next can write. */
+/* A later open can write. */
 static inline bool takes_writes(const char *path)
 {
 	struct qc_context *ctx = rig_context(rig.s);
@@ -671,7 +671,7 @@ static inline bool takes_writes(const char *path)
 	return rig.bad == before;
 }
 
-/* Who has written reads that at once. */
+/* Written data reads back at once. */
 static inline void see_own_changes(void)
 {
 	uint8_t *disk = malloc(qc_size(rig.img) + 1);
@@ -837,7 +837,7 @@ static inline void choose_pending(struct replay *p, enum mode mode, uint64_t bit
 	look_at(p->now, last, about);
 }
 
-/* A sync has ended: what it covers is safe. */
+/* A sync has ended: the operations before it are safe. */
 static inline void commit(struct replay *p, size_t sync)
 {
 	const struct rec_op *s = &rec.op[sync];
@@ -955,7 +955,7 @@ static inline bool is_chosen(const struct scenario *s)
 	return !s->rare || getenv("LONG") || getenv("CRASH_IMAGES") || getenv("FAULT_RUNS");
 }
 
-/* main(), but for what a test does before: all scenarios, or those that are asked for. */
+/* The rest of main(): runs all scenarios, or the chosen ones. */
 static inline int run_scenarios(const struct scenario *s, size_t n,
 				void (*run)(const struct scenario *))
 {

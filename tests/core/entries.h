@@ -23,7 +23,7 @@ enum { BACKED = V2_BACKED | V3_BACKED | EXTENDED_BACKED, ANY_V2 = V2 | V2_BACKED
 
 enum request { WRITE, ZERO, DISCARD, ALLOCATE };
 
-/* What the entry names afterwards. */
+/* The host cluster of the entry afterwards. */
 enum host { NONE, SAME, NEW };
 
 struct words {
@@ -44,7 +44,7 @@ static inline struct words entry_of(enum format f, uint64_t cluster)
 	return (struct words){ peek64("image", at), f & ANY_EXTENDED ? peek64("image", at + 8) : 0 };
 }
 
-/* `commands`, of qemu-io, make of cluster 2 what it is before. */
+/* `commands` of qemu-io make the old state of cluster 2. */
 static inline void entries_make(enum format f, const char *commands, bool shared)
 {
 	sh("rm -f image && { [ -e base.raw ] || yes backing | head -c 1M >base.raw; } &&"

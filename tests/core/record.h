@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * record.h - all that is done to one or two files: a log, and faults on demand.
+ * record.h - a log of all operations on one or two files, and faults on demand.
  *
  * The files are told by their inodes, and others are left alone.  The log holds
  * what a disk has seen: rec_replay() makes of it what the disk may hold after the
@@ -28,7 +28,7 @@ struct rec_op {
 	uint64_t off, len;
 	uint8_t *bytes; /* of a write */
 	size_t covers;	/* a sync: of the operations before this one */
-	bool failed;	/* a sync: what it should have covered is lost, perhaps */
+	bool failed;	/* a sync: the operations before it may be lost */
 };
 
 /* Calls number nth, nth + 1, ... of one kind fail, so many of them. */
@@ -102,7 +102,7 @@ static inline size_t rec_position(void)
 	return n;
 }
 
-/* ---- what stands between ------------------------------------------------------ */
+/* ---- interposed operations ------------------------------------------------------ */
 
 static inline qc_err rec_read(struct qc_file *f, uint64_t off, void *buf, size_t len,
 			      size_t *got)

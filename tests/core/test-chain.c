@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Images that name others, and what is refused of that. */
+/* Images that name other files, and refused names. */
 #include "make.h"
 
 static struct qc_context *ctx;
@@ -88,7 +88,7 @@ static void loops(void)
 	CHECK(image_refused(ctx, "self-raw", -ELOOP, QC_CAUSE_IMAGE, "loop"));
 }
 
-/* ---- what a base may be ----------------------------------------------------- */
+/* ---- allowed backing files ----------------------------------------------------- */
 
 static void overlay(const char *base, const char *format, const char *name)
 {

@@ -37,7 +37,7 @@ static void open_and_close(enum qc_verifying verify)
 	context_end(ctx);
 }
 
-/* Writes all of the rest; what was there must stay. */
+/* Writes all other clusters; old data must stay. */
 static bool keeps_what_was_there(enum qc_verifying verify)
 {
 	struct qc_context *ctx = context_with(verify);
@@ -135,7 +135,7 @@ static void an_entry_on_a_table(void)
 	is_refused("its refcounts are wrong, and cannot be repaired");
 }
 
-/* A repair would write counts into what the guest wrote. */
+/* A repair would write refcounts over guest data. */
 static void a_block_on_data(void)
 {
 	fresh("compat=1.1");
@@ -296,7 +296,7 @@ static uint64_t snapshot_l2(void)
 	return peek64("image", snapshot_l1()) & UINT64_C(0xfffffffffffe00);
 }
 
-/* Nobody has looked, but what is metadata is not written over. */
+/* The refcounts were not checked, but metadata is not written over. */
 static void an_entry_on_metadata_that_was_not_looked_for(void)
 {
 	static uint64_t (*const places[])(void) = { l2_table, block, snapshot_table, snapshot_l1,
@@ -320,7 +320,7 @@ static void an_entry_on_metadata_that_was_not_looked_for(void)
 	}
 }
 
-/* What was metadata when the image was opened is free to be data later. */
+/* Clusters that were metadata at the open may become data later. */
 static void metadata_that_went_is_data(void)
 {
 	struct qc_context *ctx = context_with(QC_VERIFY_OFF);

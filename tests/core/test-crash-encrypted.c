@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A crash of images that are encrypted: what was flushed is read with the key, by us
- * and by QEMU, and no sector is garbage, also where only part of it was written.
+ * A crash with encrypted images: flushed data is read with the key, by us and by QEMU,
+ * and no sector is garbage, also if only a part of it was written.
  *
  * sanitize: address
  */

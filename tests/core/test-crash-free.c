@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A crash while clusters are given back, and used again.
+ * A crash while clusters are freed, and allocated again.
  *
  * sanitize: address
  */
@@ -14,7 +14,7 @@ static uint64_t place(uint64_t most, uint64_t *len)
 	return off;
 }
 
-/* What was given back is taken by others at once. */
+/* Freed clusters are allocated again at once. */
 static void reuse(void)
 {
 	for (uint64_t i = 0; i < 36; i++) {

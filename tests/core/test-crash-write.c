@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A crash while clusters get their places.
+ * A crash while clusters are allocated.
  *
  * sanitize: address
  */
@@ -38,7 +38,7 @@ static void fill(void)
 	CHECK(!g_flush());
 }
 
-/* First places, and then in place, with both on the way at once. */
+/* Allocating writes, then writes in place, with both in flight at once. */
 static void over_and_over(void)
 {
 	for (uint64_t round = 0; round < 6; round++) {

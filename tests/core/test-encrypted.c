@@ -139,7 +139,7 @@ static void with_other_keys(void)
 	img = image_open(ctx, "luks");
 	CHECK(keys.asked == 2 && reads_byte(img, 0, 128 * K, 7));
 	qc_close(img);
-	/* There is nothing to tell it by: what is read is noise. */
+	/* A wrong key cannot be detected: reads return noise. */
 	set_keys("letmeout", "letmein");
 	img = image_open(ctx, "aes");
 	CHECK(keys.asked == 1 && !reads_byte(img, 0, 512, 7) && reads_byte(img, 128 * K, 512, 0));
@@ -147,7 +147,7 @@ static void with_other_keys(void)
 	CHECK(counters(ctx).layers_open == 0);
 }
 
-/* The one who asks for a passphrase that was right once is still asked. */
+/* A passphrase that was right once is still asked for. */
 static void the_key_is_asked_for_each_time(void)
 {
 	for (int i = 0; i < 3; i++) {
@@ -396,7 +396,7 @@ static void a_slow_unlock_holds_nobody_up(void)
 	img = image_open(ctx, "luks");
 	CHECK(reads_byte(img, 0, 512, 7));
 	qc_close(img);
-	t[1] = start(run, &b); /* who wants the same waits for it */
+	t[1] = start(run, &b); /* another open of the same image waits for it */
 	linger(&b);
 	CHECK(!a.done && !b.done);
 	qc_failpoint_resume("unlock.slot");

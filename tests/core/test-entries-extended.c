@@ -52,8 +52,7 @@ static void rows(const struct row *t, size_t n)
 	}
 }
 
-/* Only what is touched is data then; where others name the place as well, all that is data
- * comes along. */
+/* Only touched subclusters become data; with a shared host cluster all data is copied. */
 static void writes(void)
 {
 	static const struct row t[] = {

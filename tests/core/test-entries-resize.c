@@ -67,7 +67,7 @@ static void a_shrink_drops_entries(void)
 			CHECK(entry(at) == 0);
 		CHECK(l1_entry(0) & COPIED && !l1_entry(1) && !l1_entry(2));
 		CHECK(is_sound("image"));
-		/* What was in that part does not come back. */
+		/* Bytes of that part do not come back. */
 		CHECK(!resize(2 * M) && entry(M) == kept && entry(M + 4 * K) == 0);
 		CHECK(is_file("qemu-io -r -f qcow2 -c 'read -P 1 0 1049088' "
 			      "-c 'read -P 0 1049088 1048064' image >out && ! grep -i fail out"));
@@ -112,7 +112,7 @@ static void a_longer_l1_table(void)
 	}
 }
 
-/* The backing file is longer: what comes to light is zeros. */
+/* The backing file is longer: the new part is zeros. */
 static void what_comes_to_light_is_zeros(void)
 {
 	uint64_t word;

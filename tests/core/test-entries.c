@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a write, zeros, a discard make of each kind of entry, word by word. */
+/* Each kind of entry after a write, zeros and a discard, word by word. */
 #include "entries.h"
 
 enum state { ABSENT, DATA, ZERO_PLAIN, ZERO_PLACE, COMPRESSED };
@@ -20,7 +20,7 @@ struct row {
 	uint64_t flags;
 };
 
-/* It is what the table says it is. */
+/* The entry is as in the table. */
 static bool is_state(const struct words *w, enum state s, bool shared)
 {
 	uint64_t copied = shared ? 0 : COPIED;
@@ -63,7 +63,7 @@ static void rows(const struct row *t, size_t n, enum request what, uint64_t off,
 
 #define ROWS(t, what, off, len) rows(t, COUNT(t), what, off, len)
 
-/* What has a place of its own keeps it; all else gets one. */
+/* Clusters that are allocated stay so; all others are allocated. */
 static const struct row written[] = {
 	{ ANY, ABSENT, false, NEW, COPIED },
 	{ ANY, DATA, false, SAME, COPIED },

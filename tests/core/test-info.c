@@ -29,7 +29,7 @@ static json_t *qemu_says(const char *path)
 	size_t len;
 	json_t *v;
 
-	/* What is still to be written may take other space then. */
+	/* Unwritten data may change the used space. */
 	sh("sync '%s' && qemu-img info -U --output=json '%s/%s' >qemu.json 2>qemu.err || "
 	   "{ cat qemu.err; false; }", path, tempdir, path);
 	text = slurp("qemu.json", &len);
@@ -38,7 +38,7 @@ static json_t *qemu_says(const char *path)
 	return v;
 }
 
-/* In place of what the mount calls them. */
+/* In place of their names in the mount. */
 static int shown(const struct qc_snapshots *s, char ***out)
 {
 	*out = calloc(s->n + 1, sizeof(**out));
@@ -150,7 +150,7 @@ static bool covers(json_t *a, json_t *b, const char *where)
 	return same;
 }
 
-/* Both ways: only what is ours is more. */
+/* Both ways: only the key "qcowfs" is more. */
 static bool agrees(const char *path, qc_err expected)
 {
 	json_t *theirs = qemu_says(path), *ours = we_say(path, expected);
@@ -316,7 +316,7 @@ static void a_damaged_table_of_snapshots(void)
 	json_decref(v);
 }
 
-/* ---- what it does not -------------------------------------------------------- */
+/* ---- facts that QEMU does not report -------------------------------------------------------- */
 
 static void a_chain(void)
 {
@@ -402,7 +402,7 @@ static void names_that_are_not_utf8(void)
 	json_decref(v);
 }
 
-/* ---- who uses it ---------------------------------------------------------------- */
+/* ---- uses and locks ---------------------------------------------------------------- */
 
 static void open_for_writing_here(void)
 {

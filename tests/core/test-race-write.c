@@ -192,7 +192,7 @@ static void a_flush_does_not_show_what_is_not_linked(void)
 	qc_close(img);
 }
 
-/* What is flushed is in the file, while others are still at it. */
+/* Flushed data is in the file, while other writers go on. */
 static void a_flush_writes_what_is_linked(void)
 {
 	struct qc_image *img = fresh("-o cluster_size=4k");
@@ -265,7 +265,7 @@ static void a_resize_waits_for_those_inside(void)
 	CHECK(is_sound("image"));
 }
 
-/* Who was let in late must not write behind the new end. */
+/* A request that waited for a resize must not write beyond the new end. */
 static void nobody_writes_behind_an_end_that_came_nearer(void)
 {
 	struct qc_image *img = fresh("");
@@ -306,7 +306,7 @@ static void who_opens_it_while_it_is_being_closed_gets_it(void)
 	CHECK(is_sound("image"));
 }
 
-/* Who has taken what is in limbo is not done before it is free. */
+/* A checkpoint that took pending frees does not end before they are free. */
 static void a_settle_waits_for_who_is_freeing(void)
 {
 	struct qc_image *img = fresh(""), *other = image_write(ctx, "image");

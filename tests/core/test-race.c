@@ -112,7 +112,7 @@ static void a_load_that_fails_is_tried_again(void)
 	qc_close(img);
 }
 
-/* Of two who want a slice, only the one whose read failed is told. */
+/* Of two readers of a slice, only the one whose read failed gets an error. */
 static void the_failure_of_one_is_not_that_of_the_other(void)
 {
 	struct qc_image *img = image_open(ctx, "wide");
@@ -160,7 +160,7 @@ static void two_readers_of_one_compressed_cluster(void)
 	t[0] = park(&a, "cluster-cache.fill");
 	t[1] = start(read_once, &b);
 	CHECK(reads_byte(img, 64 * K, 4096, 6)); /* another is not held up */
-	CHECK(reads_byte(img, 0, 64 * K, 5));	 /* nor who wants it whole */
+	CHECK(reads_byte(img, 0, 64 * K, 5));	 /* nor a reader of the whole cluster */
 	CHECK(counters(ctx).clusters_decompressed == before + 2);
 	qc_failpoint_resume("cluster-cache.fill");
 	end(t[0]);

@@ -76,7 +76,7 @@ static bool listed(const char *words)
 		       " test \"$(cat list)\" = '%s' || { sed 's/^/# /' list; false; }", words);
 }
 
-/* ---- what a snapshot holds -------------------------------------------------- */
+/* ---- content of snapshots -------------------------------------------------- */
 
 static void what_was_written_before_is_in_it(void)
 {
@@ -235,7 +235,7 @@ static void unknown_extra_data_is_kept(void)
 	qc_close(img);
 }
 
-/* ---- what is refused -------------------------------------------------------- */
+/* ---- refused changes -------------------------------------------------------- */
 
 static void one_that_is_open_is_not_deleted(void)
 {

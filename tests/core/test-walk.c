@@ -66,7 +66,7 @@ static void complain(const char *what, uint64_t off, uint64_t len, qc_err r)
 		printf("# %s of %" PRIu64 " at %" PRIu64 ": %d\n", what, len, off, r);
 }
 
-/* Of what was read, a thread knows its own stripes; UINT8_MAX knows all. */
+/* A thread checks its own stripes of a read; UINT8_MAX checks all. */
 static void read_some(uint64_t off, uint64_t len, uint8_t me)
 {
 	uint8_t *buf = malloc(len + 1);

@@ -59,7 +59,7 @@ static void a_dirty_image_is_repaired(void)
 	CHECK(is_sound("image"));
 }
 
-/* Tables that a reader has brought into memory say what they said before. */
+/* Tables that a reader has loaded are unchanged. */
 static void a_repair_while_somebody_reads(void)
 {
 	struct qc_image *reader, *img;

@@ -35,7 +35,7 @@ static inline bool is_sound(const char *path)
 		       " { sed 's/^/# /' check.out | head -20; false; }", path);
 }
 
-/* No damage; what a crash left may leak. */
+/* No damage; leaks of a crash are allowed. */
 static inline bool is_sound_but_for_leaks(const char *path)
 {
 	return !try_sh("qemu-img check -f qcow2 -U %s >check.out 2>&1; test $? = 0 -o $? = 3 ||"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # sanitize: thread
 # Space is allocated with fallocate while another writes there, through another name of the image:
-# nothing of what was written is lost.
+# no written data is lost.
 from writing import *
 
 SIZE = 8 * M

@@ -29,7 +29,7 @@ for name in middle data; do
 	mount_fs -o backing=any top.qcow2 mnt
 	unmount mnt
 done
-# What is declared as raw is raw, whatever it holds.
+# A file that is declared as raw is raw, also if it begins like an image.
 qemu-img create -q -u -f qcow2 -b middle.qcow2 -F raw top.qcow2 64k
 mount_fs top.qcow2 mnt
 cmp -n 65536 mnt/top.raw middle.qcow2 || fail "the bytes of the file itself"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # With -o chain each file of an image's chain has a name: the disk as seen from there down, of its
-# own size.  What is written to the image is seen in the first at once.
+# own size.  A write to the image shows in the first at once.
 from views import *
 
 os.mkdir('src')

@@ -19,7 +19,7 @@ mkdir elsewhere
 mount_fs -o backing=samedir src mnt
 for name in two three; do shows_as mnt/$name.raw src/$name.qcow2; done
 FMT=qcow shows_as mnt/one.raw src/one.qcow
-# Version 1 does not say what is below it, and that wants a file of its own.
+# Version 1 does not declare the format of its backing file.
 fails_with 'Input/output error' cat mnt/four.raw
 fails_with 'Input/output error' cat mnt/five.raw
 unmount mnt

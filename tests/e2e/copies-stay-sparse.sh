@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# cp, tar and qemu-img skip the holes of a disk, and what they make is the same.
+# cp, tar and qemu-img skip the holes of a disk, and their copies are the same.
 # sanitize: none
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 

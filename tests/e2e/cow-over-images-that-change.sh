@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# An image that another program changes is not read through what was written over it
+# An image that another program changes is not read through its overlay
 # before; where nothing was, it is read as it is now.
 . "${TEST_LIB:-$(dirname "$0")}/writing.sh"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# With cow=FILE what is written is in FILE, which QEMU opens, too; and goes on there.
+# With cow=FILE writes go to FILE, which QEMU can open, and which a later mount continues.
 from qcowtest import *
 import errno
 
@@ -91,7 +91,7 @@ check(m.unmount() == 0, 'it ends')
 check(Path('src/v3.qcow2').read_bytes() == real, 'the image is as it was')
 check(raw_of('src/own.over')[2 * M:2 * M + 7] == b'through', 'FILE has it')
 
-# What is not for this image.
+# Overlays of other images.
 refused(2, 'src/v3.qcow2.over is an overlay of another image', '-o', 'cow=src/v3.qcow2.over', 'src/v2.qcow2')
 refused(2, 'not an overlay', '-o', 'cow=src/v3.qcow2', 'src/v3.qcow2')
 refused(2, 'is an overlay of another image', '-o', 'cow=src/top.qcow2', 'src/top.qcow2')

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # With 256 descriptors, thousands of images are read one after the other, and none stays open.
-# More open at once than there is room for gives EMFILE to who opens one more; what is open is
+# More opens than descriptors fail with EMFILE; open files are
 # read on, listed, and looked at.
 # sanitize: none
 import errno

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What QEMU encrypts we read, and what we write QEMU reads: all methods, ciphers, modes, IVs, hashes,
+"""We read images that QEMU encrypted, and QEMU reads our writes: all methods, ciphers, modes, IVs, hashes,
 and kinds of images."""
 from writing import *
 from encrypted import *

@@ -21,7 +21,7 @@ PARTS = [KEY[:9].encode(), KEY[-9:].encode()]
 
 
 def daemon(name):
-    """Its process, by what it has mounted."""
+    """Its process, found by its mountpoint."""
     for p in Path('/proc').glob('[0-9]*'):
         try:
             argv = (p / 'cmdline').read_bytes().split(b'\0')
@@ -113,7 +113,7 @@ def mount(*argv, **kwargs):
     run(QCOWFS, '-o', 'ro', *argv, os.path.abspath('mnt'), **kwargs)
 
 
-# That the search finds what is there is shown by what is not a secret.
+# The search finds other strings, so it works.
 mount('-o', 'key-file=key', 'luks.qcow2')
 pid = daemon('it')
 check(any(b'luks.qcow2' in part for part in memory(pid)), 'the search finds what is there')
@@ -136,7 +136,7 @@ check(errno_of(open, 'mnt/luks.raw') == 13, 'it is refused')
 is_nowhere(daemon('wrong'), 'a passphrase that does not fit')
 unmount()
 os.rename('src/luks.qcow2', 'luks.qcow2')
-# Of this one only what is behind the key.
+# Of this one only the part after the key.
 mount('-o', 'key-file=key', 'aes.qcow')
 examine('AES', ['aes.raw'], PARTS[1:])
 

@@ -43,7 +43,7 @@ class Terminal:
         os.write(self.fd, text)
 
     def end(self):
-        """Its exit status, and what it said in the end."""
+        """Its exit status, and its last output."""
         out = self.said
         while True:
             try:
@@ -129,7 +129,7 @@ t.say(KEY.encode() + b'\n')
 check(t.end()[0] == 0 and first_byte('old.raw') == 7, 'it mounts, and reads')
 unmount()
 
-# who has no need is not asked
+# no need to ask
 t = Terminal('-o', 'ro', 'plain.qcow2', 'mnt')
 status, out = t.end()
 check(status == 0 and 'passphrase' not in out, 'nobody is asked')

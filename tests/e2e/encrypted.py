@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the Python tests of encrypted images share."""
+"""The library of the Python tests of encrypted images."""
 from qcowtest import *
 
 KEY = 'open, sesame, please'

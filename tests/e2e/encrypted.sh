@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# encrypted.sh - what the tests of encrypted images share.  The passphrase is in the file
+# encrypted.sh - the library of the tests of encrypted images.  The passphrase is in the file
 # $TEST_TMP/key.
 KEY=$TEST_TMP/key
 printf %s 'open, please' >"$KEY"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# fio reads back what it wrote, by its checksums: four jobs, with and without direct I/O at depth
+# fio verifies its writes by checksums: four jobs, with and without direct I/O at depth
 # 16, on the file and on a loop device; and so does QEMU.
 . "${TEST_LIB:-$(dirname "$0")}/writing.sh"
 requires which fio

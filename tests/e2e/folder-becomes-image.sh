@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# A folder that takes the place of an image, and the reverse, is shown as what it is.
+# A folder that replaces an image is shown as a folder, and the reverse.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 
 mkdir src

@@ -40,14 +40,14 @@ rm -r src/lab
 until_true 3 gone mnt/lab
 [ "$(names mnt)" = "disk.cow.raw disk.raw late.raw" ] || fail "the folder went"
 
-# Who has it open reads on when it is deleted.
+# An open file can be read after the image is deleted.
 exec 3<mnt/late.raw
 rm src/late.qcow2
 raw_of two.qcow2 >two.bin
 cmp - two.bin <&3 || fail "a deleted image is read on"
 exec 3<&-
 
-# What is no image now may be one later, and the other way round.
+# A file may become an image, and the other way round.
 echo nothing >src/new.qcow2
 [ ! -e mnt/new.raw ] || fail "no image"
 cp one.qcow2 src/new.qcow2

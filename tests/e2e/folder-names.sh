@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Images are known by what is in them; the ending of their names gives way to .raw, and where
+# Images are known by their content; the ending of their names gives way to .raw, and where
 # two would get one name the later keeps its whole name.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 

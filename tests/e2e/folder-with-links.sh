@@ -26,7 +26,7 @@ mount_fs -o backing=any src mnt
 for name in out absolute; do shows_as mnt/$name.raw outside/secret.qcow2; done
 unmount mnt
 
-# The one SOURCE may be a link; what it leads to has its own neighbours.
+# The one SOURCE may be a link; its target has its own neighbours.
 mount_fs src/out.qcow2 mnt
 shows_as mnt/out.raw outside/secret.qcow2
 unmount mnt

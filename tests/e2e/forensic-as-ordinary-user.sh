@@ -28,7 +28,7 @@ looks_right() {
 	[ "$(as_user ls mnt/base.chain)" = 0-base.qcow2.raw ] || fail "the base"
 }
 
-look_at() { # look_at SOURCE: mounts and unmounts it; what was said is in log
+look_at() { # look_at SOURCE: mounts and unmounts it; its messages are in log
 	local pid
 	as_user "$PWD/bin/qcowfs" -f -o forensic "$1" mnt 2>log &
 	pid=$!

@@ -75,7 +75,7 @@ def steps(m, name):
 shutil.copy('src/disk.qcow2', 'model.qcow2')
 with Mount('src') as m:
     steps(m, 'disk')
-    # What is below an overlay changes.
+    # A backing file changes.
     for byte in 50, 51:
         Path(m.path('over.raw')).read_bytes()
         qio('src/base.qcow2', f'write -P {byte} 0 2M')

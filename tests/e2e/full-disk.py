@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# The host's disk is full: the writer gets ENOSPC, nothing is lost of what was there, the image is
+# The host's disk is full: the writer gets ENOSPC, old data is not lost, the image is
 # sound, and all goes on as soon as there is room.
 from writing import *
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# functions.sh - what the shell tests share.  A test that sources this runs in
+# functions.sh - the library of the shell tests.  A test that sources this runs in
 # a new empty folder, and all that it mounted or started ends with it:
 #
 #	. "${TEST_LIB:-$(dirname "$0")}/functions.sh"
@@ -54,7 +54,7 @@ skip() {
 	exit 77
 }
 
-# names FOLDER: what is in it, in one line.
+# names FOLDER: the names in it, in one line.
 names() {
 	(cd "$1" && echo *)
 }

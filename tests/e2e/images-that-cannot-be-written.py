@@ -39,7 +39,7 @@ for fmt in 'qcow2', 'qcow':
         run('umount', 'ro/src')
     shutil.rmtree('ro')
 
-# Not even root can write to what is immutable, where the file system knows that.
+# Not even root can write to an immutable file.
 create('disk.img', M)
 qio('disk.img', 'write -P 2 0 1M')
 if not subprocess.run(['chattr', '+i', 'disk.img'], capture_output=True).returncode:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# NAME.json is a regular file of the size that it says, for every image, whatever is wrong with it.
+# NAME.json is a regular file of its stated size, for every image, also a damaged one.
 from views import *
 
 os.mkdir('src')

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# NAME.json has all that qemu-img info says, and why an image cannot be used.
+# NAME.json has all facts of qemu-img info, and the reason why an image cannot be used.
 from qcowtest import *
 
 if 'info' not in run(QCOWFS, '--help').split():
@@ -65,7 +65,7 @@ def covers(theirs, ours, where):
         check(theirs == ours, f'{where} is {theirs!r}, not {ours!r}')
 
 
-os.sync()  # what is still to be written may take other space then
+os.sync()  # unwritten data may change the used space
 with Mount('src', '-o', 'info') as m:
     for image in sorted(Path('src').resolve().glob('*.qcow*')):
         ours = said(m, image.stem)

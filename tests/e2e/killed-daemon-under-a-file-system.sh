@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # sanitize: none
 # The daemon is killed while files are unpacked onto ext4 on our file: the image is sound, and so
-# is the file system when its journal has been replayed; what was synced is there.
+# is the file system when its journal has been replayed; synced data is there.
 . "${TEST_LIB:-$(dirname "$0")}/writing.sh"
 requires_root
 requires losetup -f

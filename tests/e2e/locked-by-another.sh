@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# An image that QEMU has open for writing is refused with status 3, and who has it is named; so
+# An image that QEMU has open for writing is refused with status 3, and the message names the process; so
 # is a backing file.  In a folder, opening it gives EBUSY until it is let go.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 

@@ -126,7 +126,7 @@ def make_grown():
     run('qemu-img', 'resize', '-q', '-f', 'qcow2', 'grown.qcow2', '2M')
 
 
-add('grown.qcow2', make_grown, exact=False)  # what is behind the old end stays zero
+add('grown.qcow2', make_grown, exact=False)  # bytes beyond the old end stay zero
 
 # ---- everything at once, by chance ----
 
@@ -187,7 +187,7 @@ def make_all():
     Path(REF).write_bytes(noise(SIZE))
     Path('short.dat').write_bytes(b'x' * 100000)
     names = list(variants)
-    # Overlays need what is below them.
+    # Overlays need their backing files.
     order = [[n for n in names if n.startswith(('plain', 'zlib', 'zstd', 'v1-plain', 'v1-zlib'))]]
     order.append([n for n in names if n not in order[0] and not n.startswith('chain')])
     order += [[n] for n in names if n.startswith('chain')]

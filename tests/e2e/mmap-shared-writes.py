@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# What is stored into a shared mapping is in the image after msync, and after the mapping and the
+# Stores into a shared mapping are in the image after msync, and after the mapping and the
 # file are closed in either order.
 import mmap
 from writing import *

@@ -35,7 +35,7 @@ rings() {
 	echo $n $waits
 }
 
-jobs_of() { # jobs_of OPTION...: four, who read back what they wrote
+jobs_of() { # jobs_of OPTION...: four, which verify their writes
 	fio --name=v --filename=mnt/disk.raw --size=4m --numjobs=4 --offset_increment=4m \
 		--rw=randwrite --bsrange=512-256k --blockalign=512 --verify=sha256 \
 		--verify_fatal=1 --do_verify=1 --fsync=50 --randseed="$SEED" --group_reporting \
@@ -77,7 +77,7 @@ story -o io_uring
 story -o io_uring,io_uring_q_depth=1,sandbox=off
 story -o io_uring,io_uring_q_depth=32,direct_io,threads=2
 
-# Who is in the middle of a write is let finish it; then the image is closed.
+# A write in progress ends; then the image is closed.
 for _ in 1 2 3; do
 	mount_rw log -o io_uring disk.qcow2 mnt
 	fio --name=l --filename=mnt/disk.raw --size=64m --numjobs=4 --rw=randwrite --bs=64k \

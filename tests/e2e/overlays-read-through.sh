@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# What an overlay does not hold is read from below it, to the byte; past the end of
+# Unallocated clusters of an overlay are read from its backing file, to the byte; past the end of
 # the backing file there are zeros.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 

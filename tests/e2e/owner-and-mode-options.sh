@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# uid=, gid= and umask= change what is shown.
+# uid=, gid= and umask= change the shown owner and mode.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 
 mkdir -p src/lab

@@ -3,7 +3,7 @@
 # sanitize: thread
 # Eight threads write, punch, read and sync at once, through the kernel's pages, and
 # past them: some in ranges of their own, which are as they left them; some all over the
-# same, where each sector is one that somebody wrote, in the end whole.
+# same, where each sector is one that some thread wrote, in the end whole.
 import mmap
 import struct
 import threading
@@ -20,7 +20,7 @@ def sector(number, who):
 
 
 class Worker(threading.Thread):
-    """Takes step() after step on a descriptor of its own, until it says what is bad."""
+    """Takes step() after step on a descriptor of its own, until one fails."""
 
     def __init__(self, i, path, flags):
         super().__init__()
@@ -69,7 +69,7 @@ class Own(Worker):
 
 
 class Everywhere(Worker):
-    """Writes numbered sectors where others do, too; what it reads must be such."""
+    """Writes numbered sectors at the same offsets as others; reads must return such sectors."""
 
     def step(self, fd):
         first, n = SHARED // 512 + self.r.randrange(2000), self.r.randrange(1, 300)

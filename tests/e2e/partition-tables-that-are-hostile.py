@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# Whatever a partition table says: what is shown lies on the disk, in a moment, and in little memory.
+# With any partition table, the shown partitions lie on the disk, and cost little time and memory.
 from partitions import *
 
 SIZE = 64 * M
 SECTORS = SIZE // SECTOR
-cases = {}  # name: (what is written where, [numbers] or None)
+cases = {}  # name: ({offset: bytes}, [numbers] or None)
 
 
 def ebr_chain(base, n, last):
-    """n records in a row, each with a partition, and what the last one links to."""
+    """n records in a row, each with a partition, and the link of the last one."""
     out = {}
     for i in range(n):
         link = entry(5, i + 1, 1) if i < n - 1 else last

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # Partitions are those of the table as it is now: one that sfdisk writes through the mount, one that
-# others wrote, or another image's.  Who has one open keeps it.
+# others wrote, or another image's.  An open descriptor keeps its range.
 from partitions import *
 
 os.mkdir('src')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of -o partitions share: disks with tables, and what sfdisk says of them."""
+"""The library of the tests of -o partitions: disks with tables, and the output of sfdisk."""
 import shutil
 import struct
 import zlib

@@ -53,7 +53,7 @@ check(Path(f'/proc/{pid}/comm').read_text() == 'qcowfs\n', 'it is that of the la
 run('fusermount3', '-u', 'mnt')
 until(20, lambda: not FILE.exists(), 'and goes with it')
 
-# What a killed daemon left is taken.
+# The file of a killed daemon is replaced.
 mount()
 first = int(FILE.read_text())
 os.kill(first, signal.SIGKILL)
@@ -84,7 +84,7 @@ until(20, lambda: not FILE.exists(), 'it is removed from below the mount')
 os.unlink('mnt')
 os.rename('plain', 'mnt')
 
-# A failure leaves none; and what is no pid-file is left alone.
+# A failure leaves no file; another file is left alone.
 r = subprocess.run([QCOWFS, '-o', f'pid-file={FILE}', 'none.qcow2', 'mnt'], capture_output=True)
 check(r.returncode == 2 and not FILE.exists(), 'no mount, no file')
 before = Path('disk.qcow2').read_bytes()

@@ -25,7 +25,7 @@ def writes(d):
 
 
 def reuse(d):
-    """What was given back is taken by others."""
+    """Freed clusters are allocated again."""
     for i in range(20 * ROUNDS):
         off, length = place(d.size, 150 * K if i % 3 == 0 else 40 * K, 4 * K)
         (d.zero if i % 5 == 4 else d.punch)(off, length)
@@ -51,7 +51,7 @@ def resize(d):
 
 
 def threads(d):
-    """Who writes and who syncs are at it at once; they share clusters, but no sectors."""
+    """Writers and syncs run at once; they share clusters, but no sectors."""
     def writer(number):
         r = random.Random(f'{SEED}-{number}')
         for i in range(12 * ROUNDS):

@@ -103,7 +103,7 @@ class Operation:
             a = b
 
 
-# ---- the disk, as who writes knows it -----------------------------------------------
+# ---- the disk, as the writer knows it -----------------------------------------------
 
 class Change:
     def __init__(self, began, value):
@@ -112,7 +112,7 @@ class Change:
 
 class Recorded:
     """An image that is written through a mount.  Each sector that is written says which it is, and
-    with which write it came.  Whoever writes from several threads keeps to sectors of its own."""
+    with which write it came.  Threads write to different sectors."""
 
     def __init__(self, name, fmt='qcow2', options=(), files=('img',), snapshot=None):
         self.name, self.fmt, self.snapshot, self.files = name, fmt, snapshot, files
@@ -202,7 +202,7 @@ class Recorded:
             same_bytes(made, Path(name).read_bytes(), f'{self.name}: {name}, made of the log')
         return operations
 
-    # ---- what may be read after a crash
+    # ---- allowed reads after a crash
 
     def may_be(self, at):
         """What the sectors read as for certain, and {sector: values} of those that may differ, if
@@ -326,7 +326,7 @@ class Cutter:
             self.room.release()
         self.pool.submit(job)
 
-    # ---- one image; what is wrong with it
+    # ---- one image, and its faults
 
     def look(self, folder, files, expected, number):
         for name, content in zip(self.disk.files, files):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the Python tests share: images, mounts, and what to say when it fails."""
+"""The library of the Python tests: images, mounts, and failures."""
 import atexit
 import json
 import os
@@ -16,7 +16,7 @@ sys.dont_write_bytecode = True
 LIB = Path(__file__).resolve().parent
 QCOWFS = os.environ.get('QCOWFS', str(LIB.parent.parent / 'build' / 'qcowfs'))
 SANITIZER = os.environ.get('TEST_SANITIZER', '')
-PATIENCE = 300  # seconds for what an idle machine does in a moment; then it hangs
+PATIENCE = 300  # seconds for a step that takes a moment on an idle machine; then it hangs
 K, M, G, T = 1 << 10, 1 << 20, 1 << 30, 1 << 40
 
 if 'TEST_TMP' not in os.environ:  # started by hand

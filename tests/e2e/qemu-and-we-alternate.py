@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # We and QEMU write to an image in turn, ten times; after each turn it is sound, and both read
-# what was written.
+# the same bytes.
 from writing import *
 
 SIZE = 6 * M + 512

@@ -114,7 +114,7 @@ def make(d, name, rng):
                 qio("write -P 5 500k 200k")
             elif kind == "somepacked":
                 qio("write -P 3 0 1M", "write -c -P 4 1M 512k", "write -c -P 5 2M 128k")
-            elif "prealloc" in opts: # what was never written is noise to QEMU, too
+            elif "prealloc" in opts: # unwritten sectors are noise to QEMU, too
                 qio(f"write -z 0 {size}")
         sh("qemu-img", "convert", *this[:-1], "-O", "raw", this[-1], "model.raw")
     finally:

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # All threads of the daemon are in the sandbox, those that are made later as well; root keeps
-# one capability, and with sandbox=off nothing is given up. -v says in one line what is in force.
+# one capability, and with sandbox=off nothing is given up. -v logs in one line which parts are in force.
 # sanitize: none
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 

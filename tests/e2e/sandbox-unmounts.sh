@@ -93,7 +93,7 @@ for user in 65534 0; do
 	gone "user $user killed"
 done
 
-# Unmounted by somebody else, it leaves what is mounted there alone.
+# After an unmount by another program, it leaves later mounts there alone.
 "$PWD/qcowfs" "$PWD/disk.qcow2" "$PWD/mnt"
 started
 first=("${PIDS[@]}")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# Who is impatient, as a service manager is after an unmount, does not keep the daemon from
-# bringing everything to the image: more signals while it leaves change nothing.
+# More signals while the daemon exits, as an impatient service manager sends, do not keep it from
+# writing all data to the image.
 from qcowtest import *
 
 for options in [], ['-s']:

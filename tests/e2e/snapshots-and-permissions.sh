@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Who may write the image may take and delete its snapshots; who may read it may read them.
+# Write permission on the image allows to take and delete snapshots; read permission, to read them.
 # shellcheck source=writing.sh
 . "${TEST_LIB:-$(dirname "$0")}/writing.sh"
 requires_root

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # sanitize: thread
 # Many threads take, rename, delete, list and read the snapshots of one image while others write to
-# it, and the kernel forgets what it knows of them.  Each snapshot holds what it held at first.
+# it, and the kernel drops its cache of them.  No snapshot changes its content.
 import hashlib
 import threading
 from views import *
@@ -38,7 +38,7 @@ def digest(path):
 
 
 def owner(folder, me, r):
-    """Takes snapshots of its own, and knows what is in them."""
+    """Takes snapshots, and knows their content."""
     mine, n = {}, 0
     while time.monotonic() < stop:
         n += 1

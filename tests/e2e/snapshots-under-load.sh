@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # sanitize: thread
 # While fio writes and verifies, snapshots are taken, renamed and deleted; each that stays is whole,
-# and holds what was written before it.
+# and holds all earlier writes.
 # shellcheck source=writing.sh
 . "${TEST_LIB:-$(dirname "$0")}/writing.sh"
 requires fio --version

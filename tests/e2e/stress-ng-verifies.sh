@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# stress-ng, which checks what it reads back, finds no fault on a file system on our file.
+# stress-ng, which verifies its reads, finds no fault on a file system on our file.
 . "${TEST_LIB:-$(dirname "$0")}/writing.sh"
 requires_root
 requires losetup -f

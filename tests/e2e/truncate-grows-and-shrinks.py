@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# Truncating resizes the disk.  What it gained reads as zeros: not as the tail that was cut off,
+# Truncating resizes the disk.  The new part reads as zeros: not as the tail that was cut off,
 # not as a longer backing file, and not as VM state.
 from writing import *
 

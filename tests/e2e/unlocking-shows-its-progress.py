@@ -31,7 +31,7 @@ os.mkdir('mnt')
 
 
 def on_a_terminal(*argv, act=lambda: None):
-    """Its exit status, and what the terminal saw."""
+    """Its exit status, and the output on the terminal."""
     terminal, other = pty.openpty()
     p = subprocess.Popen([QCOWFS, *argv], stdin=subprocess.DEVNULL, stderr=other)
     os.close(other)
@@ -95,7 +95,7 @@ status, text = on_a_terminal('-o', 'ro,key-file=wrong', 'slow.qcow2', 'mnt')
 check(status == 4, f'it is refused: {status}')
 shows_percents(text, r'/\S*/slow\.qcow2', 'qcowfs: slow.qcow2: encrypted (LUKS), and the key does not fit\r\n')
 
-# one that opens at once; and who is no terminal
+# an open that takes no time, and no terminal
 status, text = on_a_terminal('-o', 'ro,key-file=key', 'disk.qcow2', 'mnt')
 check(status == 0 and not text, f'nothing is shown: {text!r}')
 unmount()

@@ -73,7 +73,7 @@ for i in range(ROUNDS):
         run('qemu-img', 'check', '-q', 'copy.qcow2')
         check(raw_of('copy.qcow2')[:SIZE] == data, f'{how.__name__}: the bytes are there')
 
-# What was written in place, and much of it, is not synced with the image still locked.
+# Much data that was written in place is not synced while the image is still locked.
 create('disk.qcow2', '256M', options='preallocation=falloc')
 run('sync', 'disk.qcow2')
 for i in range(3):

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# A wrong command line gives status 1, and a line that names what is wrong with it.
+# A wrong command line gives status 1, and a line that names the mistake.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 
 image disk.qcow2 1M

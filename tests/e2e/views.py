@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of NAME.snapshots and NAME.chain share."""
+"""The library of the tests of NAME.snapshots and NAME.chain."""
 import struct
 from writing import *
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Where it cannot mount, one line says what is missing, and what to do about it.
+# If it cannot mount, one line has the reason and the remedy.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 requires_root
 requires which fusermount3

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # A write that begins at or past the end fails with ENOSPC; one that crosses the end is short;
-# with O_DIRECT it fails, too, with what is before the end written; appending is past the end.
+# with O_DIRECT it fails, too, after writing the bytes before the end; appending is past the end.
 # None of them changes the size.
 import mmap
 from writing import *

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of writing share: a disk, its flat model, and whether they agree."""
+"""The library of the tests of writing: a disk, its flat model, and their comparison."""
 import ctypes
 import errno
 import re
@@ -27,7 +27,7 @@ def zero_range(fd, off, length):
 
 
 def pages_of(fd):
-    """None of it is in the kernel's memory any more: what is read comes from the daemon."""
+    """Drops it from the page cache, so that reads come from the daemon."""
     os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
@@ -79,10 +79,10 @@ def agrees(image, model, fmt='qcow2'):
 
 
 class Disk:
-    """An image mounted for writing, open at .fd; .model is what it must read as.
+    """An image mounted for writing, open at .fd; .model has the wanted bytes.
 
     with Disk('x.qcow2', model) as d: d.write(5, b'...')
-    In the end the model must be what is read, from us, and from QEMU.
+    In the end we and QEMU must read the bytes of the model.
     """
 
     def __init__(self, image, model, *options, fmt='qcow2', flags=0):
@@ -117,7 +117,7 @@ class Disk:
         same_bytes(read_all(self.path, len(self.model)), self.model, self.image)
 
     def blocks(self):
-        """What the host's disk holds of the image, in bytes."""
+        """The space of the image on the host's disk, in bytes."""
         return os.stat(self.image).st_blocks * 512
 
     def end(self):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# writing.sh - what the shell tests of writing share.
+# writing.sh - the library of the shell tests of writing.
 # shellcheck source=functions.sh
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 
@@ -49,7 +49,7 @@ sums() {
 	(cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum)
 }
 
-# space IMAGE: what it takes of the host's disk, in KiB.
+# space IMAGE: its space on the host's disk, in KiB.
 space() {
 	du -k "$1" | cut -f 1
 }

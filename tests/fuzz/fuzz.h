@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 		}                                                                     \
 	} while (0)
 
-/* What is left of the input. */
+/* The rest of the input. */
 struct feed {
 	const uint8_t *p;
 	size_t n;

@@ -12,7 +12,7 @@ fail() { echo "# not so: $*"; exit 1; }
 . "$TEST_TOP/fuse/completion/qcowfs.bash"
 compopt() { echo "compopt $*" >>compopt; } # there is no completion going on
 PATH=$(dirname "$QCOWFS"):$PATH
-says() { # says LINE WORD...: what it is completed to, sorted
+says() { # says LINE WORD...: its completions, sorted
 	local line=$1 cut
 	shift
 	COMP_LINE=$line COMP_POINT=${#line} COMP_WORDBREAKS=$'"\'@><=;|&(: '
@@ -56,7 +56,7 @@ says "qcowfs -"  -h --help -V --version -v -f -d -s -r -o
 says "qcowfs file" ""
 grep -q 'compopt -o default' compopt || fail "operands are names of files"
 
-# ---- zsh: what it hands to its own functions
+# ---- zsh: the arguments of its own functions
 
 if ! command -v zsh >/dev/null; then exit 0; fi
 cat >zsh.test <<'END'

@@ -18,7 +18,7 @@ for letter in h V v f d s r; do
 	}
 done
 
-# What is accepted and ignored stands there, too.
+# Options that are accepted and ignored are in it, too.
 sed -n '/ignored\[\] = {/,/};/s/"\([a-z_]*\)"/\n=\1\n/gp' "$TEST_TOP/fuse/cli/option_table.c" |
 	sed -n 's/^=//p' | sort >ignored
 [ -s ignored ] || { echo "# not so: some options are ignored"; exit 1; }

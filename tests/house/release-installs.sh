@@ -11,7 +11,7 @@ quietly() { "$@" >"$tmp/out" 2>&1 || { cat "$tmp/out"; fail "$*"; }; }
 
 if ! git -C "$TEST_TOP" rev-parse HEAD >/dev/null 2>&1; then echo "needs a git repository"; exit 77; fi
 
-# With what is not committed yet.
+# With files that are not committed yet.
 quietly git clone -q --no-hardlinks "$TEST_TOP" clone
 git -C "$TEST_TOP" ls-files -z --cached --others --exclude-standard |
 	(cd "$TEST_TOP" && while IFS= read -r -d '' f; do [ ! -e "$f" ] || printf '%s\0' "$f"; done) |

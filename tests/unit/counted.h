@@ -30,7 +30,7 @@ static inline uint64_t file_count(const uint8_t *block, unsigned int order, uint
 	return v;
 }
 
-/* What the file says of a cluster, by way of the table that its header names. */
+/* The refcount of a cluster in the file, through the refcount table of its header. */
 static inline uint64_t counted_in_file(const struct ramfile *m, unsigned int order, uint64_t c)
 {
 	uint64_t table = be64_at(m->bytes + HEAD_REFTABLE_OFFSET), i = c / per_block(order);

@@ -39,7 +39,7 @@ static inline void ram_note(struct ramfile *m, enum ram_call call, uint64_t off,
 	m->done[m->n++ % 64].len = len;
 }
 
-/* Whether the i-th last of what was done is that. */
+/* Returns true if the i-th last operation is that one. */
 static inline bool ram_last(const struct ramfile *m, uint64_t i, enum ram_call call,
 			    uint64_t off, uint64_t len)
 {
@@ -116,7 +116,7 @@ static inline void ram_init(struct ramfile *m, uint64_t room)
 		.close = ram_close,
 	};
 
-	/* What is not touched takes no memory. */
+	/* Untouched pages take no memory. */
 	*m = (struct ramfile){ .file = { &ops }, .bytes = calloc(1, room), .room = room };
 	if (!m->bytes)
 		exit(1);

@@ -61,7 +61,7 @@ static bool owns(enum qc_alloc_purpose use, uint64_t want, uint64_t first, uint6
 	return so;
 }
 
-/* ---- what was freed -------------------------------------------------------------- */
+/* ---- freed clusters -------------------------------------------------------------- */
 
 static struct {
 	uint64_t off, len, count;
@@ -101,7 +101,7 @@ static void the_first_free_ones_are_taken(void)
 		begin(order);
 		CHECK(owns(QC_ALLOC_DATA, 1, 3, 1, true));
 		add(8, 1);
-		CHECK(owns(QC_ALLOC_DATA, 10, 4, 4, true)); /* up to what is in use */
+		CHECK(owns(QC_ALLOC_DATA, 10, 4, 4, true)); /* up to the clusters in use */
 		CHECK(owns(QC_ALLOC_TABLE, 10, 9, 10, true));
 		CHECK(counted(8) == 1 && counted(19) == 0);
 		CHECK(alloc.cursor == 19);
@@ -242,7 +242,7 @@ static void orphans_are_free_when_they_are_released(void)
 	end();
 }
 
-/* What a snapshot names, too, stays. */
+/* A cluster that a snapshot references stays. */
 static void only_the_last_name_frees(void)
 {
 	begin(4);

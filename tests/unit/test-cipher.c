@@ -162,7 +162,7 @@ static void cipher_names_of_headers(void)
 	CHECK(!qc_cipher_hash_by_name("sha3") && !qc_cipher_hash_by_name("") && !qc_cipher_hash_by_name("SHA256"));
 }
 
-/* Each supported cipher decrypts what it encrypted. */
+/* Each supported cipher decrypts its own output. */
 static void every_cipher_decrypts_what_it_encrypted(void)
 {
 	static const char *const ciphers[] = { "aes", "serpent", "twofish", "cast5" };

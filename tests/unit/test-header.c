@@ -320,7 +320,7 @@ static void limits_of_version_1(void)
 		commit(&t[i]);
 }
 
-/* ---- what it says ----------------------------------------------------------- */
+/* ---- messages ----------------------------------------------------------- */
 
 static void sizes(void)
 {
@@ -663,7 +663,7 @@ static void extensions_may_fill_the_cluster(void)
 	ext(112, 0x12345678, NULL, (2 << 20) - 112 - 8 - 16);
 	ext((2 << 20) - 16, EXT_BACKING_FORMAT, "raw", 3);
 	CHECK(accepted() && !strcmp(head.backing_format, "raw"));
-	/* One head, or its data, across the border of what is read first. */
+	/* One extension, or its data, across the end of the first read. */
 	for (uint32_t n = 4096 - 120 - 24; n <= 4096 - 120 + 8; n += 8) {
 		make(3);
 		ext(112, 0x12345678, NULL, n);

@@ -114,7 +114,7 @@ static void names_and_formats(void)
 	free(m.bytes);
 }
 
-/* Nothing of what the file held before is left. */
+/* No old bytes of the file are left. */
 static void one_is_made_anew(void)
 {
 	uint64_t left = 0;

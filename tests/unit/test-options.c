@@ -14,7 +14,7 @@
 #define MORE 12
 
 static struct options o;
-static char said[4000]; /* what was reported */
+static char said[4000]; /* the reported message */
 
 /* ---- one command line ------------------------------------------------------- */
 
@@ -329,7 +329,7 @@ static void numbers(void)
 	CHECK(rejects("timeout=5s", "is not SECONDS"));
 }
 
-/* It is for libfuse to do, or is refused as what that does not have. */
+/* libfuse handles it, or refuses an unknown option. */
 static void rings(void)
 {
 #ifdef HAVE_RINGS

@@ -103,7 +103,7 @@ static void a_new_block_is_in_its_own_area(void)
 		CHECK(be64_at(file.bytes + TABLE + 16) == 0);
 		CHECK(!qc_refcounts_ensure_block(&counts, c + 1, &taken) && taken == 0);
 
-		/* What could not be written waits for the next time. */
+		/* A block that could not be written stays dirty. */
 		CHECK(!qc_refcounts_take_table_entries(&counts, &e) && e.entry && e.n == 1);
 		CHECK(!qc_refcounts_write_table_entries(&counts, &e, false));
 		CHECK(be64_at(file.bytes + TABLE + 16) == 0 && counts.table_dirty);

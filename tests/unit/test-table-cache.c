@@ -137,7 +137,7 @@ static void few_slots_go_round(void)
 	CHECK(b.used == 0);
 }
 
-/* What is looked at all the time is not thrown out by what passes by. */
+/* A slice in constant use is not evicted by slices that are used once. */
 static void used_slices_stay(void)
 {
 	struct qc_budget b = budget_of(64);
