@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * header.c - fixed header, extensions, names; then the places of the tables.
+ * header.c - checks the fixed header and its extensions, then names and tables in the file.
  *
- * The extensions of versions 2 and 3 may fill the whole first cluster, but in
- * practice end in its first kilobyte; so a little is read first, and all of it
- * only where the parser asks.
+ * Extensions may fill the whole first cluster, but usually end in its first kilobyte.  So
+ * a few bytes are read first, and the rest only if the parser asks.
  */
 #include "format/header.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/byteorder.h"
 #include "base/log.h"
 #include "base/range.h"
+#include "format/features.h"
+#include "format/header_extension.h"
 
 enum { FIRST_READ = 4096 };
 
@@ -42,8 +42,7 @@ static qc_err parse_v1(const uint8_t *buf, struct qc_header *h, struct qc_reason
 	g->l2_bits = buf[HEAD1_L2_BITS];
 	g->l1_offset = be64_at(buf + HEAD_L1_OFFSET);
 	if (g->cluster_bits < CLUSTER_BITS_MIN || g->cluster_bits > CLUSTER_BITS_MAX_V1)
-		return qc_fail(why, -EINVAL, "cluster_bits %u is not in 9..16",
-				 g->cluster_bits);
+		return qc_fail(why, -EINVAL, "cluster_bits %u is not in 9..16", g->cluster_bits);
 	if (g->l2_bits < L2_BITS_MIN_V1 || g->l2_bits > L2_BITS_MAX_V1)
 		return qc_fail(why, -EINVAL, "l2_bits %u is not in 6..13", g->l2_bits);
 	if (crypt > CRYPT_AES)
@@ -54,7 +53,7 @@ static qc_err parse_v1(const uint8_t *buf, struct qc_header *h, struct qc_reason
 	need = geom_l1_need(g, h->size);
 	if (h->size > INT64_MAX || need > L1_ENTRIES_MAX)
 		return qc_fail(why, -EFBIG, "a virtual size of %" PRIu64 " is too large",
-				 h->size);
+			       h->size);
 	g->l1_entries = (uint32_t)need;
 	return 0;
 }
@@ -82,29 +81,38 @@ static qc_err parse_v3_fields(const uint8_t *buf, size_t n, struct qc_header *h,
 	return 0;
 }
 
+static uint64_t unknown_incompatible(const struct qc_header *h)
+{
+	return h->incompatible & ~qc_features_with(QC_INCOMPATIBLE, QC_FEATURE_READ);
+}
+
 static qc_err check_features(struct qc_header *h, struct qc_reason *why)
 {
 	struct geom *g = &h->geom;
-	uint64_t unknown = h->incompatible & ~(uint64_t)INCOMPAT_KNOWN;
-	bool compressed = h->incompatible & INCOMPAT_COMPRESSION;
+	uint64_t unknown = unknown_incompatible(h);
+	bool other_type = h->incompatible & INCOMPAT_COMPRESSION;
 
 	if (unknown)
 		return qc_fail(why, -ENOTSUP, "unsupported incompatible feature%s%s (0x%" PRIx64 ")",
-				 *h->unknown ? ": " : "", h->unknown, unknown);
+			       *h->unknown_features ? ": " : "", h->unknown_features, unknown);
 	if (h->refcount_order > REFCOUNT_ORDER_MAX)
 		return qc_fail(why, -EINVAL, "refcount_order %u is not in 0..6",
-				 h->refcount_order);
-	if (compressed != (h->compression != COMPRESSION_DEFLATE))
+			       h->refcount_order);
+	if (other_type != (h->compression != COMPRESSION_DEFLATE))
 		return qc_fail(why, -EINVAL,
-				 "compression type %u and its feature bit do not agree",
-				 h->compression);
+			       "compression type %u and its feature bit do not agree",
+			       h->compression);
 	if (h->compression > COMPRESSION_ZSTD)
 		return qc_fail(why, -ENOTSUP, "unknown compression type %u", h->compression);
 	if (h->autoclear & AUTOCLEAR_RAW_DATA_FILE && !g->external)
-		return qc_fail(why, -EINVAL, "a raw external data file without a data file");
+		return qc_fail(why, -EINVAL, "the feature raw external data needs a data file");
 	if (geom_is_extended(g) && g->cluster_bits < CLUSTER_BITS_MIN_EXTENDED)
 		return qc_fail(why, -EINVAL, "extended L2 entries need cluster_bits 14, not %u",
-				 g->cluster_bits);
+			       g->cluster_bits);
+	/* Served as plain, its data would be garbage, and writes would go there unencrypted. */
+	if (h->has_luks_extension && h->crypt != CRYPT_LUKS)
+		return qc_fail(why, -EINVAL, "the header has a LUKS extension, but the encryption "
+			       "method is %u, not %u", h->crypt, CRYPT_LUKS);
 	return 0;
 }
 
@@ -115,127 +123,29 @@ static qc_err check_fields(struct qc_header *h, struct qc_reason *why)
 
 	if (h->size > INT64_MAX)
 		return qc_fail(why, -EFBIG, "a virtual size of %" PRIu64 " is too large",
-				 h->size);
+			       h->size);
 	h->size -= h->size % SECTOR;
 	if (g->l1_entries > L1_ENTRIES_MAX)
 		return qc_fail(why, -EFBIG, "an L1 table of %u entries is too large",
-				 g->l1_entries);
+			       g->l1_entries);
 	if (geom_l1_need(g, h->size) > g->l1_entries)
 		return qc_fail(why, -EINVAL, "an L1 table of %u entries is too small",
-				 g->l1_entries);
+			       g->l1_entries);
 	if (!h->reftable_clusters || h->reftable_clusters > REFTABLE_BYTES_MAX / cs)
 		return qc_fail(why, -EINVAL, "a refcount table of %u clusters is impossible",
-				 h->reftable_clusters);
+			       h->reftable_clusters);
 	if (h->snapshots > SNAPSHOTS_MAX)
 		return qc_fail(why, -EFBIG, "%u snapshots are too many", h->snapshots);
-	if (h->backing_offset > cs || h->backing_len > min_u64(NAME_MAX_LEN, cs - h->backing_offset))
-		return qc_fail(why, -EINVAL, "the backing file name is too long");
+	if (h->backing_len > NAME_MAX_LEN)
+		return qc_fail(why, -EINVAL, "the backing file name is too long: %u bytes, not %d",
+			       h->backing_len, NAME_MAX_LEN);
+	if (!range_inside(h->backing_offset, h->backing_len, cs))
+		return qc_fail(why, -EINVAL, "the backing file name at 0x%" PRIx64 " is not inside "
+			       "the first cluster", h->backing_offset);
 	return 0;
 }
 
-/* Appends the names of unknown feature bits, as far as they fit. */
-static void name_unknown(const uint8_t *data, uint32_t len, struct qc_header *h)
-{
-	uint64_t unknown = h->incompatible & ~(uint64_t)INCOMPAT_KNOWN;
-
-	for (; len >= FEATURE_NAME_BYTES; len -= FEATURE_NAME_BYTES, data += FEATURE_NAME_BYTES) {
-		size_t have = strlen(h->unknown);
-
-		if (data[0] != 0 || data[1] > 63 || !(unknown >> data[1] & 1))
-			continue;
-		if (have + 2 + FEATURE_NAME_TEXT < sizeof(h->unknown))
-			snprintf(h->unknown + have, sizeof(h->unknown) - have, "%s%.*s",
-				 have ? ", " : "", FEATURE_NAME_TEXT,
-				 (const char *)data + 2);
-	}
-}
-
-/* A name without its NUL; one with a NUL inside would mean two things. */
-static qc_err take_name(const char *what, const uint8_t *data, size_t len, char *to,
-			size_t max, struct qc_reason *why)
-{
-	if (len > max)
-		return qc_fail(why, -EINVAL, "the name of the %s is longer than %zu bytes",
-				 what, max);
-	if (memchr(data, 0, len))
-		return qc_fail(why, -EINVAL, "the name of the %s holds a NUL byte", what);
-	memcpy(to, data, len);
-	to[len] = 0;
-	return 0;
-}
-
-static qc_err parse_extension(uint32_t magic, const uint8_t *data, uint32_t len,
-			      struct qc_header *h, struct qc_reason *why)
-{
-	switch (magic) {
-	case EXT_BACKING_FORMAT:
-		return take_name("backing format", data, len, h->backing_format,
-				 FORMAT_NAME_MAX, why);
-	case EXT_DATA_FILE:
-		return take_name("data file", data, len, h->data_file, NAME_MAX_LEN, why);
-	case EXT_FEATURE_NAMES:
-		name_unknown(data, len, h);
-		return 0;
-	case EXT_LUKS:
-		if (len != EXT_LUKS_BYTES)
-			return qc_fail(why, -EINVAL, "a LUKS extension of %u bytes", len);
-		h->luks_offset = be64_at(data);
-		h->luks_bytes = be64_at(data + 8);
-		return 0;
-	case EXT_BITMAPS:
-		if (len != EXT_BITMAPS_BYTES)
-			return qc_fail(why, -EINVAL, "a bitmaps extension of %u bytes", len);
-		h->bitmaps = be32_at(data);
-		h->bitmaps_bytes = be64_at(data + 8);
-		h->bitmaps_offset = be64_at(data + 16);
-		return 0;
-	default:
-		return 0; /* unknown ones are ignored */
-	}
-}
-
-/* Sets *need and stops where the extensions go on behind n. */
-static qc_err parse_extensions(const uint8_t *buf, size_t n, size_t at, struct qc_header *h,
-			       size_t *need, struct qc_reason *why)
-{
-	uint64_t cs = geom_cluster(&h->geom);
-	size_t end = (size_t)(h->backing_offset ? h->backing_offset : cs);
-
-	while (at < end) {
-		uint32_t magic, len;
-		qc_err r;
-
-		if (n < end && n < at + 8) {
-			*need = end;
-			return 0;
-		}
-		if (end - at < 8)
-			return qc_fail(why, -EINVAL, "a header extension is cut off");
-		magic = be32_at(buf + at);
-		len = be32_at(buf + at + 4);
-		at += 8;
-		if (len > end - at)
-			return qc_fail(why, -EINVAL, "header extension 0x%08x is too long",
-					 magic);
-		if (magic == EXT_END)
-			return 0;
-		if (n < at + len) {
-			*need = end;
-			return 0;
-		}
-		if (magic == EXT_FEATURE_NAMES) {
-			h->names_offset = at;
-			h->names_bytes = len;
-		}
-		r = parse_extension(magic, buf + at, len, h, why);
-		if (r)
-			return r;
-		at += (size_t)round_up(len, 8);
-	}
-	return 0;
-}
-
-/* The fixed part; *length is that of all the header, where it says so. */
+/* Parses the fixed part.  *length is set to the header length if the header has one. */
 static qc_err parse_v2_fields(const uint8_t *buf, size_t n, struct qc_header *h,
 			      uint32_t *length, struct qc_reason *why)
 {
@@ -246,7 +156,7 @@ static qc_err parse_v2_fields(const uint8_t *buf, size_t n, struct qc_header *h,
 	g->cluster_bits = be32_at(buf + HEAD_CLUSTER_BITS);
 	if (g->cluster_bits < CLUSTER_BITS_MIN || g->cluster_bits > CLUSTER_BITS_MAX)
 		return qc_fail(why, -EINVAL, "cluster_bits %u is not in 9..21",
-				 g->cluster_bits);
+			       g->cluster_bits);
 	g->l1_entries = be32_at(buf + HEAD_L1_ENTRIES);
 	g->l1_offset = be64_at(buf + HEAD_L1_OFFSET);
 	h->reftable_offset = be64_at(buf + HEAD_REFTABLE_OFFSET);
@@ -281,12 +191,12 @@ static qc_err parse_v2(const uint8_t *buf, size_t n, struct qc_header *h, size_t
 	if (r)
 		return r;
 	if (h->backing_offset && h->backing_offset < length)
-		return qc_fail(why, -EINVAL, "the backing file name lies inside the header");
-	/* Extensions first, since they name the features that we refuse. */
-	ext = parse_extensions(buf, n, length, h, need, why);
+		return qc_fail(why, -EINVAL, "the backing file name is inside the header");
+	/* Extensions first: they have the names of unknown features. */
+	ext = qc_header_extension_parse_all(buf, n, length, h, need, why);
 	if (*need > n)
 		return 0;
-	if (ext && !(h->incompatible & ~(uint64_t)INCOMPAT_KNOWN))
+	if (ext && !unknown_incompatible(h))
 		return ext;
 	return check_features(h, why);
 }
@@ -315,7 +225,7 @@ qc_err qc_header_parse(const uint8_t *buf, size_t n, struct qc_header *h, size_t
 
 /* ---- against the file -------------------------------------------------- */
 
-static qc_err read_name(struct qc_file *f, struct qc_header *h, struct qc_reason *why)
+static qc_err read_backing_name(struct qc_file *f, struct qc_header *h, struct qc_reason *why)
 {
 	uint8_t name[NAME_MAX_LEN];
 	size_t got;
@@ -324,18 +234,22 @@ static qc_err read_name(struct qc_file *f, struct qc_header *h, struct qc_reason
 	if (!h->backing_len)
 		return 0;
 	if (h->backing_len > NAME_MAX_LEN)
-		return qc_fail(why, -EINVAL, "the backing file name is too long");
+		return qc_fail(why, -EINVAL, "the backing file name is too long: %u bytes, not %d",
+			       h->backing_len, NAME_MAX_LEN);
 	r = qc_file_read(f, h->backing_offset, name, h->backing_len, &got);
 	if (r)
 		return qc_fail_errno(why, r, "cannot read the backing file name");
-	if (h->version == 1 && !got)
-		return 0; /* past the end: no name, as in QEMU */
-	return take_name("backing file", name, h->backing_len, h->backing, NAME_MAX_LEN, why);
+	/* Without its name, the image would read as zeros where the backing file has data. */
+	if (got < h->backing_len)
+		return qc_fail(why, -EINVAL, "the backing file name at 0x%" PRIx64 " is beyond the "
+			       "end of the file", h->backing_offset);
+	return qc_header_extension_name("backing file", name, h->backing_len, h->backing,
+					NAME_MAX_LEN, why);
 }
 
-/* A table must begin in the file and reach at most to the end of the file's
- * last, perhaps partial, cluster; and keep out of the header. */
-static qc_err check_table(const char *what, uint64_t off, uint64_t len, const struct geom *g,
+/* Checks that a table is behind the header, and ends at most with the last cluster of the
+ * file, which may be partial. */
+static qc_err check_table(const char *object, uint64_t off, uint64_t len, const struct geom *g,
 			  uint64_t file_size, struct qc_reason *why)
 {
 	uint64_t cs = geom_cluster(g);
@@ -343,14 +257,14 @@ static qc_err check_table(const char *what, uint64_t off, uint64_t len, const st
 
 	if (g->layout != LAYOUT_V1 && off & (cs - 1))
 		return qc_fail(why, -EINVAL, "the %s at 0x%" PRIx64 " is not cluster aligned",
-				 what, off);
+			       object, off);
 	if (off < first)
-		return qc_fail(why, -EINVAL, "the %s at 0x%" PRIx64 " lies in the header",
-				 what, off);
+		return qc_fail(why, -EINVAL, "the %s at 0x%" PRIx64 " is inside the header",
+			       object, off);
 	if (!range_inside(off, len, round_up(file_size, cs)))
 		return qc_fail(why, -EINVAL,
-				 "the %s at 0x%" PRIx64 " lies beyond the end of the file", what,
-				 off);
+			       "the %s at 0x%" PRIx64 " is beyond the end of the file", object,
+			       off);
 	return 0;
 }
 
@@ -379,8 +293,8 @@ static qc_err check_tables(const struct qc_header *h, uint64_t file_size,
 	return 0;
 }
 
-/* Its bytes are looked at when it is unlocked. */
-static qc_err check_luks(const struct qc_header *h, uint64_t file_size, struct qc_reason *why)
+/* Checks the range of the LUKS header.  Its bytes are checked when the image is unlocked. */
+static qc_err check_luks_range(const struct qc_header *h, uint64_t file_size, struct qc_reason *why)
 {
 	const struct geom *g = &h->geom;
 	qc_err r;
@@ -399,12 +313,12 @@ static qc_err check_luks(const struct qc_header *h, uint64_t file_size, struct q
 	return 0;
 }
 
-static qc_err check_references(const struct qc_header *h, struct qc_reason *why)
+static qc_err check_file_names(const struct qc_header *h, struct qc_reason *why)
 {
 	if (h->geom.external && !*h->data_file)
 		return qc_fail(why, -EINVAL, "the external data file has no name");
 	if (h->autoclear & AUTOCLEAR_RAW_DATA_FILE && *h->backing)
-		return qc_fail(why, -EINVAL, "a raw external data file and a backing file");
+		return qc_fail(why, -EINVAL, "a raw external data file cannot have a backing file");
 	return 0;
 }
 
@@ -420,15 +334,15 @@ static qc_err read_and_parse(struct qc_file *f, struct qc_header *h, size_t want
 	r = qc_file_read(f, 0, buf, want, &got);
 	if (r)
 		return qc_fail_errno(why, r, "cannot read the header");
-	/* Behind the end of a small file the extensions end, too. */
+	/* The zeros behind the end of a small file end the extensions. */
 	return qc_header_parse(buf, got < HEAD_V3_BYTES ? got : want, h, need, why);
 }
 
 qc_err qc_header_read(struct qc_file *f, struct qc_header *h, struct qc_reason *why)
 {
-	struct qc_file_stat facts;
+	struct qc_file_stat stat;
 	size_t need = 0;
-	qc_err r = qc_file_stat(f, &facts);
+	qc_err r = qc_file_stat(f, &stat);
 
 	if (r)
 		return qc_fail_errno(why, r, "cannot read the header");
@@ -436,12 +350,12 @@ qc_err qc_header_read(struct qc_file *f, struct qc_header *h, struct qc_reason *
 	if (!r && need > FIRST_READ)
 		r = read_and_parse(f, h, need, &need, why);
 	if (!r)
-		r = read_name(f, h, why);
+		r = read_backing_name(f, h, why);
 	if (!r)
-		r = check_tables(h, facts.size, why);
+		r = check_tables(h, stat.size, why);
 	if (!r)
-		r = check_luks(h, facts.size, why);
+		r = check_luks_range(h, stat.size, why);
 	if (!r)
-		r = check_references(h, why);
+		r = check_file_names(h, why);
 	return qc_reason_add_hint(why, r);
 }

@@ -6,10 +6,10 @@
  * impossible, so whatever is computed from its numbers is checked here again.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "format/bitmap_directory.h"
+#include "format/features.h"
 #include "image/image.h"
 #include "format/luks_header.h"
 #include "io/image_lock.h"
@@ -17,69 +17,27 @@
 
 /* ---- features ------------------------------------------------------------- */
 
-enum { FEATURES = 3 * 64 };
-
-static const char *known_name(enum qc_feature_set set, unsigned int bit)
+/* Reads the names of unknown features from the image. */
+static void read_feature_names(const struct qc_layer *l, struct qc_layer_info *f)
 {
-	static const char *const incompatible[] = {
-		"dirty bit", "corrupt bit", "external data file", "compression type",
-		"extended L2 entries",
-	};
-	static const char *const autoclear[] = { "bitmaps", "raw external data" };
+	uint8_t table[QC_FEATURES_MAX * FEATURE_NAME_BYTES];
+	size_t got, len = min_u64(l->head.feature_names_bytes, sizeof(table));
 
-	if (set == QC_INCOMPATIBLE && bit < sizeof(incompatible) / sizeof(incompatible[0]))
-		return incompatible[bit];
-	if (set == QC_AUTOCLEAR && bit < sizeof(autoclear) / sizeof(autoclear[0]))
-		return autoclear[bit];
-	return set == QC_COMPATIBLE && bit == 0 ? "lazy refcounts" : NULL;
-}
-
-static void add_features(struct qc_layer_info *f, enum qc_feature_set set, uint64_t bits)
-{
-	for (unsigned int bit = 0; bit < 64; bit++) {
-		const char *name = known_name(set, bit);
-		struct qc_feature *feature = &f->feature[f->nfeatures];
-
-		if (!(bits >> bit & 1))
-			continue;
-		*feature = (struct qc_feature){ .set = set, .bit = bit, .known = name };
-		if (name)
-			snprintf(feature->name, sizeof(feature->name), "%s", name);
-		f->nfeatures++;
-	}
-}
-
-/* One record of the image's own table. */
-static void take_name(struct qc_layer_info *f, const uint8_t *record)
-{
-	for (size_t i = 0; i < f->nfeatures; i++)
-		if (!f->feature[i].known && f->feature[i].set == record[0] &&
-		    f->feature[i].bit == record[1])
-			snprintf(f->feature[i].name, sizeof(f->feature[i].name), "%.*s",
-				 FEATURE_NAME_TEXT, (const char *)record + 2);
-}
-
-/* Bits that we do not know, as far as the image names them. */
-static void read_names(const struct qc_layer *l, struct qc_layer_info *f)
-{
-	uint8_t records[FEATURES * FEATURE_NAME_BYTES];
-	size_t got, len = min_u64(l->head.names_bytes, sizeof(records));
-
-	if (!len || qc_file_read(l->file, l->head.names_offset, records, len, &got))
-		return;
-	for (size_t at = 0; at + FEATURE_NAME_BYTES <= got; at += FEATURE_NAME_BYTES)
-		take_name(f, records + at);
+	if (len && !qc_file_read(l->file, l->head.feature_names_offset, table, len, &got))
+		qc_features_read_names(table, got, f->feature, f->nfeatures);
 }
 
 static qc_err list_features(const struct qc_layer *l, struct qc_layer_info *f)
 {
-	f->feature = calloc(FEATURES, sizeof(*f->feature));
+	const struct qc_header *h = &l->head;
+
+	f->feature = calloc(QC_FEATURES_MAX, sizeof(*f->feature));
 	if (!f->feature)
 		return -ENOMEM;
-	add_features(f, QC_INCOMPATIBLE, l->head.incompatible);
-	add_features(f, QC_COMPATIBLE, l->head.compatible);
-	add_features(f, QC_AUTOCLEAR, l->head.autoclear);
-	read_names(l, f);
+	f->nfeatures = qc_features_list(QC_INCOMPATIBLE, h->incompatible, f->feature);
+	f->nfeatures += qc_features_list(QC_COMPATIBLE, h->compatible, f->feature + f->nfeatures);
+	f->nfeatures += qc_features_list(QC_AUTOCLEAR, h->autoclear, f->feature + f->nfeatures);
+	read_feature_names(l, f);
 	return 0;
 }
 

@@ -166,7 +166,7 @@ static qc_err check_format(const struct qc_layer *l, enum qc_declared_format exp
 	if ((expect == QC_EXPECT_QCOW1 && version != 1) ||
 	    (expect == QC_EXPECT_QCOW2 && version == 1))
 		return qc_fail(why, -EINVAL, "it is declared as %s, but is version %u (qemu-img rebase -u -F "
-				 "declares another)", expect == QC_EXPECT_QCOW1 ? "qcow" : "qcow2", version);
+				 "declares another)", qc_format_name(expect == QC_EXPECT_QCOW1 ? 1 : 2), version);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "base/outcome.h"
+#include "format/format_name.h"
 #include "base/range.h"
 #include "update/writer.h"
 
@@ -40,9 +41,9 @@ static qc_err declared_format(const char *name, enum qc_declared_format *out, st
 		enum qc_declared_format expect;
 	} known[] = {
 		{ "", QC_FORMAT_PROBE },
-		{ "qcow", QC_EXPECT_QCOW1 },
-		{ "qcow2", QC_EXPECT_QCOW2 },
-		{ "raw", QC_FORMAT_DECLARED_RAW },
+		{ QC_NAME_QCOW1, QC_EXPECT_QCOW1 },
+		{ QC_NAME_QCOW2, QC_EXPECT_QCOW2 },
+		{ QC_NAME_RAW, QC_FORMAT_DECLARED_RAW },
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {

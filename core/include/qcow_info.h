@@ -45,6 +45,12 @@ struct qc_layer_use {
 
 enum qc_encryption { QC_PLAIN, QC_AES, QC_LUKS };
 
+/* Returns "none", "aes" or "luks". */
+const char *qc_encryption_name(enum qc_encryption encryption);
+
+/* Returns "raw" for version 0, "qcow", "qcow2", or NULL for an unknown version. */
+const char *qc_format_name(uint32_t version);
+
 /* The header of one file of a chain.  Texts are "" if missing, and live as long as the
  * image is open.  In a file that cannot be used, fields are as stored, also if invalid. */
 struct qc_layer_info {

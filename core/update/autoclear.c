@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "update/autoclear.h"
 
+#include "format/features.h"
 #include "update/bitmaps.h"
 #include "update/checkpoint.h"
 
 qc_err qc_autoclear_clear(struct qc_writer *w)
 {
 	struct qc_header *h = &w->layer->head;
-	uint64_t keep = h->autoclear & AUTOCLEAR_RAW_DATA_FILE;
+	uint64_t keep = h->autoclear & qc_features_with(QC_AUTOCLEAR, QC_FEATURE_KEEP);
 	uint8_t be[8];
 	qc_err r;
 

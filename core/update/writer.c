@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "layer/context.h"
+#include "format/features.h"
 #include "format/l2_entry.h"
 #include "update/overlap_check.h"
 #include "layer/cluster_map.h"
@@ -27,7 +28,7 @@ qc_err qc_writer_check_writable(const struct qc_layer *l, struct qc_reason *why)
 
 	if (l->format != QC_FORMAT_QCOW)
 		return qc_fail(why, -EROFS, "not a QCOW image");
-	if (h->incompatible & INCOMPAT_CORRUPT)
+	if (h->incompatible & ~qc_features_with(QC_INCOMPATIBLE, QC_FEATURE_WRITE))
 		return qc_fail(why, -EROFS, "it is marked as corrupt: qemu-img check -r all "
 					      "may repair it");
 	if (h->geom.external && l->ctx->policy.refs != QC_REFS_ANY &&

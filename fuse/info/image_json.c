@@ -90,7 +90,7 @@ static void put_header(struct json_report *p, json_t *o, const struct qc_layer_i
 	put(p, o, "dirty", json_boolean(f->dirty));
 	put(p, o, "corrupt", json_boolean(f->corrupt));
 	if (f->encryption)
-		put(p, o, "encryption", json_string(f->encryption == QC_LUKS ? "luks" : "aes"));
+		put(p, o, "encryption", json_string(qc_encryption_name(f->encryption)));
 	if (f->has_data_file)
 		put(p, o, "data-file", data_file_object(p, f));
 	put(p, o, "features", all_features(p, f));
@@ -216,8 +216,7 @@ static json_t *qcowfs_object(struct json_report *p)
 	put(p, o, "version", json_number(f->version));
 	put(p, o, "dirty", json_boolean(f->dirty));
 	put(p, o, "corrupt", json_boolean(f->corrupt));
-	put(p, o, "encryption", json_string(f->encryption == QC_LUKS ? "luks" :
-					    f->encryption == QC_AES ? "aes" : "none"));
+	put(p, o, "encryption", json_string(qc_encryption_name(f->encryption)));
 	put(p, o, "features", all_features(p, f));
 	put(p, o, "chain", chain_array(p));
 	put(p, o, "tables", tables_object(p));

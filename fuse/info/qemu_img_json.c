@@ -84,7 +84,7 @@ static json_t *encrypt_object(struct json_report *p)
 	json_t *o = json_object();
 	struct qc_luks_info l;
 
-	put(p, o, "format", json_string(p->f.encryption == QC_LUKS ? "luks" : "aes"));
+	put(p, o, "format", json_string(qc_encryption_name(p->f.encryption)));
 	if (!qc_get_luks_info(p->info->img, &l))
 		put_luks(p, o, &l);
 	return o;

@@ -117,7 +117,7 @@ static int look_below(const struct cow *c, const struct qc_image_location *src, 
 		return r;
 	r = qc_get_layer_info(img, 0, &f);
 	*size = qc_size(img);
-	*format = f.version == 1 ? "qcow" : "qcow2";
+	*format = qc_format_name(f.version);
 	qc_layer_info_free(&f);
 	qc_close(img);
 	return r;

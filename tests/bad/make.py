@@ -573,12 +573,12 @@ def l1_of_32_mib_beyond_the_file(i):
     i.u32(36, 4194304)
 
 
-@bad(ALL, refuse='in the header')
+@bad(ALL, refuse='inside the header')
 def l1_offset_0(i):
     i.u64(40, 0)
 
 
-@bad('v1', refuse='in the header')
+@bad('v1', refuse='inside the header')
 def l1_offset_47(i):
     i.u64(40, 47)
 
@@ -625,7 +625,7 @@ def refcount_table_of_8_mib_beyond_the_file(i):
     i.u32(56, (8 << 20) // i.cs)
 
 
-@bad(NEW, refuse='in the header')
+@bad(NEW, refuse='inside the header')
 def refcount_table_offset_0(i):
     i.u64(48, 0)
 
@@ -690,6 +690,12 @@ def crypt_unknown(i, v):
 @bad(NEW, refuse='LUKS')
 def luks_without_its_extension(i):
     i.u32(32, 2)
+
+
+@each(NEW, [0, 1], 'luks-extension-but-method-%s', refuse='the header has a LUKS extension')
+def luks_extension_but_another_method(i, v):
+    luks(i)
+    i.u32(32, v)
 
 
 @bad('v1', refuse='encrypted', status=4)
@@ -953,9 +959,14 @@ def backing_name_of_some_length_nowhere(i):
     i.u32(16, 0xffffffff)
 
 
-@bad('v1')
+@bad('v1', refuse='is beyond the end of the file')
 def backing_name_beyond_the_file(i):
     i.put(8, 'QI', 1 << 63, 10)
+
+
+@bad('v1', refuse='is beyond the end of the file')
+def backing_name_is_cut_by_the_end_of_the_file(i):
+    i.put(8, 'QI', len(i.file) - 4, 5)
 
 
 @bad(NEW)
@@ -1057,12 +1068,13 @@ def backing_name_of_4_gib(i):
     i.put(8, 'QI', 256, 0xffffffff)
 
 
-@bad(NEW, refuse='too long')
+@bad(NEW, refuse='not inside the first cluster')
 def backing_name_beyond_the_first_cluster(i):
     i.put(8, 'QI', i.cs, 1)
 
 
-@each(NEW, [1 << 32, 1 << 63, (1 << 64) - 1], 'backing-name-at-%s', refuse='too long')
+@each(NEW, [1 << 32, 1 << 63, (1 << 64) - 1], 'backing-name-at-%s',
+      refuse='not inside the first cluster')
 def backing_name_far(i, v):
     i.put(8, 'QI', v, 1)
 

@@ -180,7 +180,7 @@ static void limits_of_versions_2_and_3(void)
 		{ "L1 of 2^32 - 1", 3, { FIELD(36, UINT32_MAX) }, -EFBIG, "L1 table" },
 		{ "L1 too small", 3, { FIELD(36, 0) }, -EINVAL, "too small" },
 		{ "L1 unaligned", 3, { WIDE(40, 6 * MIB + 512) }, -EINVAL, "not cluster" },
-		{ "L1 in the header", 3, { WIDE(40, 0) }, -EINVAL, "in the header" },
+		{ "L1 in the header", 3, { WIDE(40, 0) }, -EINVAL, "inside the header" },
 		{ "L1 at the end", 3, { WIDE(40, 64 * MIB) }, -EINVAL, "beyond the end" },
 		{ "L1 in the last cluster", 3, { WIDE(40, 64 * MIB - 65536) }, 0, NULL },
 		{ "L1 over the end", 3, { WIDE(40, 64 * MIB - 65536), FIELD(36, 8193) },
@@ -193,7 +193,7 @@ static void limits_of_versions_2_and_3(void)
 
 		{ "refcounts unaligned", 3, { WIDE(48, 2 * MIB + 512) }, -EINVAL,
 		  "refcount table at 0x200200 is not" },
-		{ "refcounts in the header", 2, { WIDE(48, 0) }, -EINVAL, "in the header" },
+		{ "refcounts in the header", 2, { WIDE(48, 0) }, -EINVAL, "inside the header" },
 		{ "refcounts at the end", 2, { WIDE(48, 64 * MIB) }, -EINVAL,
 		  "beyond the end" },
 		{ "no refcounts", 3, { FIELD(56, 0) }, -EINVAL, "refcount table of 0" },
@@ -213,7 +213,7 @@ static void limits_of_versions_2_and_3(void)
 		{ "snapshots unaligned", 3, { FIELD(60, 1), WIDE(64, MIB + 8) }, -EINVAL,
 		  "snapshot table" },
 		{ "snapshots in the header", 3, { FIELD(60, 1), WIDE(64, 0) }, -EINVAL,
-		  "in the header" },
+		  "inside the header" },
 		{ "snapshots at the end", 3, { FIELD(60, 1), WIDE(64, 64 * MIB) }, -EINVAL,
 		  "beyond the end" },
 		{ "snapshots on L1", 3, { FIELD(60, 1), WIDE(64, 6 * MIB) }, -EINVAL,
@@ -308,8 +308,8 @@ static void limits_of_version_1(void)
 		  "too large" },
 		{ "size of 2^63", 1, { WIDE(24, UINT64_C(1) << 63) }, -EFBIG, "too large" },
 		{ "size of 2^64 - 1", 1, { WIDE(24, UINT64_MAX) }, -EFBIG, "too large" },
-		{ "L1 in the header", 1, { WIDE(40, 47) }, -EINVAL, "in the header" },
-		{ "L1 at 0", 1, { WIDE(40, 0) }, -EINVAL, "in the header" },
+		{ "L1 in the header", 1, { WIDE(40, 47) }, -EINVAL, "inside the header" },
+		{ "L1 at 0", 1, { WIDE(40, 0) }, -EINVAL, "inside the header" },
 		{ "L1 right behind it", 1, { WIDE(40, 48) }, 0, NULL },
 		{ "L1 anywhere", 1, { WIDE(40, 49) }, 0, NULL },
 		{ "L1 at the end", 1, { WIDE(40, 64 * MIB) }, -EINVAL, "beyond the end" },
@@ -452,14 +452,16 @@ static void places_of_backing_names(void)
 	backing(65536 - 5, 5);
 	CHECK(accepted() && !strcmp(head.backing, "nnnnn"));
 	backing(65536 - 5, 6);
-	CHECK(refused(-EINVAL, "too long"));
+	CHECK(refused(-EINVAL, "0xfffb is not inside the first cluster"));
 	make(3);
 	backing(65536, 0);
 	CHECK(accepted() && !*head.backing);
 	backing(65537, 0);
-	CHECK(refused(-EINVAL, "too long"));
+	CHECK(refused(-EINVAL, "not inside the first cluster"));
+	backing(65536, 4);
+	CHECK(refused(-EINVAL, "not inside the first cluster"));
 	backing(UINT64_MAX, 1);
-	CHECK(refused(-EINVAL, "too long"));
+	CHECK(refused(-EINVAL, "not inside the first cluster"));
 	make(2);
 	backing(71, 1);
 	CHECK(refused(-EINVAL, "inside the header"));
@@ -491,10 +493,16 @@ static void backing_names_of_version_1(void)
 	CHECK(accepted() && strlen(head.backing) == 1023);
 	backing(2 * MIB, 1024);
 	CHECK(refused(-EINVAL, "too long"));
-	backing(64 * MIB, 10); /* past the end: none */
-	CHECK(accepted() && !*head.backing);
+	backing(64 * MIB, 10);
+	CHECK(refused(-EINVAL, "name at 0x4000000 is beyond the end of the file (damaged"));
 	backing(UINT64_MAX, 10);
-	CHECK(accepted() && !*head.backing);
+	CHECK(refused(-EINVAL, "beyond the end of the file"));
+	backing(2 * MIB, 10);
+	file.size = 2 * MIB + 9; /* one byte is missing */
+	CHECK(refused(-EINVAL, "beyond the end of the file"));
+	file.size++;
+	CHECK(accepted() && strlen(head.backing) == 10);
+	file.size = 64 * MIB;
 	backing(500, 0);
 	CHECK(accepted() && !*head.backing);
 	backing(0, 10);
@@ -520,9 +528,12 @@ static void backing_formats(void)
 	CHECK(accepted() && !strcmp(head.backing_format, "fifteen letters"));
 	make(3);
 	ext(112, EXT_BACKING_FORMAT, "sixteen letters.", 16);
-	CHECK(refused(-EINVAL, "backing format is longer than 15"));
+	CHECK(refused(-EINVAL, "backing format has 16 bytes, more than 15"));
 	make(3);
-	ext(112, EXT_BACKING_FORMAT, "raw\0", 4);
+	ext(112, EXT_BACKING_FORMAT, "raw\0x", 5);
+	CHECK(refused(-EINVAL, "NUL"));
+	make(3);
+	ext(112, EXT_BACKING_FORMAT, "\0raw", 4);
 	CHECK(refused(-EINVAL, "NUL"));
 	make(3);
 	ext(ext(112, EXT_BACKING_FORMAT, "raw", 3), EXT_BACKING_FORMAT, "qcow2", 5);
@@ -530,6 +541,26 @@ static void backing_formats(void)
 	make(3);
 	ext(ext(112, EXT_END, NULL, 0), EXT_BACKING_FORMAT, "raw", 3);
 	CHECK(accepted() && !*head.backing_format); /* behind the end */
+}
+
+/* As QEMU 0.11 and 0.12 write them. */
+static void backing_formats_padded_with_nuls(void)
+{
+	make(2);
+	ext(72, EXT_BACKING_FORMAT, "raw\0\0\0\0", 8);
+	CHECK(accepted() && !strcmp(head.backing_format, "raw"));
+	make(2);
+	ext(ext(72, EXT_BACKING_FORMAT, "qcow2\0\0", 8), EXT_END, NULL, 0);
+	CHECK(accepted() && !strcmp(head.backing_format, "qcow2"));
+	make(3);
+	ext(112, EXT_BACKING_FORMAT, "fifteen letters", 16); /* with its NUL */
+	CHECK(accepted() && !strcmp(head.backing_format, "fifteen letters"));
+	make(3);
+	ext(112, EXT_BACKING_FORMAT, "\0\0\0\0\0\0\0", 8);
+	CHECK(accepted() && !*head.backing_format);
+	make(3);
+	ext(112, EXT_BACKING_FORMAT, "raw\0\0\0", 7);
+	CHECK(refused(-EINVAL, "NUL"));
 }
 
 static void data_files(void)
@@ -550,7 +581,7 @@ static void data_files(void)
 	ext(112, EXT_DATA_FILE, name, 1023);
 	CHECK(accepted() && strlen(head.data_file) == 1023);
 	ext(112, EXT_DATA_FILE, name, 1024);
-	CHECK(refused(-EINVAL, "data file is longer"));
+	CHECK(refused(-EINVAL, "data file has 1024 bytes, more than 1023"));
 	make(3);
 	ext(112, EXT_DATA_FILE, "disk", 4); /* but no bit for it */
 	CHECK(accepted() && !head.geom.external);
@@ -558,6 +589,22 @@ static void data_files(void)
 	put(HEAD_INCOMPATIBLE, 8, INCOMPAT_DATA_FILE);
 	ext(112, EXT_DATA_FILE, "", 0);
 	CHECK(refused(-EINVAL, "has no name"));
+}
+
+/* Its data is encrypted, whatever the method says. */
+static void a_luks_extension_needs_the_method_luks(void)
+{
+	static const uint8_t none[16];
+
+	for (uint32_t version = 2; version <= 3; version++) {
+		for (uint32_t method = CRYPT_NONE; method <= CRYPT_AES; method++) {
+			make(version);
+			put(HEAD_CRYPT, 4, method);
+			ext(version == 3 ? 112 : 72, EXT_LUKS, none, 16);
+			CHECK(refused(-EINVAL, method ? "the encryption method is 1, not 2" :
+							"the encryption method is 0, not 2"));
+		}
+	}
 }
 
 static void luks_and_bitmaps(void)
@@ -573,20 +620,18 @@ static void luks_and_bitmaps(void)
 	CHECK(accepted() && head.crypt == CRYPT_LUKS && head.luks_offset == 8 * MIB &&
 	      head.luks_bytes == 56 * MIB);
 	put(112 + 16, 8, 56 * MIB + 1);
-	CHECK(refused(-EINVAL, "LUKS header at 0x800000 lies beyond the end"));
+	CHECK(refused(-EINVAL, "LUKS header at 0x800000 is beyond the end"));
 	put(112 + 16, 8, UINT64_MAX);
-	CHECK(refused(-EINVAL, "LUKS header at 0x800000 lies beyond the end"));
+	CHECK(refused(-EINVAL, "LUKS header at 0x800000 is beyond the end"));
 	put(112 + 16, 8, 592);
 	put(112 + 8, 8, 8 * MIB + 512);
 	CHECK(refused(-EINVAL, "LUKS header at 0x800200 is not cluster aligned"));
 	put(112 + 8, 8, 0);
-	CHECK(refused(-EINVAL, "LUKS header at 0x0 lies in the header"));
+	CHECK(refused(-EINVAL, "LUKS header at 0x0 is inside the header"));
 	put(112 + 8, 8, 6 * MIB);
 	CHECK(refused(-EINVAL, "the LUKS header and a table overlap"));
 	put(112 + 8, 8, 2 * MIB);
 	CHECK(refused(-EINVAL, "the LUKS header and a table overlap"));
-	put(HEAD_CRYPT, 4, CRYPT_NONE);
-	CHECK(accepted());
 	make(3);
 	ext(112, EXT_LUKS, none, 15);
 	CHECK(refused(-EINVAL, "LUKS extension of 15"));
@@ -783,8 +828,10 @@ int main(void)
 	RUN(names_hold_no_nul);
 	RUN(backing_names_of_version_1);
 	RUN(backing_formats);
+	RUN(backing_formats_padded_with_nuls);
 	RUN(data_files);
 	RUN(luks_and_bitmaps);
+	RUN(a_luks_extension_needs_the_method_luks);
 	RUN(unknown_extensions_are_skipped);
 	RUN(where_extensions_end);
 	RUN(extensions_may_fill_the_cluster);
