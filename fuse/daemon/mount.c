@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,10 +159,19 @@ bool mount_session(struct fuse_session *session, const char *mountpoint, const s
 {
 	struct said s;
 	char said[1000];
+	sigset_t ends, old;
 	bool mounted;
 
+	/* A signal that ends the daemon waits until it is mounted.  It would interrupt libfuse,
+	 * which waits for its helper, after the mount is already there. */
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGHUP);
 	said_begin(&s);
+	pthread_sigmask(SIG_BLOCK, &ends, &old);
 	mounted = !fuse_session_mount(session, mountpoint);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	said_end(&s, said, sizeof(said));
 	if (!mounted)
 		say_why(o, said);
