@@ -49,7 +49,7 @@ bool base_index_is_needed(const struct tree *t)
 /* ---- names of backing files ------------------------------------------------ */
 
 /* Returns the rest of a path that is `dir` or below it, by its letters; else NULL. */
-static const char *path_below(const char *path, const char *dir)
+static const char *rest_below(const char *path, const char *dir)
 {
 	size_t n = strcmp(dir, "/") ? strlen(dir) : 0;
 
@@ -65,7 +65,7 @@ static char *map_path(const struct tree *t, const char *dir, const char *name)
 
 	for (size_t i = 0; i < t->config.npath_maps; i++) {
 		const struct qc_path_map *m = &t->config.path_maps[i];
-		const char *rest = path_below(name, m->old_prefix);
+		const char *rest = rest_below(name, m->old_prefix);
 
 		if (rest)
 			return asprintf(&path, "%s%s%s", m->new_prefix, *rest ? "/" : "", rest) < 0 ?
@@ -87,7 +87,7 @@ char *base_index_read(const struct tree *t, const char *dir, int fd)
 	if (!strncmp(name, "file:", 5))
 		name += 5;
 	path = map_path(t, dir, name);
-	rest = path && *path == '/' ? path_below(path, t->src->dir) : NULL;
+	rest = path && *path == '/' ? rest_below(path, t->src->dir) : NULL;
 	if (!rest)
 		return path;
 	/* SOURCE may be covered by this mount: only its descriptor leads to the images. */
@@ -180,7 +180,7 @@ static void resolve_bases(const struct tree *t, struct collected_users *c)
 	for (size_t i = 0; i < c->n; i++) {
 		struct base_user *u = &c->at[i];
 		struct stat st;
-		bool ours = *u->base == '/' && path_below(u->base, t->src->mountpoint);
+		bool ours = *u->base == '/' && rest_below(u->base, t->src->mountpoint);
 
 		if (ours || fstatat(t->src->dirfd, u->base, &st, 0)) {
 			free(u->base);

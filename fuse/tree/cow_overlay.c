@@ -12,19 +12,19 @@
 #include "tree/node.h"
 #include "util/report.h"
 
-/* The node's over_lock; its descriptor does not change. */
+/* All fields are under node_image.overlay_lock; fd does not change. */
 struct cow_overlay {
 	int fd;
-	char *name; /* of FILE, or to call it by */
-	atomic_bool used; /* something may have been written */
-	bool stamped;
-	struct qc_fingerprint stamp;  /* of the image below, when something was written first */
-	struct qc_backing_info says; /* of FILE, when it was found to be of this image */
+	char *name; /* of FILE, or for messages */
+	atomic_bool used; /* may have data */
+	bool has_fingerprint;
+	struct qc_fingerprint fingerprint; /* of the image, at the first open */
+	struct qc_backing_info recorded; /* in FILE, when it was found to belong to this image */
 };
 
-/* ---- where ------------------------------------------------------------------ */
+/* ---- the directory ---------------------------------------------------------- */
 
-static int open_folder(struct cow *c, const char *path)
+static int open_overlay_dir(struct cow *c, const char *path)
 {
 	c->dir = realpath(path, NULL);
 	c->dirfd = c->dir ? open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
@@ -38,10 +38,10 @@ static int open_nameless(const struct cow *c)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Whether the folder takes files without a name is known before they are needed. */
+/* Tries a file without a name now, not at the first write. */
 static int begin_temporary(struct cow *c, const char *dir)
 {
-	int r = open_folder(c, dir);
+	int r = open_overlay_dir(c, dir);
 
 	if (!r)
 		r = open_nameless(c);
@@ -56,7 +56,7 @@ static int begin_temporary(struct cow *c, const char *dir)
 static int begin_file(struct cow *c, const char *file)
 {
 	char *copy = strdup(file);
-	int r = copy ? open_folder(c, dirname(copy)) : -ENOMEM;
+	int r = copy ? open_overlay_dir(c, dirname(copy)) : -ENOMEM;
 
 	free(copy);
 	copy = strdup(file);
@@ -82,8 +82,8 @@ enum exitcode cow_overlay_begin(struct cow *c, const char *file)
 	}
 	if (!r)
 		return EXIT_OK;
-	report(QC_LOG_ERROR, "cow: no overlay can be made in %s: %s%s", file ? file : dir,
-	       strerror(-r), file ? qc_errno_hint(r) : " (TMPDIR is where they are made)");
+	report(QC_LOG_ERROR, "cow: cannot make an overlay in %s: %s%s", file ? file : dir,
+	       strerror(-r), file ? qc_errno_hint(r) : " (set TMPDIR to another folder)");
 	return EXIT_USAGE;
 }
 
@@ -96,18 +96,19 @@ void cow_overlay_end(struct cow *c)
 	*c = (struct cow){ .dirfd = -1 };
 }
 
-/* ---- an empty one ----------------------------------------------------------- */
+/* ---- an empty overlay ------------------------------------------------------- */
 
-static int because(struct qc_reason *why, const struct cow *c, const struct cow_overlay *o, int r)
+static int fail_overlay(struct qc_reason *why, const struct cow *c, const struct cow_overlay *o,
+			int r)
 {
-	snprintf(why->text, sizeof(why->text), "its overlay %s/%s cannot be made: %s%s", c->dir,
+	snprintf(why->text, sizeof(why->text), "cannot make its overlay %s/%s: %s%s", c->dir,
 		 o->name, strerror(-r), qc_errno_hint(r));
 	return r;
 }
 
-/* What the overlay is to be of. */
-static int look_below(const struct cow *c, const struct qc_image_location *src, uint64_t *size,
-		      const char **format, struct qc_reason *why)
+/* Gets the size and the format of the image that the overlay will have as its backing file. */
+static int get_base_info(const struct cow *c, const struct qc_image_location *src, uint64_t *size,
+			 const char **format, struct qc_reason *why)
 {
 	struct qc_layer_info f = { 0 };
 	struct qc_image *img;
@@ -123,69 +124,69 @@ static int look_below(const struct cow *c, const struct qc_image_location *src, 
 	return r;
 }
 
-static int fill(const struct cow *c, struct cow_overlay *o, const struct qc_image_location *src,
-		struct qc_reason *why)
+static int write_empty_overlay(const struct cow *c, struct cow_overlay *o,
+			       const struct qc_image_location *src, struct qc_reason *why)
 {
 	const char *format;
 	uint64_t size;
 	char *path;
-	int r = look_below(c, src, &size, &format, why);
+	int r = get_base_info(c, src, &size, &format, why);
 
 	if (r)
 		return r;
 	if (asprintf(&path, "%s/%s", src->dir, src->name) < 0)
-		return because(why, c, o, -ENOMEM);
+		return fail_overlay(why, c, o, -ENOMEM);
 	r = qc_create_overlay(o->fd, size, path, format);
-	if (r == -ENAMETOOLONG && !c->file) /* nobody goes by it */
+	if (r == -ENAMETOOLONG && !c->file) /* the name in a temporary overlay is never used */
 		r = qc_create_overlay(o->fd, size, src->name, format);
 	free(path);
-	return r ? because(why, c, o, r) : 0;
+	return r ? fail_overlay(why, c, o, r) : 0;
 }
 
 /* ---- FILE ------------------------------------------------------------------- */
 
-static int refuse(struct qc_reason *why, const struct cow *c, const char *what)
+static int refuse_file(struct qc_reason *why, const struct cow *c, const char *what)
 {
 	snprintf(why->text, sizeof(why->text),
-		 "%.200s/%.200s %s (cow= may name a file that is not there yet)",
+		 "%.200s/%.200s %s (cow= may name a file that does not exist yet)",
 		 c->dir, c->file, what);
 	return -EINVAL;
 }
 
-/* That it is of this image, and that others who open it take that for the same. */
-static int check_below(const struct cow *c, struct cow_overlay *o, const struct qc_image_location *src,
-		       struct qc_reason *why)
+/* Checks that FILE is an overlay of this image, also for other programs that open it. */
+static int check_recorded_base(const struct cow *c, struct cow_overlay *o,
+			       const struct qc_image_location *src, struct qc_reason *why)
 {
 	const char *format;
-	struct stat named, image;
+	struct stat recorded, image;
 	uint64_t size;
-	int r = qc_read_backing_info(o->fd, &o->says, why);
+	int r = qc_read_backing_info(o->fd, &o->recorded, why);
 
 	if (r == -EMEDIUMTYPE)
-		return refuse(why, c, "is not an image");
+		return refuse_file(why, c, "is not an image");
 	if (r)
 		return r;
-	if (!*o->says.backing)
-		return refuse(why, c, "is an image without a backing file, not an overlay");
-	if (fstatat(c->dirfd, o->says.backing, &named, 0) || fstat(src->fd, &image) ||
-	    named.st_dev != image.st_dev || named.st_ino != image.st_ino)
-		return refuse(why, c, "is an overlay of another image");
-	r = look_below(c, src, &size, &format, why);
-	if (!r && *o->says.format && strcmp(o->says.format, format))
-		r = refuse(why, c, "is an overlay, but says that the image has another format");
+	if (!*o->recorded.backing)
+		return refuse_file(why, c, "is an image without a backing file, not an overlay");
+	if (fstatat(c->dirfd, o->recorded.backing, &recorded, 0) || fstat(src->fd, &image) ||
+	    recorded.st_dev != image.st_dev || recorded.st_ino != image.st_ino)
+		return refuse_file(why, c, "is an overlay of another image");
+	r = get_base_info(c, src, &size, &format, why);
+	if (!r && *o->recorded.format && strcmp(o->recorded.format, format))
+		r = refuse_file(why, c, "is an overlay, but says that the image has another format");
 	return r;
 }
 
-/* A power cut must not take the name of what an fsync has covered. */
-static int sync_both(const struct cow *c, const struct cow_overlay *o)
+/* Syncs FILE and its directory: after a power cut, data that an fsync covered needs the name. */
+static int sync_new_file(const struct cow *c, const struct cow_overlay *o)
 {
 	if (fsync(o->fd))
 		return -errno;
 	return fsync(c->dirfd) && errno != EINVAL ? -errno : 0;
 }
 
-static int make_file(const struct cow *c, struct cow_overlay *o, const struct qc_image_location *src,
-		     struct qc_reason *why)
+static int create_file(const struct cow *c, struct cow_overlay *o,
+		       const struct qc_image_location *src, struct qc_reason *why)
 {
 	struct stat image;
 	mode_t mode = fstat(src->fd, &image) ? 0 : image.st_mode & 0666;
@@ -193,37 +194,37 @@ static int make_file(const struct cow *c, struct cow_overlay *o, const struct qc
 
 	o->fd = openat(c->dirfd, c->file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode | 0600);
 	if (o->fd < 0)
-		return because(why, c, o, -errno);
-	r = fill(c, o, src, why);
+		return fail_overlay(why, c, o, -errno);
+	r = write_empty_overlay(c, o, src, why);
 	if (!r) {
-		r = sync_both(c, o);
+		r = sync_new_file(c, o);
 		if (r)
-			because(why, c, o, r);
+			fail_overlay(why, c, o, r);
 	}
 	if (r)
 		unlinkat(c->dirfd, c->file, 0);
-	return r ? r : check_below(c, o, src, why);
+	return r ? r : check_recorded_base(c, o, src, why);
 }
 
-static int continue_file(const struct cow *c, struct cow_overlay *o, const struct qc_image_location *src,
-			 struct qc_reason *why)
+static int open_or_create_file(const struct cow *c, struct cow_overlay *o,
+			       const struct qc_image_location *src, struct qc_reason *why)
 {
 	struct stat st;
 
 	if (fstatat(c->dirfd, c->file, &st, 0)) {
 		if (errno == ENOENT)
-			return make_file(c, o, src, why);
-		return because(why, c, o, -errno);
+			return create_file(c, o, src, why);
+		return fail_overlay(why, c, o, -errno);
 	}
 	if (!S_ISREG(st.st_mode))
-		return refuse(why, c, "is not a regular file");
+		return refuse_file(why, c, "is not a regular file");
 	o->fd = openat(c->dirfd, c->file, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (o->fd < 0) {
-		snprintf(why->text, sizeof(why->text), "%s/%s cannot be written: %s%s", c->dir,
-			 c->file, strerror(errno), qc_errno_hint(-errno));
+		snprintf(why->text, sizeof(why->text), "cannot open its overlay %s/%s for writing: %s%s",
+			 c->dir, c->file, strerror(errno), qc_errno_hint(-errno));
 		return -EACCES;
 	}
-	return check_below(c, o, src, why);
+	return check_recorded_base(c, o, src, why);
 }
 
 /* ---- making and opening ----------------------------------------------------- */
@@ -238,8 +239,8 @@ void cow_overlay_free(struct cow_overlay *o)
 	free(o);
 }
 
-static int make(struct cow *c, struct node *n, const struct qc_image_location *src,
-		struct qc_reason *why)
+static int make_overlay(struct cow *c, struct node_image *i, const struct qc_image_location *src,
+			struct qc_reason *why)
 {
 	struct cow_overlay *o = calloc(1, sizeof(*o));
 	int r;
@@ -254,73 +255,77 @@ static int make(struct cow *c, struct node *n, const struct qc_image_location *s
 	if (!o->name) {
 		r = -ENOMEM;
 	} else if (c->file) {
-		r = continue_file(c, o, src, why);
+		r = open_or_create_file(c, o, src, why);
 		o->used = true;
 	} else {
 		r = o->fd = open_nameless(c);
-		r = r < 0 ? because(why, c, o, r) : fill(c, o, src, why);
+		r = r < 0 ? fail_overlay(why, c, o, r) : write_empty_overlay(c, o, src, why);
 	}
 	if (r)
 		cow_overlay_free(o);
 	else
-		n->image.overlay = o;
+		i->overlay = o;
 	return r;
 }
 
-static int try_open(struct cow *c, struct cow_overlay *o, const struct qc_image_location *src,
-		    unsigned int flags, struct qc_image **out, struct qc_reason *why)
+static int open_over(struct cow *c, struct cow_overlay *o, const struct qc_image_location *src,
+		     unsigned int flags, struct qc_image **out, struct qc_reason *why)
 {
-	struct qc_image_location over = { .fd = o->fd, .dirfd = c->dirfd, .dir = c->dir, .name = o->name };
+	struct qc_image_location over = { .fd = o->fd, .dirfd = c->dirfd, .dir = c->dir,
+					  .name = o->name };
 
 	return qc_open_over(c->ctx, &over, src, flags, out, why);
 }
 
-static int stamp_below(struct qc_image *img, struct qc_fingerprint *out, struct qc_reason *why)
+static int get_base_fingerprint(struct qc_image *img, struct qc_fingerprint *out,
+				struct qc_reason *why)
 {
-	struct qc_image *below;
-	int r = qc_open_chain_from(img, 1, &below, why);
+	struct qc_image *base;
+	int r = qc_open_chain_from(img, 1, &base, why);
 
 	if (r)
 		return r;
-	qc_get_fingerprint(below, out);
-	qc_close(below);
+	qc_get_fingerprint(base, out);
+	qc_close(base);
 	return 0;
 }
 
-/* Others may have given FILE to another image, or written to the image. */
+/* Checks that no other program gave FILE another backing file, or changed the image. */
 static int check_state(struct cow *c, struct cow_overlay *o, struct qc_image *img,
 		       struct qc_reason *why)
 {
 	struct qc_backing_info now;
-	struct qc_fingerprint stamp;
+	struct qc_fingerprint base;
 	int r = c->file ? qc_read_backing_info(o->fd, &now, why) : 0;
 
 	if (r)
 		return r;
-	if (c->file && (strcmp(now.backing, o->says.backing) || strcmp(now.format, o->says.format)))
-		return refuse(why, c, "was made an overlay of another image");
-	r = stamp_below(img, &stamp, why);
+	if (c->file && (strcmp(now.backing, o->recorded.backing) ||
+			strcmp(now.format, o->recorded.format)))
+		return refuse_file(why, c, "was made an overlay of another image");
+	r = get_base_fingerprint(img, &base, why);
 	if (r)
 		return r;
-	if (!o->stamped)
-		o->stamp = stamp;
-	o->stamped = true;
-	if (o->stamp.content == stamp.content)
+	if (!o->has_fingerprint)
+		o->fingerprint = base;
+	o->has_fingerprint = true;
+	if (o->fingerprint.content == base.content)
 		return 0;
-	snprintf(why->text, sizeof(why->text), "another program changed it: what was written "
-		 "over it does not fit any more");
+	snprintf(why->text, sizeof(why->text),
+		 "cannot open: another program changed it, so its overlay does not fit any more");
 	return -ESTALE;
 }
 
-/* Whether somebody else has the overlay open. */
-static bool is_open(struct cow *c, struct cow_overlay *o, const struct qc_image_location *src)
+/* Whether another file of the mount has the overlay open. */
+static bool overlay_is_open(struct cow *c, struct cow_overlay *o,
+			    const struct qc_image_location *src)
 {
 	struct qc_layer_info f = { 0 };
 	struct qc_reason ignored;
 	struct qc_image *img;
 	bool open = true;
 
-	if (try_open(c, o, src, QC_OPEN_HEADERS_ONLY, &img, &ignored))
+	if (open_over(c, o, src, QC_OPEN_HEADERS_ONLY, &img, &ignored))
 		return true;
 	if (!qc_get_layer_info(img, 0, &f))
 		open = f.use.open;
@@ -329,11 +334,10 @@ static bool is_open(struct cow *c, struct cow_overlay *o, const struct qc_image_
 	return open;
 }
 
-static int open_checked(struct cow *c, struct node *n, const struct qc_image_location *src,
-			unsigned int flags, struct qc_image **out, struct qc_reason *why)
+static int open_in_state(struct cow *c, struct cow_overlay *o, const struct qc_image_location *src,
+			 unsigned int flags, struct qc_image **out, struct qc_reason *why)
 {
-	struct cow_overlay *o = n->image.overlay;
-	int r = try_open(c, o, src, flags, out, why);
+	int r = open_over(c, o, src, flags, out, why);
 
 	if (r)
 		return r;
@@ -346,36 +350,36 @@ static int open_checked(struct cow *c, struct node *n, const struct qc_image_loc
 	return 0;
 }
 
-/* One in which nothing was written is made anew over an image that has changed. */
-static int open_any(struct cow *c, struct node *n, const struct qc_image_location *src,
-		    unsigned int flags, struct qc_image **out, struct qc_reason *why)
+/* Opens the image; an overlay without data is made again over an image that has changed. */
+static int open_or_renew(struct cow *c, struct cow_overlay *o, const struct qc_image_location *src,
+			 unsigned int flags, struct qc_image **out, struct qc_reason *why)
 {
-	struct cow_overlay *o = n->image.overlay;
-	int r = open_checked(c, n, src, flags, out, why);
+	int r = open_in_state(c, o, src, flags, out, why);
 
 	if (r != -ESTALE)
 		return r;
-	if (o->used || is_open(c, o, src))
+	if (o->used || overlay_is_open(c, o, src))
 		return -EIO;
-	r = fill(c, o, src, why);
-	o->stamped = false;
-	return r ? r : open_checked(c, n, src, flags, out, why);
+	r = write_empty_overlay(c, o, src, why);
+	o->has_fingerprint = false;
+	return r ? r : open_in_state(c, o, src, flags, out, why);
 }
 
-int cow_overlay_open(struct cow *c, struct node *n, const struct qc_image_location *src, unsigned int flags,
-	     struct qc_image **out, struct qc_reason *why)
+int cow_overlay_open(struct cow *c, struct node *n, const struct qc_image_location *src,
+		     unsigned int flags, struct qc_image **out, struct qc_reason *why)
 {
+	struct node_image *i = &n->image;
 	int r = 0;
 
-	pthread_mutex_lock(&n->image.overlay_lock);
+	pthread_mutex_lock(&i->overlay_lock);
 	if (flags & QC_OPEN_HEADERS_ONLY)
-		r = n->image.overlay ? try_open(c, n->image.overlay, src, flags, out, why) :
+		r = i->overlay ? open_over(c, i->overlay, src, flags, out, why) :
 				 qc_open(c->ctx, src, flags, out, why);
-	else if (!n->image.overlay)
-		r = make(c, n, src, why);
+	else if (!i->overlay)
+		r = make_overlay(c, i, src, why);
 	if (!r && !(flags & QC_OPEN_HEADERS_ONLY))
-		r = open_any(c, n, src, flags, out, why);
-	pthread_mutex_unlock(&n->image.overlay_lock);
+		r = open_or_renew(c, i->overlay, src, flags, out, why);
+	pthread_mutex_unlock(&i->overlay_lock);
 	return r;
 }
 

@@ -1,48 +1,53 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cow_overlay.h - copy on write: images are opened for reading, and what is written goes to
- * an overlay of each.
+ * cow_overlay.h - copy on write: images are opened read-only, and writes go to overlays.
  *
- * An image gets its overlay when it is first opened, whatever for: who reads and who
- * writes must see the same disk.  A temporary one is a file without a name, and lives
- * as long as the image's node, so what was written is there when the image is opened
- * again.  FILE is made, or gone on with, before anything is mounted.
+ * An image gets its overlay at its first open, also for reading: readers and writers must see
+ * the same disk.  A temporary overlay is a file without a name.  It lives as long as the
+ * image's node, so that its data is there when the image is opened again.  The overlay FILE
+ * (cow=FILE) is made, or continued, before the mount.
  *
- * What is in an overlay is right over one state of the image only.  Once something may
- * have been written to it, the image is refused when it is another.
+ * Invariant: an overlay with data belongs to one state of its image.  If the image has changed
+ * since, opening it fails.
  */
 #ifndef COW_OVERLAY_H
 #define COW_OVERLAY_H
 
 #include <sys/stat.h>
 
-#include "util/exit_status.h"
 #include "qcow.h"
+#include "util/exit_status.h"
 
 struct node;
 
-/* Where a mount has its overlays. */
+/* The directory of a mount's overlays. */
 struct cow {
 	struct qc_context *ctx;
-	int dirfd; /* -1: it has none */
-	char *dir; /* absolute */
-	char *file; /* of FILE; NULL: they are temporary */
+	int dirfd;  /* -1: the mount has no overlays */
+	char *dir;  /* absolute path */
+	char *file; /* name of FILE; NULL: the overlays are temporary */
 };
 
-/* `file` is absolute, or NULL.  On failure it has said why. */
+/* Opens the directory.  `file` is the absolute path of FILE, or NULL.  Reports a failure. */
 enum exitcode cow_overlay_begin(struct cow *c, const char *file);
 void cow_overlay_end(struct cow *c);
 
-/* The image's overlay, of a node. */
+/* The overlay of one image. */
 struct cow_overlay;
-void cow_overlay_free(struct cow_overlay *o); /* or NULL */
+void cow_overlay_free(struct cow_overlay *o); /* NULL is fine */
 
-/* Opens the image at `src`, which the node stands for, through its overlay.  To peek at
- * it, none is made. */
-int cow_overlay_open(struct cow *c, struct node *n, const struct qc_image_location *src, unsigned int flags,
-	     struct qc_image **out, struct qc_reason *why);
+/*
+ * cow_overlay_open() - open an image through its overlay
+ * @n:      the image's node
+ * @src:    the image file
+ * @flags:  of qc_open(); for headers only, no overlay is made
+ *
+ * Return: as qc_open(); -EIO the image has changed under the data of its overlay.
+ */
+int cow_overlay_open(struct cow *c, struct node *n, const struct qc_image_location *src,
+		     unsigned int flags, struct qc_image **out, struct qc_reason *why);
 
-/* The file that the overlay is, if there is one; and whether something may be in it. */
+/* Stats the overlay's file; *used: it may have data.  False: there is no overlay. */
 bool cow_overlay_stat(const struct node *n, struct stat *out, bool *used);
 
 #endif

@@ -113,10 +113,10 @@ static void collect_name(struct name *nm, void *arg)
 	if (!n)
 		return;
 	l->node[l->n] = n;
-	l->name[l->n++] = strdup(nm->shown); /* NULL fails the listing in check_names() */
+	l->name[l->n++] = strdup(nm->shown); /* NULL fails the listing in check_listing() */
 }
 
-static int check_names(const struct listing *l)
+static int check_listing(const struct listing *l)
 {
 	for (size_t i = 0; i < l->n; i++)
 		if (!l->name[i])
@@ -138,7 +138,7 @@ static int list_live(struct tree *t, struct node *dir, bool images_only, struct 
 	if (out->node && out->name)
 		name_for_each(dir, collect_name, &c);
 	pthread_mutex_unlock(&t->lock);
-	r = out->node && out->name ? check_names(out) : -ENOMEM;
+	r = out->node && out->name ? check_listing(out) : -ENOMEM;
 	if (r)
 		tree_list_free(t, out);
 	return r;

@@ -17,7 +17,7 @@ static uint64_t hash_identity(uint64_t seed, const struct identity *id)
 }
 
 /* Returns the slot of a hash, or the free one where it belongs. */
-static uint64_t *find_slot(const struct no_images *s, uint64_t h)
+static uint64_t *find_hash_slot(const struct no_images *s, uint64_t h)
 {
 	size_t i = h & (s->slots - 1);
 
@@ -28,7 +28,7 @@ static uint64_t *find_slot(const struct no_images *s, uint64_t h)
 
 bool no_images_contain(const struct no_images *s, uint64_t seed, const struct identity *id)
 {
-	return s->slots && *find_slot(s, hash_identity(seed, id));
+	return s->slots && *find_hash_slot(s, hash_identity(seed, id));
 }
 
 static bool grow_set(struct no_images *s)
@@ -40,7 +40,7 @@ static bool grow_set(struct no_images *s)
 		return false;
 	for (size_t i = 0; i < s->slots; i++)
 		if (s->slot[i])
-			*find_slot(&more, s->slot[i]) = s->slot[i];
+			*find_hash_slot(&more, s->slot[i]) = s->slot[i];
 	more.n = s->n;
 	free(s->slot);
 	*s = more;
@@ -53,7 +53,7 @@ void no_images_add(struct no_images *s, uint64_t seed, const struct identity *id
 
 	if (2 * s->n >= s->slots && !grow_set(s))
 		return;
-	slot = find_slot(s, h);
+	slot = find_hash_slot(s, h);
 	s->n += !*slot;
 	*slot = h;
 }

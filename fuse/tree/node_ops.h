@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * node_ops.h - what a kind of node does, and how a kind of virtual file is added.
+ * node_ops.h - operations of nodes, and kinds of virtual files.
  *
  * To add a kind of virtual file beside each image (NAME.suffix, a file or a directory), write
  * one file in views/ with its operations and a provider, and register the provider at start-up.
@@ -32,7 +32,7 @@ struct node_ops {
 	 * and then nothing leads to it any more. */
 	bool (*unused)(struct tree *t, struct node *n);
 
-	/* Frees what the kind has allocated. */
+	/* Frees node.data. */
 	void (*free)(struct node *n);
 };
 

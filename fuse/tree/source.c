@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,33 +10,31 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-static int open_folder(struct source *s, const char *path)
+#include "util/path_dir.h"
+
+static int open_source_dir(struct source *s, const char *path)
 {
 	s->dir = realpath(path, NULL);
-	s->dirfd = s->dir ? open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	s->dirfd = s->dir ? open(s->dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	return s->dirfd < 0 ? -errno : 0;
 }
 
-/* The folder of the image as it was named: what a link points to may have
- * other neighbours. */
+/* Opens the directory of the image's name, not that of the file which a link leads to: backing
+ * files are found from the name's directory. */
 static int open_single(struct source *s, const char *path, bool covered)
 {
-	char *copy = strdup(path), *name = strdup(path);
-	int r = copy && name ? open_folder(s, dirname(copy)) : -ENOMEM;
+	struct path_dir p;
+	int r = path_dir_open(&p, path);
 
-	if (!r) {
-		s->only = strdup(basename(name));
-		if (!s->only)
-			r = -ENOMEM;
-	}
-	if (!r && covered) {
-		s->pinned = open(path, O_PATH | O_CLOEXEC);
-		if (s->pinned < 0)
-			r = -errno;
-	}
-	free(copy);
-	free(name);
-	return r;
+	if (r)
+		return r;
+	s->dir = p.dir;
+	s->only = p.name;
+	s->dirfd = p.fd;
+	if (!covered)
+		return 0;
+	s->pinned = open(path, O_PATH | O_CLOEXEC);
+	return s->pinned < 0 ? -errno : 0;
 }
 
 int source_open(struct source *s, const char *source, const char *mountpoint, bool follow)
@@ -53,7 +50,7 @@ int source_open(struct source *s, const char *source, const char *mountpoint, bo
 	s->covered_dev = mnt.st_dev;
 	s->covered_ino = mnt.st_ino;
 	if (S_ISDIR(st.st_mode))
-		r = open_folder(s, source);
+		r = open_source_dir(s, source);
 	else
 		r = open_single(s, source,
 				st.st_dev == mnt.st_dev && st.st_ino == mnt.st_ino);
@@ -77,16 +74,16 @@ void source_close(struct source *s)
 	*s = (struct source){ .dirfd = -1, .pinned = -1 };
 }
 
-/* It is reading that changes the time, not opening. */
-static int spare_atime(const struct source *s, int fd, int flags)
+/* Reading changes the access time; opening does not. */
+static int keep_access_time(const struct source *s, int fd, int flags)
 {
 	if (s->traceless && fd >= 0 && !(flags & O_PATH))
 		qc_set_noatime(s->traceless, fd);
 	return fd;
 }
 
-/* A link with an absolute path may lead back into the folder, too. */
-static int open_resolved(const struct source *s, const char *path, int flags)
+/* Opens a path with a link that is absolute, if it leads back into SOURCE. */
+static int open_by_real_path(const struct source *s, const char *path, int flags)
 {
 	size_t n = strlen(s->dir);
 	char *full, *real = NULL;
@@ -118,8 +115,8 @@ int source_open_path(const struct source *s, const char *path, int flags)
 	else
 		fd = qc_open_beneath(s->dirfd, path, flags);
 	if (fd < 0 && errno == EXDEV && !(flags & O_NOFOLLOW))
-		fd = open_resolved(s, path, flags);
-	return spare_atime(s, fd < 0 ? -errno : fd, flags);
+		fd = open_by_real_path(s, path, flags);
+	return keep_access_time(s, fd < 0 ? -errno : fd, flags);
 }
 
 static bool can_be_image(const struct source *s, mode_t mode)
@@ -141,7 +138,7 @@ int source_open_image(const struct source *s, const char *path)
 	if (fd == -1)
 		fd = -errno;
 	close(at);
-	return spare_atime(s, fd, O_RDONLY);
+	return keep_access_time(s, fd, O_RDONLY);
 }
 
 bool source_is_readonly(const struct source *s)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * source.h - SOURCE: the folder that holds the images.
+ * source.h - SOURCE: the directory of the images.
  *
- * Where SOURCE is one image, its folder is held, and the image by name.  Paths
- * start at that folder, whose descriptor was opened before anything was
- * mounted, so that the mount may even cover what it shows.
+ * Called by the tree for every file that it opens.  If SOURCE is one image, this is the image's
+ * directory and its name there.  Paths start at a descriptor that was opened before the mount,
+ * so the mount may cover SOURCE.
  */
 #ifndef SOURCE_H
 #define SOURCE_H
@@ -17,28 +17,46 @@
 struct source {
 	int dirfd;
 	char *dir;  /* absolute path */
-	char *only; /* the image, where SOURCE is one; else NULL */
+	char *only; /* name of the image, if SOURCE is one; else NULL */
 	int pinned; /* an O_PATH descriptor of it, if the mount covers it; else -1 */
-	bool follow; /* links out of the folder, too */
-	struct qc_context *traceless; /* access times are not to change; else NULL */
-	dev_t covered_dev; /* the mountpoint, before it was one */
+	bool follow; /* also links that leave the directory */
+	struct qc_context *traceless; /* access times must not change; else NULL */
+	dev_t covered_dev; /* of the file or directory under the mount */
 	ino_t covered_ino;
-	char *mountpoint; /* absolute */
+	char *mountpoint; /* absolute path */
 };
 
-/* -errno; nothing needs to be closed then. */
+/*
+ * source_open() - open SOURCE, before the mount
+ * @source:      path of a directory or an image
+ * @mountpoint:  absolute path
+ * @follow:      links may leave the directory (backing=any)
+ *
+ * Return: 0; -errno, and nothing is open.
+ */
 int source_open(struct source *s, const char *source, const char *mountpoint, bool follow);
 void source_close(struct source *s);
 
-/* Opens a path in the folder ("" is the folder).  -errno. */
+/*
+ * source_open_path() - open a path below SOURCE
+ * @path:   "" is SOURCE itself
+ * @flags:  of open(2); O_CLOEXEC is added
+ *
+ * Return: a descriptor; -EXDEV the path leaves SOURCE; else -errno.
+ */
 int source_open_path(const struct source *s, const char *path, int flags);
 
-/* Whether the one image, or the file system of the folder, may not be written, with errno
+/* Returns whether the one image, or the file system of the directory, is read-only; errno says
  * why. */
 bool source_is_readonly(const struct source *s);
 
-/* Opens the image at path in a way that cannot block, and only if it is what
- * an image can be.  -EMEDIUMTYPE if not. */
+/*
+ * source_open_image() - open a file for reading, if images can be such files
+ *
+ * Never blocks: a fifo or a terminal is recognised before it is opened.
+ * Return: a descriptor; -EMEDIUMTYPE the file is not regular (or a block device, if SOURCE is
+ * one); else -errno.
+ */
 int source_open_image(const struct source *s, const char *path);
 
 #endif

@@ -38,7 +38,7 @@ struct tree_config {
 /*
  * tree_new() - make the tree of a mount
  * @src:     stays the caller's, and must outlive the tree
- * @config:  copied; what it points to must outlive the tree
+ * @config:  copied; its pointers must stay valid as long as the tree
  * @in_dir:  the mountpoint is a directory; else the root of the mount is the one image
  *
  * Return: 0; -ENOMEM; else the error of stat(2) on SOURCE.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * partition_table.h - which parts of a disk its partition table says are partitions.
+ * partition_table.h - the partitions in the partition table of a disk.
  */
 #ifndef PARTITION_TABLE_H
 #define PARTITION_TABLE_H
@@ -18,9 +18,14 @@ struct partition {
 /* The version of libblkid; NULL: built without it, and so no disk has partitions. */
 const char *partition_table_library(void);
 
-/* Fills out[] with those of an MBR, logical ones too, or of a GPT, in the order of
- * their numbers, and *n; none is no failure.  Takes a bounded time, whatever the disk
- * holds.  What qc_read() says, or what the system said. */
+/*
+ * partition_table_read() - list the partitions of a disk
+ * @out:  those of an MBR, logical ones too, or of a GPT, in the order of their numbers
+ * @n:    out: how many; 0 is no failure
+ *
+ * Takes bounded time for any disk, and allocates bounded memory.
+ * Return: 0; the error of qc_read(); -ENOMEM, -EMFILE, -ENFILE.
+ */
 int partition_table_read(struct qc_image *img, struct partition out[PART_MAX], size_t *n);
 
 #endif

@@ -37,7 +37,7 @@ char *snapshot_name_escape(const char *bytes, size_t len)
 	return out;
 }
 
-static int hex(char c)
+static int hex_value(char c)
 {
 	static const char digits[] = "0123456789ABCDEF";
 	const char *at = c ? strchr(digits, c) : NULL;
@@ -45,16 +45,16 @@ static int hex(char c)
 	return at ? (int)(at - digits) : -1;
 }
 
-/* Undoes every %XX; whether the result is shown so is for the caller to see. */
-static size_t decode(const char *shown, char *out)
+/* Replaces every %XX by its byte.  The caller checks that the result is shown like this. */
+static size_t decode_escapes(const char *shown, char *out)
 {
 	size_t n = 0;
 
 	if (!strcmp(shown, "%"))
 		return 0;
 	while (*shown) {
-		if (*shown == '%' && hex(shown[1]) >= 0 && hex(shown[2]) >= 0) {
-			out[n++] = (char)(hex(shown[1]) << 4 | hex(shown[2]));
+		if (*shown == '%' && hex_value(shown[1]) >= 0 && hex_value(shown[2]) >= 0) {
+			out[n++] = (char)(hex_value(shown[1]) << 4 | hex_value(shown[2]));
 			shown += 3;
 		} else {
 			out[n++] = *shown++;
@@ -70,7 +70,7 @@ int snapshot_name_unescape(const char *shown, char **bytes, size_t *len)
 
 	if (!out)
 		return -ENOMEM;
-	*len = decode(shown, out);
+	*len = decode_escapes(shown, out);
 	out[*len] = 0;
 	again = snapshot_name_escape(out, *len);
 	r = !again ? -ENOMEM : strcmp(again, shown) ? -EINVAL : 0;
@@ -88,15 +88,15 @@ struct naming {
 	const struct qc_snapshots *s;
 	char **name;
 	size_t *order;
-	void *taken; /* a tree of names that are given */
+	void *taken; /* tsearch(3) tree of the names given so far */
 };
 
-static int by_text(const void *a, const void *b)
+static int compare_texts(const void *a, const void *b)
 {
 	return strcmp(a, b);
 }
 
-static int by_name_then_place(const void *a, const void *b, void *names)
+static int compare_by_name_then_index(const void *a, const void *b, void *names)
 {
 	size_t i = *(const size_t *)a, j = *(const size_t *)b;
 	int order = strcmp(((char **)names)[i], ((char **)names)[j]);
@@ -104,18 +104,18 @@ static int by_name_then_place(const void *a, const void *b, void *names)
 	return order ? order : (i > j) - (i < j);
 }
 
-static bool is_taken(const struct naming *w, const char *name)
+static bool name_is_taken(const struct naming *w, const char *name)
 {
-	return tfind(name, &w->taken, by_text);
+	return tfind(name, &w->taken, compare_texts);
 }
 
-static int take(struct naming *w, size_t i)
+static int register_name(struct naming *w, size_t i)
 {
-	return tsearch(w->name[i], &w->taken, by_text) ? 0 : -ENOMEM;
+	return tsearch(w->name[i], &w->taken, compare_texts) ? 0 : -ENOMEM;
 }
 
-/* Takes the suffix. */
-static char *extend(const char *name, char *suffix)
+/* Returns NAME@SUFFIX.  Consumes the suffix. */
+static char *append_suffix(const char *name, char *suffix)
 {
 	char *out;
 
@@ -125,7 +125,7 @@ static char *extend(const char *name, char *suffix)
 	return raw_name_cut(out, RAW_NAME_MAX);
 }
 
-/* How many, from order[at] on, have the same name. */
+/* Counts the snapshots from order[at] on that have the same name. */
 static size_t run_length(const struct naming *w, size_t at, size_t end)
 {
 	size_t n = 1;
@@ -135,9 +135,9 @@ static size_t run_length(const struct naming *w, size_t at, size_t end)
 	return n;
 }
 
-/* Takes the names that one has alone, and puts @ID behind the others, which are
- * the first *shared of the order then. */
-static int take_single(struct naming *w, size_t *shared)
+/* Registers names that only one snapshot has.  Appends @ID to the others, which are the first
+ * *shared in the order afterwards. */
+static int register_unique_names(struct naming *w, size_t *shared)
 {
 	size_t run;
 	int r = 0;
@@ -146,14 +146,14 @@ static int take_single(struct naming *w, size_t *shared)
 	for (size_t at = 0; !r && at < w->s->n; at += run) {
 		run = run_length(w, at, w->s->n);
 		if (run == 1)
-			r = take(w, w->order[at]);
+			r = register_name(w, w->order[at]);
 		else
 			memmove(&w->order[*shared], &w->order[at], run * sizeof(*w->order));
 		*shared += run == 1 ? 0 : run;
 	}
 	for (size_t k = 0; !r && k < *shared; k++) {
 		size_t i = w->order[k];
-		char *longer = extend(w->name[i], snapshot_name_escape(w->s->at[i].id, w->s->at[i].id_len));
+		char *longer = append_suffix(w->name[i], snapshot_name_escape(w->s->at[i].id, w->s->at[i].id_len));
 
 		free(w->name[i]);
 		w->name[i] = longer;
@@ -162,32 +162,32 @@ static int take_single(struct naming *w, size_t *shared)
 	return r;
 }
 
-/* The first free of NAME, NAME@2, ...; `next` is where to go on. */
-static int take_numbered(struct naming *w, const char *name, size_t i, unsigned int *next)
+/* Registers the first free name of NAME, NAME@2, ...; *next is the number to begin with. */
+static int register_numbered(struct naming *w, const char *name, size_t i, unsigned int *next)
 {
 	char *mine = *next == 1 ? strdup(name) : NULL, *digits;
 
 	if (*next == 1)
 		++*next;
-	while (!mine || is_taken(w, mine)) {
+	while (!mine || name_is_taken(w, mine)) {
 		free(mine);
 		if (asprintf(&digits, "%u", (*next)++) < 0)
 			digits = NULL;
-		mine = extend(name, digits);
+		mine = append_suffix(name, digits);
 		if (!mine)
 			return -ENOMEM;
 	}
 	free(w->name[i]);
 	w->name[i] = mine;
-	return take(w, i);
+	return register_name(w, i);
 }
 
-static int take_shared(struct naming *w, size_t shared)
+static int register_shared_names(struct naming *w, size_t shared)
 {
 	size_t run;
 	int r = 0;
 
-	qsort_r(w->order, shared, sizeof(*w->order), by_name_then_place, w->name);
+	qsort_r(w->order, shared, sizeof(*w->order), compare_by_name_then_index, w->name);
 	for (size_t at = 0; !r && at < shared; at += run) {
 		char *name = strdup(w->name[w->order[at]]);
 		unsigned int next = 1;
@@ -195,7 +195,7 @@ static int take_shared(struct naming *w, size_t shared)
 		run = run_length(w, at, shared);
 		r = name ? 0 : -ENOMEM;
 		for (size_t k = 0; !r && k < run; k++)
-			r = take_numbered(w, name, w->order[at + k], &next);
+			r = register_numbered(w, name, w->order[at + k], &next);
 		free(name);
 	}
 	return r;
@@ -222,11 +222,11 @@ int snapshot_names(const struct qc_snapshots *s, char ***out)
 		r = w.name[i] ? 0 : -ENOMEM;
 	}
 	if (!r) {
-		qsort_r(w.order, s->n, sizeof(*w.order), by_name_then_place, w.name);
-		r = take_single(&w, &shared);
+		qsort_r(w.order, s->n, sizeof(*w.order), compare_by_name_then_index, w.name);
+		r = register_unique_names(&w, &shared);
 	}
 	if (!r)
-		r = take_shared(&w, shared);
+		r = register_shared_names(&w, shared);
 	tdestroy(w.taken, keep_name);
 	free(w.order);
 	if (r)

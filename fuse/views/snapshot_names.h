@@ -1,25 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * snapshot_names.h - what snapshots are called in the mount.
+ * snapshot_names.h - names of snapshots in the mount.
  *
- * A name there is that in the image, with %XX for what a file name cannot hold or
- * would hide: `/`, control bytes, `%` and a leading dot.  An empty one is `%`.
- * All other bytes stay as they are, UTF-8 or not.
+ * A shown name is the name in the image, with %XX for bytes that a file name cannot have or that
+ * would hide it: `/`, control bytes, `%` and a leading dot.  An empty name is shown as `%`.  All
+ * other bytes stay, UTF-8 or not.
  */
 #ifndef SNAPSHOT_NAMES_H
 #define SNAPSHOT_NAMES_H
 
 #include "qcow.h"
 
-/* To be freed; NULL: no memory.  May be longer than a file name. */
+/* Converts a name for the mount.  Returns it, to be freed; it may be longer than a file name may
+ * be.  NULL: no memory. */
 char *snapshot_name_escape(const char *bytes, size_t len);
 
-/* The reverse, to be freed.  -EINVAL if it is not what snapshot_name_escape() makes. */
+/*
+ * snapshot_name_unescape() - convert a name of the mount to the name in the image
+ * @bytes:  out: to be freed, with a NUL appended
+ * @len:    out: without that NUL
+ *
+ * Return: 0; -EINVAL snapshot_name_escape() makes no such name; -ENOMEM.
+ */
 int snapshot_name_unescape(const char *shown, char **bytes, size_t *len);
 
-/* All of an image, each to be freed, and the array, too.  No two are the same: a
- * name that several have gets `@ID` behind it; if that is taken, also `@2`, `@3`
- * and so on, in the order of the table.  -ENOMEM. */
+/*
+ * snapshot_names() - name all snapshots of an image for the mount
+ * @out:  an array in the order of @s, to be freed with snapshot_names_free()
+ *
+ * No two names are the same: if several snapshots have one name, each gets `@ID` appended, and
+ * if that is taken also `@2`, `@3` and so on, in the order of @s.
+ * Return: 0; -ENOMEM.
+ */
 int snapshot_names(const struct qc_snapshots *s, char ***out);
 void snapshot_names_free(char **names, size_t n);
 

@@ -32,7 +32,7 @@ dd if=/dev/zero of=tmp/ballast bs=4k 2>/dev/null || :
 status=0
 TMPDIR=$PWD/tmp "$QCOWFS" -o cow disk.qcow2 mnt 2>err || status=$?
 [ $status = 2 ] || fail "status 2: $status"
-grep -q 'overlay of disk.qcow2 cannot be made: No space left' err || fail "it says so: $(cat err)"
+grep -q 'cannot make its overlay .*overlay of disk.qcow2: No space left' err || fail "it says so: $(cat err)"
 rm tmp/ballast
 
 # Nor a folder.
