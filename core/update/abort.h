@@ -3,7 +3,9 @@
  * abort.h - stop writing to an image, like an aborted journal of jbd2.
  *
  * A writer is aborted when its changes may be lost, or when it finds damaged metadata.
- * From then on each change and each checkpoint fails with -EIO; reads go on.
+ * From then on each change and each checkpoint fails with -EIO; reads go on.  The tables in
+ * the file are those of the last successful sync.  The state ends with the layer: when the
+ * last image is closed, and the file is opened again.
  */
 #ifndef QC_ABORT_H
 #define QC_ABORT_H
