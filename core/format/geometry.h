@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * geometry.h - how a guest offset falls apart into L1 index, L2 index and the
- * rest.  Nobody else shifts by cluster_bits.
+ * geometry.h - splits guest offsets into L1 index, L2 index and offset in the cluster
+ * (qcow2 spec, "Cluster mapping").
  */
 #ifndef QC_GEOMETRY_H
 #define QC_GEOMETRY_H
@@ -9,7 +9,7 @@
 #include "base/util.h"
 #include "format/qcow_layout.h"
 
-/* Offsets as the guest counts and as the image file counts do not mix. */
+/* Guest and host offsets are different types, so that the compiler keeps them apart. */
 struct goff {
 	uint64_t v;
 };
@@ -21,36 +21,39 @@ enum qc_layout { LAYOUT_V1, LAYOUT_V2, LAYOUT_V3, LAYOUT_V3_EXTENDED };
 
 struct geom {
 	enum qc_layout layout;
-	bool external;	       /* guest data is in a file of its own */
+	bool external;	       /* guest data is in an external data file */
 	unsigned int cluster_bits;
 	unsigned int l2_bits;  /* log2 of the entries of an L2 table */
 	unsigned int entry_bits; /* log2 of the bytes of an L2 entry */
-	uint64_t l1_offset;    /* host */
+	uint64_t l1_offset;    /* host offset of the active L1 table */
 	uint32_t l1_entries;
 };
 
-/* Entries have a second word: a bitmap of subclusters. */
+/* Returns true if L2 entries have a second word, the bitmap of subclusters. */
 static inline bool geom_is_extended(const struct geom *g)
 {
 	return g->layout == LAYOUT_V3_EXTENDED;
 }
 
+/* Returns the cluster size in bytes. */
 static inline uint64_t geom_cluster(const struct geom *g)
 {
 	return UINT64_C(1) << g->cluster_bits;
 }
 
+/* Returns the offset inside the cluster. */
 static inline uint64_t geom_in_cluster(const struct geom *g, struct goff o)
 {
 	return o.v & (geom_cluster(g) - 1);
 }
 
+/* Returns the subcluster size in bytes, of extended L2 entries. */
 static inline uint64_t geom_subcluster(const struct geom *g)
 {
 	return geom_cluster(g) / SUBCLUSTERS;
 }
 
-/* Guest bytes that one L1 entry stands for. */
+/* Returns the guest bytes that one L1 entry maps. */
 static inline uint64_t geom_l1_span(const struct geom *g)
 {
 	return UINT64_C(1) << (g->cluster_bits + g->l2_bits);
@@ -71,7 +74,7 @@ static inline uint64_t geom_l2_bytes(const struct geom *g)
 	return UINT64_C(1) << (g->l2_bits + g->entry_bits);
 }
 
-/* L1 entries that a disk of this size needs. */
+/* Returns the L1 entries that a disk of @size bytes needs. */
 static inline uint64_t geom_l1_need(const struct geom *g, uint64_t size)
 {
 	uint64_t span = geom_l1_span(g);

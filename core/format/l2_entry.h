@@ -109,8 +109,8 @@ static inline qc_err bitmaps_decode(uint64_t bits, struct l2_entry *e)
 	return 0;
 }
 
-/* Returns true if the entry has a host cluster, whatever the cluster reads as.  Offset 0
- * of an external data file is a host cluster. */
+/* Returns true if the entry has a host cluster, which may still read as zeros.  Offset 0 of
+ * an external data file is a host cluster. */
 static inline bool l2_entry_has_host(const struct geom *g, const struct l2_entry *e)
 {
 	return e->kind != QC_COMPRESSED && (e->host.v || (g->external && e->copied));

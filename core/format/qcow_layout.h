@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * qcow_layout.h - the numbers of the QCOW formats: places of header fields, masks
- * of table entries, limits.  See qcow-format(7) for what they mean.
+ * qcow_layout.h - the numbers of the QCOW formats: offsets of header fields, masks of table
+ * entries, limits.  qcow-format(7) explains them.
  *
- * Limits follow QEMU where it has one, so that whatever it opens, we open;
- * those marked "ours" bound what QEMU leaves open.
+ * Limits are those of QEMU, so that every image that QEMU opens can be opened.  Where QEMU
+ * has no limit there is one of ours, marked "ours".
  */
 #ifndef QC_QCOW_LAYOUT_H
 #define QC_QCOW_LAYOUT_H

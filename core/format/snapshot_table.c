@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * snapshot_table.c - rows of a fixed part, extra data, id and name, each padded to 8
- * bytes; qcow-format(7) has the fields.  The padding of the last may be missing.
+ * snapshot_table.c - an entry is a fixed part, extra data, id and name, padded to 8 bytes.
+ * The padding of the last entry may be missing.  qcow-format(7) has the fields.
  */
 #include "format/snapshot_table.h"
 
@@ -9,24 +9,25 @@
 #include <string.h>
 
 #include "base/byteorder.h"
+#include "base/outcome.h"
 #include "format/qcow_layout.h"
 #include "base/range.h"
 
 enum {
-	ROW_L1_OFFSET = 0,    /* u64 */
-	ROW_L1_ENTRIES = 8,   /* u32 */
-	ROW_ID_LEN = 12,      /* u16 */
-	ROW_NAME_LEN = 14,    /* u16 */
-	ROW_DATE_S = 16,      /* u32 */
-	ROW_DATE_NS = 20,     /* u32 */
-	ROW_VM_CLOCK = 24,    /* u64 */
-	ROW_VM_BYTES32 = 32,  /* u32 */
-	ROW_EXTRA_LEN = 36,   /* u32 */
-	ROW_FIXED = 40,
+	ENTRY_L1_OFFSET = 0,    /* u64 */
+	ENTRY_L1_ENTRIES = 8,   /* u32 */
+	ENTRY_ID_LEN = 12,      /* u16 */
+	ENTRY_NAME_LEN = 14,    /* u16 */
+	ENTRY_DATE_S = 16,      /* u32 */
+	ENTRY_DATE_NS = 20,     /* u32 */
+	ENTRY_VM_CLOCK = 24,    /* u64 */
+	ENTRY_VM_BYTES32 = 32,  /* u32 */
+	ENTRY_EXTRA_LEN = 36,   /* u32 */
+	ENTRY_FIXED = 40,
 	EXTRA_VM_BYTES = 0,   /* u64, in the extra data */
 	EXTRA_SIZE = 8,	      /* u64 */
 	EXTRA_ICOUNT = 16,    /* u64 */
-	EXTRA_WRITTEN = 24,   /* by us, as by QEMU */
+	EXTRA_WRITTEN = 24,   /* bytes of extra data that we write, like QEMU */
 	EXTRA_MAX = 1024,
 	FIRST_READ = 64 * 1024,
 	TABLE_MAX = 64 << 20,
@@ -34,52 +35,54 @@ enum {
 
 /* ---- reading -------------------------------------------------------------- */
 
-static void parse_fixed(const uint8_t *p, uint32_t extra, struct qc_snapshot *s)
+static void parse_snapshot_fields(const uint8_t *p, uint32_t extra, struct qc_snapshot *s)
 {
-	const uint8_t *e = p + ROW_FIXED;
+	const uint8_t *e = p + ENTRY_FIXED;
 
-	s->l1_offset = be64_at(p + ROW_L1_OFFSET);
-	s->l1_entries = be32_at(p + ROW_L1_ENTRIES);
-	s->date_s = be32_at(p + ROW_DATE_S);
-	s->date_ns = be32_at(p + ROW_DATE_NS);
-	s->vm_clock_ns = be64_at(p + ROW_VM_CLOCK);
+	s->l1_offset = be64_at(p + ENTRY_L1_OFFSET);
+	s->l1_entries = be32_at(p + ENTRY_L1_ENTRIES);
+	s->date_s = be32_at(p + ENTRY_DATE_S);
+	s->date_ns = be32_at(p + ENTRY_DATE_NS);
+	s->vm_clock_ns = be64_at(p + ENTRY_VM_CLOCK);
 	s->vmstate_bytes = extra >= EXTRA_SIZE ? be64_at(e + EXTRA_VM_BYTES) :
-						 be32_at(p + ROW_VM_BYTES32);
+						 be32_at(p + ENTRY_VM_BYTES32);
 	if (extra >= EXTRA_ICOUNT)
 		s->size = be64_at(e + EXTRA_SIZE);
 	s->icount = extra >= EXTRA_WRITTEN ? be64_at(e + EXTRA_ICOUNT) : UINT64_MAX;
-	s->id_len = be16_at(p + ROW_ID_LEN);
-	s->name_len = be16_at(p + ROW_NAME_LEN);
+	s->id_len = be16_at(p + ENTRY_ID_LEN);
+	s->name_len = be16_at(p + ENTRY_NAME_LEN);
 	s->id = (const char *)e + extra;
 	s->name = s->id + s->id_len;
 }
 
-qc_err qc_snapshot_table_parse(const uint8_t *raw, size_t bytes, uint32_t n, uint64_t size,
-			  struct qc_snapshot_entry *row)
+qc_err qc_snapshot_table_parse(const uint8_t *bytes, size_t len, uint32_t n, uint64_t size,
+			       struct qc_snapshot_entry *entry)
 {
 	uint64_t at = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		uint64_t len = ROW_FIXED;
+		uint64_t n_bytes = ENTRY_FIXED;
+		const uint8_t *p;
 		uint32_t extra;
 
-		if (!range_inside(at, len, bytes))
-			return -EAGAIN;
-		extra = be32_at(raw + at + ROW_EXTRA_LEN);
+		if (!range_inside(at, n_bytes, len))
+			return QC_NEED_MORE_BYTES;
+		p = bytes + at;
+		extra = be32_at(p + ENTRY_EXTRA_LEN);
 		if (extra > EXTRA_MAX)
 			return -EINVAL;
-		len += extra + be16_at(raw + at + ROW_ID_LEN) + be16_at(raw + at + ROW_NAME_LEN);
-		if (!range_inside(at, len, bytes))
-			return -EAGAIN;
-		row[i] = (struct qc_snapshot_entry){ .s.size = size, .at = at, .len = len };
-		parse_fixed(raw + at, extra, &row[i].s);
-		at = round_up(at + len, 8);
+		n_bytes += extra + be16_at(p + ENTRY_ID_LEN) + be16_at(p + ENTRY_NAME_LEN);
+		if (!range_inside(at, n_bytes, len))
+			return QC_NEED_MORE_BYTES;
+		entry[i] = (struct qc_snapshot_entry){ .s.size = size, .at = at, .len = n_bytes };
+		parse_snapshot_fields(p, extra, &entry[i].s);
+		at = round_up(at + n_bytes, 8);
 	}
 	return 0;
 }
 
 qc_err qc_snapshot_table_read(struct qc_file *f, uint64_t offset, uint32_t n, uint64_t size,
-			 struct qc_snapshot_table *t)
+			      struct qc_snapshot_table *t)
 {
 	qc_err r = 0;
 
@@ -89,31 +92,31 @@ qc_err qc_snapshot_table_read(struct qc_file *f, uint64_t offset, uint32_t n, ui
 	for (size_t want = FIRST_READ;; want *= 4) {
 		size_t got = 0;
 
-		free(t->raw);
-		t->raw = malloc(want);
-		r = t->raw ? qc_file_read(f, offset, t->raw, want, &got) : -ENOMEM;
+		free(t->bytes);
+		t->bytes = malloc(want);
+		r = t->bytes ? qc_file_read(f, offset, t->bytes, want, &got) : -ENOMEM;
 		if (r)
 			break;
-		r = qc_snapshot_table_parse(t->raw, got, n, size, t->entry);
-		if (r == -EAGAIN && got == want && want < TABLE_MAX)
+		r = qc_snapshot_table_parse(t->bytes, got, n, size, t->entry);
+		if (r == QC_NEED_MORE_BYTES && got == want && want < TABLE_MAX)
 			continue;
 		break;
 	}
 	if (!r && n)
-		t->bytes = t->entry[n - 1].at + t->entry[n - 1].len;
+		t->len = t->entry[n - 1].at + t->entry[n - 1].len;
 	if (r)
 		qc_snapshot_table_free(t);
-	return r == -EAGAIN ? -EIO : r;
+	return r == QC_NEED_MORE_BYTES ? -EIO : r;
 }
 
 void qc_snapshot_table_free(struct qc_snapshot_table *t)
 {
-	free(t->raw);
+	free(t->bytes);
 	free(t->entry);
 	*t = (struct qc_snapshot_table){ 0 };
 }
 
-static bool same_text(const char *a, size_t a_len, const char *b, size_t b_len)
+static bool is_same_text(const char *a, size_t a_len, const char *b, size_t b_len)
 {
 	return a_len == b_len && !memcmp(a, b, a_len);
 }
@@ -125,8 +128,8 @@ uint32_t qc_snapshot_table_find(const struct qc_snapshot_table *t, const struct 
 	for (; i < t->n; i++) {
 		const struct qc_snapshot *o = &t->entry[i].s;
 
-		if (same_text(o->id, o->id_len, s->id, s->id_len) &&
-		    same_text(o->name, o->name_len, s->name, s->name_len) &&
+		if (is_same_text(o->id, o->id_len, s->id, s->id_len) &&
+		    is_same_text(o->name, o->name_len, s->name, s->name_len) &&
 		    o->l1_offset == s->l1_offset && o->date_s == s->date_s && o->date_ns == s->date_ns)
 			break;
 	}
@@ -144,24 +147,24 @@ bool qc_snapshot_entry_is_valid(const struct qc_snapshot *s, uint64_t cluster, u
 
 /* ---- writing -------------------------------------------------------------- */
 
-static size_t row_bytes(const struct qc_snapshot *s)
+static size_t entry_bytes(const struct qc_snapshot *s)
 {
-	return ROW_FIXED + EXTRA_WRITTEN + s->id_len + s->name_len;
+	return ENTRY_FIXED + EXTRA_WRITTEN + s->id_len + s->name_len;
 }
 
-static void put_row(const struct qc_snapshot *s, uint8_t *p)
+static void encode_entry(const struct qc_snapshot *s, uint8_t *p)
 {
-	uint8_t *e = p + ROW_FIXED;
+	uint8_t *e = p + ENTRY_FIXED;
 
-	be64_to(p + ROW_L1_OFFSET, s->l1_offset);
-	be32_to(p + ROW_L1_ENTRIES, s->l1_entries);
-	be16_to(p + ROW_ID_LEN, (uint16_t)s->id_len);
-	be16_to(p + ROW_NAME_LEN, (uint16_t)s->name_len);
-	be32_to(p + ROW_DATE_S, (uint32_t)s->date_s);
-	be32_to(p + ROW_DATE_NS, s->date_ns);
-	be64_to(p + ROW_VM_CLOCK, s->vm_clock_ns);
-	be32_to(p + ROW_VM_BYTES32, s->vmstate_bytes > UINT32_MAX ? 0 : (uint32_t)s->vmstate_bytes);
-	be32_to(p + ROW_EXTRA_LEN, EXTRA_WRITTEN);
+	be64_to(p + ENTRY_L1_OFFSET, s->l1_offset);
+	be32_to(p + ENTRY_L1_ENTRIES, s->l1_entries);
+	be16_to(p + ENTRY_ID_LEN, (uint16_t)s->id_len);
+	be16_to(p + ENTRY_NAME_LEN, (uint16_t)s->name_len);
+	be32_to(p + ENTRY_DATE_S, (uint32_t)s->date_s);
+	be32_to(p + ENTRY_DATE_NS, s->date_ns);
+	be64_to(p + ENTRY_VM_CLOCK, s->vm_clock_ns);
+	be32_to(p + ENTRY_VM_BYTES32, s->vmstate_bytes > UINT32_MAX ? 0 : (uint32_t)s->vmstate_bytes);
+	be32_to(p + ENTRY_EXTRA_LEN, EXTRA_WRITTEN);
 	be64_to(e + EXTRA_VM_BYTES, s->vmstate_bytes);
 	be64_to(e + EXTRA_SIZE, s->size);
 	be64_to(e + EXTRA_ICOUNT, s->icount);
@@ -169,40 +172,42 @@ static void put_row(const struct qc_snapshot *s, uint8_t *p)
 	memcpy(e + EXTRA_WRITTEN + s->id_len, s->name, s->name_len);
 }
 
-/* The row as it is, extra data included, but for its name. */
-static size_t copy_row(const struct qc_snapshot_table *t, const struct qc_snapshot_entry *row,
-		       const struct qc_snapshot_table_edit *edit, uint8_t *to)
+/* Copies an entry with all of its extra data, and gives it another name if the edit does.
+ * Returns its bytes. */
+static size_t copy_entry(const struct qc_snapshot_table *t, const struct qc_snapshot_entry *entry,
+			 const struct qc_snapshot_table_edit *edit, uint8_t *to)
 {
-	bool renamed = edit->name && row == &t->entry[edit->renamed];
-	size_t len = renamed ? row->len - row->s.name_len : row->len;
+	bool renamed = edit->name && entry == &t->entry[edit->renamed];
+	size_t len = renamed ? entry->len - entry->s.name_len : entry->len;
 
-	memcpy(to, t->raw + row->at, len);
+	memcpy(to, t->bytes + entry->at, len);
 	if (!renamed)
 		return len;
-	be16_to(to + ROW_NAME_LEN, (uint16_t)edit->name_len);
+	be16_to(to + ENTRY_NAME_LEN, (uint16_t)edit->name_len);
 	memcpy(to + len, edit->name, edit->name_len);
 	return len + edit->name_len;
 }
 
-qc_err qc_snapshot_table_write(const struct qc_snapshot_table *t, const struct qc_snapshot_table_edit *edit,
-			  uint8_t **out, size_t *bytes)
+qc_err qc_snapshot_table_write(const struct qc_snapshot_table *t,
+			       const struct qc_snapshot_table_edit *edit, uint8_t **out,
+			       size_t *len)
 {
-	size_t room = t->bytes + 8 + (edit->add ? row_bytes(edit->add) : 0) +
+	size_t room = t->len + 8 + (edit->add ? entry_bytes(edit->add) : 0) +
 		      (edit->name ? edit->name_len : 0) + 8;
 	uint8_t *to = calloc(1, room);
 
-	*bytes = 0;
+	*len = 0;
 	*out = to;
 	if (!to)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < t->n; i++)
 		if (i != edit->skip)
-			*bytes = round_up(*bytes + copy_row(t, &t->entry[i], edit, to + *bytes), 8);
+			*len = round_up(*len + copy_entry(t, &t->entry[i], edit, to + *len), 8);
 	if (edit->add) {
-		put_row(edit->add, to + *bytes);
-		*bytes = round_up(*bytes + row_bytes(edit->add), 8);
+		encode_entry(edit->add, to + *len);
+		*len = round_up(*len + entry_bytes(edit->add), 8);
 	}
-	if (*bytes <= TABLE_MAX)
+	if (*len <= TABLE_MAX)
 		return 0;
 	free(to);
 	*out = NULL;

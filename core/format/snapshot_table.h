@@ -1,57 +1,82 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * snapshot_table.h - the table of an image's internal snapshots: bytes <-> rows.
+ * snapshot_table.h - bytes of the snapshot table <-> its entries (qcow2 spec, "Snapshots").
+ *
+ * Called by core/snapshot/, and by all that walk the metadata of an image.  The table is
+ * hostile.  Parsing checks only that it can be decoded: qc_snapshot_entry_is_valid()
+ * checks the L1 table of an entry.
  */
 #ifndef QC_SNAPSHOT_TABLE_H
 #define QC_SNAPSHOT_TABLE_H
 
 #include "io/file.h"
 
-/* A row as it stands in the table.  Its names point into the bytes, and have no
- * NUL behind them. */
+/* One entry.  Its id and name point into the bytes of the table, and have no NUL. */
 struct qc_snapshot_entry {
 	struct qc_snapshot s;
-	size_t at, len; /* in the bytes; without the padding */
+	size_t at, len; /* bytes of the table, without the padding */
 };
 
 struct qc_snapshot_table {
-	uint8_t *raw;
-	size_t bytes; /* of the rows, without the padding of the last */
+	uint8_t *bytes;
+	size_t len; /* of all entries, without the padding of the last */
 	uint32_t n;
 	struct qc_snapshot_entry *entry;
 };
 
-/* Parses n rows out of the first `bytes` bytes of a table.  `size` is what a
- * snapshot has that does not note it.  Fills rows only up to where it fails:
- * -EAGAIN if the bytes end too early, -EINVAL if a row is impossible. */
-qc_err qc_snapshot_table_parse(const uint8_t *raw, size_t bytes, uint32_t n, uint64_t size,
-			  struct qc_snapshot_entry *row);
+/*
+ * qc_snapshot_table_parse() - decode a snapshot table
+ * @bytes, @len:  the beginning of the table
+ * @n:            entries to decode
+ * @size:         disk size of snapshots that do not record one
+ * @entry:        room for @n entries
+ *
+ * Return: 0;
+ *	QC_NEED_MORE_BYTES  the bytes end inside an entry
+ *	-EINVAL             an entry is impossible
+ */
+qc_err qc_snapshot_table_parse(const uint8_t *bytes, size_t len, uint32_t n, uint64_t size,
+			       struct qc_snapshot_entry *entry);
 
-/* Reads the table of n snapshots at `offset`.  -EINVAL if it is impossible, -EIO also
- * if the file ends inside. */
+/*
+ * qc_snapshot_table_read() - read and decode the table of @n snapshots at host @offset
+ * @out:  for qc_snapshot_table_free(); empty on failure
+ *
+ * Return: 0; -EINVAL an entry is impossible; -EIO the file ends inside the table, or as
+ *	pread(2); -ENOMEM
+ */
 qc_err qc_snapshot_table_read(struct qc_file *f, uint64_t offset, uint32_t n, uint64_t size,
-			 struct qc_snapshot_table *out);
+			      struct qc_snapshot_table *out);
 void qc_snapshot_table_free(struct qc_snapshot_table *t);
 
-/* Whether its L1 table can be where it says, in a file of so many bytes. */
+/* Returns true if the L1 table of the snapshot is cluster aligned, behind the header, and
+ * inside a file of @file_bytes bytes. */
 bool qc_snapshot_entry_is_valid(const struct qc_snapshot *s, uint64_t cluster, uint64_t file_bytes);
 
-/* The row of this very snapshot; n if there is none. */
+/* Returns the index of this snapshot, compared by id, name, date and L1 offset; t->n if
+ * the table does not have it. */
 uint32_t qc_snapshot_table_find(const struct qc_snapshot_table *t, const struct qc_snapshot *s);
 
-/* Another table, for the file: the rows of t without row `skip` (n: none), and
- * behind them a new one (NULL: none).  A name, if not NULL, replaces that of
- * row `renamed`.  Padded to 8 bytes; -EFBIG if it would be too large. */
+/* A change of a table. */
 struct qc_snapshot_table_edit {
-	uint32_t skip, renamed;
-	const char *name;
+	uint32_t skip;	      /* index of an entry to leave out, or t->n */
+	uint32_t renamed;     /* index of the entry that gets `name` */
+	const char *name;     /* NULL: no entry is renamed */
 	size_t name_len;
-	const struct qc_snapshot *add;
+	const struct qc_snapshot *add; /* appended; may be NULL */
 };
-qc_err qc_snapshot_table_write(const struct qc_snapshot_table *t, const struct qc_snapshot_table_edit *edit,
-			  uint8_t **out, size_t *bytes);
 
-/* The next id: one more than the highest that is a number. */
+/*
+ * qc_snapshot_table_write() - encode a changed copy of a table
+ * @out, @len:  out: the bytes, to be freed; padded to 8 bytes
+ *
+ * Return: 0; -EFBIG more than 64 MiB; -ENOMEM
+ */
+qc_err qc_snapshot_table_write(const struct qc_snapshot_table *t,
+			       const struct qc_snapshot_table_edit *edit, uint8_t **out,
+			       size_t *len);
+
+/* Returns the id for a new snapshot: one more than the highest id that is a number. */
 uint64_t qc_snapshot_table_next_id(const struct qc_snapshot_table *t);
 
 #endif

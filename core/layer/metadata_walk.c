@@ -236,7 +236,7 @@ static qc_err walk_snapshots(struct walk *w)
 	if (r == -EIO || r == -EINVAL)
 		return visit_invalid(w, QC_METADATA_SNAPSHOT_TABLE, h->snapshots_offset);
 	if (!r && t.n)
-		r = visit(w, QC_METADATA_SNAPSHOT_TABLE, h->snapshots_offset, t.bytes);
+		r = visit(w, QC_METADATA_SNAPSHOT_TABLE, h->snapshots_offset, t.len);
 	w->in_snapshot = true;
 	for (uint32_t i = 0; !r && i < t.n; i++)
 		r = walk_snapshot(w, &t.entry[i].s);

@@ -131,7 +131,7 @@ static qc_err switch_rows(struct qc_snapshot_update *j)
 	if (r)
 		return r;
 	h->snapshots_offset = j->rows_at.v;
-	qc_alloc_defer_free(&j->w->alloc, before, round_up(j->table.bytes, geom_cluster(j->g)));
+	qc_alloc_defer_free(&j->w->alloc, before, round_up(j->table.len, geom_cluster(j->g)));
 	return 0;
 }
 

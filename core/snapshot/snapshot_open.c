@@ -33,7 +33,7 @@ static qc_err copy_rows(const struct qc_snapshot_table *t, struct qc_snapshots *
 
 	/* Two NULs a row are less than its fixed part. */
 	*out = (struct qc_snapshots){ t->n, calloc(t->n + 1, sizeof(*out->at)), NULL };
-	text = out->text = malloc(t->bytes + 1);
+	text = out->text = malloc(t->len + 1);
 	if (!out->at || !text) {
 		qc_snapshots_free(out);
 		return -ENOMEM;

@@ -113,7 +113,7 @@ static qc_err write_rows(struct qc_snapshot_update *j)
 	qc_err r = 0;
 
 	if (j->table.n)
-		r = qc_atomic_update_adjust(&j->shadow, h->snapshots_offset, j->table.bytes, -1);
+		r = qc_atomic_update_adjust(&j->shadow, h->snapshots_offset, j->table.len, -1);
 	if (r)
 		return r == QC_REFCOUNT_UNDERFLOW ? qc_snapshot_update_damaged(j, h->snapshots_offset) : r;
 	j->shadow.snapshots_offset = j->rows_at.v;

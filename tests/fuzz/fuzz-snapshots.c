@@ -7,6 +7,7 @@
  */
 #include "fuzz.h"
 
+#include "base/outcome.h"
 #include "format/snapshot_table.h"
 
 enum { ROWS = 64 };
@@ -61,13 +62,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	t.n = *data % ROWS;
 	copy = malloc(size); /* so that a read behind it is seen */
 	memcpy(copy, data + 1, size - 1);
-	t.raw = copy;
+	t.bytes = copy;
 	r = qc_snapshot_table_parse(copy, size - 1, t.n, 5, row);
-	MUST(!r || r == -EAGAIN || r == -EINVAL);
+	MUST(!r || r == QC_NEED_MORE_BYTES || r == -EINVAL);
 	for (uint32_t i = 0; !r && i < t.n; i++)
 		must_lie_inside(&row[i], copy, size - 1);
 	if (!r && t.n) {
-		t.bytes = row[t.n - 1].at + row[t.n - 1].len;
+		t.len = row[t.n - 1].at + row[t.n - 1].len;
 		MUST(qc_snapshot_table_next_id(&t) > 0);
 		MUST(qc_snapshot_table_find(&t, &row[t.n - 1].s) < t.n);
 		write_again(&t, (uint32_t)(size % t.n));
