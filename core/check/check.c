@@ -45,7 +45,7 @@ static qc_err compare_window(struct qc_reference_count *m, bool *inconsistent)
 	for (uint64_t c = m->first; !r && !*inconsistent && c < qc_reference_count_end(m); c++) {
 		uint64_t refcount, references = qc_reference_count_of(m, c);
 
-		*inconsistent = qc_reference_conflict(m, c);
+		*inconsistent = qc_reference_conflict(m, c) || qc_reference_is_shared(m, c);
 		if (!references || *inconsistent || !m->md->refcounts)
 			continue;
 		r = qc_refcounts_get(m->md->refcounts, c, &refcount);

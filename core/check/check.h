@@ -11,7 +11,8 @@
  * qc_check_before_write() - check the refcounts before the first write
  * @inconsistent:  out: a refcount is lower than the number of references, so that the cluster
  *	could be allocated twice; or a write through one reference would change what another
- *	one sees; or a reference is beyond all that the refcounts cover
+ *	one sees; or several active entries reference one cluster; or a reference is beyond all
+ *	that the refcounts cover
  *
  * QC_VERIFY_AUTO gives up after one second, but always checks the refcounts of metadata.
  * QC_VERIFY_OFF checks nothing.  Where not everything was checked, prepares the overlap

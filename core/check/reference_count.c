@@ -16,7 +16,8 @@ qc_err qc_reference_count_open(struct qc_reference_count *m, const struct qc_met
 		return r;
 	m->bits = m->g->layout == LAYOUT_V1 ? 9 : m->g->cluster_bits;
 	/* Also in version 1 the last cluster need not be whole. */
-	m->n = m->limit = round_up(now.size, geom_cluster(m->g)) >> m->bits;
+	m->end = round_up(now.size, geom_cluster(m->g));
+	m->n = m->end >> m->bits;
 	m->count = malloc(min_u64(m->n, QC_REF_WINDOW) * sizeof(*m->count) + 1);
 	return m->count ? 0 : -ENOMEM;
 }
@@ -28,7 +29,8 @@ qc_err qc_reference_count_extend(struct qc_reference_count *m, uint64_t n)
 	if (!more)
 		return -ENOMEM;
 	m->count = more;
-	m->n = m->limit = n;
+	m->n = n;
+	m->end = n << m->bits;
 	return 0;
 }
 
@@ -55,20 +57,25 @@ static qc_err note_out_of_range(struct qc_reference_count *m)
 	return damage_result(m);
 }
 
-static qc_err count_extent(struct qc_reference_count *m, uint64_t off, uint64_t len, uint32_t kind)
+static void count_cluster(uint32_t *count, uint32_t kinds)
+{
+	if ((*count & QC_REF_COUNT_MAX) < QC_REF_COUNT_MAX)
+		++*count;
+	if (kinds & *count & QC_REF_ACTIVE)
+		kinds |= QC_REF_ACTIVE_TWICE;
+	*count |= kinds;
+}
+
+static qc_err count_extent(struct qc_reference_count *m, uint64_t off, uint64_t len,
+			   uint32_t kinds)
 {
 	uint64_t first = max_u64(off >> m->bits, m->first);
 	uint64_t end = min_u64(div_up(off + len, UINT64_C(1) << m->bits), qc_reference_count_end(m));
 
-	if (!range_inside(off, len, m->limit << m->bits))
+	if (!range_inside(off, len, m->end))
 		return note_out_of_range(m);
-	for (uint64_t c = first; c < end; c++) {
-		uint32_t *count = &m->count[c - m->first];
-
-		if ((*count & QC_REF_COUNT_MAX) < QC_REF_COUNT_MAX)
-			++*count;
-		*count |= kind;
-	}
+	for (uint64_t c = first; c < end; c++)
+		count_cluster(&m->count[c - m->first], kinds);
 	return 0;
 }
 
@@ -81,18 +88,19 @@ static uint32_t writable_flag(const struct qc_reference_count *m, bool copied, b
 static qc_err count_entry(struct qc_reference_count *m, const struct qc_metadata_item *l2,
 			  uint64_t i)
 {
+	uint32_t kinds = QC_REF_GUEST_DATA | (l2->in_snapshot ? 0 : QC_REF_ACTIVE);
 	struct l2_entry e;
 
 	if (l2_entry_at(m->g, l2->bytes, i, &e))
 		return damage_result(m);
 	if (e.kind == QC_COMPRESSED) /* its last sector may be beyond the end of the file */
-		return count_extent(m, e.host.v,
-				    range_clamp(e.host.v, e.compressed_len, m->n << m->bits),
-				    QC_REF_GUEST_DATA);
+		return count_extent(m, e.host.v, range_clamp(e.host.v, e.compressed_len, m->end),
+				    kinds | QC_REF_COMPRESSED);
 	if (!e.host.v || m->g->external)
 		return 0;
+	kinds |= l2->in_snapshot ? 0 : QC_REF_COPIED_LATER;
 	return count_extent(m, e.host.v, geom_cluster(m->g),
-			    QC_REF_GUEST_DATA | writable_flag(m, e.copied, l2->in_snapshot));
+			    kinds | writable_flag(m, e.copied, l2->in_snapshot));
 }
 
 static qc_err count_l2_table(struct qc_reference_count *m, const struct qc_metadata_item *item)
@@ -102,10 +110,29 @@ static qc_err count_l2_table(struct qc_reference_count *m, const struct qc_metad
 
 	m->l2_tables++;
 	r = count_extent(m, item->off, item->len,
-			 QC_REF_METADATA | writable_flag(m, copied, item->in_snapshot));
+			 QC_REF_METADATA | writable_flag(m, copied, item->in_snapshot) |
+			 (item->in_snapshot ? 0 : QC_REF_ACTIVE | QC_REF_COPIED_LATER));
 	for (uint64_t i = 0; !r && i < UINT64_C(1) << m->g->l2_bits; i++)
 		r = count_entry(m, item, i);
 	return r || !m->on_l2_table ? r : m->on_l2_table(m);
+}
+
+static bool is_of_bitmap(const struct qc_metadata_item *item)
+{
+	return item->kind == QC_METADATA_BITMAP_DIRECTORY ||
+	       item->kind == QC_METADATA_BITMAP_TABLE || item->kind == QC_METADATA_BITMAP_DATA;
+}
+
+/* Damaged bitmaps must not make an image unusable: they are counted as far as possible, and
+ * conflict with nothing.  A guest write to a cluster that is also of a bitmap gets a copy. */
+static qc_err count_bitmap(struct qc_reference_count *m, const struct qc_metadata_item *item)
+{
+	bool out_of_range = m->out_of_range;
+
+	if (!item->invalid)
+		(void)count_extent(m, item->off, item->len, 0);
+	m->out_of_range = out_of_range;
+	return 0;
 }
 
 /* The tables of a snapshot are never written in place, nor is the snapshot table. */
@@ -114,6 +141,8 @@ static qc_err count_item(void *arg, struct qc_metadata_item *item)
 	struct qc_reference_count *m = arg;
 	bool in_place = !item->in_snapshot && item->kind != QC_METADATA_SNAPSHOT_TABLE;
 
+	if (is_of_bitmap(item))
+		return count_bitmap(m, item);
 	if (item->excessive)
 		return note_out_of_range(m);
 	if (item->invalid)

@@ -21,13 +21,18 @@ enum { QC_REF_WINDOW = 8 << 20 }; /* clusters; 32 MiB of memory */
 #define QC_REF_WRITABLE (UINT32_C(1) << 31)   /* one that permits writing in place */
 #define QC_REF_METADATA (UINT32_C(1) << 30)   /* from anything but an L2 entry */
 #define QC_REF_GUEST_DATA (UINT32_C(1) << 29) /* from an L2 entry */
-#define QC_REF_COUNT_MAX (QC_REF_GUEST_DATA - 1) /* the number stops here */
+#define QC_REF_COMPRESSED (UINT32_C(1) << 28) /* from a compressed L2 entry */
+#define QC_REF_ACTIVE (UINT32_C(1) << 27)     /* from an entry of an active L1 or L2 table */
+#define QC_REF_ACTIVE_TWICE (UINT32_C(1) << 26)
+#define QC_REF_COPIED_LATER (UINT32_C(1) << 25) /* active, and COPIED is set when alone */
+#define QC_REF_SEEN (UINT32_C(1) << 24)       /* free for the owner of the count */
+#define QC_REF_COUNT_MAX (QC_REF_SEEN - 1)    /* the number stops here */
 
 struct qc_reference_count {
 	const struct qc_metadata *md;
 	const struct geom *g;
 	uint64_t n;	    /* clusters in the file, or as extended */
-	uint64_t limit;	    /* a reference beyond this cluster is out of range: n, or more */
+	uint64_t end;	    /* a reference beyond this host offset is out of range */
 	uint64_t first;	    /* of the window */
 	unsigned int bits;  /* log2 of the bytes of a cluster */
 	bool ignore_damage; /* invalid entries reference nothing, instead of -EIO */
@@ -44,7 +49,7 @@ struct qc_reference_count {
 qc_err qc_reference_count_open(struct qc_reference_count *m, const struct qc_metadata *md);
 void qc_reference_count_close(struct qc_reference_count *m);
 
-/* Raises n, and the limit, beyond the end of the file.  Return: 0; -ENOMEM. */
+/* Raises n, and the end, beyond the end of the file.  Return: 0; -ENOMEM. */
 qc_err qc_reference_count_extend(struct qc_reference_count *m, uint64_t n);
 
 /* Counts the references to a window of clusters that begins at @first.
@@ -69,6 +74,15 @@ static inline bool qc_reference_conflict(const struct qc_reference_count *m, uin
 
 	return (kinds & QC_REF_WRITABLE && qc_reference_count_of(m, cluster) > 1) ||
 	       (kinds & QC_REF_METADATA && kinds & QC_REF_GUEST_DATA);
+}
+
+/* Returns true if several entries of active tables reference a cluster, and COPIED would have
+ * to be set in the last one when the others are gone.  No writer looks for that entry. */
+static inline bool qc_reference_is_shared(const struct qc_reference_count *m, uint64_t cluster)
+{
+	uint32_t kinds = m->count[cluster - m->first];
+
+	return kinds & QC_REF_ACTIVE_TWICE && kinds & QC_REF_COPIED_LATER;
 }
 
 /* Returns in *tables how many L2 tables one window reads at most.  Return: as

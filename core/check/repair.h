@@ -1,17 +1,52 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * repair.h - refcounts rebuilt from what names the clusters.
+ * repair.h - make the refcounts and COPIED agree with the references.
+ *
+ * Called when a writer is opened for an image that is dirty or inconsistent, and by
+ * qc_check() on request.  Nothing is written before it is known that the repair is possible:
+ * no metadata shares a cluster with guest data or with other metadata, and the refcounts are
+ * wide enough.  A crash in between leaves an image with the dirty bit (version 3), in which
+ * refcounts are too high at most:
+ *
+ *	1  set the dirty bit, clear autoclear bits that are not known
+ *	2  raise refcounts that are too low
+ *	3  copy clusters that several active entries reference; correct COPIED
+ *	4  lower refcounts that are too high
+ *	5  correct COPIED again: the refcount may be 1 now
+ *	6  clear the dirty bit, unless only leaks were repaired in an image that had it
  */
 #ifndef QC_REPAIR_H
 #define QC_REPAIR_H
 
 #include "update/writer.h"
 
-/* For an image whose dirty bit is set, or whose refcounts are known to be wrong (`what` says so):
- * counts all names of all clusters (by the
- * tables of the disk and of its snapshots, and by the metadata itself), corrects
- * the refcounts and the COPIED flags, and clears the bit.  Nobody else uses the
- * writer yet. */
-qc_err qc_repair_refcounts(struct qc_writer *w, const char *what, struct qc_reason *why);
+enum qc_repair_flags {
+	QC_REPAIR_LEAKS = 1 << 0,	  /* only steps 1, 4, 5 and 6 */
+	QC_REPAIR_KEEP_DAMAGE = 1 << 1, /* entries that are invalid keep their clusters, and are
+					 * no failure */
+};
+
+struct qc_repair_done {
+	uint64_t refcounts, copies; /* refcounts changed, clusters copied */
+};
+
+/*
+ * qc_repair_run() - do it
+ * @flags:  enum qc_repair_flags
+ * @done:   out, also on failure
+ *
+ * Reports its progress as QC_WORK_REPAIR.
+ * Context: no other thread uses the writer.
+ * Return: 0, or before the first write:
+ *	-EIO        metadata shares a cluster, or a table is damaged
+ *	-EOVERFLOW  more references than a refcount can count
+ *	-EFBIG      the refcount table cannot grow as far
+ *	or at any time -ENOMEM; an errno of the file
+ */
+qc_err qc_repair_run(struct qc_writer *w, unsigned int flags, struct qc_repair_done *done);
+
+/* Repairs all, and logs that and why.  @problem is the
+ * reason, such as "not closed in order".  Return: as qc_repair_run(), with the reason in @why. */
+qc_err qc_repair_refcounts(struct qc_writer *w, const char *problem, struct qc_reason *why);
 
 #endif

@@ -190,6 +190,16 @@ static inline qc_err l2_entry_at(const struct geom *g, const uint8_t *table, uin
 	return l2_entry_decode(g, be64_at(p), geom_is_extended(g) ? be64_at(p + 8) : 0, e);
 }
 
+static inline void l2_entry_put(const struct geom *g, uint8_t *table, uint64_t i,
+				struct qc_l2_raw raw)
+{
+	uint8_t *p = table + (i << g->entry_bits);
+
+	be64_to(p, raw.word);
+	if (geom_is_extended(g))
+		be64_to(p + 8, raw.bits);
+}
+
 /* Sets or clears COPIED in entry @i, unless the entry is compressed or of version 1. */
 static inline void l2_entry_set_copied(const struct geom *g, uint8_t *table, uint64_t i,
 				       bool copied)

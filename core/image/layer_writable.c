@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * layer_writable.c - making a layer on the shelf writable: nobody else may have it as a
- * backing file, the locks become those of a writer, and its refcounts are to be trusted.
+ * layer_writable.c - make an open layer writable.
+ *
+ * Called when an image is opened for writing.  No other open image may have the layer as a
+ * backing file.  The locks become those of a writer, and the refcounts are checked.
  */
 #include "image/layer_table.h"
 
@@ -14,7 +16,7 @@
 #include "check/check.h"
 #include "update/writer.h"
 
-/* An image is written, or the backing file of others, never both. */
+/* Marks the layer as written.  Returns false if it is a backing file of an open image. */
 static bool reserve_writing(struct qc_layer *l)
 {
 	bool ok;
@@ -27,31 +29,31 @@ static bool reserve_writing(struct qc_layer *l)
 	return ok;
 }
 
-/* Again: what it had for that was given up for writing, which failed. */
+/* Takes the locks for reading again, after the locks for writing were in vain. */
 static void lock_for_reading(struct qc_layer *l)
 {
 	struct qc_reason ignored;
-	bool live;
+	bool has_writer;
 
-	qc_image_lock_read(qc_file_fd(l->file), l->ctx->locking, &live, &ignored);
+	qc_image_lock_read(qc_file_fd(l->file), l->ctx->locking, &has_writer, &ignored);
 	if (l->data != l->file)
-		qc_image_lock_read(qc_file_fd(l->data), l->ctx->locking, &live, &ignored);
+		qc_image_lock_read(qc_file_fd(l->data), l->ctx->locking, &has_writer, &ignored);
 }
 
-static qc_err check_counts(struct qc_writer *w, struct qc_reason *why)
+static qc_err check_or_repair(struct qc_writer *w, struct qc_reason *why)
 {
-	bool lie;
+	bool inconsistent;
 	qc_err r;
 
 	if (w->layer->head.incompatible & INCOMPAT_DIRTY)
-		return qc_repair_refcounts(w, "it was not closed in order", why);
-	r = qc_check_before_write(w, &lie);
+		return qc_repair_refcounts(w, "not closed in order", why);
+	r = qc_check_before_write(w, &inconsistent);
 	if (r)
-		return qc_fail_errno(why, r, "its refcounts cannot be read");
-	if (lie && !w->alloc.has_refcounts)
-		return qc_fail(why, -EIO, "its tables name a place twice, or one behind the end "
-				 "of the file");
-	return lie ? qc_repair_refcounts(w, "its refcounts are wrong", why) : 0;
+		return qc_fail_errno(why, r, "cannot read the refcounts");
+	if (inconsistent && !w->alloc.has_refcounts)
+		return qc_fail(why, -EIO, "two table entries reference one cluster, or one beyond "
+				 "the end of the file");
+	return inconsistent ? qc_repair_refcounts(w, "refcounts are wrong", why) : 0;
 }
 
 static qc_err open_writer(struct qc_layer *l, struct qc_reason *why)
@@ -63,7 +65,7 @@ static qc_err open_writer(struct qc_layer *l, struct qc_reason *why)
 		lock_for_reading(l);
 		return r;
 	}
-	r = check_counts(w, why);
+	r = check_or_repair(w, why);
 	if (r) {
 		qc_writer_free(w);
 		lock_for_reading(l);
@@ -77,7 +79,7 @@ static void start_flusher(struct qc_context *ctx)
 {
 	qc_lock(&ctx->open_lock);
 	if (!ctx->flusher && qc_flusher_start(ctx, &ctx->flusher))
-		qc_log(&ctx->log, QC_LOG_WARN, "no thread to flush with: only fsync does");
+		qc_log(&ctx->log, QC_LOG_WARN, "cannot start the flusher: changes are written by fsync only");
 	qc_unlock(&ctx->open_lock);
 }
 
@@ -87,7 +89,7 @@ qc_err qc_layer_make_writable(struct qc_layer *l, struct qc_reason *why)
 
 	if (!reserve_writing(l))
 		return qc_fail_as(why, QC_CAUSE_LOCKED, -EBUSY,
-				    "it is the backing file of an image that is open (close that first)");
+				    "backing file of an image that is open here (close that first)");
 	start_flusher(l->ctx);
 	qc_lock(&l->open_lock);
 	if (!l->writer)

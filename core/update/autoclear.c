@@ -5,16 +5,16 @@
 #include "update/bitmaps.h"
 #include "update/checkpoint.h"
 
-qc_err qc_autoclear_clear(struct qc_writer *w)
+qc_err qc_autoclear_clear(struct qc_writer *w, uint64_t valid)
 {
 	struct qc_header *h = &w->layer->head;
-	uint64_t keep = h->autoclear & qc_features_with(QC_AUTOCLEAR, QC_FEATURE_KEEP);
+	uint64_t keep = h->autoclear & (qc_features_with(QC_AUTOCLEAR, QC_FEATURE_KEEP) | valid);
 	uint8_t be[8];
 	qc_err r;
 
 	if (h->version != 3 || h->autoclear == keep)
 		return 0;
-	if (h->autoclear & AUTOCLEAR_BITMAPS)
+	if (h->autoclear & ~keep & AUTOCLEAR_BITMAPS)
 		qc_bitmaps_warn(w->layer);
 	be64_to(be, keep);
 	r = qc_writer_update_header(w, HEAD_AUTOCLEAR, be, sizeof(be));
@@ -26,7 +26,7 @@ qc_err qc_autoclear_clear(struct qc_writer *w)
 static qc_err clear_before_first_change(struct qc_writer *w, void *state)
 {
 	(void)state;
-	return qc_autoclear_clear(w);
+	return qc_autoclear_clear(w, 0);
 }
 
 const struct qc_writer_client_ops qc_autoclear_client = {

@@ -13,7 +13,8 @@
 /* Clears all bits before the first change, except for that of a raw external data file. */
 extern const struct qc_writer_client_ops qc_autoclear_client;
 
-/* Clears the bits at once, and syncs.  Logs the bitmaps that become invalid. */
-qc_err qc_autoclear_clear(struct qc_writer *w);
+/* Clears the bits at once, except for those in @valid, and syncs.  Logs the bitmaps that become
+ * invalid.  A repair keeps the bits of bitmaps: it does not change guest data. */
+qc_err qc_autoclear_clear(struct qc_writer *w, uint64_t valid);
 
 #endif

@@ -372,9 +372,11 @@ def snapshot(i, l1=None, entries=3, id_=b'1', name=b'one', extra=24, size=None, 
 
 def bitmaps(i, n=1, reserved=0, size=32, offset=None):
     at = up(len(i.file), i.cs)
-    row = struct.pack('>QIIBBHI', at, 1, 0, 1, 16, 3, 0) + b'one'
+    row = struct.pack('>QIIBBHI', at + i.cs, 1, 0, 1, 16, 3, 0) + b'one'
     i.write(at, row + bytes(-len(row) % i.cs))
-    count(i, at, 1)
+    i.write(at + i.cs, bytes(i.cs))  # the table: all bits are 0
+    for off in at, at + i.cs:
+        count(i, off, 1)
     set_extensions(i, extension(BITMAPS, struct.pack('>IIQQ', n, reserved, size,
                                                      at if offset is None else offset)))
     i.u64(88, 1)

@@ -4,6 +4,17 @@
 
 static struct logbook book = LOGBOOK;
 
+static qc_err give_key(void *arg, const char *path, unsigned int attempt, void *buf, size_t room,
+		       size_t *len)
+{
+	(void)arg, (void)path, (void)room;
+	if (attempt)
+		return -ENOENT;
+	*len = 6;
+	memcpy(buf, "secret", *len);
+	return 0;
+}
+
 static uint64_t l2_table(void)
 {
 	return peek64("image", peek64("image", 40)) & UINT64_C(0xfffffffffffe00);
@@ -60,7 +71,7 @@ static void a_cluster_in_use_that_is_counted_free(void)
 		fresh(options[i]);
 		poke64("image", block() + 16, 0); /* clusters 8 to 11 */
 		CHECK(keeps_what_was_there(QC_VERIFY_AUTO));
-		CHECK(logged(&book, "its refcounts are wrong"));
+		CHECK(logged(&book, "refcounts are wrong"));
 	}
 }
 
@@ -72,7 +83,7 @@ static void a_table_that_is_counted_free(void)
 	at = block() + l2_table() / 4096 * 2;
 	poke64("image", at - at % 8, 0);
 	CHECK(keeps_what_was_there(QC_VERIFY_ON));
-	CHECK(logged(&book, "its refcounts are wrong"));
+	CHECK(logged(&book, "refcounts are wrong"));
 }
 
 /* A write to one must not be seen in the other. */
@@ -103,12 +114,100 @@ static void two_entries_that_are_counted(void)
 	poke64("image", l2_table() + 8 * 20, peek64("image", l2_table()));
 	poke64("image", block() + 8, 0x0001000200010001); /* cluster 5 */
 	img = image_write(ctx, "image");
-	CHECK(logged(&book, "its refcounts are wrong"));
+	CHECK(logged(&book, "refcounts are wrong"));
 	CHECK(!fill(img, 20 * 64 * K, 100, 7) && reads_byte(img, 0, M, 1));
 	CHECK(!fill(img, 0, 100, 8) && reads_byte(img, 20 * 64 * K, 100, 7));
 	qc_close(img);
 	context_end(ctx);
 	CHECK(is_sound("image"));
+}
+
+/* Only one of them is written, and COPIED of the other one must be right all the same. */
+static void one_of_two_entries_is_written(void)
+{
+	static const char *const options[] = { "compat=1.1", "compat=0.10", "compat=1.1,extended_l2=on",
+					       "compat=1.1,cluster_size=512" };
+
+	for (size_t i = 0; i < COUNT(options); i++) {
+		struct qc_context *ctx = context_with(QC_VERIFY_AUTO);
+		uint64_t size = strstr(options[i], "=512") ? 512 : 64 * K, step;
+		struct qc_image *img;
+
+		fresh(options[i]);
+		step = strstr(options[i], "extended") ? 16 : 8;
+		poke64("image", l2_table() + step * 20, peek64("image", l2_table()));
+		poke64("image", l2_table() + step * 20 + 8, peek64("image", l2_table() + 8));
+		if (step == 8)
+			poke64("image", l2_table() + 8 * 21, 0);
+		img = image_write(ctx, "image");
+		CHECK(!fill(img, 20 * size, 100, 7) && reads_byte(img, 0, size, 1));
+		CHECK(reads_byte(img, 20 * size + 100, size - 100, 1));
+		qc_close(img);
+		context_end(ctx);
+		CHECK(is_sound("image"));
+	}
+}
+
+/* As `qemu-img check -r all` leaves them: the refcount is 2, and COPIED is clear. */
+static void two_entries_that_were_repaired(void)
+{
+	struct qc_context *ctx = context_with(QC_VERIFY_AUTO);
+	struct qc_image *img;
+
+	fresh("compat=1.1");
+	poke64("image", l2_table() + 8 * 20, peek64("image", l2_table()));
+	if (try_sh("qemu-img check -q -r all image >/dev/null 2>&1") < 0)
+		fatal("qemu-img");
+	CHECK(is_sound("image") && peek64("image", l2_table()) == peek64("image", l2_table() + 160));
+	img = image_write(ctx, "image");
+	CHECK(!fill(img, 0, 100, 8) && reads_byte(img, 20 * 64 * K, 64 * K, 1));
+	qc_close(img);
+	context_end(ctx);
+	CHECK(is_sound("image"));
+}
+
+/* Two L1 entries on one L2 table. */
+static void one_table_for_two_ranges(void)
+{
+	struct qc_context *ctx = context_with(QC_VERIFY_AUTO);
+	struct qc_image *img;
+
+	fresh("compat=1.1,cluster_size=4k");
+	poke64("image", peek64("image", 40) + 8, peek64("image", peek64("image", 40)));
+	img = image_write(ctx, "image");
+	CHECK(logged(&book, "refcounts are wrong"));
+	CHECK(reads_byte(img, 2 * M, M, 1) && reads_byte(img, 3 * M, M, 0));
+	CHECK(!fill(img, 2 * M, 100, 7) && reads_byte(img, 0, M, 1));
+	CHECK(!fill(img, 8 * K, 100, 8) && reads_byte(img, 2 * M + 8 * K, 100, 1));
+	qc_close(img);
+	context_end(ctx);
+	CHECK(is_sound("image"));
+}
+
+/* With LUKS a sector is encrypted for the place where it is. */
+static void two_entries_of_an_encrypted_image(void)
+{
+	struct qc_config config = { .log = logbook_fn, .log_arg = &book, .log_max = QC_LOG_WARN };
+	struct qc_context *ctx;
+	struct qc_image *img;
+	uint64_t copy;
+
+	sh("rm -f image && qemu-img create -q -f qcow2 --object secret,id=s,data=secret"
+	   " -o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 image 4M");
+	config.key = give_key;
+	ctx = context_of(&config);
+	img = image_write(ctx, "image");
+	CHECK(!fill(img, 0, M, 1));
+	qc_close(img);
+	poke64("image", l2_table() + 8 * 20, peek64("image", l2_table()));
+	img = image_write(ctx, "image");
+	CHECK(reads_byte(img, 20 * 64 * K, 64 * K, 1) && reads_byte(img, 0, M, 1));
+	copy = peek64("image", l2_table() + 8 * 20);
+	CHECK(copy != peek64("image", l2_table()));
+	qc_close(img);
+	context_end(ctx);
+	CHECK(!try_sh("qemu-img check -q --object secret,id=s,data=secret --image-opts"
+		      " driver=qcow2,file.filename=image,encrypt.key-secret=s"));
 }
 
 static void is_refused(const char *word)
@@ -127,12 +226,21 @@ static void is_refused(const char *word)
 	sh("cmp before image");
 }
 
-/* It would be overwritten through that entry, or change with the table. */
+/* Autoclear bits stay, too. */
+static void a_refused_repair_changes_nothing(void)
+{
+	fresh("compat=1.1");
+	poke64("image", 88, 0x84);
+	poke64("image", l2_table() + 8 * 20, l2_table() | UINT64_C(1) << 63);
+	is_refused("refcounts are wrong, and cannot be repaired");
+}
+
+/* A guest write would change the table, or the table would change guest data. */
 static void an_entry_on_a_table(void)
 {
 	fresh("compat=1.1");
 	poke64("image", l2_table() + 8 * 20, l2_table() | UINT64_C(1) << 63);
-	is_refused("its refcounts are wrong, and cannot be repaired");
+	is_refused("refcounts are wrong, and cannot be repaired");
 }
 
 /* A repair would write refcounts over guest data. */
@@ -140,7 +248,7 @@ static void a_block_on_data(void)
 {
 	fresh("compat=1.1");
 	poke64("image", peek64("image", 48), 5 * 64 * K);
-	is_refused("its refcounts are wrong, and cannot be repaired");
+	is_refused("refcounts are wrong, and cannot be repaired");
 }
 
 /* So large that its names are counted in two turns. */
@@ -183,7 +291,7 @@ static void two_entries_of_version_1(void)
 	l1 = peek64("image", 40);
 	l2 = peek64("image", l1);
 	poke64("image", l2 + 8 * 500, peek64("image", l2));
-	is_refused("name a place twice");
+	is_refused("two table entries reference one cluster");
 }
 
 static void an_image_that_is_right_is_left_alone(void)
@@ -224,7 +332,7 @@ static void what_cannot_be_counted_is_not_written(void)
 	fresh("compat=1.1,refcount_bits=1");
 	poke64("image", l2_table() + 8 * 20, peek64("image", l2_table()));
 	CHECK(image_try(ctx, "image", QC_OPEN_WRITE, &img, &why) == -EOVERFLOW);
-	CHECK(strstr(why.text, "its refcounts are wrong, and cannot be repaired"));
+	CHECK(strstr(why.text, "refcounts are wrong, and cannot be repaired"));
 	img = image_open(ctx, "image");
 	CHECK(reads_byte(img, 0, M, 1));
 	qc_close(img);
@@ -252,7 +360,7 @@ static void a_free_cluster_behind_the_end(void)
 
 	zeros_behind_the_end(100, 0);
 	CHECK(image_try(ctx, "image", QC_OPEN_WRITE, &img, &why) == -EIO);
-	CHECK(strstr(why.text, "its refcounts are wrong, and cannot be repaired"));
+	CHECK(strstr(why.text, "refcounts are wrong, and cannot be repaired"));
 	img = image_open(ctx, "image");
 	CHECK(reads_byte(img, 0, M, 1) && reads_byte(img, M, 3 * M, 0));
 	qc_close(img);
@@ -351,7 +459,12 @@ int main(void)
 	RUN(a_table_that_is_counted_free);
 	RUN(two_entries_on_one_cluster);
 	RUN(two_entries_that_are_counted);
+	RUN(one_of_two_entries_is_written);
+	RUN(two_entries_that_were_repaired);
+	RUN(one_table_for_two_ranges);
+	RUN(two_entries_of_an_encrypted_image);
 	RUN(an_entry_on_a_table);
+	RUN(a_refused_repair_changes_nothing);
 	RUN(a_block_on_data);
 	RUN(a_block_on_data_of_a_large_file);
 	RUN(a_large_file_is_repaired);
