@@ -17,6 +17,7 @@
 #include "crypto/luks_format.h"
 #include "crypto/secure_mem.h"
 #include "format/new_image.h"
+#include "io/image_lock.h"
 
 enum { ITER_TIME_MS = 2000 };
 
@@ -142,6 +143,23 @@ static qc_err write_new_image(int fd, const struct qc_new_image *n, struct qc_re
 	return r;
 }
 
+/* Locks the file for writing: by way of a second open file description, since a program's own
+ * locks are not in its way. */
+static qc_err lock_new_image(int fd, struct qc_reason *why)
+{
+	int reader = qc_reopen(fd, O_RDONLY);
+	bool has_writer;
+	qc_err r;
+
+	if (reader < 0)
+		return qc_fail_errno(why, -errno, "cannot open the file once more");
+	r = qc_image_lock_read(reader, QC_LOCKING_ON, &has_writer, why);
+	if (!r)
+		r = qc_image_lock_write(reader, fd, QC_LOCKING_ON, why);
+	close(reader);
+	return r;
+}
+
 qc_err qc_create(int fd, const struct qc_create_options *o, struct qc_reason *why)
 {
 	AUTO_FREE uint8_t *luks = NULL;
@@ -165,6 +183,8 @@ qc_err qc_create(int fd, const struct qc_create_options *o, struct qc_reason *wh
 		r = make_luks_header(o, &n, &luks, why);
 	if (!r)
 		r = qc_new_image_lay_out(&n, &layout, why);
+	if (!r && o->locking != QC_LOCKING_OFF)
+		r = lock_new_image(fd, why);
 	if (!r)
 		r = write_new_image(fd, &n, why);
 	if (!r && fsync(fd))

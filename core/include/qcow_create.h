@@ -35,15 +35,18 @@ struct qc_create_options {
 	unsigned int iter_time_ms;  /* how long to try a passphrase takes; 0: 2000 */
 	const void *passphrase;	    /* secure memory */
 	size_t passphrase_len;
+	enum qc_locking locking; /* on, or off */
 };
 
 /*
  * qc_create() - make an empty image of a file
  * @fd:  open for reading and writing; all that it holds is lost
  *
- * Checks the options before it changes the file. The file is synced.
+ * Checks the options before it changes the file. The file is synced. QEMU's locks for writing
+ * are taken; they end with the open file description of @fd.
  * Return:
  *   0
+ *   -EBUSY         another program uses the file as an image
  *   -EINVAL        an option that the version does not have, or an impossible value
  *   -EFBIG         the disk is too large for this cluster size
  *   -ENAMETOOLONG  a name of more than 1,023 bytes, or too long for the header's cluster

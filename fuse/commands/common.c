@@ -71,8 +71,8 @@ static int set_own_option(struct command *c, void *to, int id, const char *value
 	int r = c->spec->set(to, id, value);
 	char name[40];
 
-	if (!r)
-		return 0;
+	if (!r || r == -ECANCELED)
+		return r;
 	if (option->name)
 		snprintf(name, sizeof(name), "--%s", option->name);
 	else
@@ -172,6 +172,21 @@ int command_end(struct command *c, int status)
 
 /* ---- images ------------------------------------------------------------------- */
 
+static int open_key_source(struct command *c)
+{
+	int r = c->keys_open ? 0 : key_source_open(&c->keys, &c->o, "/", true);
+
+	c->keys_open = !r;
+	return r;
+}
+
+int command_get_key(struct command *c, const char *path, void *buf, size_t room, size_t *len)
+{
+	int r = open_key_source(c);
+
+	return r ? r : key_source_get(&c->keys, path, 0, buf, room, len);
+}
+
 /* Opens the context before the first image.  Reading headers needs no key: a key source that is
  * always there keeps encrypted images from being refused. */
 static int make_context(struct command *c, unsigned int flags)
@@ -182,6 +197,7 @@ static int make_context(struct command *c, unsigned int flags)
 		.progress = report_progress,
 		.refs = c->o.refs,
 		.locking = c->o.locking,
+		.data_file = c->o.data_file,
 		.path_maps = c->o.path_maps,
 		.npath_maps = c->o.npath_maps,
 		.key_arg = &c->keys,
@@ -190,7 +206,7 @@ static int make_context(struct command *c, unsigned int flags)
 
 	if (c->ctx)
 		return 0;
-	r = key_source_open(&c->keys, &c->o, "/", true);
+	r = open_key_source(c);
 	if (r)
 		return r;
 	if (key_source_exists(&c->keys) || flags & QC_OPEN_HEADERS_ONLY)

@@ -56,7 +56,7 @@ struct command_spec {
 	/*
 	 * Stores the value of an option of this command in @to.
 	 * Return: 0; -EINVAL: @value is not of the kind that the table's `arg` says;
-	 * another -errno.  The caller reports both.
+	 * another -errno.  The caller reports both; -ECANCELED was reported already.
 	 */
 	int (*set)(void *to, int id, const char *value);
 };
@@ -68,6 +68,7 @@ struct command {
 	char **operand;
 	unsigned int operands;
 	struct qc_context *ctx; /* NULL before the first image is opened */
+	bool keys_open;
 	struct key_source keys;
 };
 
@@ -98,6 +99,15 @@ int command_open(struct command *c, const char *path, unsigned int flags, struct
 /* The same without a message.  Return: as qc_open(), with the reason in *@why. */
 qc_err command_try_open(struct command *c, const char *path, unsigned int flags,
 			struct qc_image **out, struct qc_reason *why);
+
+/*
+ * command_get_key() - take the passphrase for a new encrypted image
+ * @path:  the image
+ * @buf:   secure memory of @room bytes
+ *
+ * Return: 0; -ENOENT there is no passphrase; another -errno: it cannot be read
+ */
+int command_get_key(struct command *c, const char *path, void *buf, size_t room, size_t *len);
 
 /* Reports "WHAT: WHY" from @why, or from the error @r if it is empty.  Returns COMMAND_FAILED. */
 int command_fail(const char *what, qc_err r, const struct qc_reason *why);

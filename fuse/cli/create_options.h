@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * create_options.h - options of a new image, as qemu-img writes them: "cluster_size=2M,compat=0.10".
+ */
+#ifndef CREATE_OPTIONS_H
+#define CREATE_OPTIONS_H
+
+#include "qcow_create.h"
+
+enum preallocation { PREALLOC_OFF, PREALLOC_METADATA, PREALLOC_FALLOC, PREALLOC_FULL };
+
+struct create_options {
+	struct qc_create_options o; /* its texts point into `text` */
+	enum preallocation preallocation;
+	bool has_size;
+	char *text; /* copies of all lists */
+};
+
+/*
+ * create_options_add() - read a list of options; a later one overrides an earlier one
+ * @separator: between two options: ',' on command lines, ':' in mount options
+ *
+ * Return: 0; -EINVAL after a message that names the option; -ENOMEM
+ */
+int create_options_add(struct create_options *c, const char *list, char separator);
+
+void create_options_free(struct create_options *c);
+
+/* Reads a size such as 4096, 64k or 1.5G, in bytes.  Return: 0; -EINVAL */
+int create_options_size(const char *text, uint64_t *out);
+
+#endif
