@@ -139,8 +139,8 @@ def bad_folder(recipes, folder):
 # ---- good images, cut short ---------------------------------------------------------
 
 def is_true(image, g, got, cut):
-    """Its own bytes; zeros only for what is behind the end of the file, in the last
-    cluster of data."""
+    """Its own bytes; zeros only beyond the end of the file, in the last cluster of
+    data."""
     want = image.disk.get(g, bytes(image.cs))
     if got == want:
         return True

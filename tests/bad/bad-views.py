@@ -4,8 +4,8 @@
 
     bad-views.py [WORD...]      only those with all the words in their name
 
-Each recipe is mounted alone, for reading.  A snapshot that cannot be is refused when
-it is opened; the disk itself can be read; and whatever is said of the image is JSON.
+Each recipe is mounted alone, for reading.  Opening an invalid snapshot fails, the disk
+itself can be read, and the facts of the image are JSON.
 """
 import errno
 import json

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes to bad images: what is refused says why, what is written can be read, and
-nothing that was there is lost.
+"""Writes to bad images: a refused write has a reason, written data can be read, and
+no old data is lost.
 
     bad-writes.py [WORD...]     only those with all the words in their name
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Bad images, one sin each, made out of good ones.
+"""Bad images, one fault each, made from good ones.
 
     make.py FOLDER [WORD...]    writes those with all the words in their name
 
-A recipe changes a good image and notes what must come of it.  The good ones are
+A recipe changes a good image and notes the wanted result.  The good ones are
 built here, so that all offsets are known:
 
     v1, v2, v3   small clusters      v3-4k   4 KiB clusters
@@ -14,7 +14,7 @@ built here, so that all offsets are known:
     over         with a backing file
 
 They all have three L1 entries.  The first names a table with clusters 0 (data),
-1 (data), 2 (packed), 3 (absent), 4 (zeros), 5 (data), 6 (packed) and 7 (zeros,
+1 (data), 2 (compressed), 3 (unallocated), 4 (zeros), 5 (data), 6 (compressed) and 7 (zeros,
 but with a host cluster); the second one with two clusters of data, of which
 the last is the end of the file; the third is empty.
 """

@@ -2,18 +2,18 @@
 /*
  * crash.h - cuts a writer off at any point, and then checks the image.
  *
- * A scenario is a list of requests on a small image.  The rig notes what each
- * sector of the disk may read as from then on, records what came to the file, and
- * makes images of all that the file may have been: see record.h.  Each of them must
+ * A scenario is a list of requests on a small image.  The rig notes the allowed content
+ * of each sector of the disk, records all operations on the file, and makes images that
+ * the file may hold after a crash: see record.h.  Each image must
  *
  *	- be without corruption to qemu-img check (leaks are fine),
- *	- read, for each sector, as what was there at the last flush, or as
- *	  something that has been written to that sector since,
+ *	- read, in each sector, as at the last flush, or as a later write to
+ *	  that sector,
  *	- read the same through QEMU (a sample), snapshots too,
  *	- take writes again (a sample).
  *
- * $CRASH_IMAGES: how many images of each scenario.  $CRASH_KEEP: a folder for
- * those that are bad.
+ * $CRASH_IMAGES: the number of images of each scenario.  $CRASH_KEEP: a folder for
+ * bad images.
  */
 #ifndef CRASH_H
 #define CRASH_H

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * entries.h - what a request makes of a table entry: the words that are in the file
- * afterwards.
+ * entries.h - a table entry after a request, as its words in the file.
  *
- * It is about cluster 2 of a small disk, whose neighbours have data; they, and all
- * bytes that are not asked for, are what they were.
+ * The requests go to cluster 2 of a small disk, whose neighbours have data.  The
+ * neighbours, and all bytes outside of the request, must not change.
  */
 #ifndef ENTRIES_H
 #define ENTRIES_H

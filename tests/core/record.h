@@ -2,9 +2,9 @@
 /*
  * record.h - a log of all operations on one or two files, and faults on demand.
  *
- * The files are told by their inodes, and others are left alone.  The log holds
- * what a disk has seen: rec_replay() makes of it what the disk may hold after the
- * power was cut.  What a sync did not cover may be there, or not, or in part.
+ * The files are known by their inodes.  crash.h replays the log to make the possible
+ * content of the disk after a power cut.  An operation that no sync covered may be
+ * done, or not, or in part.
  */
 #ifndef RECORD_H
 #define RECORD_H

@@ -95,7 +95,7 @@ static void overlay(const char *base, const char *format, const char *name)
 	sh("qemu-img create -q -f qcow2 -u -b %s -F %s %s 1M", base, format, name);
 }
 
-/* Makes the extension that declares the format one that nobody knows. */
+/* Makes the extension that declares an unknown format. */
 static void undeclare(const char *path)
 {
 	static const uint8_t magic[] = { 0xe2, 0x79, 0x2a, 0xca };
@@ -148,7 +148,7 @@ static void undeclared_formats_are_looked_at(void)
 	undeclare("on-any-raw");
 	qc_close(image_open(ctx, "on-any-q2"));
 	qc_close(image_open(ctx, "on-any-raw"));
-	/* But an image that was only guessed to be one may name nothing. */
+	/* But an image whose format was only probed may name no file. */
 	overlay("on-q2", "qcow2", "on-any-overlay");
 	undeclare("on-any-overlay");
 	CHECK(image_refused(ctx, "on-any-overlay", -EACCES, QC_CAUSE_IMAGE, "not declared"));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * New images of all kinds: QEMU finds nothing wrong with them, reads zeros, and reads what was
- * written through us.
+ * New images of all kinds: QEMU finds nothing wrong with them, reads zeros, and reads the data
+ * that we wrote.
  */
 #include "core/make.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Encrypted images with their keys, with other ones and with none; and who meets
- * whom in a sector. */
+/* Encrypted images with their keys, with other ones and with none; and readers and
+ * writers of one sector. */
 #include "job.h"
 
 #define SECRET "--object secret,id=s,data=letmein "
@@ -160,7 +160,7 @@ static void the_key_is_asked_for_each_time(void)
 	}
 }
 
-/* Who only looks is asked for nothing. */
+/* Reading headers asks for no passphrase. */
 static void a_look_needs_no_key(void)
 {
 	struct qc_image *img;
@@ -323,7 +323,7 @@ static void an_image_under_an_overlay_is_not_unlocked_twice(void)
 	qc_close(b);
 }
 
-/* ---- who meets whom ------------------------------------------------------------ */
+/* ---- threads in one sector ------------------------------------------------------ */
 
 #ifdef QC_FAILPOINTS
 static struct qc_image *fresh(void)
@@ -370,7 +370,7 @@ static void a_reader_does_not_see_half_a_sector(void)
 	t[1] = start(run, &b);
 	linger(&b);
 	CHECK(!b.done);
-	/* Elsewhere nobody waits. */
+	/* In other sectors no thread waits. */
 	CHECK(reads_byte(img, 64 * K, 512, 7));
 	qc_failpoint_resume("io.write");
 	end(t[0]);

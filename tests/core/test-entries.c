@@ -86,8 +86,8 @@ static void a_cluster_is_written(void)
 	ROWS(written, WRITE, 0, CLUSTER);
 }
 
-/* Entries that say so, if they can; a place of its own stays.  What is not there,
- * and has nothing below, is zeros as it is. */
+/* Entries get the zero flag, if there is one; an allocated cluster stays so.  An
+ * unallocated cluster without a backing file is zeros as it is. */
 static void a_cluster_is_zeroed(void)
 {
 	static const struct row t[] = {

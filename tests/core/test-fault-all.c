@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each call that the core makes to its files fails in turn.  Whoever wrote is
- * told, and the image is sound: as it is, and as a crash may leave it.
+ * Each call that the core makes to its files fails in turn.  The writer
+ * gets an error, and the image is sound, also after a crash.
  *
- * $FAULT_RUNS: how many faults of each kind in each scenario.
+ * $FAULT_RUNS: the number of faults of each kind in each scenario.
  *
  * sanitize: address
  */

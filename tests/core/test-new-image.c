@@ -85,8 +85,8 @@ static void qemu_takes_what_we_make(void)
 	}
 }
 
-/* The overlay is in another folder; what the image names in its own is under the
- * rule, as ever. */
+/* The overlay is in another folder; the rule for names in the image itself still
+ * holds. */
 static void only_our_own_reference_is_trusted(void)
 {
 	struct qc_context *ctx = context(QC_REFS_SAMEDIR), *none = context(QC_REFS_NONE);

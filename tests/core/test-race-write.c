@@ -109,8 +109,8 @@ static void a_reader_sees_the_old_bytes_until_the_copy_is_linked(void)
 	CHECK(!try_sh("qemu-io -r -f raw -c 'read -q -P 1 0 1M' old.raw >out; test ! -s out"));
 }
 
-/* The cluster that a reader is on its way to is neither given to another nor
- * punched, whatever is flushed meanwhile. */
+/* A cluster that a reader in flight has looked up is neither allocated nor
+ * punched, also during a flush. */
 static void a_cluster_with_a_reader_is_not_given_away(void)
 {
 	struct qc_image *img = fresh("-o cluster_size=4k");
@@ -139,8 +139,8 @@ static void a_cluster_with_a_reader_is_not_given_away(void)
 	CHECK(is_sound("image"));
 }
 
-/* As above, and the one who writes must have tables written back, which another
- * thread is busy with. */
+/* As above, and the writer needs tables written back that another thread is
+ * writing. */
 static void a_flush_that_waits_for_a_reader_holds_nobody_up(void)
 {
 	struct qc_config config = { .cache_bytes = 64 * K };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Snapshots are taken, renamed and deleted under writers.  Each write of a block has a
- * number, one more than the last.  What had returned before a snapshot was begun must be
- * in it, what began after it had returned must not, and no write may be half in.
+ * number, one more than the last.  A write that returned before the snapshot began must be in it.
+ * A write that began after the snapshot returned must not.  No write may be half in it.
  */
 #include <stdatomic.h>
 

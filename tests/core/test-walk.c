@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random requests, from many threads, on images of every kind; at each stop the
- * disk must be what was written, to us and to QEMU, and nothing may leak.
+ * Random requests, from many threads, on images of every kind; at each stop
+ * we and QEMU must read the written bytes, and no cluster may leak.
  *
  * Each thread owns stripes of odd lengths, so that clusters have many owners, and
- * knows what is in them at any time.  $OPS is how many requests a variant gets.
+ * knows their content at any time.  $OPS is the number of requests of a variant.
  */
 #include <stdatomic.h>
 

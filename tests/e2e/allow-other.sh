@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# With allow_other everybody may read what its mode says; without it nobody else may.
+# With allow_other the mode decides which users may read; without it only the mounting user may.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 requires_root
 requires setpriv --reuid=65534 --regid=65534 --clear-groups true

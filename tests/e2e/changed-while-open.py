@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # An image that is changed while it is open gives right bytes or errors, never wrong ones; a
-# file that replaced it has nothing to do with those who still read the old one.
+# file that replaced it does not disturb readers of the old one.
 import errno
 import shutil
 from qcowtest import *

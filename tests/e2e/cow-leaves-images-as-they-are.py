@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# With cow, whatever is written is there for as long as the mount, in each image of a folder, and no
-# byte and no time of the folder changes.
+# With cow, written data lasts as long as the mount, in each image of a folder, and no byte and no
+# time of the folder changes.
 from qcowtest import *
 import errno
 import hashlib
@@ -83,7 +83,7 @@ with Mount('src', '-o', views, ro=False) as m:
     time.sleep(1.1)  # as long as the kernel keeps sizes
     check(os.stat(m.path('v1.raw')).st_size == 5 * M, 'the new size stays')
 
-    # What is beside them is that of the images.
+    # The files beside them show the images.
     same(m.path('v2.snapshots/before/disk.raw'), content, 'the snapshot')
     same(m.path('top.chain/0-top.qcow2.raw'), content, 'the image as it is')
     check(json.loads(Path(m.path('v3.json')).read_text())['virtual-size'] == SIZE, 'NAME.json')

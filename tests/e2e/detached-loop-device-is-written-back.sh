@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# What was written through a loop device, and nobody synced, is in the image when umount(8)
-# returns, though a device that is detached closes its file without a flush.
+# Data that was written through a loop device, without a sync, is in the image when umount(8)
+# returns, though a detached device closes its file without a flush.
 . "${TEST_LIB:-$(dirname "$0")}/writing.sh"
 requires_root
 requires losetup -f

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Without a key an encrypted image is refused: status 4 as the only one, and so is what it is the
-# backing file of; in a folder both are listed, and cannot be opened.
+# Without a key an encrypted image is refused, and so is its overlay: with status 4 as the only
+# SOURCE; in a folder both are listed, and cannot be opened.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 . "$TEST_LIB/encrypted.sh"
 

@@ -1,8 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # sanitize: none
-# Where passphrases come from, which goes with which image, and what is said of those that do not
-# fit.
+# The sources of passphrases, the passphrase of each image, and the messages if one does not fit.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 . "$TEST_LIB/encrypted.sh"
 
@@ -100,7 +99,7 @@ grep -q 'luks.qcow2: encrypted (LUKS), and the key does not fit' log || fail "th
 if grep -F "$(cat "$KEY")" log; then fail "the log has no passphrase"; fi
 unmount mnt
 
-# The file is for those that have none of their own, or one that does not fit.
+# The key file is for images without a fitting passphrase in the folder.
 mount_fs -o key-dir=keys,key-file=key src mnt
 same mnt/luks.raw ref.raw
 same mnt/lab/same.raw ref.raw

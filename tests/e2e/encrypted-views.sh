@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Snapshots and layers of encrypted images are shown with their keys, and are not without; what an
-# image says of itself needs no key, and has none.
+# Snapshots and layers of encrypted images are shown only with their keys; the facts of an image
+# need no key, and contain none.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 . "$TEST_LIB/encrypted.sh"
 

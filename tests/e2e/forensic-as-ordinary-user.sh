@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Evidence that belongs to somebody else, may only be read, and lies on a file system that cannot be
-# written: any user mounts it with -o forensic.  What cannot be prevented is said, once.
+# Evidence of another user, with read permission only, on a read-only file system: any user mounts it
+# with -o forensic.  A change that cannot be prevented is logged once.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 requires_root
 own_mounts # and what it mounts itself
@@ -43,7 +43,7 @@ look_at() { # look_at SOURCE: mounts and unmounts it; its messages are in log
 	cat log
 }
 
-# Somebody else's files.
+# Files of another user.
 look_at src
 [ "$(grep -c 'access time' log)" = 1 ] || fail "one line says that times may change"
 

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# An image that may not be written to, as its mode says, or for the file system that it is on, is
-# read all the same; opening it for writing fails with EACCES or EROFS.  A mount of only that says
-# that it is read-only.
+# An image without write permission, or on a read-only file system, can be read; opening it for
+# writing fails with EACCES or EROFS.  A mount of only this image logs that it is read-only.
 import shutil
 from writing import *
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # The daemon is killed while four threads write numbered records and fsync them: the image has no
-# corruption, leaks at most; what an fsync covered is there, through whatever descriptor it came;
-# all else is the old or the new record, and goes on being written.  LONG=1: 50 rounds.
+# corruption, leaks at most; records that an fsync of any descriptor covered are there; all others
+# are the old or the new record.  LONG=1: 50 rounds.
 import struct
 import threading
 from writing import *

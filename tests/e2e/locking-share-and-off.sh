@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# locking=share reads an image that a machine uses, and what it writes shows up with the next
-# open; locking=off does not look for locks, and takes none.
+# locking=share reads an image that QEMU uses, and its writes show with the next open; locking=off
+# neither checks nor takes locks.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 requires which qemu-storage-daemon
 

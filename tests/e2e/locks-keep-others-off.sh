@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# While one of our files is open QEMU cannot write to its image, nor to what is below it, but
-# can read them; before, and after the last close, it can.
+# While one of our files is open QEMU cannot write to its image and backing files, but can read
+# them; before, and after the last close, it can write.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 
 mkdir src

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Places of an image file that the system cannot read give EIO, there and nowhere else; so
-# does what was cut off or overwritten while it is mounted; other images are not affected.
+# Bytes of an image file that the system cannot read give EIO, there and nowhere else; so do bytes
+# that were cut off or overwritten while mounted; other images are not affected.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 requires cc --version
 [ "${TEST_SANITIZER:-}" = '' ] || skip "a library that is loaded first does not go with a sanitizer"
@@ -97,7 +97,7 @@ for ((i = 0; i < 64; i += 9)); do is good $i '\1'; done
 exec 5<&- 6<&-
 kill -0 "$DAEMON" || fail "it is alive"
 
-# Replaced: noticed by whoever opens it next.
+# Replaced: noticed by the next open.
 image new.qcow2 4M "write -P 7 0 4M"
 mv new.qcow2 src/bad.qcow2
 sleep 1.1 # names are kept for a second

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # sanitize: thread
-# A file that was just closed is opened again at once, in any way, by one or by many: what is left
-# to be done for the last close keeps nobody out.
+# A file that was just closed is opened again at once, in any way, by one thread or by many:
+# the work of the last close makes no open fail.
 import threading
 from writing import *
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# A partition is written as the disk is, within its bounds; and each sees at once what is written to
-# the other.
+# A partition is written as the disk is, within its bounds; and each shows writes to
+# the other at once.
 import mmap
 import threading
 from partitions import *

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # sanitize: none
-# The power is cut at any moment while a mounted image is written: there is no corruption, what an
-# fsync covered is there, what nobody wrote is unchanged, and all else is old or new.  The program
-# is the one that is installed; its calls are recorded.  CRASH_IMAGES=2000 for that many images of
-# each scenario, CRASH_ONLY=NAME for some scenarios, CRASH_KEEP=FOLDER to keep those that are bad.
+# The power is cut at any moment while a mounted image is written: there is no corruption, data that
+# an fsync covered is there, unwritten data is unchanged, and all other data is old or new.  The
+# system calls of the program are recorded.  CRASH_IMAGES=2000 for that many images of each
+# scenario, CRASH_ONLY=NAME for some scenarios, CRASH_KEEP=FOLDER to keep bad images.
 from powercut import *
 
 SIZE = M

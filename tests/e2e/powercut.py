@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""What a disk may hold after the power was cut: a mounted image whose daemon is recorded, what may
-be read from each sector, and images of all that the files may have been.
+"""The possible content of a disk after a power cut: a mounted image whose daemon is recorded, the
+allowed content of each sector, and images of all possible states of the files.
 
-record.c notes what the program, as it is, does to its files; its log is shared memory, so that
-whoever writes through the mount knows how far it was when a write began and when an fsync had
-returned.  Of what no sync has covered, anything may have come to the disk.  Each image made of that
-must be without corruption, have its size, and read in each sector as what was there at the
-last fsync or as what has been written to that sector since; the snapshot is what it was.
+record.c records the system calls of the unchanged program.  Its log is shared memory, so the writer
+knows the position of the log when a write began and when an fsync returned.  Operations that no sync
+covered may be on the disk or not.  Each image must be without corruption, have its size, and read in
+each sector as at the last fsync or as a later write to that sector; the snapshot is unchanged.
 """
 import mmap
 import shutil
@@ -205,8 +204,8 @@ class Recorded:
     # ---- allowed reads after a crash
 
     def may_be(self, at):
-        """What the sectors read as for certain, and {sector: values} of those that may differ, if
-        the power is cut when the log had come to `at`."""
+        """The certain content of the sectors, and {sector: values} for the uncertain ones, if the
+        power is cut at position `at` of the log."""
         floor = max(began for done, began in self.flushes if done <= at)
         known, others = bytearray(), {}
         for s, changes in enumerate(self.changes):
@@ -230,7 +229,7 @@ class Recorded:
 # ---- images ------------------------------------------------------------------------
 
 class Cutter:
-    """Makes about `images` images of what was recorded, and looks at each."""
+    """Makes about `images` images of the record, and checks each."""
 
     def __init__(self, disk, operations, images=IMAGES):
         self.disk, self.operations, self.images = disk, operations, images
@@ -376,7 +375,7 @@ class Cutter:
         return f'sector {s // SECTOR} is {raw[s:s + 16].hex()}, and may be {may}'
 
     def goes_on(self, folder, raw, by_us):
-        """Whoever opens it next reads that, and can write."""
+        """The next open reads that, and can write."""
         off = len(raw) // 3 // SECTOR * SECTOR
         data = b'again...' * 1024
         if by_us:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # Punching whole clusters gives the host's space back (unless discard=ignore), zeroing them need
-# not; SEEK_HOLE finds the hole, fallocate makes it data again, and nothing of what was there.
+# not; SEEK_HOLE finds the hole, fallocate makes it data again, without the old bytes.
 from writing import *
 
 SIZE = 32 * M

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# The kernel reads further ahead on a mount that root makes; a user's, and what somebody has set to
-# more, stay as they are.
+# The kernel reads further ahead on a mount that root makes; the mount of a user, and a
+# setting that is already higher, do not change.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 requires_root
 own_mounts

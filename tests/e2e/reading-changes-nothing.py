@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# What is only read is not written to: neither with -o ro, nor where it could be, nor where it was
-# opened for writing.  It keeps its bytes and its mtime, its dirty bit, its unknown autoclear bits
+# Reading writes nothing to an image: neither with -o ro, nor with -o rw, nor on a descriptor for
+# writing.  The image keeps its bytes and its mtime, its dirty bit, its unknown autoclear bits
 # and its bitmaps.
 import hashlib
 from writing import *

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * record.c - what a program does to some files, while it does it.
+ * record.c - records the system calls of a program on some files.
  *
  *	RECORD_LOG=log RECORD_FILES=img:d.data LD_PRELOAD=./record.so PROGRAM
  *
- * The program is as it is: its calls come by here on their way to the kernel.  The
- * log must exist, and be large enough; it is memory that is shared with whoever
- * maps it, so to write it takes no system call, whatever the program denies itself.
+ * The functions here replace those of libc, and call them.  The log file must exist,
+ * and be large enough.  It is mapped, so writing it takes no system call, which the
+ * sandbox of the program might refuse.
  *
- * Its first word is how many bytes are in use.  An event, in the byte order of the
- * machine, is noted when a call begins, and one when it has ended: so the log tells
- * which calls a sync can cover, and which were on their way meanwhile.
+ * Its first word is the number of bytes in use.  There is one event, in the byte order
+ * of the machine, for the begin of a call and one for its end.  So the log tells which
+ * calls a sync can cover, and which were in flight at the same time.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# The repair of a dirty image is logged when it begins and when it ends; a terminal also sees how
-# far it is, and nobody else.
+# The repair of a dirty image is logged when it begins and when it ends; only a terminal
+# also shows its progress.
 import pty
 import re
 from qcowtest import *

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# The kernel lets the daemon open what its options say, and nothing else, whatever it tries:
-# a link that is bent to another folder while it is mounted leads nowhere.
+# The kernel lets the daemon open the files that its options allow, and no others: a link that is
+# changed to another folder while it is mounted cannot be followed.
 # sanitize: none
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 mount_fg log -v . probe

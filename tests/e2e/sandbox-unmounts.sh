@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# An ordinary user's daemon, which can start no program any more, unmounts all the same: by a
+# An ordinary user's daemon, which can start no program any more, unmounts in order: by a
 # signal, also one to its whole group, by timeout=, with files open, in the foreground and in
 # the background; with auto_unmount also when it is killed. No process is left.
 # sanitize: none

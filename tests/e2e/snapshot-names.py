@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# Whatever the snapshots of an image are called, each has a folder of its own: what cannot be in a
-# file name is shown as %XX, equal names get @ID behind them, long ones are cut.
+# Each snapshot has its own folder, with any name: bytes that cannot be in a file name are shown as
+# %XX, equal names get @ID behind them, long names are cut.
 from views import *
 
 LONG = b'x' * 300

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# mkdir takes a snapshot, rmdir deletes it, rename renames it; all is seen at once, here and by QEMU,
-# whether somebody has the image open or nobody.
+# mkdir takes a snapshot, rmdir deletes it, rename renames it; the mount and QEMU show that at once,
+# with the image open or closed.
 from views import *
 
 name = create('disk.qcow2', '2M')
@@ -14,7 +14,7 @@ with Mount(name, '-o', 'snapshots,rw', ro=False) as m:
     check(os.stat(folder).st_mode & 0o7777 == 0o755, 'snapshots may be made in it')
     model = {}
 
-    # Nobody has it open.
+    # The image is closed.
     os.mkdir(folder + '/empty')
     model['empty'] = bytes(2 * M)
     check(os.listdir(folder) == ['empty'], 'it is there')

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # Snapshots that others make, rename and delete show up and go without a remount, also those that
-# take the place of one with the same name; an image that somebody uses gives EBUSY.
+# take the place of one with the same name; an image in use gives EBUSY.
 from views import *
 
 os.mkdir('src')

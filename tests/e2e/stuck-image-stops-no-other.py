@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# An image whose backing file is on a file system that does not answer holds up those who read
-# it, however many they are, and nobody else: others are read, opened, looked at and written.
-# When the file system answers again, all who waited get their bytes.
+# An image whose backing file is on a file system that does not answer delays all its readers, and
+# no other requests: other images are read, opened, listed and written.  When the file system
+# answers again, all readers get their bytes.
 # sanitize: thread
 from qcowtest import *
 
-# The readers are a process of their own: whoever closes a file of the image waits, too, and
-# so does whoever starts a program and has one open.
+# The readers are a separate process: closing a file of the image waits, too, and so does starting
+# a program with such a file open.
 READERS = 40
 SCRIPT = """
 import json, os, sys, threading

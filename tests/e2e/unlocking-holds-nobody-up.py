@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # sanitize: none
-"""While several images are unlocked, each for seconds and by many who want it, others are opened,
-read and looked at."""
+"""While several images are unlocked, each for seconds and by many openers, others are opened, read
+and listed."""
 import shutil
 from qcowtest import *
 from encrypted import *

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # sanitize: none
-"""Where it takes seconds to make a key of a passphrase, a terminal sees how far it is; nobody else
-does, nor does who has no need to wait."""
+"""If it takes seconds to derive a key from a passphrase, a terminal shows the progress; a file does
+not, and neither does an open that is quick."""
 import hashlib
 import pty
 import re

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# When an unmount returns, all is in the image, however it was written: a copy made at once is
-# sound, whole, and what the image stays.  The image is free at once, or in a moment.
+# When an unmount returns, all written data is in the image: a copy made at once is sound, complete,
+# and equal to the image later.  The image is unlocked at once, or in a moment.
 import ctypes
 import shutil
 from qcowtest import *

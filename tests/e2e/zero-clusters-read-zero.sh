@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# A cluster with the zero flag reads as zeros: over data below it, over what it held
-# itself, and over nothing.
+# A cluster with the zero flag reads as zeros: over data of the backing file, over its
+# own data, and over nothing.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 
 image base.qcow2 1M "write -P 0xaa 0 1M"

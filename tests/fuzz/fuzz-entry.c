@@ -5,7 +5,7 @@
  *	u8 layout and data file (bit 2), u8 cluster bits, u8 L2 bits of version 1,
  *	then as often as there is more: u64 entry, u64 second word
  *
- * Whatever is not refused must lie where a file can have it.
+ * An accepted entry must have a valid offset.
  */
 #include "fuzz.h"
 

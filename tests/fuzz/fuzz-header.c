@@ -3,7 +3,7 @@
  * fuzz-header.c - the input is the beginning of an image file.
  *
  * Its last byte tells how long the file claims to be, so that the tables may
- * lie far behind what there is.
+ * lie far beyond the input.
  */
 #include "fuzz.h"
 

@@ -2,8 +2,8 @@
 /*
  * fuzz-image.c - the input is an image file; it is opened and read.
  *
- * What can be read must read the same however it is cut into requests, and a
- * hole must read as zeros.  Nothing outside may be opened.
+ * Reads must return the same bytes in requests of any length, and a hole must read
+ * as zeros.  No other file may be opened.
  */
 #include "fuzz.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz-luks.c - the input is a LUKS header; its last byte tells how much there is
- * of what belongs to it.
+ * fuzz-luks.c - the input is a LUKS header; its last byte tells the length of the
+ * file.
  *
- * What is accepted must be sound, and a slot that asks for little work is tried.
+ * An accepted header must be sound, and a slot that asks for little work is tried.
  */
 #include "fuzz.h"
 

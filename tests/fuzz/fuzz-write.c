@@ -2,9 +2,9 @@
 /*
  * fuzz-write.c - the input is an image file, which is opened and changed at random.
  *
- * What was written is read again, what was zeroed is zeros, and a snapshot does not
- * change; nor does what nobody wrote, whatever the tables say.  When it has been closed,
- * whatever of it can be opened can be read.
+ * Written bytes read back, zeroed bytes are zeros, and neither a snapshot nor unwritten
+ * bytes change, with any tables.  After the close, an image that can be opened can be
+ * read.
  */
 #include "fuzz.h"
 

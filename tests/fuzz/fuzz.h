@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz.h - what the fuzzers share: an assertion that no build drops, numbers
- * out of the input, and a file in memory.
+ * fuzz.h - the library of the fuzzers: an assertion that no build drops, numbers
+ * from the input, and a file in memory.
  */
 #ifndef FUZZ_H
 #define FUZZ_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ramfile.h - a file that is memory and can be written; it notes what comes to it,
- * and fails when told to.
+ * ramfile.h - a writable file in memory, which records its operations, and fails on
+ * demand.
  */
 #ifndef RAMFILE_H
 #define RAMFILE_H

@@ -186,7 +186,7 @@ static void who_fails_takes_nothing(void)
 	end();
 }
 
-/* Nobody is given what another has, and no count goes wrong. */
+/* No cluster is allocated twice, and no refcount goes wrong. */
 static void random_story(void)
 {
 	static uint8_t owner[4096];
@@ -218,7 +218,7 @@ static void random_story(void)
 	end();
 }
 
-/* ---- limbo --------------------------------------------------------------------- */
+/* ---- pending frees ---------------------------------------------------------------- */
 
 static void orphans_are_free_when_they_are_released(void)
 {

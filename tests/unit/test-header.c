@@ -591,7 +591,7 @@ static void data_files(void)
 	CHECK(refused(-EINVAL, "has no name"));
 }
 
-/* Its data is encrypted, whatever the method says. */
+/* Its data is encrypted, also if the method is 0. */
 static void a_luks_extension_needs_the_method_luks(void)
 {
 	static const uint8_t none[16];

@@ -39,7 +39,7 @@ static void each_width_counts_up_and_down(void)
 	}
 }
 
-/* Random counts in random areas, read back by who opens the file anew. */
+/* Random counts in random areas, read back after the file is opened again. */
 static void what_is_written_is_read_back(void)
 {
 	uint64_t seed = random_seed();

@@ -385,7 +385,7 @@ static void *look_and_tell(void *arg)
 	return NULL;
 }
 
-/* Only who met the failure gets it; who waited for the slice tries again. */
+/* Only the loader gets its error; a thread that waited for the slice tries again. */
 static void who_waits_for_a_load_that_fails_tries_again(void)
 {
 	struct qc_budget b = budget_of(64);
