@@ -27,14 +27,14 @@ static inline qc_err array_reserve(void *array, size_t *room, uint64_t n, size_t
 	size_t want = *room ? *room : ARRAY_ROOM_FIRST;
 	void *items;
 
-	if (n > SIZE_MAX)
+	if (n > SIZE_MAX / 2 / item_bytes) /* so that doubling does not overflow */
 		return -ENOMEM;
 	if (n <= *room)
 		return 0;
 	while (want < n)
-		want = want > SIZE_MAX / 2 ? (size_t)n : 2 * want;
+		want *= 2;
 	memcpy(&items, array, sizeof(items));
-	items = reallocarray(items, want, item_bytes);
+	items = realloc(items, want * item_bytes);
 	if (!items)
 		return -ENOMEM;
 	memcpy(array, &items, sizeof(items));

@@ -79,12 +79,14 @@ qc_err qc_fail_errno(struct qc_reason *why, qc_err err, const char *attempt)
 
 qc_err qc_reason_add_hint(struct qc_reason *why, qc_err err)
 {
-	const char *advice = err == -EINVAL || err == -EFBIG ?
-				     " (damaged: only a backup of the image can help)" :
-			     err == -ENOTSUP ? " (the program that wrote the image, or qemu-img convert, may write one without it)" :
-					       "";
+	const char *advice = "";
 	size_t n = strlen(why->text);
 
+	if (err == -EINVAL || err == -EFBIG)
+		advice = " (damaged: only a backup of the image can help)";
+	else if (err == -ENOTSUP)
+		advice = " (the program that wrote the image, or qemu-img convert, may write one "
+			 "without it)";
 	if (n + strlen(advice) < sizeof(why->text))
 		memcpy(why->text + n, advice, strlen(advice) + 1);
 	return err;

@@ -91,8 +91,8 @@ static qc_err check_luks_slot(const struct qc_luks_header_slot *from, uint64_t l
 		return qc_fail(why, -EINVAL, "LUKS header: key slot %u has no iterations", i);
 	if (s->key_offset < LUKS_BYTES ||
 	    !range_inside(s->key_offset, qc_luks_key_material_bytes(l), len))
-		return qc_fail(why, -EINVAL, "LUKS header: the key material of slot %u at 0x%" PRIx64
-			       " is outside of the header's %" PRIu64 " bytes", i,
+		return qc_fail(why, -EINVAL, "LUKS header: the key material of slot %u, at 0x%"
+			       PRIx64 ", is outside of the %" PRIu64 " bytes of the header", i,
 			       s->key_offset, len);
 	if (!has_own_material(l, i))
 		return qc_fail(why, -EINVAL,

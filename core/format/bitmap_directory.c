@@ -64,7 +64,8 @@ qc_err qc_bitmaps_parse(const uint8_t *dir, uint64_t bytes, uint64_t cluster, ui
 			return -EINVAL;
 		len += be32_at(dir + at + DIR_EXTRA_LEN);
 		len += be16_at(dir + at + DIR_NAME_LEN);
-		if (!range_inside(at, len, bytes) || !parse_bitmap_entry(dir + at, cluster, &out[*got]))
+		if (!range_inside(at, len, bytes) ||
+		    !parse_bitmap_entry(dir + at, cluster, &out[*got]))
 			return -EINVAL;
 		at = round_up(at + len, 8);
 	}

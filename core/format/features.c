@@ -61,11 +61,14 @@ size_t qc_features_list(enum qc_feature_set set, uint64_t bits, struct qc_featur
 
 void qc_features_read_names(const uint8_t *table, size_t bytes, struct qc_feature *list, size_t n)
 {
-	for (; bytes >= FEATURE_NAME_BYTES; bytes -= FEATURE_NAME_BYTES, table += FEATURE_NAME_BYTES)
+	for (size_t at = 0; at + FEATURE_NAME_BYTES <= bytes; at += FEATURE_NAME_BYTES) {
+		const uint8_t *record = table + at;
+
 		for (size_t i = 0; i < n; i++)
-			if (!list[i].known && list[i].set == table[0] && list[i].bit == table[1])
+			if (!list[i].known && list[i].set == record[0] && list[i].bit == record[1])
 				snprintf(list[i].name, sizeof(list[i].name), "%.*s",
-					 FEATURE_NAME_TEXT, (const char *)table + 2);
+					 FEATURE_NAME_TEXT, (const char *)record + 2);
+	}
 }
 
 void qc_features_join_names(const struct qc_feature *list, size_t n, char *out, size_t size)

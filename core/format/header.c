@@ -93,7 +93,8 @@ static qc_err check_features(struct qc_header *h, struct qc_reason *why)
 	bool other_type = h->incompatible & INCOMPAT_COMPRESSION;
 
 	if (unknown)
-		return qc_fail(why, -ENOTSUP, "unsupported incompatible feature%s%s (0x%" PRIx64 ")",
+		return qc_fail(why, -ENOTSUP,
+			       "unsupported incompatible feature%s%s (0x%" PRIx64 ")",
 			       *h->unknown_features ? ": " : "", h->unknown_features, unknown);
 	if (h->refcount_order > REFCOUNT_ORDER_MAX)
 		return qc_fail(why, -EINVAL, "refcount_order %u is not in 0..6",
@@ -207,7 +208,8 @@ qc_err qc_header_parse(const uint8_t *buf, size_t n, struct qc_header *h, size_t
 	memset(h, 0, sizeof(*h));
 	*need = 0;
 	if (n < 4 || be32_at(buf + HEAD_MAGIC) != QCOW_MAGIC)
-		return qc_fail(why, -EMEDIUMTYPE, "not a QCOW image (qemu-img info says what it is)");
+		return qc_fail(why, -EMEDIUMTYPE,
+			       "not a QCOW image (qemu-img info says what it is)");
 	if (n < HEAD1_BYTES)
 		return qc_fail(why, -EINVAL, "the file ends inside the header");
 	h->version = be32_at(buf + HEAD_VERSION);
@@ -306,7 +308,8 @@ static qc_err check_luks_range(const struct qc_header *h, uint64_t file_size, st
 	r = check_table("LUKS header", h->luks_offset, h->luks_bytes, g, file_size, why);
 	if (r)
 		return r;
-	if (range_overlap(h->luks_offset, h->luks_bytes, g->l1_offset, g->l1_entries * UINT64_C(8)) ||
+	if (range_overlap(h->luks_offset, h->luks_bytes, g->l1_offset,
+			  g->l1_entries * UINT64_C(8)) ||
 	    range_overlap(h->luks_offset, h->luks_bytes, h->reftable_offset,
 			  h->reftable_clusters * geom_cluster(g)))
 		return qc_fail(why, -EINVAL, "the LUKS header and a table overlap");

@@ -98,9 +98,8 @@ qc_err qc_header_extension_parse_all(const uint8_t *buf, size_t n, size_t at, st
 		len = be32_at(buf + at + 4);
 		at += 8;
 		if (len > end - at)
-			return qc_fail(why, -EINVAL,
-				       "header extension 0x%08x is too long: %u of %zu bytes", magic,
-				       len, end - at);
+			return qc_fail(why, -EINVAL, "header extension 0x%08x is too long: %u "
+				       "bytes, with room for %zu", magic, len, end - at);
 		if (magic == EXT_END)
 			return 0;
 		if (n < at + len) {

@@ -60,12 +60,14 @@ static qc_err check_cluster_bits(const struct qc_new_image *n, unsigned int bits
 static qc_err check_names(const struct qc_new_image *n, struct qc_reason *why)
 {
 	if (text_bytes(n->backing) > NAME_MAX_LEN || text_bytes(n->data_file) > NAME_MAX_LEN)
-		return qc_fail(why, -ENAMETOOLONG, "the name of another file has more than %d bytes",
-			       NAME_MAX_LEN);
+		return qc_fail(why, -ENAMETOOLONG,
+			       "the name of another file has more than %d bytes", NAME_MAX_LEN);
 	if (text_bytes(n->backing_format) > FORMAT_NAME_MAX)
-		return qc_fail(why, -EINVAL, "backing format '%s' does not exist", n->backing_format);
+		return qc_fail(why, -EINVAL, "backing format '%s' does not exist",
+			       n->backing_format);
 	if (n->refcount_order > REFCOUNT_ORDER_MAX)
-		return qc_fail(why, -EINVAL, "refcount_bits: 1, 2, 4, 8, 16, 32 and 64 are possible");
+		return qc_fail(why, -EINVAL,
+			       "refcount_bits: 1, 2, 4, 8, 16, 32 and 64 are possible");
 	if (n->data_file_raw && !n->data_file)
 		return qc_fail(why, -EINVAL, "data_file_raw needs data_file");
 	if (n->data_file_raw && text_bytes(n->backing))
@@ -168,7 +170,8 @@ qc_err qc_new_image_lay_out(const struct qc_new_image *n, struct qc_new_layout *
 		return r;
 	if (n->version > 1 && header_bytes(n) > geom_cluster(&out->geom))
 		return qc_fail(why, -ENAMETOOLONG,
-			       "the names do not fit into the first cluster (take a larger cluster_size)");
+			       "the names do not fit into the first cluster (take a larger "
+			       "cluster_size)");
 	if (n->version == 1 && !n->size)
 		return qc_fail(why, -EINVAL, "version 1 has no disks without a size");
 	if (n->size > INT64_MAX - SECTOR)
@@ -176,8 +179,8 @@ qc_err qc_new_image_lay_out(const struct qc_new_image *n, struct qc_new_layout *
 	out->size = round_up(n->size, SECTOR);
 	entries = fit_cluster_size(n, out);
 	if (entries > L1_ENTRIES_MAX)
-		return qc_fail(why, -EFBIG, "clusters of %" PRIu64 " bytes are too small for a disk of "
-			       "%" PRIu64 " bytes (take a larger cluster_size)",
+		return qc_fail(why, -EFBIG, "clusters of %" PRIu64 " bytes are too small for a disk "
+			       "of %" PRIu64 " bytes (take a larger cluster_size)",
 			       geom_cluster(&out->geom), out->size);
 	out->geom.l1_entries = (uint32_t)entries;
 	if (n->version == 1)
@@ -190,7 +193,8 @@ qc_err qc_new_image_lay_out(const struct qc_new_image *n, struct qc_new_layout *
 /* ---- bytes --------------------------------------------------------------------- */
 
 /* Puts a header extension and returns the end of its padding. */
-static uint64_t put_extension(uint8_t *buf, uint64_t at, uint32_t magic, const void *data, size_t len)
+static uint64_t put_extension(uint8_t *buf, uint64_t at, uint32_t magic, const void *data,
+			      size_t len)
 {
 	be32_to(buf + at, magic);
 	be32_to(buf + at + 4, (uint32_t)len);
@@ -240,7 +244,7 @@ static void put_extensions(uint8_t *buf, const struct qc_new_image *n,
 	}
 }
 
-static void put_header(uint8_t *buf, const struct qc_new_image *n, const struct qc_new_layout *l)
+static void encode_header(uint8_t *buf, const struct qc_new_image *n, const struct qc_new_layout *l)
 {
 	const struct geom *g = &l->geom;
 
@@ -258,7 +262,8 @@ static void put_header(uint8_t *buf, const struct qc_new_image *n, const struct 
 	put_extensions(buf, n, l);
 }
 
-static void put_header_v1(uint8_t *buf, const struct qc_new_image *n, const struct qc_new_layout *l)
+static void encode_header_v1(uint8_t *buf, const struct qc_new_image *n,
+			     const struct qc_new_layout *l)
 {
 	be32_to(buf + HEAD_MAGIC, QCOW_MAGIC);
 	be32_to(buf + HEAD_VERSION, 1);
@@ -287,8 +292,8 @@ static void set_refcount_one(uint8_t *block, uint64_t i, unsigned int order)
 }
 
 /* Writes refcount 1 for each of the file's clusters, and the table of the blocks. */
-static qc_err write_refcounts(struct qc_file *f, const struct qc_new_image *n,
-			      const struct qc_new_layout *l, uint8_t *buf)
+static qc_err write_first_refcounts(struct qc_file *f, const struct qc_new_image *n,
+				    const struct qc_new_layout *l, uint8_t *buf)
 {
 	uint64_t cs = geom_cluster(&l->geom);
 	uint64_t per_block = (cs * 8) >> n->refcount_order;
@@ -332,14 +337,14 @@ qc_err qc_new_image_write(struct qc_file *f, const struct qc_new_image *n,
 	if (!r)
 		r = qc_file_resize(f, end); /* unwritten bytes read as zeros */
 	if (!r && n->version > 1)
-		r = write_refcounts(f, n, out, buf);
+		r = write_first_refcounts(f, n, out, buf);
 	if (!r && out->luks_offset)
 		r = qc_file_write(f, out->luks_offset, n->luks, n->luks_bytes);
 	memset(buf, 0, max_u64(head, cs));
 	if (n->version == 1)
-		put_header_v1(buf, n, out);
+		encode_header_v1(buf, n, out);
 	else
-		put_header(buf, n, out);
+		encode_header(buf, n, out);
 	if (!r)
 		r = qc_file_write(f, 0, buf, head);
 	return r ? qc_fail_errno(why, r, NULL) : 0;

@@ -130,7 +130,8 @@ uint32_t qc_snapshot_table_find(const struct qc_snapshot_table *t, const struct 
 
 		if (is_same_text(o->id, o->id_len, s->id, s->id_len) &&
 		    is_same_text(o->name, o->name_len, s->name, s->name_len) &&
-		    o->l1_offset == s->l1_offset && o->date_s == s->date_s && o->date_ns == s->date_ns)
+		    o->l1_offset == s->l1_offset && o->date_s == s->date_s &&
+		    o->date_ns == s->date_ns)
 			break;
 	}
 	return i;
@@ -163,7 +164,8 @@ static void encode_entry(const struct qc_snapshot *s, uint8_t *p)
 	be32_to(p + ENTRY_DATE_S, (uint32_t)s->date_s);
 	be32_to(p + ENTRY_DATE_NS, s->date_ns);
 	be64_to(p + ENTRY_VM_CLOCK, s->vm_clock_ns);
-	be32_to(p + ENTRY_VM_BYTES32, s->vmstate_bytes > UINT32_MAX ? 0 : (uint32_t)s->vmstate_bytes);
+	be32_to(p + ENTRY_VM_BYTES32,
+		s->vmstate_bytes > UINT32_MAX ? 0 : (uint32_t)s->vmstate_bytes);
 	be32_to(p + ENTRY_EXTRA_LEN, EXTRA_WRITTEN);
 	be64_to(e + EXTRA_VM_BYTES, s->vmstate_bytes);
 	be64_to(e + EXTRA_SIZE, s->size);

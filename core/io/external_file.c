@@ -157,8 +157,8 @@ static qc_err find_mapped_target(const struct qc_path_map *map, const char *rest
 	return t->base < 0 ? -errno : 0;
 }
 
-static qc_err find_target(const struct qc_external_policy *policy, const struct qc_file_location *from,
-			  const char *name, struct target *t)
+static qc_err find_target(const struct qc_external_policy *policy,
+			  const struct qc_file_location *from, const char *name, struct target *t)
 {
 	const char *rest;
 
@@ -242,7 +242,8 @@ static bool is_url(const char *name)
 	return name[n] == ':';
 }
 
-static qc_err fail_external_file(const char *what, const char *name, qc_err r, struct qc_reason *why)
+static qc_err fail_external_file(const char *what, const char *name, qc_err r,
+				 struct qc_reason *why)
 {
 	switch (r) {
 	case -EXDEV:

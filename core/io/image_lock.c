@@ -187,8 +187,8 @@ qc_err qc_image_lock_write(int read_fd, int write_fd, enum qc_locking how,
 	static const struct lock_rules writing = {
 		.take = { PERM + CONSISTENT_READ, PERM + WRITE, PERM + RESIZE, UNSHARED + WRITE,
 			  UNSHARED + RESIZE },
-		.test = { UNSHARED + CONSISTENT_READ, UNSHARED + WRITE, UNSHARED + RESIZE, PERM + WRITE,
-			  PERM + RESIZE },
+		.test = { UNSHARED + CONSISTENT_READ, UNSHARED + WRITE, UNSHARED + RESIZE,
+			  PERM + WRITE, PERM + RESIZE },
 		.hint = "",
 	};
 	struct qc_reason ignored;
@@ -197,7 +197,8 @@ qc_err qc_image_lock_write(int read_fd, int write_fd, enum qc_locking how,
 	if (how == QC_LOCKING_OFF)
 		return 0;
 	if (how == QC_LOCKING_SHARE)
-		return qc_fail_as(why, QC_CAUSE_READONLY, -EROFS, "cannot write with locking=share (locking=on can)");
+		return qc_fail_as(why, QC_CAUSE_READONLY, -EROFS,
+				  "cannot write with locking=share (locking=on can)");
 	/* The tests would find our own locks for reading. */
 	set_ofd_lock(read_fd, F_UNLCK, UNSHARED + WRITE);
 	set_ofd_lock(read_fd, F_UNLCK, UNSHARED + RESIZE);

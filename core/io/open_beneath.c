@@ -32,7 +32,8 @@ static int walk_components(int base, const char *path, int flags)
 		}
 		memcpy(name, n ? path : ".", n ? n : 1);
 		name[n ? n : 1] = 0;
-		next = openat(dir, name, (last ? flags : O_PATH | O_DIRECTORY) | O_NOFOLLOW | O_CLOEXEC);
+		next = openat(dir, name, O_NOFOLLOW | O_CLOEXEC |
+					 (last ? flags : O_PATH | O_DIRECTORY));
 		close(dir);
 		if (last)
 			return next;

@@ -1055,6 +1055,11 @@ def refer(i, name, fmt=b'raw'):
     set_backing(i, name)
 
 
+@bad('over')
+def backing_format_padded_to_8_bytes(i):
+    refer(i, 'base.raw', b'raw\0\0\0\0\0')
+
+
 @bad('v3-4k', refuse='too long')
 def backing_name_of_1024_bytes(i):
     refer(i, 'n' * 1024)
