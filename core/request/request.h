@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * request.h - what requests do for each other, inside the gate.
+ * request.h - the steps of a request, for use by other requests.
+ *
+ * submit.c has the public calls: it checks arguments, and begins and ends the request.  All
+ * functions here are called by a request in flight on @img, and trust their range: it is
+ * inside of the disk.  A function that changes the disk needs an image that is open for
+ * writing.
  */
 #ifndef QC_REQUEST_H
 #define QC_REQUEST_H
@@ -8,17 +13,20 @@
 #include "image/image.h"
 #include "update/writer.h"
 
-/* As qc_read and qc_write, for who has entered the gate. */
+/* Reads a range of the disk.  Return: as qc_read(). */
 qc_err qc_read_inflight(struct qc_image *img, uint64_t off, uint8_t *buf, size_t len);
+
+/* Finds the run of data, or of holes, that begins at @off.  Return: as qc_block_status(). */
+qc_err qc_block_status_inflight(struct qc_image *img, uint64_t off, struct qc_extent *out);
+
+/* Writes a range of the disk.  Return: as qc_write(). */
 qc_err qc_write_inflight(struct qc_image *img, uint64_t off, const uint8_t *buf, uint64_t len);
 
-/* Gives places to what has none. */
+/* Allocates host clusters where the range has none.  Return: as qc_allocate(). */
 qc_err qc_allocate_inflight(struct qc_image *img, uint64_t off, uint64_t len);
 
-/* Makes [off, off + len) read as zeros; `keep`: without giving clusters back. */
+/* Makes a range read as zeros.  @keep: its host clusters stay allocated.
+ * Return: as qc_write_zeroes(). */
 qc_err qc_write_zeroes_inflight(struct qc_image *img, uint64_t off, uint64_t len, bool keep);
-
-/* What an entry named goes to limbo. */
-void qc_defer_free_entry(struct qc_writer *w, const struct l2_entry *e);
 
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * submit.c - the public calls that change a disk: through the gate, with a range
- * that the disk has.
+ * submit.c - the public calls that read or change a range of a disk.
+ *
+ * Each checks its arguments, and is one request in flight on the top layer.  The size is
+ * checked by the request in flight: a resize, which drains, may just have changed it.
  */
 #include <errno.h>
 
@@ -10,72 +12,110 @@
 #include "request/request.h"
 #include "update/checkpoint.h"
 
+qc_err qc_read(struct qc_image *img, uint64_t off, void *buf, size_t len)
+{
+	struct qc_layer *top = img->layer[0];
+	struct qc_inflight_token token;
+	qc_err r = -EINVAL;
+
+	if (img->headers_only)
+		return -EINVAL;
+	token = qc_inflight_begin(&top->inflight);
+	if (range_inside(off, len, qc_size(img))) {
+		r = qc_read_inflight(img, off, buf, len);
+		qc_io_stats_count_read(&top->io_stats, token, len);
+	}
+	qc_inflight_end(&top->inflight, token);
+	return qc_no_outcome(r);
+}
+
+qc_err qc_block_status(struct qc_image *img, uint64_t off, struct qc_extent *out)
+{
+	struct qc_layer *top = img->layer[0];
+	struct qc_inflight_token token;
+	qc_err r = -EINVAL;
+
+	if (img->headers_only)
+		return -EINVAL;
+	token = qc_inflight_begin(&top->inflight);
+	if (off < qc_size(img))
+		r = qc_block_status_inflight(img, off, out);
+	qc_inflight_end(&top->inflight, token);
+	return qc_no_outcome(r);
+}
+
+/* ---- changes -------------------------------------------------------------- */
+
 typedef qc_err change_fn(struct qc_image *img, uint64_t off, const void *buf, uint64_t len);
 
-static qc_err do_allocate(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
+static qc_err change_allocation(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
 {
 	(void)buf;
 	return qc_allocate_inflight(img, off, len);
 }
 
-/* What the disk is, is asked inside: a resize may just have changed it. */
-static qc_err enter(struct qc_image *img, uint64_t off, const void *buf, uint64_t len,
-		    change_fn *fn)
+/* Runs @fn as a request in flight, on a range inside of the disk. */
+static qc_err submit_change(struct qc_image *img, uint64_t off, const void *buf, uint64_t len,
+			    change_fn *fn)
 {
-	struct qc_inflight_token pass;
+	struct qc_layer *top = img->layer[0];
+	struct qc_inflight_token token;
 	qc_err r = -EINVAL;
 
 	if (!img->writable)
 		return -EROFS;
-	pass = qc_inflight_begin(&img->layer[0]->inflight);
+	token = qc_inflight_begin(&top->inflight);
 	if (range_inside(off, len, qc_size(img))) {
 		r = fn(img, off, buf, len);
-		if (fn != do_allocate) /* that changes no byte */
-			qc_writer_range_changed(img->layer[0]->writer, off, len);
+		if (fn != change_allocation) /* which changes no byte */
+			qc_writer_range_changed(top->writer, off, len);
+		qc_io_stats_count_write(&top->io_stats, token, buf ? len : 0);
 	}
-	qc_io_stats_count_write(&img->layer[0]->io_stats, pass, buf ? len : 0);
-	qc_inflight_end(&img->layer[0]->inflight, pass);
+	qc_inflight_end(&top->inflight, token);
 	return qc_no_outcome(r);
 }
 
-static qc_err do_write(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
+static qc_err change_bytes(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
 {
 	return qc_write_inflight(img, off, buf, len);
 }
 
-static qc_err do_zero(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
+static qc_err change_to_zeros(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
 {
 	(void)buf;
 	return qc_write_zeroes_inflight(img, off, len, true);
 }
 
-static qc_err do_discard(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
+static qc_err change_to_holes(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
 {
 	(void)buf;
 	return qc_write_zeroes_inflight(img, off, len, !img->ctx->unmap);
 }
 
+qc_err qc_write(struct qc_image *img, uint64_t off, const void *buf, size_t len)
+{
+	return submit_change(img, off, buf, len, change_bytes);
+}
+
 qc_err qc_allocate(struct qc_image *img, uint64_t off, uint64_t len)
 {
-	return enter(img, off, NULL, len, do_allocate);
+	return submit_change(img, off, NULL, len, change_allocation);
 }
 
 qc_err qc_write_zeroes(struct qc_image *img, uint64_t off, uint64_t len)
 {
-	return enter(img, off, NULL, len, do_zero);
+	return submit_change(img, off, NULL, len, change_to_zeros);
 }
 
 qc_err qc_discard(struct qc_image *img, uint64_t off, uint64_t len)
 {
-	return enter(img, off, NULL, len, do_discard);
+	return submit_change(img, off, NULL, len, change_to_holes);
 }
 
-qc_err qc_write(struct qc_image *img, uint64_t off, const void *buf, size_t len)
-{
-	return enter(img, off, buf, len, do_write);
-}
+/* ---- durability ----------------------------------------------------------- */
 
-/* Also for who has it open for reading only, as fsync(2) does. */
+/* Works also on an image that is open for reading only, as fsync(2) does: another image
+ * may write to the same layer. */
 qc_err qc_flush(struct qc_image *img)
 {
 	struct qc_writer *w = img->layer[0]->writer;

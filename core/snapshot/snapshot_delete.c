@@ -1,126 +1,116 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * snapshot_delete.c - deleting a snapshot.
+ * snapshot_delete.c - delete a snapshot.
  *
- * What it named loses a name, and is free if that was the last.  Live tables in which
- * that leaves clusters their own get a copy that says so.
+ * Lowers the refcount of every cluster that the snapshot references, and frees those that
+ * reach 0.  Active L2 tables with clusters whose refcount becomes 1 are copied with COPIED
+ * set, so that these clusters can be written in place again.
  */
 #include <errno.h>
 
 #include "base/outcome.h"
 #include "snapshot/snapshot_update.h"
 
-static qc_err drop_table(struct qc_snapshot_update *j, uint64_t index, struct hoff table)
-{
-	qc_err r = qc_snapshot_update_adjust_l2(j, table, -1);
+/* ---- the snapshot --------------------------------------------------------- */
 
-	(void)index;
-	return r ? r : qc_atomic_update_adjust(&j->shadow, table.v, geom_l2_bytes(j->g), -1);
+static qc_err drop_snapshot_l2_table(struct qc_snapshot_update *u, struct qc_metadata_item *item)
+{
+	qc_err r = qc_snapshot_update_adjust_l2(u, item, -1);
+
+	return r ? r : qc_atomic_update_adjust(&u->atomic, item->off, item->len, -1);
 }
 
-static qc_err drop_tree(struct qc_snapshot_update *j, const struct qc_snapshot *s)
+/* Drops all references of a snapshot: to its L1 table, L2 tables and clusters. */
+static qc_err drop_snapshot_tables(struct qc_snapshot_update *u, const struct qc_snapshot *s)
 {
-	struct qc_l1_table root = { s->l1_offset, s->l1_entries };
+	struct qc_l1_table table = { s->l1_offset, s->l1_entries };
 	uint8_t *l1;
-	qc_err r = qc_snapshot_update_read_l1(j, &root, &l1);
+	qc_err r = qc_snapshot_update_read_l1(u, &table, &l1);
 
 	if (!r)
-		r = qc_snapshot_update_each_table(j, l1, s->l1_entries, drop_table);
+		r = qc_snapshot_update_each_l2(u, l1, s->l1_entries, drop_snapshot_l2_table);
 	free(l1);
 	if (!r && s->l1_entries)
-		r = qc_atomic_update_adjust(&j->shadow, s->l1_offset, s->l1_entries * UINT64_C(8), -1);
-	return r == QC_REFCOUNT_UNDERFLOW ? qc_snapshot_update_damaged(j, s->l1_offset) : r;
+		r = qc_atomic_update_adjust(&u->atomic, s->l1_offset, s->l1_entries * UINT64_C(8),
+					    -1);
+	return r == QC_REFCOUNT_UNDERFLOW ? qc_snapshot_update_damaged(u, s->l1_offset) : r;
 }
 
-/* Whether the entry names a cluster that it may come to have alone. */
-static bool may_adopt(const struct qc_snapshot_update *j, size_t at, struct l2_entry *e)
+/* ---- COPIED in active L2 tables ------------------------------------------- */
+
+/* Sets COPIED for an active L2 table and in it, if no other snapshot shares the table. */
+static qc_err restore_copied(struct qc_snapshot_update *u, struct qc_metadata_item *item)
 {
-	return !qc_snapshot_update_entry(j, at, e) && e->kind != QC_COMPRESSED && e->host.v && !e->copied;
+	struct hoff table = { item->off };
+	uint64_t count, changed = 0;
+	qc_err r = qc_atomic_update_refcount(&u->atomic, table, &count);
+
+	if (r || count != 1)
+		return r;
+	be64_to(u->l1 + 8 * item->index, l1_encode(u->g, table, true));
+	r = qc_metadata_fix_copied(&u->w->metadata, item->bytes, 0, item->len >> u->g->entry_bits,
+				   false, &changed);
+	if (r || !changed)
+		return r;
+	r = qc_snapshot_update_write_copy(u, item);
+	return r ? r : qc_atomic_update_adjust(&u->atomic, item->off, item->len, -1);
 }
 
-/* Each entry says whether its cluster has no other name. */
-static qc_err set_copied(struct qc_snapshot_update *j, bool *changed)
+/* Counts the active L2 tables of which restore_copied() may write a copy: those with an
+ * entry without COPIED. */
+static qc_err count_l2_copies(struct qc_snapshot_update *u, struct qc_metadata_item *item)
 {
-	*changed = false;
-	for (size_t at = 0; at < geom_l2_bytes(j->g); at += qc_snapshot_update_entry_bytes(j)) {
-		uint64_t count;
-		struct l2_entry e;
-		qc_err r;
+	bool found = false;
+	struct l2_entry e;
 
-		if (!may_adopt(j, at, &e))
-			continue;
-		r = qc_atomic_update_refcount(&j->shadow, e.host, &count);
-		if (r)
-			return r;
-		if (count != 1)
-			continue;
-		be64_to(j->l2 + at, be64_at(j->l2 + at) | L2_COPIED);
-		*changed = true;
-	}
+	for (uint64_t i = 0; !found && i < item->len >> u->g->entry_bits; i++)
+		found = !l2_entry_at(u->g, item->bytes, i, &e) && e.kind != QC_COMPRESSED &&
+			e.host.v && !e.copied;
+	u->l2_copies += found;
 	return 0;
 }
 
-static qc_err adopt_table(struct qc_snapshot_update *j, uint64_t index, struct hoff table)
-{
-	uint64_t count;
-	bool changed;
-	qc_err r = qc_atomic_update_refcount(&j->shadow, table, &count);
+/* ---- the change ----------------------------------------------------------- */
 
-	if (r || count != 1) /* another snapshot has it, too */
-		return r;
-	be64_to(j->l1 + 8 * index, table.v | L2_COPIED);
-	r = set_copied(j, &changed);
-	if (r || !changed)
-		return r;
-	r = qc_snapshot_update_write_copy(j, index);
-	return r ? r : qc_atomic_update_adjust(&j->shadow, table.v, geom_l2_bytes(j->g), -1);
-}
-
-static qc_err drop_all(struct qc_snapshot_update *j, const struct qc_snapshot *s)
+static qc_err drop_snapshot(struct qc_snapshot_update *u, const struct qc_snapshot *s)
 {
-	struct qc_l1_table *root = &j->shadow.root;
-	qc_err r = drop_tree(j, s);
+	struct qc_l1_table *l1 = &u->atomic.root;
+	qc_err r = drop_snapshot_tables(u, s);
 
 	if (!r)
-		r = qc_snapshot_update_each_table(j, j->l1, root->l1_entries, adopt_table);
-	if (!r && root->l1_entries)
-		r = qc_atomic_update_adjust(&j->shadow, root->l1_offset, root->l1_entries * UINT64_C(8), -1);
-	j->shadow.snapshots--;
+		r = qc_snapshot_update_each_l2(u, u->l1, l1->l1_entries, restore_copied);
+	if (!r && l1->l1_entries)
+		r = qc_atomic_update_adjust(&u->atomic, l1->l1_offset,
+					    l1->l1_entries * UINT64_C(8), -1);
+	u->atomic.snapshots--;
 	return r;
 }
 
-/* Live tables of which adopt_table() may make a copy. */
-static qc_err count_shared(struct qc_snapshot_update *j, uint64_t index, struct hoff table)
+static qc_err delete_snapshot(struct qc_snapshot_update *u, const struct qc_snapshot_args *args)
 {
-	bool shared = false;
-	struct l2_entry e;
-
-	(void)index, (void)table;
-	for (size_t at = 0; !shared && at < geom_l2_bytes(j->g); at += qc_snapshot_update_entry_bytes(j))
-		shared = may_adopt(j, at, &e);
-	j->shared += shared;
-	return 0;
-}
-
-qc_err qc_snapshot_delete_update(struct qc_snapshot_update *j, const struct qc_snapshot_args *wish)
-{
-	struct qc_snapshot_table_edit edit = { .skip = qc_snapshot_table_find(&j->table, wish->s) };
-	const struct qc_snapshot *mine;
+	struct qc_snapshot_table_edit edit = { .skip = qc_snapshot_table_find(&u->table, args->s) };
+	const struct qc_snapshot *s;
 	qc_err r;
 
-	if (edit.skip == j->table.n)
+	if (edit.skip == u->table.n)
 		return -ENOENT;
-	mine = &j->table.entry[edit.skip].s;
-	if (mine->l1_entries > L1_ENTRIES_MAX || mine->l1_offset & (geom_cluster(j->g) - 1))
-		return qc_snapshot_update_damaged(j, mine->l1_offset);
-	if (qc_layer_snapshot_is_pinned(j->l, mine->l1_offset))
+	s = &u->table.entry[edit.skip].s;
+	if (s->l1_entries > L1_ENTRIES_MAX || s->l1_offset & (geom_cluster(u->g) - 1))
+		return qc_snapshot_update_damaged(u, s->l1_offset);
+	if (qc_layer_snapshot_is_pinned(u->layer, s->l1_offset))
 		return -EBUSY;
-	r = qc_snapshot_table_write(&j->table, &edit, &j->rows, &j->rows_bytes);
+	r = qc_snapshot_table_write(&u->table, &edit, &u->new_table, &u->new_table_bytes);
 	if (!r)
-		r = qc_snapshot_update_read_l1(j, &j->shadow.root, &j->l1);
+		r = qc_snapshot_update_read_l1(u, &u->atomic.root, &u->l1);
 	if (!r)
-		r = qc_snapshot_update_each_table(j, j->l1, j->shadow.root.l1_entries, count_shared);
+		r = qc_snapshot_update_each_l2(u, u->l1, u->atomic.root.l1_entries,
+						  count_l2_copies);
 	if (!r)
-		r = qc_snapshot_update_reserve(j, j->shared);
-	return r ? r : qc_snapshot_update_change(j, drop_all, mine);
+		r = qc_snapshot_update_reserve(u, u->l2_copies);
+	return r ? r : qc_snapshot_update_change(u, drop_snapshot, s);
+}
+
+qc_err qc_snapshot_delete(struct qc_image *img, const struct qc_snapshot *s)
+{
+	return qc_snapshot_update_run(img, delete_snapshot, &(struct qc_snapshot_args){ .s = s });
 }

@@ -1,37 +1,48 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * snapshot_open.c - other disks that the files of an open image hold: its snapshots, and
- * what the chain is from a lower layer on.
+ * snapshot_open.c - list the snapshots of an open image, and open one to read it.
  *
- * A view is an image that shares the layers of the one it is of.  Whatever the
- * table of snapshots says of it was checked when it was opened.  It is noted with
- * its layer for as long as it is open, so that nobody deletes it.
+ * A snapshot, its VM state, and the chain from a lower layer on are images of their own
+ * that share the layers of the open image.  Fields of the snapshot table are checked when
+ * the snapshot is opened.  An open snapshot is pinned in its layer: it cannot be deleted.
  */
 #include <errno.h>
 #include <string.h>
 
-#include "image/image.h"
 #include "base/range.h"
 #include "format/snapshot_table.h"
+#include "image/image.h"
 
 /* ---- the list ------------------------------------------------------------- */
 
-/* The table does not move while somebody is inside the gate. */
-static qc_err read_table(struct qc_layer *l, struct qc_snapshot_table *out)
+/* Reads the snapshot table as a request in flight, so that it does not move. */
+static qc_err read_snapshot_table(struct qc_layer *l, struct qc_snapshot_table *out)
 {
 	const struct qc_header *h = &l->head;
-	struct qc_inflight_token pass = qc_inflight_begin(&l->inflight);
+	struct qc_inflight_token token = qc_inflight_begin(&l->inflight);
 	qc_err r = qc_snapshot_table_read(l->file, h->snapshots_offset, h->snapshots, l->size, out);
 
-	qc_inflight_end(&l->inflight, pass);
-	return r == -EIO || r == -EINVAL ? qc_layer_report_damage(l, "the table of snapshots is damaged") : r;
+	qc_inflight_end(&l->inflight, token);
+	if (r != -EIO && r != -EINVAL)
+		return r;
+	return qc_layer_report_damage(l, "cannot list snapshots: the snapshot table is damaged");
 }
 
-static qc_err copy_rows(const struct qc_snapshot_table *t, struct qc_snapshots *out)
+/* Copies @n bytes to *to, with a NUL behind them, and moves *to. */
+static const char *append_text(char **to, const char *from, size_t n)
+{
+	char *at = memcpy(*to, from, n);
+
+	at[n] = 0;
+	*to += n + 1;
+	return at;
+}
+
+static qc_err copy_snapshots(const struct qc_snapshot_table *t, struct qc_snapshots *out)
 {
 	char *text;
 
-	/* Two NULs a row are less than its fixed part. */
+	/* The fixed part of an entry has more bytes than the two NULs. */
 	*out = (struct qc_snapshots){ t->n, calloc(t->n + 1, sizeof(*out->at)), NULL };
 	text = out->text = malloc(t->len + 1);
 	if (!out->at || !text) {
@@ -42,12 +53,8 @@ static qc_err copy_rows(const struct qc_snapshot_table *t, struct qc_snapshots *
 		struct qc_snapshot *s = &out->at[i];
 
 		*s = t->entry[i].s;
-		s->id = memcpy(text, s->id, s->id_len);
-		text += s->id_len;
-		*text++ = 0;
-		s->name = memcpy(text, s->name, s->name_len);
-		text += s->name_len;
-		*text++ = 0;
+		s->id = append_text(&text, s->id, s->id_len);
+		s->name = append_text(&text, s->name, s->name_len);
 	}
 	return 0;
 }
@@ -61,10 +68,10 @@ qc_err qc_list_snapshots(struct qc_image *img, struct qc_snapshots *out)
 	*out = (struct qc_snapshots){ 0 };
 	if (l->head.version == 1)
 		return 0;
-	r = read_table(l, &t);
+	r = read_snapshot_table(l, &t);
 	if (r)
 		return r;
-	r = copy_rows(&t, out);
+	r = copy_snapshots(&t, out);
 	qc_snapshot_table_free(&t);
 	return r;
 }
@@ -78,7 +85,8 @@ void qc_snapshots_free(struct qc_snapshots *s)
 
 /* ---- opening -------------------------------------------------------------- */
 
-static struct qc_image *share(struct qc_image *img)
+/* Makes another image of the same layers.  Returns NULL if there is no memory. */
+static struct qc_image *share_layers(struct qc_image *img)
 {
 	struct qc_image *v = calloc(1, sizeof(*v));
 
@@ -96,13 +104,13 @@ static struct qc_image *share(struct qc_image *img)
 }
 
 qc_err qc_open_chain_from(struct qc_image *img, unsigned int n, struct qc_image **out,
-		    struct qc_reason *why)
+			  struct qc_reason *why)
 {
 	struct qc_image *v;
 
 	if (img->headers_only || n >= img->depth)
 		return qc_fail(why, -EINVAL, "the chain has %u files", img->depth);
-	v = share(img);
+	v = share_layers(img);
 	if (!v)
 		return qc_fail(why, -ENOMEM, "out of memory");
 	v->top = n;
@@ -115,6 +123,7 @@ const char *qc_layer_path(const struct qc_image *img, unsigned int n)
 	return img->layer[n]->path;
 }
 
+/* Checks the fields of a snapshot against the file and the limits of the format. */
 static qc_err check_snapshot(const struct qc_layer *l, const struct qc_snapshot *s,
 			     struct qc_reason *why)
 {
@@ -125,16 +134,21 @@ static qc_err check_snapshot(const struct qc_layer *l, const struct qc_snapshot 
 	if (r)
 		return qc_fail_errno(why, r, NULL);
 	if (!qc_snapshot_entry_is_valid(s, geom_cluster(g), now.size))
-		return qc_fail(why, -EIO, "the L1 table of the snapshot is impossible (delete it: qemu-img snapshot -d)");
-	if (s->size > INT64_MAX || s->vmstate_bytes > (uint64_t)INT64_MAX - s->size - geom_l1_span(g) ||
+		return qc_fail(why, -EIO,
+			       "the L1 table of the snapshot is impossible (delete it: qemu-img "
+			       "snapshot -d)");
+	if (s->size > INT64_MAX ||
+	    s->vmstate_bytes > (uint64_t)INT64_MAX - s->size - geom_l1_span(g) ||
 	    geom_l1_need(g, s->size) > s->l1_entries)
-		return qc_fail(why, -EIO, "the size of the snapshot is impossible (delete it: qemu-img snapshot -d)");
+		return qc_fail(
+			why, -EIO,
+			"the size of the snapshot is impossible (delete it: qemu-img snapshot -d)");
 	return 0;
 }
 
-/* VM state lies behind the disk, from the next L1 entry on, and only in the image
- * itself. */
-static void look_at(struct qc_image *v, const struct qc_snapshot *s, enum qc_part part)
+/* Makes the image read the snapshot, and pins it.  VM state is behind the disk, from the
+ * next L1 entry on, and only in the image itself, not in its backing files. */
+static void select_snapshot(struct qc_image *v, const struct qc_snapshot *s, enum qc_part part)
 {
 	const struct geom *g = &v->layer[0]->head.geom;
 
@@ -150,9 +164,10 @@ static void look_at(struct qc_image *v, const struct qc_snapshot *s, enum qc_par
 	qc_layer_pin_snapshot(v->layer[0], &v->pin);
 }
 
-/* Inside the gate, so that it is not deleted between the look and the note. */
-static qc_err open_listed(struct qc_image *v, const struct qc_snapshot *s, enum qc_part part,
-			  struct qc_reason *why)
+/* Looks the snapshot up and pins it.  The caller is in flight, so that the snapshot is not
+ * deleted in between. */
+static qc_err find_and_select(struct qc_image *v, const struct qc_snapshot *s, enum qc_part part,
+			      struct qc_reason *why)
 {
 	struct qc_layer *l = v->layer[0];
 	const struct qc_header *h = &l->head;
@@ -160,13 +175,14 @@ static qc_err open_listed(struct qc_image *v, const struct qc_snapshot *s, enum 
 	qc_err r = qc_snapshot_table_read(l->file, h->snapshots_offset, h->snapshots, l->size, &t);
 
 	if (r)
-		return qc_fail(why, r, "the table of snapshots is damaged (qemu-img check may repair it)");
+		return qc_fail(why, r,
+			       "the snapshot table is damaged (qemu-img check may repair it)");
 	if (qc_snapshot_table_find(&t, s) < t.n)
 		r = check_snapshot(l, s, why);
 	else
-		r = qc_fail(why, -ENOENT, "the snapshot is not there any more");
+		r = qc_fail(why, -ENOENT, "the snapshot does not exist any more");
 	if (!r)
-		look_at(v, s, part);
+		select_snapshot(v, s, part);
 	qc_snapshot_table_free(&t);
 	return r;
 }
@@ -174,18 +190,18 @@ static qc_err open_listed(struct qc_image *v, const struct qc_snapshot *s, enum 
 qc_err qc_snapshot_open(struct qc_image *img, const struct qc_snapshot *s, enum qc_part part,
 			struct qc_image **out, struct qc_reason *why)
 {
-	struct qc_inflight_token pass;
+	struct qc_inflight_token token;
 	struct qc_image *v;
 	qc_err r;
 
 	if (img->headers_only)
-		return qc_fail(why, -EINVAL, "only its headers were read");
-	v = share(img);
+		return qc_fail(why, -EINVAL, "the image was opened for its headers only");
+	v = share_layers(img);
 	if (!v)
 		return qc_fail(why, -ENOMEM, "out of memory");
-	pass = qc_inflight_begin(&v->layer[0]->inflight);
-	r = open_listed(v, s, part, why);
-	qc_inflight_end(&v->layer[0]->inflight, pass);
+	token = qc_inflight_begin(&v->layer[0]->inflight);
+	r = find_and_select(v, s, part, why);
+	qc_inflight_end(&v->layer[0]->inflight, token);
 	if (r)
 		qc_close(v);
 	else

@@ -9,185 +9,213 @@
 #include "base/range.h"
 #include "update/checkpoint.h"
 
-/* ---- tables --------------------------------------------------------------- */
+enum { SNAPSHOT_NAME_MAX = 255 };
 
-qc_err qc_snapshot_update_damaged(struct qc_snapshot_update *j, uint64_t offset)
+qc_err qc_snapshot_update_check_name(const struct qc_snapshot_table *t,
+				     const struct qc_snapshot_args *args)
 {
-	return qc_layer_report_damage(j->l, "the tables of a snapshot cannot be changed: the one at 0x%"
-				      PRIx64 " is damaged", offset);
+	const char *name = args->name;
+	size_t len = args->len;
+
+	if (!len || memchr(name, 0, len))
+		return -EINVAL;
+	if (len > SNAPSHOT_NAME_MAX)
+		return -ENAMETOOLONG;
+	for (uint32_t i = 0; i < t->n; i++)
+		if (t->entry[i].s.name_len == len && !memcmp(t->entry[i].s.name, name, len))
+			return -EEXIST;
+	return 0;
 }
 
-qc_err qc_snapshot_update_read_l1(struct qc_snapshot_update *j, const struct qc_l1_table *root, uint8_t **out)
+/* ---- tables --------------------------------------------------------------- */
+
+qc_err qc_snapshot_update_damaged(struct qc_snapshot_update *u, uint64_t offset)
 {
-	size_t bytes = root->l1_entries * UINT64_C(8), got;
+	return qc_layer_report_damage(u->layer, "cannot change snapshots: the table at 0x%" PRIx64
+				      " is damaged (qemu-img check may repair it)", offset);
+}
+
+qc_err qc_snapshot_update_read_l1(struct qc_snapshot_update *u, const struct qc_l1_table *l1,
+				  uint8_t **out)
+{
+	size_t bytes = l1->l1_entries * UINT64_C(8), got;
 
 	*out = malloc(bytes + 1);
 	if (!*out)
 		return -ENOMEM;
-	return bytes ? qc_file_read(j->w->file, root->l1_offset, *out, bytes, &got) : 0;
+	return bytes ? qc_file_read(u->w->file, l1->l1_offset, *out, bytes, &got) : 0;
 }
 
-qc_err qc_snapshot_update_each_table(struct qc_snapshot_update *j, const uint8_t *l1, uint64_t entries,
-			     qc_snapshot_update_l2_fn *fn)
+struct l2_visit {
+	struct qc_snapshot_update *u;
+	qc_snapshot_update_l2_fn *fn;
+};
+
+static qc_err visit_valid_l2(void *arg, struct qc_metadata_item *item)
+{
+	const struct l2_visit *v = arg;
+
+	if (item->invalid)
+		return qc_snapshot_update_damaged(v->u,
+						  item->excessive ? item->off : item->entry_off);
+	return v->fn(v->u, item);
+}
+
+qc_err qc_snapshot_update_each_l2(struct qc_snapshot_update *u, const uint8_t *l1, uint64_t entries,
+				  qc_snapshot_update_l2_fn *fn)
+{
+	struct qc_l1_table table = { u->atomic.root.l1_offset, (uint32_t)entries };
+	struct l2_visit visit = { u, fn };
+
+	return qc_metadata_for_each_l2(&u->w->metadata, &table, l1, QC_WALK_READ_L2,
+				       visit_valid_l2, &visit);
+}
+
+qc_err qc_snapshot_update_adjust_l2(struct qc_snapshot_update *u,
+				    const struct qc_metadata_item *item, int by)
 {
 	qc_err r = 0;
 
-	for (uint64_t i = 0; !r && i < entries; i++) {
-		struct hoff table;
-		size_t got;
-
-		if (l1_decode(j->g, be64_at(l1 + 8 * i), &table))
-			return qc_snapshot_update_damaged(j, j->shadow.root.l1_offset);
-		if (!table.v)
-			continue;
-		r = qc_file_read(j->w->file, table.v, j->l2, geom_l2_bytes(j->g), &got);
-		if (!r)
-			r = fn(j, i, table);
-	}
-	return r;
-}
-
-qc_err qc_snapshot_update_entry(const struct qc_snapshot_update *j, size_t at, struct l2_entry *e)
-{
-	return l2_entry_decode(j->g, be64_at(j->l2 + at), qc_snapshot_update_entry_bytes(j) == 16 ? be64_at(j->l2 + at + 8) : 0,
-			    e);
-}
-
-qc_err qc_snapshot_update_adjust_l2(struct qc_snapshot_update *j, struct hoff table, int by)
-{
-	qc_err r = 0;
-
-	for (size_t at = 0; !r && at < geom_l2_bytes(j->g); at += qc_snapshot_update_entry_bytes(j)) {
+	for (uint64_t i = 0; !r && i < item->len >> u->g->entry_bits; i++) {
 		struct l2_entry e;
 
-		if (qc_snapshot_update_entry(j, at, &e))
-			return qc_snapshot_update_damaged(j, table.v);
+		if (l2_entry_at(u->g, item->bytes, i, &e))
+			return qc_snapshot_update_damaged(u, item->off);
 		if (e.kind == QC_COMPRESSED)
-			r = qc_atomic_update_adjust(&j->shadow, e.host.v, e.compressed_len, by);
+			r = qc_atomic_update_adjust(&u->atomic, e.host.v, e.compressed_len, by);
 		else if (e.host.v)
-			r = qc_atomic_update_adjust(&j->shadow, e.host.v, geom_cluster(j->g), by);
+			r = qc_atomic_update_adjust(&u->atomic, e.host.v, geom_cluster(u->g), by);
 	}
-	return r == QC_REFCOUNT_UNDERFLOW ? qc_snapshot_update_damaged(j, table.v) : r;
+	return r == QC_REFCOUNT_UNDERFLOW ? qc_snapshot_update_damaged(u, item->off) : r;
 }
 
-qc_err qc_snapshot_update_write_copy(struct qc_snapshot_update *j, uint64_t index)
+qc_err qc_snapshot_update_write_copy(struct qc_snapshot_update *u,
+				     const struct qc_metadata_item *item)
 {
-	struct hoff to = qc_atomic_update_next_cluster(&j->shadow);
+	struct hoff to = qc_atomic_update_next_cluster(&u->atomic);
 
-	be64_to(j->l1 + 8 * index, to.v | L2_COPIED);
-	return qc_file_write(j->w->file, to.v, j->l2, geom_l2_bytes(j->g));
+	be64_to(u->l1 + 8 * item->index, l1_encode(u->g, to, true));
+	return qc_file_write(u->w->file, to.v, item->bytes, item->len);
 }
 
 /* ---- the change ----------------------------------------------------------- */
 
-static uint64_t clusters(const struct qc_snapshot_update *j, uint64_t bytes)
+static uint64_t clusters_of(const struct qc_snapshot_update *u, uint64_t bytes)
 {
-	return div_up(bytes, geom_cluster(j->g));
+	return div_up(bytes, geom_cluster(u->g));
 }
 
-qc_err qc_snapshot_update_reserve(struct qc_snapshot_update *j, uint64_t tables)
+qc_err qc_snapshot_update_reserve(struct qc_snapshot_update *u, uint64_t l2_tables)
 {
-	struct qc_atomic_update *s = &j->shadow;
-	qc_err r = qc_atomic_update_reserve(s, tables);
+	struct qc_atomic_update *a = &u->atomic;
+	uint64_t l1_clusters = clusters_of(u, a->root.l1_entries * UINT64_C(8));
+	qc_err r = qc_atomic_update_reserve(a, l2_tables);
 
 	if (!r)
-		r = qc_atomic_update_reserve_run(s, clusters(j, s->root.l1_entries * UINT64_C(8)), &j->l1_at);
+		r = qc_atomic_update_reserve_run(a, l1_clusters, &u->new_l1_at);
 	if (!r)
-		r = qc_atomic_update_reserve_run(s, clusters(j, j->rows_bytes), &j->rows_at);
-	return r ? r : qc_atomic_update_reserve_refcounts(s);
+		r = qc_atomic_update_reserve_run(a, clusters_of(u, u->new_table_bytes),
+						 &u->new_table_at);
+	return r ? r : qc_atomic_update_reserve_refcounts(a);
 }
 
-static qc_err write_l1(struct qc_snapshot_update *j)
+static qc_err write_active_l1(struct qc_snapshot_update *u)
 {
-	struct qc_l1_table *root = &j->shadow.root;
+	struct qc_l1_table *l1 = &u->atomic.root;
 
-	if (!root->l1_entries)
+	if (!l1->l1_entries)
 		return 0;
-	root->l1_offset = j->l1_at.v;
-	return qc_file_write(j->w->file, root->l1_offset, j->l1, root->l1_entries * UINT64_C(8));
+	l1->l1_offset = u->new_l1_at.v;
+	return qc_file_write(u->w->file, l1->l1_offset, u->l1, l1->l1_entries * UINT64_C(8));
 }
 
-static qc_err write_rows(struct qc_snapshot_update *j)
+/* Writes the new snapshot table, and frees the old one. */
+static qc_err write_snapshot_table(struct qc_snapshot_update *u)
 {
-	const struct qc_header *h = &j->l->head;
+	uint64_t old = u->layer->head.snapshots_offset;
 	qc_err r = 0;
 
-	if (j->table.n)
-		r = qc_atomic_update_adjust(&j->shadow, h->snapshots_offset, j->table.len, -1);
+	if (u->table.n)
+		r = qc_atomic_update_adjust(&u->atomic, old, u->table.len, -1);
 	if (r)
-		return r == QC_REFCOUNT_UNDERFLOW ? qc_snapshot_update_damaged(j, h->snapshots_offset) : r;
-	j->shadow.snapshots_offset = j->rows_at.v;
-	return j->rows_bytes ? qc_file_write(j->w->file, j->rows_at.v, j->rows, j->rows_bytes) : 0;
+		return r == QC_REFCOUNT_UNDERFLOW ? qc_snapshot_update_damaged(u, old) : r;
+	u->atomic.snapshots_offset = u->new_table_at.v;
+	if (!u->new_table_bytes)
+		return 0;
+	return qc_file_write(u->w->file, u->new_table_at.v, u->new_table, u->new_table_bytes);
 }
 
-qc_err qc_snapshot_update_change(struct qc_snapshot_update *j, qc_snapshot_update_fn *fn, const struct qc_snapshot *s)
+qc_err qc_snapshot_update_change(struct qc_snapshot_update *u, qc_snapshot_update_fn *fn,
+				 const struct qc_snapshot *s)
 {
-	qc_err r = qc_atomic_update_begin(&j->shadow);
+	qc_err r = qc_atomic_update_begin(&u->atomic);
 
 	if (!r)
-		r = fn(j, s);
+		r = fn(u, s);
 	if (!r)
-		r = write_l1(j);
+		r = write_active_l1(u);
 	if (!r)
-		r = write_rows(j);
+		r = write_snapshot_table(u);
 	if (!r)
-		r = qc_atomic_update_commit(&j->shadow);
+		r = qc_atomic_update_commit(&u->atomic);
 	if (r)
-		qc_atomic_update_abort(&j->shadow);
+		qc_atomic_update_abort(&u->atomic);
 	return r;
 }
 
 /* ---- the frame ------------------------------------------------------------ */
 
-static qc_err open_job(struct qc_image *img, struct qc_snapshot_update *j)
+/* Checks that the image can have snapshots, and writes most of its dirty metadata while
+ * requests go on. */
+static qc_err prepare_snapshot_update(struct qc_image *img, struct qc_snapshot_update *u)
 {
-	*j = (struct qc_snapshot_update){ .l = img->layer[0], .g = &img->layer[0]->head.geom };
+	*u = (struct qc_snapshot_update){ .layer = img->layer[0], .g = &img->layer[0]->head.geom };
 	if (!img->writable)
 		return -EROFS;
-	if (j->g->layout == LAYOUT_V1 || j->g->external)
+	if (u->g->layout == LAYOUT_V1 || u->g->external)
 		return -EOPNOTSUPP;
-	j->w = j->l->writer;
-	return qc_writer_prepare(j->w) ? -EIO : qc_writer_flush_all(j->w);
+	u->w = u->layer->writer;
+	return qc_writer_prepare(u->w) ? -EIO : qc_writer_flush_all(u->w);
 }
 
-static qc_err begin(struct qc_snapshot_update *j)
+/* Writes the rest of the dirty metadata, and reads the snapshot table. */
+static qc_err begin_snapshot_update(struct qc_snapshot_update *u)
 {
-	const struct qc_header *h = &j->l->head;
-	qc_err r = qc_writer_flush_all(j->w);
+	const struct qc_header *h = &u->layer->head;
+	qc_err r = qc_writer_flush_all(u->w);
 
 	if (!r)
-		r = qc_snapshot_table_read(j->w->file, h->snapshots_offset, h->snapshots, j->l->size,
-				      &j->table);
-	qc_atomic_update_init(&j->shadow, j->w);
-	j->l2 = malloc(geom_l2_bytes(j->g));
-	return r ? r : j->l2 ? 0 : -ENOMEM;
+		r = qc_snapshot_table_read(u->w->file, h->snapshots_offset, h->snapshots,
+					   u->layer->size, &u->table);
+	qc_atomic_update_init(&u->atomic, u->w);
+	return r;
 }
 
-static void end(struct qc_snapshot_update *j)
+static void end_snapshot_update(struct qc_snapshot_update *u)
 {
-	qc_snapshot_table_free(&j->table);
-	qc_atomic_update_end(&j->shadow);
-	free(j->rows);
-	free(j->l1);
-	free(j->l2);
+	qc_snapshot_table_free(&u->table);
+	qc_atomic_update_end(&u->atomic);
+	free(u->new_table);
+	free(u->l1);
 }
 
-qc_err qc_snapshot_update_run(struct qc_image *img, qc_snapshot_args_fn *fn, const struct qc_snapshot_args *wish)
+qc_err qc_snapshot_update_run(struct qc_image *img, qc_snapshot_change_fn *fn,
+			      const struct qc_snapshot_args *args)
 {
-	struct qc_snapshot_update j;
-	qc_err settled, r = open_job(img, &j);
+	struct qc_snapshot_update u;
+	qc_err flushed, r = prepare_snapshot_update(img, &u);
 
 	if (r)
 		return r;
-	qc_lock(&j.w->resize_lock);
-	qc_drain_begin(&j.l->inflight);
-	r = begin(&j);
+	qc_lock(&u.w->resize_lock);
+	qc_drain_begin(&u.layer->inflight);
+	r = begin_snapshot_update(&u);
 	if (!r)
-		r = fn(&j, wish);
-	end(&j);
-	qc_drain_end(&j.l->inflight);
-	qc_unlock(&j.w->resize_lock);
-	/* A failure gives back what was taken; the file is to say so, too. */
-	settled = qc_writer_flush_all(j.w);
-	return qc_no_outcome(r ? r : settled);
+		r = fn(&u, args);
+	end_snapshot_update(&u);
+	qc_drain_end(&u.layer->inflight);
+	qc_unlock(&u.w->resize_lock);
+	/* A failed change has freed its reserved clusters again: that is dirty metadata. */
+	flushed = qc_writer_flush_all(u.w);
+	return qc_no_outcome(r ? r : flushed);
 }

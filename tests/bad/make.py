@@ -1631,7 +1631,7 @@ def repack(i, stream, g=6, tight=False):
     i.set(g, packed_entry(i, at, len(stream)), 0 if i.extended else None)
 
 
-@bad('v1 v2 v3 ext zstd', log='cannot be unpacked')
+@bad('v1 v2 v3 ext zstd', log='cannot decompress')
 def packed_cluster_beyond_the_file(i):
     i.set(6, packed_entry(i, up(len(i.file), i.cs), 100))
     i.fails(6)
@@ -1652,13 +1652,13 @@ def packed_cluster_beyond_2_56(i):
     i.fails(6)
 
 
-@bad('ext', log='cannot be unpacked')
+@bad('ext', log='cannot decompress')
 def packed_cluster_at_2_55(i):
     i.set(6, PACKED | 1 << 55)
     i.fails(6)
 
 
-@bad('v1', log='cannot be unpacked')
+@bad('v1', log='cannot decompress')
 def packed_cluster_at_the_last_offset(i):
     i.set(6, COPIED | 511 << 54 | (1 << 54) - 1)
     i.fails(6)
@@ -1670,31 +1670,31 @@ def packed_cluster_of_no_bytes(i):
     i.fails(6)
 
 
-@bad('v1 v2 v3 ext zstd', log='cannot be unpacked')
+@bad('v1 v2 v3 ext zstd', log='cannot decompress')
 def packed_cluster_is_noise(i):
     repack(i, b'\xff' + noise(1, 400))
     i.fails(6)
 
 
-@bad('v1 v2 v3 ext zstd', log='cannot be unpacked')
+@bad('v1 v2 v3 ext zstd', log='cannot decompress')
 def packed_cluster_is_zeros(i):
     repack(i, bytes(400))
     i.fails(6)
 
 
-@bad('v1 v2 v3 ext', log='cannot be unpacked')
+@bad('v1 v2 v3 ext', log='cannot decompress')
 def packed_cluster_is_too_short(i):
     repack(i, deflate(i.disk[6][:-1]))
     i.fails(6)
 
 
-@bad('v1 v2 v3', log='cannot be unpacked')
+@bad('v1 v2 v3', log='cannot decompress')
 def packed_cluster_has_a_zlib_header(i):
     repack(i, deflate(i.disk[6], 12))
     i.fails(6)
 
 
-@bad('v1', log='cannot be unpacked')
+@bad('v1', log='cannot decompress')
 def packed_cluster_is_cut(i):
     i.set(6, packed_entry(i, i.host[6], 20))
     i.fails(6)
@@ -1712,7 +1712,7 @@ def packed_cluster_without_its_last_block(i):
     repack(i, c.compress(i.disk[6]) + c.flush(zlib.Z_SYNC_FLUSH), tight=True)
 
 
-@bad('v1 v2 v3', log='cannot be unpacked')
+@bad('v1 v2 v3', log='cannot decompress')
 def packed_cluster_looks_back_before_its_begin(i):
     # A fixed block that begins with a match: length 3, distance 1.
     repack(i, b'\x03\x02\x00' + bytes(60))
@@ -1730,13 +1730,13 @@ def packed_clusters_share_their_bytes(i):
     i.holds(2, i.disk[6])
 
 
-@bad('zstd', log='cannot be unpacked')
+@bad('zstd', log='cannot decompress')
 def frame_with_a_window_of_2_gib(i):
     repack(i, zstd(i.disk[6], 31))
     i.fails(6)
 
 
-@bad('zstd', log='cannot be unpacked')
+@bad('zstd', log='cannot decompress')
 def frame_with_a_window_of_256_mib(i):
     repack(i, zstd(i.disk[6], 28))
     i.fails(6)
@@ -1747,19 +1747,19 @@ def frame_with_a_window_of_128_mib(i):
     repack(i, zstd(i.disk[6], 27))
 
 
-@bad('zstd', log='cannot be unpacked')
+@bad('zstd', log='cannot decompress')
 def frame_longer_than_a_cluster(i):
     repack(i, zstd_cluster(i.disk[6] + i.disk[6][-4:]))
     i.fails(6)
 
 
-@bad('zstd', log='cannot be unpacked')
+@bad('zstd', log='cannot decompress')
 def frame_shorter_than_a_cluster(i):
     repack(i, zstd_cluster(i.disk[6][:-4]))
     i.fails(6)
 
 
-@bad('zstd', log='cannot be unpacked')
+@bad('zstd', log='cannot decompress')
 def frame_claims_another_length(i):
     stream = bytearray(zstd_cluster(i.disk[6]))
     stream[5:9] = b'\xff\xff\xff\xff'
@@ -1767,7 +1767,7 @@ def frame_claims_another_length(i):
     i.fails(6)
 
 
-@bad('zstd', log='cannot be unpacked')
+@bad('zstd', log='cannot decompress')
 def frames_of_nothing(i):
     repack(i, (bytes.fromhex('28b52ffd2000') + zstd_block(b'')) * 300)
     i.fails(6)
@@ -1780,7 +1780,7 @@ def frames_that_add_up_to_a_cluster(i):
            zstd_cluster(i.disk[6][half:]))
 
 
-@bad('zstd', log='cannot be unpacked')
+@bad('zstd', log='cannot decompress')
 def packed_cluster_is_deflate(i):
     repack(i, deflate(i.disk[6]))
     i.fails(6)

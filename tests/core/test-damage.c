@@ -46,8 +46,8 @@ static void damaged_entries(void)
 		{ "not aligned", C63 | 0x50200, "is damaged" },
 		{ "beyond the end", C63 | 0x5000000, "beyond the end of the file" },
 		{ "far beyond", C63 | UINT64_C(0x00ffffffffff0000), "beyond the end" },
-		{ "packed, nothing there", C62 | 0x5000000, "cannot be unpacked" },
-		{ "packed, not deflate", C62 | 0x50000, "cannot be unpacked" },
+		{ "packed, nothing there", C62 | 0x5000000, "cannot decompress" },
+		{ "packed, not deflate", C62 | 0x50000, "cannot decompress" },
 	};
 
 	for (size_t i = 0; i < COUNT(t); i++) {
@@ -176,7 +176,7 @@ static void compressed_garbage(void)
 		logbook_clear(&book);
 		host = peek64("img", l2_at("img", 1)) & UINT64_C(0x3fffffffffffff);
 		poke("img", host, "\xff\xff\xff\xff\xff\xff\xff\xff", 8);
-		second_cluster_is_lost("compressed", -EIO, "cannot be unpacked");
+		second_cluster_is_lost("compressed", -EIO, "cannot decompress");
 	}
 }
 

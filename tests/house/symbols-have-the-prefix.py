@@ -27,7 +27,8 @@ NOUNS = {
         'refcount': 'refcount refcounts', 'request': 'request', 'sector_lock': 'sector_locks',
         'writer_client': 'writer_client writer_add_client', 'secure_mem': 'secure crypto_init', 'snapshot_table': 'snapshot_table snapshot_entry',
         'snapshot_delete': 'snapshot_delete', 'table_cache': 'cache', 'unlock': 'unlock',
-        'open': 'walk', 'info': 'image', 'write': 'write allocate defer_free',
+        'open': 'walk', 'info': 'image', 'write': 'write allocate',
+        'cow_fill': 'cow', 'extent': 'block_status',
     },
     'fuse': {
         'mount_options': 'mount_option mount_options', 'open_file': 'open_file open_files',
