@@ -34,33 +34,69 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *f)
 	fuse_reply_none(req);
 }
 
-void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+static void reply_attr(fuse_req_t req, fuse_ino_t ino, bool emptied)
 {
 	struct node *n = node_of(req, ino);
+	double timeout = emptied ? 0 : entry_reply_attr_timeout(server_of(req), n);
 	struct stat st;
 	int r = tree_stat(server_of(req)->tree, n, &st);
 
-	(void)fi;
+	if (emptied)
+		st.st_size = 0;
 	if (r)
 		reply_err(req, r);
 	else
-		fuse_reply_attr(req, &st, entry_reply_attr_timeout(server_of(req), n));
+		fuse_reply_attr(req, &st, timeout);
 }
 
-/* Setting times succeeds and has no effect. */
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)fi;
+	reply_attr(req, ino, false);
+}
+
+/* Checks that mode and owner stay as they are.  Programs that copy set them, and would end
+ * with an error. */
+static int check_mode_and_owner(fuse_req_t req, fuse_ino_t ino, const struct stat *st, int which)
+{
+	struct stat now;
+	int r = tree_stat(server_of(req)->tree, node_of(req, ino), &now);
+
+	if (r)
+		return r;
+	if ((which & FUSE_SET_ATTR_MODE && (st->st_mode ^ now.st_mode) & 07777) ||
+	    (which & FUSE_SET_ATTR_UID && st->st_uid != now.st_uid) ||
+	    (which & FUSE_SET_ATTR_GID && st->st_gid != now.st_gid))
+		return server_of(req)->ro ? -EROFS : -EPERM;
+	return 0;
+}
+
+static int set_size(fuse_req_t req, fuse_ino_t ino, off_t size, struct fuse_file_info *fi)
+{
+	struct server *s = server_of(req);
+
+	if (s->ro)
+		return -EROFS;
+	return fi ? disk_size_set(open_file_of(fi), (uint64_t)size) :
+		    disk_size_set_node(s->tree, node_of(req, ino), (uint64_t)size);
+}
+
+/* Setting times succeeds and has no effect.
+ *
+ * The reply to a truncation to 0 says that the file is empty, for no time.  The kernel then
+ * drops all its pages, also dirty ones, which it would keep if the size stayed.  It asks for
+ * the size again before it next uses it. */
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int which,
 		struct fuse_file_info *fi)
 {
-	const int times = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_CTIME |
-			  FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW;
-	int r = 0;
+	const int owner = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID;
+	bool sized = which & FUSE_SET_ATTR_SIZE;
+	int r = which & owner ? check_mode_and_owner(req, ino, st, which) : 0;
 
-	if (which & ~(times | FUSE_SET_ATTR_SIZE))
-		r = server_of(req)->ro ? -EROFS : -EPERM;
-	else if (which & FUSE_SET_ATTR_SIZE)
-		r = disk_size_set(req, ino, st->st_size, fi);
+	if (!r && sized)
+		r = set_size(req, ino, st->st_size, fi);
 	if (r)
 		reply_err(req, r);
 	else
-		op_getattr(req, ino, fi);
+		reply_attr(req, ino, sized && !st->st_size);
 }

@@ -3,26 +3,56 @@
 
 #include <errno.h>
 
-#include "ops/open_file.h"
-
-int disk_size_set(fuse_req_t req, fuse_ino_t ino, off_t size, struct fuse_file_info *fi)
+int disk_size_empty(struct open_file *f)
 {
-	struct tree *t = server_of(req)->tree;
-	struct node *n = node_of(req, ino);
-	struct qc_image *img;
-	bool keep;
+	uint64_t size = open_file_size(f);
+	int r = size ? qc_discard(f->img, f->range.start, size) : 0;
+
+	open_file_mark_written(f);
+	if (!r)
+		f->emptied = true;
+	return r;
+}
+
+static bool is_partition(const struct open_file *f)
+{
+	return f->range.len != UINT64_MAX;
+}
+
+int disk_size_set(struct open_file *f, uint64_t size)
+{
+	uint64_t now = open_file_size(f);
 	int r;
 
-	if (server_of(req)->ro)
-		return -EROFS;
-	if (node_range(n).len != UINT64_MAX)
-		return (uint64_t)size == node_range(n).len ? 0 : -EPERM;
-	if (fi)
-		return qc_resize(open_file_of(fi)->img, (uint64_t)size);
-	r = tree_open(t, n, true, &img, &keep);
+	if (!size)
+		return disk_size_empty(f);
+	if (size == now || (f->emptied && size < now))
+		return 0;
+	if (is_partition(f))
+		return -EPERM;
+	r = qc_resize(f->img, size);
+	if (!r && size < now && now > f->full_size)
+		f->full_size = now;
+	return r;
+}
+
+int disk_size_set_node(struct tree *t, struct node *n, uint64_t size)
+{
+	struct open_file f = { .node = n, .range = node_range(n),
+			       .written = node_written_mark(n) };
+	bool keep;
+	int r = node_is_text(n) ? -EROFS : tree_open(t, n, true, &f.img, &keep);
+
 	if (r)
 		return r;
-	r = qc_resize(img, (uint64_t)size);
-	node_close(n, img);
+	r = disk_size_set(&f, size);
+	node_close(n, f.img);
 	return r;
+}
+
+int disk_size_regrow(struct open_file *f, uint64_t end)
+{
+	uint64_t now = open_file_size(f);
+
+	return end > now && f->full_size > now ? qc_resize(f->img, f->full_size) : 0;
 }

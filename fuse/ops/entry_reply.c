@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "ops/entry_reply.h"
 
+#include "ops/open_file.h"
+
 /* Seconds for which the kernel uses names and attributes before it asks again. */
 static const double CACHE_SECONDS = 1.0;
 
 /* A text is made when its size is asked for, so the kernel must ask each time. */
 double entry_reply_attr_timeout(struct server *s, const struct node *n)
 {
-	(void)s;
-	return node_is_text(n) ? 0 : CACHE_SECONDS;
+	return node_is_text(n) || open_files_truncate(s, n) ? 0 : CACHE_SECONDS;
 }
 
 int entry_reply_fill(fuse_req_t req, struct node *n, struct fuse_entry_param *e)

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "ops/disk_size.h"
 #include "ops/open_file.h"
 #include "ops/ops.h"
 
@@ -12,28 +13,44 @@
 static int open_text(struct server *s, struct open_file *f, struct fuse_file_info *fi)
 {
 	fi->direct_io = true;
-	return f->writable ? -EROFS : tree_open_text(s->tree, f->node, &f->text);
+	return f->writable || f->truncates ? -EROFS : tree_open_text(s->tree, f->node, &f->text);
 }
 
-static int open_disk(struct server *s, struct open_file *f, fuse_ino_t ino,
-		     struct fuse_file_info *fi)
+static int open_image(struct server *s, struct open_file *f, struct fuse_file_info *fi)
 {
 	bool keep = false;
-	int r = tree_open(s->tree, f->node, f->writable, &f->img, &keep);
+	int r = tree_open(s->tree, f->node, f->writable || f->truncates, &f->img, &keep);
 
 	if (r)
 		return r;
 	readahead_raise(&s->ahead);
-	/* The size may be another one, too.  This drops attributes only.  Dropping pages waits
-	 * for requests of other threads, and would block with one thread. */
-	if (!keep)
-		fuse_lowlevel_notify_inval_inode(s->session, ino, -1, 0);
 	f->content_version = node_content_version(f->node);
-	f->window = node_range(f->node);
+	f->range = node_range(f->node);
 	f->written = node_written_mark(f->node);
 	fi->keep_cache = keep;
 	fi->direct_io = s->direct_io || (!s->ro && node_follows_writes(f->node));
 	return 0;
+}
+
+/* Opens the image, and empties the disk if open() has O_TRUNC.  The kernel sends this flag
+ * (FUSE_ATOMIC_O_TRUNC), and drops its pages after the reply.
+ *
+ * The size can have changed since the kernel asked for it, and the times if emptying failed
+ * halfway.  So the kernel must ask again.  This drops no pages: dropping them waits
+ * for requests of other threads, and would block with one thread. */
+static int open_disk(struct server *s, struct open_file *f, fuse_ino_t ino,
+		     struct fuse_file_info *fi)
+{
+	int r = open_image(s, f, fi);
+
+	if (r)
+		return r;
+	r = f->truncates ? disk_size_empty(f) : 0;
+	if (r || !fi->keep_cache)
+		fuse_lowlevel_notify_inval_inode(s->session, ino, -1, 0);
+	if (r)
+		node_close(f->node, f->img);
+	return r;
 }
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -45,9 +62,10 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (f) {
 		f->node = node_of(req, ino);
 		f->writable = (fi->flags & O_ACCMODE) != O_RDONLY;
-		r = f->writable && s->ro    ? -EROFS :
-		    node_is_text(f->node) ? open_text(s, f, fi) :
-					      open_disk(s, f, ino, fi);
+		f->truncates = fi->flags & O_TRUNC;
+		r = (f->writable || f->truncates) && s->ro ? -EROFS :
+		    node_is_text(f->node)		   ? open_text(s, f, fi) :
+							     open_disk(s, f, ino, fi);
 	}
 	if (r) {
 		free(f);

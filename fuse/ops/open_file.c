@@ -17,6 +17,7 @@ void open_file_add(struct server *s, struct open_file *f, struct fuse_file_info 
 		f->next->prev = &f->next;
 	s->open_files = f;
 	s->opens++;
+	s->truncating += f->truncates;
 	pthread_mutex_unlock(&s->open_files_lock);
 	fi->fh = (uintptr_t)f;
 }
@@ -61,6 +62,7 @@ void open_file_close(struct server *s, struct open_file *f)
 	*f->prev = f->next;
 	if (f->next)
 		f->next->prev = f->prev;
+	s->truncating -= f->truncates;
 	if (f->img)
 		s->closes_begun++;
 	pthread_mutex_unlock(&s->open_files_lock);
@@ -74,6 +76,19 @@ void open_file_close(struct server *s, struct open_file *f)
 	free(f->listing);
 	free(f);
 	count_close(s);
+}
+
+bool open_files_truncate(struct server *s, const struct node *n)
+{
+	bool found = false;
+
+	if (!s->truncating)
+		return false;
+	pthread_mutex_lock(&s->open_files_lock);
+	for (const struct open_file *f = s->open_files; f && !found; f = f->next)
+		found = f->truncates && f->node == n;
+	pthread_mutex_unlock(&s->open_files_lock);
+	return found;
 }
 
 void open_files_close_all(struct server *s)

@@ -15,9 +15,12 @@ struct open_file {
 	struct node *node;	      /* of a file; with a reference */
 	struct qc_image *img;	      /* of a disk, a partition or a VM state */
 	struct shared_buf *text;      /* of a text, instead of an image */
-	struct byte_range window;     /* the part of the image that the file shows */
+	struct byte_range range;     /* the part of the image that the file shows */
 	atomic_bool *written;	      /* set when the file is written; NULL: not wanted */
 	bool writable;
+	bool truncates;		      /* O_TRUNC was among the flags of open() */
+	atomic_bool emptied;	      /* the disk was emptied through this file */
+	_Atomic uint64_t full_size;   /* of the disk, before it was cut through this file; or 0 */
 	atomic_bool closed;	      /* FLUSH came: a descriptor was closed, perhaps the last */
 	unsigned int content_version; /* of the node, at open() */
 	struct listing *listing;      /* of a folder */
@@ -37,6 +40,13 @@ void open_files_await_closes(struct server *s);
  * files that were open at the unmount, or were closed just before. */
 void open_files_close_all(struct server *s);
 
+/* Returns true while the node is open with O_TRUNC.
+ *
+ * The kernel sets its size of the file to 0 after the reply to OPEN, at a moment of which no
+ * request tells.  If it asked for attributes just before, it would use this 0 for as long as
+ * these attributes are valid.  So they must not be valid at all while this returns true. */
+bool open_files_truncate(struct server *s, const struct node *n);
+
 static inline struct open_file *open_file_of(const struct fuse_file_info *fi)
 {
 	return (struct open_file *)(uintptr_t)fi->fh;
@@ -46,9 +56,9 @@ static inline struct open_file *open_file_of(const struct fuse_file_info *fi)
 static inline uint64_t open_file_size(const struct open_file *f)
 {
 	uint64_t disk = qc_size(f->img);
-	uint64_t room = disk > f->window.start ? disk - f->window.start : 0;
+	uint64_t room = disk > f->range.start ? disk - f->range.start : 0;
 
-	return room < f->window.len ? room : f->window.len;
+	return room < f->range.len ? room : f->range.len;
 }
 
 /* Returns true if the image file was replaced or rewritten since the file was opened.  The

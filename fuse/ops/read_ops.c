@@ -81,7 +81,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
 		return;
 	}
 	len = bytes_before_end(open_file_size(f), off, len);
-	r = len ? qc_read(f->img, f->window.start + (uint64_t)off, buf, len) : 0;
+	r = len ? qc_read(f->img, f->range.start + (uint64_t)off, buf, len) : 0;
 	count_read(server_of(req), len);
 	if (r)
 		reply_err(req, r);
@@ -97,7 +97,7 @@ static int seek_disk(const struct open_file *f, uint64_t off, bool data, uint64_
 
 	for (int extents = 0; off < size; extents++) {
 		struct qc_extent e;
-		int r = qc_block_status(f->img, f->window.start + off, &e);
+		int r = qc_block_status(f->img, f->range.start + off, &e);
 
 		if (r)
 			return r;

@@ -35,6 +35,7 @@ struct server {
 	struct open_file *open_files; /* open_files_lock */
 	uint64_t closes_begun, closes_ended; /* open_files_lock; closes of images */
 	pthread_cond_t close_ended;
+	atomic_uint truncating;	       /* files that are open with O_TRUNC */
 	atomic_uint opens;	       /* files and folders open now */
 	_Atomic int64_t idle_since;    /* CLOCK_MONOTONIC seconds, while opens is 0 */
 };

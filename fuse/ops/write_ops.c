@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 
+#include "ops/disk_size.h"
 #include "ops/open_file.h"
 #include "ops/ops.h"
 
@@ -29,29 +30,29 @@ static bool may_reply_short(const struct server *s, const struct fuse_file_info 
 	return s->direct_io || !(fi->flags & O_DIRECT);
 }
 
-/* Writes up to the end of the disk: a disk does not grow by being written. */
+/* Writes up to the end of the disk: a disk does not grow by being written, unless it was cut
+ * through the same open file. */
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t off,
 	      struct fuse_file_info *fi)
 {
 	struct open_file *f = open_file_of(fi);
-	uint64_t size = open_file_size(f);
+	uint64_t size;
 	bool crosses = false;
-	int r;
+	int r = open_file_is_stale(f) ? -ESTALE : disk_size_regrow(f, (uint64_t)off + len);
 
 	(void)ino;
-	if (open_file_is_stale(f)) {
-		reply_err(req, -ESTALE);
-		return;
-	}
-	if ((uint64_t)off >= size && len) {
-		reply_err(req, -ENOSPC);
+	size = open_file_size(f);
+	if (!r && (uint64_t)off >= size && len)
+		r = -ENOSPC;
+	if (r) {
+		reply_err(req, r);
 		return;
 	}
 	if (len > size - (uint64_t)off) {
 		len = (size_t)(size - (uint64_t)off);
 		crosses = true;
 	}
-	r = qc_write(f->img, f->window.start + (uint64_t)off, buf, len);
+	r = qc_write(f->img, f->range.start + (uint64_t)off, buf, len);
 	open_file_mark_written(f);
 	if (!r && fi->flags & (O_SYNC | O_DSYNC))
 		r = qc_flush(f->img);
@@ -70,7 +71,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len
 {
 	struct open_file *f = open_file_of(fi);
 	uint64_t size = open_file_size(f), end = (uint64_t)off + (uint64_t)len;
-	uint64_t at = f->window.start + (uint64_t)off;
+	uint64_t at = f->range.start + (uint64_t)off;
 	int kind = mode & ~FALLOC_FL_KEEP_SIZE, r;
 
 	(void)ino;

@@ -53,8 +53,20 @@ def sizes(m, p1):
     check(errno_of(os.ftruncate, p1, SIZE - 512) == errno.EPERM, 'it cannot be cut')
     check(errno_of(os.truncate, part(m, 'vm', 1), SIZE + 512) == errno.EPERM, 'nor grow')
     os.ftruncate(p1, SIZE)
-    os.close(os.open(part(m, 'vm', 1), os.O_RDWR | os.O_TRUNC))
-    check(os.stat(part(m, 'vm', 1)).st_size == SIZE, 'O_TRUNC does nothing')
+    for flags in os.O_TRUNC, 0:
+        fd = os.open(part(m, 'vm', 1), os.O_RDWR | flags)
+        if not flags:
+            os.ftruncate(fd, 0)
+        os.ftruncate(fd, SIZE // 2)
+        check(os.stat(part(m, 'vm', 1)).st_size == SIZE, 'emptying it keeps the size')
+        os.close(fd)
+        model[START:START + SIZE] = bytes(SIZE)
+        both_are(m, 'emptied')
+        change(p1, START, 4096, rng.randbytes(SIZE - 8192))
+    os.truncate(part(m, 'vm', 1), 0)
+    model[START:START + SIZE] = bytes(SIZE)
+    both_are(m, 'emptied by name')
+    change(p1, START, 0, rng.randbytes(SIZE))
 
 
 def holes(p1):

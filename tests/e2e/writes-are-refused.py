@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # On a read-only mount all that would change something fails with EROFS, or EPERM.  On another
-# one the disks are written to, and all but that fails just so; setting the times does nothing.
+# one the disks are written to, and all but that fails just so; setting the times does nothing,
+# nor does setting the mode or the owner to what they are.
 # The image stays bit for bit as it was.
 import errno
 import hashlib
@@ -42,6 +43,19 @@ def attempts(d):
         'mkfifo': (os.mkfifo, os.path.join(d, 'new')),
         'chmod': (os.chmod, p, 0o777),
         'chown': (os.chown, p, 1, 1),
+        'chown the user': (os.chown, p, 1, -1),
+        'chown the group': (os.chown, p, -1, 1),
+    }
+
+
+def as_they_are(path):
+    st = os.stat(path)
+    mode = st.st_mode & 0o7777
+    return {
+        'mode': (os.chmod, path, mode),
+        'owner': (os.chown, path, st.st_uid, st.st_gid),
+        'user': (os.chown, path, st.st_uid, -1),
+        'group': (os.chown, path, -1, st.st_gid),
     }
 
 
@@ -68,6 +82,10 @@ for options in [], ['-o', 'rw'], ['-o', 'ro', '-o', 'rw']:
         for how in {}, {'ns': (1, 2)}:
             e = errno_of(os.utime, m.path('disk.raw'), **how)
             check(e == 0, f'utime {how} {options}: {e}')
+        for name in 'disk.raw', 'lab', '':
+            for what, call in as_they_are(m.path(name)).items():
+                e = errno_of(*call)
+                check(e == 0, f'{what} of {name} set to what it is {options}: {e}')
         for flags in os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_APPEND:
             check(errno_of(os.open, m.path('disk.raw'), flags) == 0, f'{options}: it is opened')
 check(facts('src/disk.qcow2') == before, 'the image is as it was')
