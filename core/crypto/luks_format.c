@@ -56,7 +56,7 @@ static uint32_t calibrate_iterations(int hash, size_t key_bytes, uint32_t ms)
 		if (qc_luks_derive_key(hash, any, sizeof(any), any, n, out, key_bytes))
 			return ITERATIONS_MIN;
 		spent = cpu_ms() - began;
-		if (spent >= PROBE_MS)
+		if (spent >= (double)PROBE_MS)
 			break;
 	}
 	if (spent > 0) {
