@@ -12,6 +12,7 @@
 #include "base/outcome.h"
 #include "format/format_name.h"
 #include "base/range.h"
+#include "io/backing_name.h"
 #include "update/writer.h"
 
 /* ---- the chain ------------------------------------------------------------ */
@@ -93,6 +94,20 @@ static qc_err push(struct qc_image *img, struct qc_file_location *place, enum qc
 	return 0;
 }
 
+/* Opens the file that the header names; the name may declare the format, too. */
+static qc_err open_backing_file(struct qc_image *img, const struct qc_header *h,
+				const struct qc_file_location *place, struct qc_file_location *next,
+				enum qc_declared_format *expect, struct qc_reason *why)
+{
+	char format[QC_BACKING_FORMAT_ROOM];
+	AUTO_FREE char *path = NULL;
+	qc_err r = qc_backing_name_parse(h->backing, &path, format, why);
+
+	if (!r)
+		r = declared_format(*format ? format : h->backing_format, expect, why);
+	return r ? r : qc_open_external_file(&img->ctx->policy, "backing file", place, path, next, why);
+}
+
 /* Replaces place by that of the backing file of the lowest layer. */
 static qc_err follow(struct qc_image *img, struct qc_file_location *place, bool guessed,
 		     enum qc_declared_format *expect, struct qc_reason *why)
@@ -105,9 +120,7 @@ static qc_err follow(struct qc_image *img, struct qc_file_location *place, bool 
 		return qc_fail(why, -EACCES,
 				 "its backing file '%s' is not opened, as the format of this image "
 				 "was not declared (backing=any allows it)", h->backing);
-	r = declared_format(h->backing_format, expect, why);
-	if (!r)
-		r = qc_open_external_file(&img->ctx->policy, "backing file", place, h->backing, &next, why);
+	r = open_backing_file(img, h, place, &next, expect, why);
 	if (r)
 		return r;
 	qc_set_noatime(img->ctx, next.fd);
