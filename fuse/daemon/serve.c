@@ -53,6 +53,7 @@ static enum exitcode mount_it(struct daemon *d)
 
 	d->server.direct_io = d->o.direct_io;
 	d->server.ro = d->o.ro;
+	d->server.shares_disks = !d->o.ro && (d->o.partitions || d->o.chain);
 	mount_take_log();
 	if (!r && (fuse_opt_add_arg(&args, "qcowfs") || fuse_opt_add_arg(&args, "-o") ||
 		   fuse_opt_add_arg(&args, d->o.mount_options)))

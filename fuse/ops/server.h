@@ -25,6 +25,7 @@ struct server {
 	struct tree *tree;
 	struct fuse_session *session;
 	bool direct_io, ro;
+	bool shares_disks; /* two files can show the same bytes, and be written */
 	bool io_uring; /* ask the kernel for io_uring queues */
 	struct request_limit limit;
 	struct readahead ahead;

@@ -3,6 +3,21 @@
 #include "ops/open_file.h"
 #include "ops/ops.h"
 
+/* Lets programs map files with MAP_SHARED that the kernel does not cache.
+ *
+ * The kernel keeps the pages of a map true to reads and writes of the same file.  If two files
+ * show the same bytes, as a disk and its partitions do, writes to one would not reach the maps
+ * of the other.  Then mmap() fails with ENODEV instead. */
+static void allow_direct_maps(const struct server *s, struct fuse_conn_info *conn)
+{
+#ifdef HAVE_DIRECT_IO_MMAP
+	if (!s->shares_disks)
+		conn->want |= conn->capable & FUSE_CAP_DIRECT_IO_ALLOW_MMAP;
+#else
+	(void)s, (void)conn;
+#endif
+}
+
 void op_init(void *arg, struct fuse_conn_info *conn)
 {
 	const struct server *s = arg;
@@ -20,6 +35,7 @@ void op_init(void *arg, struct fuse_conn_info *conn)
 	conn->congestion_threshold = 192;
 	/* The times are those of the image files, in nanoseconds. */
 	conn->time_gran = 1;
+	allow_direct_maps(s, conn);
 	io_uring_configure(conn, s->io_uring);
 }
 
