@@ -14,8 +14,8 @@
 #include "commands/commands.h"
 #include "daemon/serve.h"
 #include "sandbox/seccomp.h"
+#include "util/inherited.h"
 #include "util/report.h"
-#include "util/std_fds.h"
 #include "version.h"
 #include "views/partition_table.h"
 
@@ -93,7 +93,7 @@ int main(int argc, char **argv)
 	struct options_before before;
 	int at;
 
-	if (std_fds_fill())
+	if (inherited_repair())
 		return EXIT_RUNNING;
 	at = options_first_operand(argc, argv, &before);
 	command = at ? find_command(argv[at]) : NULL;

@@ -50,6 +50,7 @@ struct options {
 	gid_t gid;
 	mode_t umask;
 	bool set_fsname, set_subtype;
+	bool set_context; /* one of the context options of SELinux */
 	char *mount_options; /* what libfuse and the kernel are to know, "a,b=c" */
 };
 

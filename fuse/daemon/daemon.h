@@ -1,52 +1,51 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * daemon.h - all that the program has; prepare.c: what comes before the mount.
- */
+/* daemon.h - the state of a daemon that mounts, and its start before the mount. */
 #ifndef DAEMON_H
 #define DAEMON_H
 
-#include "daemon/background.h"
-#include "tree/cow_overlay.h"
-#include "util/exit_status.h"
-#include "keys/key_source.h"
-#include "ops/server.h"
 #include "cli/options.h"
+#include "daemon/background.h"
+#include "daemon/mountpoint.h"
 #include "daemon/pidfile.h"
 #include "daemon/readiness.h"
-#include "sandbox/sandbox.h"
-#include "tree/source.h"
-#include "daemon/unmount_helper.h"
 #include "daemon/signal_thread.h"
+#include "daemon/unmount_helper.h"
+#include "keys/key_source.h"
+#include "ops/server.h"
+#include "sandbox/sandbox.h"
+#include "tree/cow_overlay.h"
+#include "tree/source.h"
+#include "util/exit_status.h"
 
 struct daemon {
 	struct options o;
 	struct background background;
-	struct ready ready;
+	struct readiness readiness;
 	struct pidfile pidfile;
 	struct qc_context *ctx;
 	struct source source;
 	struct key_source keys;
 	struct cow cow;
-	bool in_folder; /* the mountpoint is one */
-	char *mountpoint;
+	struct mountpoint mountpoint;
 	struct server server;
-	struct qc_image *first; /* open until the mount stands */
+	struct qc_image *only; /* the one image of SOURCE, open until the mount is ready; NULL */
 	struct fuse_session *session;
-	struct unmount_helper unmounter;
+	struct unmount_helper unmount_helper;
 	struct sandbox sandbox;
-	unsigned int threads, share, idle; /* most; most for one image; most that wait */
-	bool mounted, signals;
-	struct signal_thread watch;
+	unsigned int threads_max, threads_idle; /* workers; of these, how many may wait for work */
+	bool mounted;
+	atomic_bool ready; /* the kernel has been answered, and the parent told */
+	struct signal_thread signal_thread;
 };
 
-/* Each says what is wrong.  Source and mountpoint exist, and fit each other. */
+/* Checks that SOURCE and MOUNTPOINT exist and fit each other.  Reports what is wrong. */
 enum exitcode startup_check_paths(struct daemon *d);
 
-/* More descriptors, and a heap that gives memory back. */
+/* Raises the limit of descriptors, and makes the heap return memory to the system. */
 void startup_set_limits(void);
 
-/* The context, the tree, and the only image, which is open then; a mount that can be
- * for reading only is so. */
+/* Opens SOURCE: context, keys, tree and, where SOURCE is one image, that image.  Makes the mount
+ * read-only if it cannot be written.  Reports what is wrong. */
 enum exitcode startup_open_source(struct daemon *d);
 
 #endif

@@ -7,82 +7,64 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ops/server.h"
 #include "cli/options.h"
+#include "daemon/libfuse_log.h"
+#include "ops/fuse_api.h"
 #include "util/report.h"
 
-#include <fuse_log.h>
+/* ---- stderr of fusermount3 ------------------------------------------------------ */
 
-static void take(enum fuse_log_level level, const char *fmt, va_list ap)
-	__attribute__((format(printf, 2, 0)));
-
-/* Debugging comes in pieces of lines, all else in lines. */
-static void take(enum fuse_log_level level, const char *fmt, va_list ap)
-{
-	char text[1000];
-	size_t n;
-
-	if (level == FUSE_LOG_DEBUG) {
-		vfprintf(stderr, fmt, ap);
-		return;
-	}
-	vsnprintf(text, sizeof(text), fmt, ap);
-	for (n = strlen(text); n && text[n - 1] == '\n'; n--)
-		text[n - 1] = 0;
-	report(level <= FUSE_LOG_ERR	 ? QC_LOG_ERROR :
-	       level == FUSE_LOG_WARNING ? QC_LOG_WARN :
-					   QC_LOG_INFO, "%s", text);
-}
-
-void mount_take_log(void)
-{
-	fuse_set_log_func(take);
-}
-
-/* ---- what is said meanwhile, here and by fusermount3 -------------------------- */
-
-struct said {
-	int keep, mem; /* stderr as it was, and for now; -1: not taken */
+/* A pipe in place of stderr.  (A file in memory would be cut off by a limit of file sizes.) */
+struct stderr_capture {
+	int saved;  /* stderr as it was; -1: not captured */
+	int output; /* end of the pipe to read from */
 };
 
-static void said_begin(struct said *s)
+static void begin_capture(struct stderr_capture *c)
 {
+	int ends[2];
+
 	fflush(stderr);
-	s->mem = memfd_create("said", MFD_CLOEXEC);
-	s->keep = s->mem < 0 ? -1 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-	if (s->keep >= 0)
-		dup2(s->mem, STDERR_FILENO);
+	c->saved = -1;
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK)) /* a full pipe must not block fusermount3 */
+		return;
+	c->output = ends[0];
+	c->saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (c->saved >= 0)
+		dup2(ends[1], STDERR_FILENO);
+	else
+		close(ends[0]);
+	close(ends[1]);
 }
 
-/* The last line, which is the most to the point. */
-static void said_end(struct said *s, char *out, size_t room)
+/* Restores stderr, and writes the last captured line without the name of its program, or "". */
+static void end_capture(struct stderr_capture *c, char *out, size_t room)
 {
-	char text[2000] = "", *line, *colon;
+	char text[4000] = "", *line, *colon;
 	ssize_t n = 0;
 
+	*out = 0;
+	if (c->saved < 0)
+		return;
 	fflush(stderr);
-	if (s->keep >= 0) {
-		dup2(s->keep, STDERR_FILENO);
-		n = pread(s->mem, text, sizeof(text) - 1, 0);
-		close(s->keep);
-	}
-	if (s->mem >= 0)
-		close(s->mem);
+	dup2(c->saved, STDERR_FILENO);
+	close(c->saved);
+	n = read(c->output, text, sizeof(text) - 1);
+	close(c->output);
 	for (n = n > 0 ? n : 0; n && text[n - 1] == '\n'; n--)
 		text[n - 1] = 0;
 	line = strrchr(text, '\n');
 	line = line ? line + 1 : text;
-	colon = strstr(line, ": "); /* who says it */
+	colon = strstr(line, ": ");
 	snprintf(out, room, "%s", colon ? colon + 2 : line);
 }
 
-/* ---- what is missing ---------------------------------------------------------- */
+/* ---- reasons of a failure ------------------------------------------------------- */
 
-static const char *device_problem(void)
+static const char *find_device_problem(void)
 {
 	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 
@@ -106,6 +88,7 @@ static const char *device_problem(void)
 	}
 }
 
+/* Looks for a program where libfuse and fusermount3 look for it. */
 static bool find_program(const char *name, struct stat *st)
 {
 	const char *env = getenv("PATH");
@@ -113,7 +96,7 @@ static bool find_program(const char *name, struct stat *st)
 	bool found = false;
 
 	if (asprintf(&path, "/usr/bin:/bin:/usr/local/bin:%s", env ? env : "") < 0)
-		return true; /* who knows */
+		return true; /* cannot tell */
 	for (dir = strtok_r(path, ":", &save); dir && !found; dir = strtok_r(NULL, ":", &save)) {
 		char *file;
 
@@ -126,56 +109,71 @@ static bool find_program(const char *name, struct stat *st)
 	return found;
 }
 
-/* It is what mounts for who is not root. */
-static const char *helper_problem(void)
+/* fusermount3 mounts for users other than root. */
+static const char *find_helper_problem(void)
 {
 	struct stat st = { 0 };
 
 	if (!find_program("fusermount3", &st))
-		return "there is no fusermount3, which mounts for who is not root: install fuse3, "
-		       "or mount as root";
+		return "there is no fusermount3, which mounts for users other than root: install "
+		       "fuse3, or mount as root";
 	if (!(st.st_mode & S_ISUID) || st.st_uid)
 		return "fusermount3 is not setuid root (chmod u+s), or mount as root";
 	return NULL;
 }
 
-static void say_why(const struct options *o, const char *said)
+static const char *find_option_problem(const struct options *o, const char *message)
 {
-	const char *why = device_problem();
+	if (strstr(message, "user_allow_other"))
+		return "allow_other and allow_root are for root, unless /etc/fuse.conf has a line "
+		       "'user_allow_other'";
+	if (o->set_context && geteuid() && strstr(message, "context"))
+		return "context options are for root";
+	if (o->set_context && strstr(message, strerror(EINVAL)) && access("/sys/fs/selinux", F_OK))
+		return "the kernel has no SELinux, which context options are for";
+	return NULL;
+}
 
-	if (!why && strstr(said, "user_allow_other"))
-		why = "allow_other and allow_root are for root, unless /etc/fuse.conf has a line "
-		      "'user_allow_other'";
-	if (!why && !strstr(said, "mountpoint") && geteuid())
-		why = helper_problem();
-	if (!why && strstr(said, strerror(EPERM)))
+/* Reports why the mount failed.  @message is the last one of libfuse or fusermount3. */
+static void report_mount_failure(const struct options *o, const char *message)
+{
+	const char *why = find_device_problem();
+
+	if (!why)
+		why = find_option_problem(o, message);
+	if (!why && !strstr(message, "mountpoint") && geteuid())
+		why = find_helper_problem();
+	if (!why && strstr(message, strerror(EPERM)))
 		why = "Operation not permitted: in a container, give it CAP_SYS_ADMIN, or a user "
 		      "namespace of its own (unshare -Urm)";
 	report(QC_LOG_ERROR, "mountpoint %s: %s", o->mountpoint,
-	       why ? why : *said ? said : "the mount failed");
+	       why ? why : *message ? message : "the mount failed");
 }
+
+static const int ending[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGXCPU };
 
 bool mount_session(struct fuse_session *session, const char *mountpoint, const struct options *o)
 {
-	struct said s;
-	char said[1000];
+	struct stderr_capture c;
+	char message[1000];
 	sigset_t ends, old;
 	bool mounted;
 
 	/* A signal that ends the daemon waits until it is mounted.  It would interrupt libfuse,
 	 * which waits for its helper, after the mount is already there. */
 	sigemptyset(&ends);
-	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGINT);
-	sigaddset(&ends, SIGHUP);
-	said_begin(&s);
+	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
+		sigaddset(&ends, ending[i]);
+	begin_capture(&c);
 	pthread_sigmask(SIG_BLOCK, &ends, &old);
 	mounted = !fuse_session_mount(session, mountpoint);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	said_end(&s, said, sizeof(said));
+	end_capture(&c, message, sizeof(message));
+	if (!*message)
+		libfuse_log_last(message, sizeof(message));
 	if (!mounted)
-		say_why(o, said);
-	else if (*said)
-		report(QC_LOG_WARN, "mountpoint %s: %s", o->mountpoint, said);
+		report_mount_failure(o, message);
+	else if (*message)
+		report(QC_LOG_WARN, "mountpoint %s: %s", o->mountpoint, message);
 	return mounted;
 }

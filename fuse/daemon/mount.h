@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mount.h - the mount itself; and if it fails, why, in one line.
+ * mount.h - mount a session, and find out why that failed, in one line.
  *
- * libfuse and fusermount3 say what they tried, in several lines; what is missing,
- * and what to do about it, is found out here.
+ * libfuse and fusermount3 report several lines about their attempts.  This module finds the
+ * missing thing (device, permission, helper program) and says what to do about it.
  */
 #ifndef MOUNT_H
 #define MOUNT_H
@@ -13,10 +13,7 @@
 struct fuse_session;
 struct options;
 
-/* What libfuse says goes to the log, as one's own messages do. */
-void mount_take_log(void);
-
-/* False if it failed; it has said why. */
+/* Mounts the session on @mountpoint.  Returns false after a message. */
 bool mount_session(struct fuse_session *session, const char *mountpoint, const struct options *o);
 
 #endif

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -14,45 +13,29 @@
 
 #include "util/report.h"
 
-enum { TRIES = 100 }; /* two seconds */
+enum { TRIES = 100 }; /* 20 ms apart: two seconds */
 
-/* Its folder and its name.  -errno. */
-static int split(struct pidfile *p, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *dir = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-	int r = 0;
-
-	p->name = strdup(slash ? slash + 1 : path);
-	if (!p->name || !dir)
-		r = -ENOMEM;
-	if (!r) {
-		p->dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		r = p->dirfd < 0 ? -errno : 0;
-	}
-	free(dir);
-	return r;
-}
-
-static bool is_still_there(const struct pidfile *p)
+/* Returns true if the path still leads to the file that is open. */
+static bool is_pidfile_at_path(const struct pidfile *p)
 {
 	struct stat mine, there;
 
-	return !fstat(p->fd, &mine) && !fstatat(p->dirfd, p->name, &there, AT_SYMLINK_NOFOLLOW) &&
+	return !fstat(p->fd, &mine) && !fstatat(p->where.fd, p->where.name, &there, AT_SYMLINK_NOFOLLOW) &&
 	       mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
 }
 
-static int try_open_locked(struct pidfile *p)
+/* Opens and locks the file.  -EWOULDBLOCK: another daemon has it, or has just removed it. */
+static int try_lock_pidfile(struct pidfile *p)
 {
 	int r = 0;
 
-	p->fd = openat(p->dirfd, p->name,
+	p->fd = openat(p->where.fd, p->where.name,
 		       O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
 	if (p->fd < 0)
 		return -errno;
 	if (flock(p->fd, LOCK_EX | LOCK_NB))
 		r = -errno;
-	else if (!is_still_there(p)) /* who had it has just removed it */
+	else if (!is_pidfile_at_path(p))
 		r = -EWOULDBLOCK;
 	if (r) {
 		close(p->fd);
@@ -61,20 +44,20 @@ static int try_open_locked(struct pidfile *p)
 	return r;
 }
 
-/* A daemon that was unmounted, or killed, has it for a moment still. */
-static int open_locked(struct pidfile *p)
+/* Retries for two seconds: a daemon that was unmounted or killed holds the lock until it ends. */
+static int lock_pidfile(struct pidfile *p)
 {
 	const struct timespec moment = { .tv_nsec = 20 * 1000 * 1000 };
-	int r = try_open_locked(p);
+	int r = try_lock_pidfile(p);
 
 	for (int tries = 0; r == -EWOULDBLOCK && tries < TRIES; tries++) {
 		nanosleep(&moment, NULL);
-		r = try_open_locked(p);
+		r = try_lock_pidfile(p);
 	}
 	return r;
 }
 
-/* Nothing but a number, as a daemon leaves that was killed. */
+/* Returns true if the file is empty or holds a number, as a killed daemon leaves it. */
 static bool may_be_replaced(int fd)
 {
 	char text[32];
@@ -90,7 +73,7 @@ static bool may_be_replaced(int fd)
 	return n >= 0;
 }
 
-static int fill(int fd)
+static int write_process_id(int fd)
 {
 	if (ftruncate(fd, 0) || dprintf(fd, "%d\n", (int)getpid()) < 0)
 		return -errno;
@@ -100,22 +83,22 @@ static int fill(int fd)
 int pidfile_write(struct pidfile *p, const char *path)
 {
 	const char *why = NULL;
-	int r = split(p, path);
+	int r = path_dir_open(&p->where, path);
 
 	if (!r)
-		r = open_locked(p);
+		r = lock_pidfile(p);
 	if (r == -EWOULDBLOCK) {
-		why = "another qcowfs uses it; give each its own";
+		why = "another qcowfs uses the file (give each its own)";
 	} else if (!r && !may_be_replaced(p->fd)) {
 		r = -EEXIST;
-		why = "it holds something else than a process id, and is left alone; name another";
+		why = "the file holds something else than a process id (name another)";
 	}
-	if (r && p->fd >= 0) { /* not ours to remove */
+	if (r && p->fd >= 0) { /* the file of another program: do not remove it */
 		close(p->fd);
 		p->fd = -1;
 	}
 	if (!r)
-		r = fill(p->fd);
+		r = write_process_id(p->fd);
 	if (r)
 		report(QC_LOG_ERROR, "pid-file: %s: %s%s", path, why ? why : strerror(-r),
 		       why ? "" : qc_errno_hint(r));
@@ -125,14 +108,12 @@ int pidfile_write(struct pidfile *p, const char *path)
 void pidfile_remove(struct pidfile *p)
 {
 	if (p->fd >= 0) {
-		/* Empty, where its folder may not be written any more. */
-		if (is_still_there(p) && unlinkat(p->dirfd, p->name, 0) && ftruncate(p->fd, 0))
-			report(QC_LOG_WARN, "pid-file: %s: cannot be removed: %s", p->name,
+		/* Truncates it where the sandbox forbids to remove it. */
+		if (is_pidfile_at_path(p) && unlinkat(p->where.fd, p->where.name, 0) && ftruncate(p->fd, 0))
+			report(QC_LOG_WARN, "pid-file: %s: cannot remove it: %s", p->where.name,
 			       strerror(errno));
 		close(p->fd);
 	}
-	if (p->dirfd >= 0)
-		close(p->dirfd);
-	free(p->name);
-	*p = (struct pidfile){ .fd = -1, .dirfd = -1 };
+	path_dir_close(&p->where);
+	*p = PIDFILE_NONE;
 }

@@ -20,13 +20,14 @@ bool readiness_fd_is_good(int fd)
 	if (flags >= 0 && (flags & O_ACCMODE) != O_RDONLY && !(flags & O_PATH))
 		return true;
 	report(QC_LOG_ERROR, "ready-fd: %d: %s", fd,
-	       flags < 0 ? "no such descriptor is open; open it for qcowfs, as with 3>ready in a shell" :
+	       flags < 0 ? "no such descriptor is open (open it for qcowfs, as with 3>ready in a shell)" :
 			   "the descriptor is not open for writing");
 	return false;
 }
 
-/* A path, or with @ before it an abstract name.  -errno. */
-static int connect_to(const char *name)
+/* Connects to a socket: a path, or an abstract name with @ before it.  Return: a descriptor;
+ * -errno. */
+static int connect_to_socket(const char *name)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	size_t len = strlen(name);
@@ -54,22 +55,22 @@ static int connect_to(const char *name)
 	return fd;
 }
 
-void readiness_open(struct ready *r, int fd)
+void readiness_open(struct readiness *r, int fd)
 {
 	const char *name = getenv("NOTIFY_SOCKET");
 
 	r->fd = fd;
-	if (fd > STDERR_FILENO) /* not for fusermount3 */
+	if (fd > STDERR_FILENO) /* fusermount3 does not get it */
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
-	r->socket = name && *name ? connect_to(name) : -1;
+	r->socket = name && *name ? connect_to_socket(name) : -1;
 	if (name && *name && r->socket < 0) {
-		report(QC_LOG_WARN, "NOTIFY_SOCKET %s: the service manager is not told: %s", name,
+		report(QC_LOG_WARN, "NOTIFY_SOCKET %s: cannot notify the service manager: %s", name,
 		       strerror(-r->socket));
 		r->socket = -1;
 	}
 }
 
-static void tell(int fd, const char *text, const char *whom)
+static void write_notice(int fd, const char *text, const char *receiver)
 {
 	ssize_t n;
 
@@ -79,25 +80,25 @@ static void tell(int fd, const char *text, const char *whom)
 		n = write(fd, text, strlen(text));
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
-		report(QC_LOG_WARN, "%s: cannot be told: %s", whom, strerror(errno));
+		report(QC_LOG_WARN, "%s: cannot notify it: %s", receiver, strerror(errno));
 }
 
-void readiness_notify(struct ready *r)
+void readiness_notify(struct readiness *r)
 {
 	char text[80];
 
-	/* The manager may have started the parent of this process. */
+	/* The service manager may know only the parent of this process. */
 	snprintf(text, sizeof(text), "READY=1\nMAINPID=%d\n", (int)getpid());
-	tell(r->socket, text, "the service manager");
-	tell(r->fd, "ready\n", "ready-fd");
+	write_notice(r->socket, text, "the service manager");
+	write_notice(r->fd, "ready\n", "ready-fd");
 	if (r->fd > STDERR_FILENO)
 		close(r->fd);
 	r->fd = -1;
 }
 
-void readiness_stopping(struct ready *r)
+void readiness_end(struct readiness *r)
 {
-	tell(r->socket, "STOPPING=1\n", "the service manager");
+	write_notice(r->socket, "STOPPING=1\n", "the service manager");
 	if (r->socket >= 0)
 		close(r->socket);
 	r->socket = -1;

@@ -1,31 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sandbox_paths.c - whoever makes the daemon open files in another place, says so here.
- *
- * Folders, not files: what is replaced by rename(2) is another file.
+ * sandbox_paths.c - rules are for directories, not for files: a file that rename(2) replaces is
+ * another file, and a rule for the old one would not allow it.
  */
 #include "daemon/sandbox_paths.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "util/path_dir.h"
 
 static enum landlock_use image_use(const struct options *o)
 {
 	return o->ro || o->cow ? LANDLOCK_READ : LANDLOCK_WRITE;
 }
 
-/* The folder of a path that is given whole. */
-static int allow_folder_of(struct sandbox *s, const char *path, enum landlock_use use)
+/* Allows the directory of a file; if the file is a symbolic link, also that of its target. */
+static int allow_dir_of_file(struct sandbox *s, const char *path, enum landlock_use use)
 {
-	char *copy = strdup(path);
-	int r = copy ? sandbox_allow(s, dirname(copy), use) : -ENOMEM;
+	char *real = realpath(path, NULL);
+	const char *each[] = { path, real };
+	int r = 0;
 
-	free(copy);
+	for (int i = 0; !r && i < 2 && each[i]; i++) {
+		struct path_dir where;
+
+		r = path_dir_open(&where, each[i]);
+		if (!r)
+			r = sandbox_allow_fd(s, where.fd, use);
+		path_dir_close(&where);
+	}
+	free(real);
 	return r;
 }
 
@@ -36,11 +45,11 @@ static bool is_among_devices(const struct source *src)
 	return !fstat(src->dirfd, &dir) && !stat("/dev", &dev) && dir.st_dev == dev.st_dev;
 }
 
-/* The folder of SOURCE; and if that is a link, the folder to which it leads.  In
- * /dev, the one device. */
+/* Allows the directory of SOURCE, and if SOURCE is a symbolic link, that of its target.  In /dev
+ * allows only the one device. */
 static int allow_source(struct sandbox *s, const struct options *o, const struct source *src)
 {
-	char *path = NULL, *real;
+	char *path = NULL;
 	int fd, r;
 
 	if (!src->only || !is_among_devices(src)) {
@@ -53,19 +62,16 @@ static int allow_source(struct sandbox *s, const struct options *o, const struct
 		return fd;
 	r = sandbox_allow_fd(s, fd, image_use(o));
 	close(fd);
-	if (!r && asprintf(&path, "%s/%s", src->dir, src->only) < 0)
-		r = -ENOMEM;
-	if (r)
+	if (r || is_among_devices(src))
 		return r;
-	real = realpath(path, NULL);
-	if (real && strcmp(real, path) && !is_among_devices(src))
-		r = allow_folder_of(s, real, image_use(o));
-	free(real);
+	if (asprintf(&path, "%s/%s", src->dir, src->only) < 0)
+		return -ENOMEM;
+	r = allow_dir_of_file(s, path, image_use(o));
 	free(path);
 	return r;
 }
 
-/* The new names of backing-map; a data file may be there, too. */
+/* Allows the new prefix of -o backing-map.  A data file may be there, too. */
 static int allow_map(struct sandbox *s, const struct options *o, const struct qc_path_map *map)
 {
 	enum landlock_use use = o->data_file ? image_use(o) : LANDLOCK_READ;
@@ -73,14 +79,14 @@ static int allow_map(struct sandbox *s, const struct options *o, const struct qc
 	int r;
 
 	if (!stat(map->new_prefix, &st) && !S_ISDIR(st.st_mode))
-		r = allow_folder_of(s, map->new_prefix, use);
+		r = allow_dir_of_file(s, map->new_prefix, use);
 	else
 		r = sandbox_allow(s, map->new_prefix, use);
 	return r == -ENOENT ? 0 : r;
 }
 
-/* libfuse makes a ring for each of them, and the kernel wants no less; and asks which
- * memory is near. */
+/* Allows to read the list of processors: libfuse makes an io_uring queue for each of them, in
+ * memory that is near. */
 static int allow_processors(struct sandbox *s)
 {
 	static const char path[] = "/sys/devices/system";
@@ -89,7 +95,7 @@ static int allow_processors(struct sandbox *s)
 }
 
 int sandbox_paths_collect(struct sandbox *s, const struct options *o, const struct source *src,
-		int overlays)
+			  int overlays)
 {
 	int r;
 
@@ -101,13 +107,13 @@ int sandbox_paths_collect(struct sandbox *s, const struct options *o, const stru
 		r = allow_map(s, o, &o->path_maps[i]);
 	if (!r && overlays >= 0)
 		r = sandbox_allow_fd(s, overlays, LANDLOCK_WRITE);
-	if (!r && o->key_file && *o->key_file) /* it is read again when an image is opened */
-		r = allow_folder_of(s, o->key_file, LANDLOCK_READ);
+	if (!r && o->key_file && *o->key_file) /* read again when an image is opened */
+		r = allow_dir_of_file(s, o->key_file, LANDLOCK_READ);
 	if (!r && o->key_dir)
 		r = sandbox_allow(s, o->key_dir, LANDLOCK_READ);
-	if (!r && o->refs == QC_REFS_ANY) /* as it says; still nothing is executed or made */
+	if (!r && o->refs == QC_REFS_ANY) /* any file; still none may be executed or created */
 		r = sandbox_allow(s, "/", image_use(o));
-	if (!r && !access("/dev/fuse", F_OK)) /* each worker has a descriptor of its own */
+	if (!r && !access("/dev/fuse", F_OK)) /* each worker thread opens it */
 		r = sandbox_allow(s, "/dev/fuse", LANDLOCK_DEVICE);
 	if (!r && o->io_uring)
 		r = allow_processors(s);

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* sandbox_paths.h - the files that the daemon will open, from its options. */
+/*
+ * sandbox_paths.h - rules for the files that the daemon will open.
+ *
+ * An option that makes the daemon open files in a further directory adds its rule here.
+ */
 #ifndef SANDBOX_PATHS_H
 #define SANDBOX_PATHS_H
 
@@ -7,8 +11,14 @@
 #include "sandbox/sandbox.h"
 #include "tree/source.h"
 
-/* Fills *s, to be freed.  `overlays` is the folder that those are in, or -1.  -errno. */
+/*
+ * sandbox_paths_collect() - fill *@s from the options
+ * @overlays: descriptor of the directory of temporary overlays; -1: none
+ *
+ * Call it before the mount, when no path leads into it.  *@s is to be freed also on failure.
+ * Return: 0; -errno.
+ */
 int sandbox_paths_collect(struct sandbox *s, const struct options *o, const struct source *src,
-		int overlays);
+			  int overlays);
 
 #endif

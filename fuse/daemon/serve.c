@@ -2,16 +2,17 @@
 /*
  * serve.c - the life of the daemon: background, SOURCE, mount, ready, loop, unmount.
  *
- * Called by main() with a parsed command line.  Invariant: threads and locks are made after
- * the fork, since a child has only one thread of its parent's.  A failure before the daemon is
- * ready is one line on stderr, and the status of the command tells its kind.  The sandbox is
- * entered after everything that needs more rights, and before there are threads, which
- * inherit it.
+ * Called by main() with a parsed command line.  Invariants:
+ * - Threads and locks are made after the fork, since a child has only the calling thread.
+ * - A failure before the daemon is ready is one line on stderr, and the exit status tells its
+ *   kind.  Ready is when the first worker thread has the first request of the kernel: any
+ *   earlier, the worker could still fail to start, and leave a dead mount behind a status of 0.
+ * - The sandbox is entered after everything that needs more rights, and before there are
+ *   threads, which inherit it.
  */
 #include "daemon/serve.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,13 +20,17 @@
 
 #include "cli/mount_options.h"
 #include "daemon/daemon.h"
+#include "daemon/libfuse_log.h"
 #include "daemon/mount.h"
 #include "daemon/sandbox_paths.h"
+#include "daemon/signal_handlers.h"
 #include "ops/op_table.h"
 #include "ops/open_file.h"
 #include "util/report.h"
 
-static int mount_options(struct options *o, const struct source *src)
+/* ---- the mount ------------------------------------------------------------------ */
+
+static int add_mount_options(struct options *o, const struct source *src)
 {
 	char max_read[32];
 	int r = 0;
@@ -46,15 +51,11 @@ static int mount_options(struct options *o, const struct source *src)
 	return r ? r : mount_option_append(o, "max_read", max_read);
 }
 
-static enum exitcode mount_it(struct daemon *d)
+static int make_session(struct daemon *d)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
-	int r = mount_options(&d->o, &d->source);
+	int r = add_mount_options(&d->o, &d->source);
 
-	d->server.direct_io = d->o.direct_io;
-	d->server.ro = d->o.ro;
-	d->server.shares_disks = !d->o.ro && (d->o.partitions || d->o.chain);
-	mount_take_log();
 	if (!r && (fuse_opt_add_arg(&args, "qcowfs") || fuse_opt_add_arg(&args, "-o") ||
 		   fuse_opt_add_arg(&args, d->o.mount_options)))
 		r = -ENOMEM;
@@ -62,33 +63,57 @@ static enum exitcode mount_it(struct daemon *d)
 		d->session = fuse_session_new(&args, &op_table, sizeof(op_table), &d->server);
 	fuse_opt_free_args(&args);
 	d->server.session = d->session;
-	if (d->session) {
-		d->signals = !fuse_set_signal_handlers(d->session);
-		if (!d->signals)
-			report(QC_LOG_ERROR, "signals: no handlers can be set");
-		d->mounted = d->signals && mount_session(d->session, d->mountpoint, &d->o);
-	}
-	if (d->mounted)
-		readahead_find(&d->server.ahead, d->mountpoint);
-	return d->mounted ? EXIT_OK : EXIT_MOUNT; /* it has said why */
+	return r ? r : d->session ? 0 : -EINVAL;
 }
 
-/* As many as are good for one image are its share, and there are enough for several that
- * are slow at once: to make a key of a passphrase takes seconds.  Those who are not needed
- * are not made. */
+static enum exitcode mount_source(struct daemon *d)
+{
+	int r;
+
+	d->server.direct_io = d->o.direct_io;
+	d->server.ro = d->o.ro;
+	d->server.shares_disks = !d->o.ro && (d->o.partitions || d->o.chain);
+	libfuse_log_collect();
+	r = make_session(d);
+	if (r) {
+		char why[200];
+
+		libfuse_log_last(why, sizeof(why));
+		report(QC_LOG_ERROR, "mountpoint %s: cannot make a session: %s", d->o.mountpoint,
+		       *why ? why : strerror(-r));
+		return EXIT_MOUNT;
+	}
+	if (!signal_handlers_install(d->session))
+		return EXIT_MOUNT;
+	d->mounted = mount_session(d->session, d->mountpoint.path, &d->o);
+	if (!d->mounted)
+		return EXIT_MOUNT;
+	mountpoint_note_mounted(&d->mountpoint);
+	if (!d->mountpoint.is_fuse_fd)
+		readahead_find(&d->server.ahead, d->mountpoint.path);
+	return EXIT_OK;
+}
+
+/* ---- serving -------------------------------------------------------------------- */
+
+/* Chooses the number of workers and the limit for one image.  There are enough for several
+ * images that are slow at the same time: deriving a key from a passphrase takes seconds.
+ * libfuse creates them when they are needed. */
 static void choose_threads(struct daemon *d)
 {
-	enum { IMAGES = 8 };
+	enum { SLOW_IMAGES = 8 };
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned int share = cpus < 2 ? 4 : cpus > 8 ? 16 : (unsigned int)cpus * 2;
+	unsigned int limit = cpus < 2 ? 4 : cpus > 8 ? 16 : (unsigned int)cpus * 2;
 	unsigned int threads = d->o.single_thread ? 1 : d->o.threads;
 
-	d->threads = threads ? threads : IMAGES * share + 2;
-	d->share = threads ? request_limit_for_threads(threads) : share;
-	d->idle = d->o.threads ? threads : share + 1;
+	d->threads_max = threads ? threads : SLOW_IMAGES * limit + 2;
+	if (threads)
+		limit = request_limit_for_threads(threads);
+	d->threads_idle = d->o.threads ? threads : limit + 1;
+	request_limit_init(&d->server.limit, limit);
 }
 
-static int loop(struct daemon *d)
+static int run_session_loop(struct daemon *d)
 {
 	struct fuse_loop_config *config;
 	int r;
@@ -99,70 +124,106 @@ static int loop(struct daemon *d)
 	if (!config)
 		return -ENOMEM;
 	fuse_loop_cfg_set_clone_fd(config, 1);
-	fuse_loop_cfg_set_max_threads(config, d->threads);
-	fuse_loop_cfg_set_idle_threads(config, d->idle);
+	fuse_loop_cfg_set_max_threads(config, d->threads_max);
+	fuse_loop_cfg_set_idle_threads(config, d->threads_idle);
 	r = fuse_session_loop_mt(d->session, config);
 	fuse_loop_cfg_destroy(config);
 	return r;
 }
 
-/* While no path leads into our own mount. */
-static enum exitcode find_places(struct daemon *d)
+/* Closes the image that the start has opened, and tells the parent and the service manager that
+ * the mount stands.  Called by the first worker with the first request of the kernel. */
+static void announce_ready(void *arg)
 {
-	int r = d->o.no_sandbox ? 0 : sandbox_paths_collect(&d->sandbox, &d->o, &d->source, d->cow.dirfd);
+	struct daemon *d = arg;
 
-	if (r)
-		report(QC_LOG_ERROR, "%s: sandbox (sandbox=off does without): %s", d->o.source,
-		       strerror(-r));
-	return r ? EXIT_RUNNING : EXIT_OK;
+	if (d->only)
+		qc_close(d->only);
+	d->only = NULL;
+	libfuse_log_pass_on();
+	if (!d->o.foreground)
+		report_to_syslog();
+	d->ready = true;
+	readiness_notify(&d->readiness);
+	if (!background_ready(&d->background))
+		fuse_session_exit(d->session);
 }
 
-/* Also leaves the terminal, which takes more than the sandbox allows. */
-static int enter_sandbox(struct daemon *d)
+static bool unmount_unused(void *arg)
+{
+	struct daemon *d = arg;
+
+	return mountpoint_is_mounted(&d->mountpoint) && unmount_helper_unmount_unused(&d->unmount_helper);
+}
+
+static enum exitcode enter_sandbox(struct daemon *d)
 {
 	int r = 0;
 
-	background_leave(&d->background);
+	background_leave_session(&d->background);
 	if (!d->o.foreground)
-		report_to_syslog();
+		report_open_syslog();
 	if (!d->o.no_sandbox)
 		r = sandbox_enter(&d->sandbox);
 	sandbox_free(&d->sandbox);
-	return r;
+	if (!r)
+		return EXIT_OK;
+	report(QC_LOG_ERROR, "%s: cannot enter the sandbox: %s%s", d->o.source, strerror(-r),
+	       r == -EAGAIN ? " (threads are limited: ulimit -u, or pids.max of the cgroup)" :
+			      " (sandbox=off does without)");
+	return EXIT_RUNNING;
+}
+
+/* Reports why the session has ended with the result @r of its loop. */
+static enum exitcode report_end(struct daemon *d, int r)
+{
+	char why[200];
+
+	if (r >= 0 && (d->ready || d->o.foreground))
+		return EXIT_OK; /* unmounted, or a signal */
+	libfuse_log_last(why, sizeof(why));
+	if (r > 0)
+		snprintf(why, sizeof(why), "signal %d", r);
+	report(QC_LOG_ERROR, "%s: cannot serve: %s", d->o.source,
+	       *why ? why : r ? strerror(-r) : "it was unmounted before it was ready");
+	return EXIT_RUNNING;
 }
 
 static enum exitcode serve_requests(struct daemon *d)
 {
+	enum exitcode e = enter_sandbox(d);
 	int r;
 
+	if (e)
+		return e;
 	choose_threads(d);
-	r = enter_sandbox(d);
+	d->server.ready = announce_ready;
+	d->server.ready_arg = d;
+	d->server.io_uring = d->o.io_uring; /* after the sandbox, which its threads inherit */
+	d->signal_thread = (struct signal_thread){
+		.ctx = d->ctx,
+		.server = &d->server,
+		.timeout = d->o.timeout,
+		.unmount_unused = unmount_unused,
+		.arg = d,
+	};
+	r = signal_thread_start(&d->signal_thread);
 	if (r) {
-		report(QC_LOG_ERROR, "%s: no sandbox (sandbox=off does without): %s", d->o.source,
-		       strerror(-r));
-		return EXIT_RUNNING;
+		report(QC_LOG_ERROR, "%s: cannot create a thread: %s (ulimit -u, or pids.max of the cgroup)",
+		       d->o.source, strerror(-r));
+		e = EXIT_RUNNING;
+	} else {
+		e = report_end(d, run_session_loop(d));
 	}
-	readiness_notify(&d->ready);
-	background_ready(&d->background);
-	if (d->first)
-		qc_close(d->first); /* from now on it is open when somebody opens it */
-	d->first = NULL;
-	request_limit_init(&d->server.limit, d->share);
-	d->watch = (struct signal_thread){ .ctx = d->ctx, .server = &d->server, .timeout = d->o.timeout };
-	d->server.io_uring = d->o.io_uring; /* their threads are to be in the sandbox, too */
-	r = signal_thread_start(&d->watch);
-	if (!r)
-		r = loop(d);
-	open_files_close_all(&d->server); /* first of all: others wait for the locks */
-	signal_thread_stop(&d->watch);
+	open_files_close_all(&d->server); /* first, since other programs wait for the locks */
+	signal_thread_stop(&d->signal_thread);
 	request_limit_destroy(&d->server.limit);
-	if (r >= 0)
-		return EXIT_OK; /* unmounted, or a signal */
-	report(QC_LOG_ERROR, "%s: %s", d->o.source, strerror(-r));
-	return EXIT_RUNNING;
+	return e;
 }
 
-static enum exitcode into_background(struct daemon *d)
+/* ---- start and end -------------------------------------------------------------- */
+
+static enum exitcode go_to_background(struct daemon *d)
 {
 	int r = background_start(&d->background);
 
@@ -172,16 +233,28 @@ static enum exitcode into_background(struct daemon *d)
 	return EXIT_RUNNING;
 }
 
-/* While there is nothing yet that it would have, too. */
-static enum exitcode start_unmounter(struct daemon *d, char **argv)
+/* Forks the helper while this process has opened nothing that the helper would inherit. */
+static enum exitcode start_unmount_helper(struct daemon *d, char **argv)
 {
+	bool unmounts = !d->mountpoint.is_fuse_fd;
 	int r = 0;
 
-	if (!d->o.no_sandbox || d->o.auto_unmount)
-		r = unmount_helper_start(&d->unmounter, d->mountpoint, d->o.auto_unmount, &d->pidfile,
-				    argv);
+	if (!d->o.no_sandbox || d->o.auto_unmount || d->o.timeout)
+		r = unmount_helper_start(&d->unmount_helper, d->mountpoint.path,
+					 d->o.auto_unmount && unmounts, &d->pidfile, argv);
 	if (r)
-		report(QC_LOG_ERROR, "%s: no second process: %s", d->o.source, strerror(-r));
+		report(QC_LOG_ERROR, "%s: cannot start the process that unmounts: %s", d->o.source,
+		       strerror(-r));
+	return r ? EXIT_RUNNING : EXIT_OK;
+}
+
+static enum exitcode collect_sandbox_paths(struct daemon *d)
+{
+	int r = d->o.no_sandbox ? 0 : sandbox_paths_collect(&d->sandbox, &d->o, &d->source, d->cow.dirfd);
+
+	if (r)
+		report(QC_LOG_ERROR, "%s: sandbox: %s (sandbox=off does without)", d->o.source,
+		       strerror(-r));
 	return r ? EXIT_RUNNING : EXIT_OK;
 }
 
@@ -192,55 +265,47 @@ static enum exitcode start_and_serve(struct daemon *d, char **argv)
 	if (!e && d->o.ready_fd >= 0 && !readiness_fd_is_good(d->o.ready_fd))
 		e = EXIT_USAGE;
 	if (!e && !d->o.foreground)
-		e = into_background(d);
+		e = go_to_background(d);
 	if (e)
 		return e;
 	if (d->o.pid_file && pidfile_write(&d->pidfile, d->o.pid_file))
 		return EXIT_USAGE;
-	e = start_unmounter(d, argv);
+	e = start_unmount_helper(d, argv);
 	if (e)
 		return e;
-	readiness_open(&d->ready, d->o.ready_fd);
+	readiness_open(&d->readiness, d->o.ready_fd);
 	startup_set_limits();
 	e = startup_open_source(d);
 	if (!e)
-		e = find_places(d);
+		e = collect_sandbox_paths(d);
 	if (!e)
-		e = mount_it(d);
+		e = mount_source(d);
 	if (!e)
 		e = serve_requests(d);
 	return e;
 }
 
-/* All has still to come to the images; a service manager sends a signal as soon as
- * the mount is gone. */
-static void leave_undisturbed(void)
+/* Unmounts.  A service manager may send signals as soon as the mount is gone, but images are
+ * still being written. */
+static void unmount_source(struct daemon *d)
 {
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGINT, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-}
-
-static void unmount(struct daemon *d)
-{
-	leave_undisturbed();
-	readiness_stopping(&d->ready);
-	if (d->unmounter.pid)
-		unmount_helper_unmount(&d->unmounter, d->session);
+	readiness_end(&d->readiness);
+	if (d->unmount_helper.pid && !d->mountpoint.is_fuse_fd)
+		unmount_helper_unmount(&d->unmount_helper, d->session);
 	else
 		fuse_session_unmount(d->session);
 }
 
-static void tidy_up(struct daemon *d)
+static void free_daemon(struct daemon *d)
 {
+	if (d->session)
+		signal_handlers_ignore_all(); /* those of libfuse use the session */
 	if (d->mounted)
-		unmount(d);
-	if (d->signals)
-		fuse_remove_signal_handlers(d->session);
+		unmount_source(d);
 	if (d->session)
 		fuse_session_destroy(d->session);
-	if (d->first)
-		qc_close(d->first);
+	if (d->only)
+		qc_close(d->only);
 	open_files_close_all(&d->server);
 	if (d->server.tree)
 		tree_free(d->server.tree);
@@ -251,28 +316,40 @@ static void tidy_up(struct daemon *d)
 	cow_overlay_end(&d->cow);
 	sandbox_free(&d->sandbox);
 	source_close(&d->source);
-	unmount_helper_end(&d->unmounter, &d->pidfile);
+	unmount_helper_end(&d->unmount_helper, &d->pidfile);
 	pidfile_remove(&d->pidfile);
-	free(d->mountpoint);
+	mountpoint_free(&d->mountpoint);
+	pthread_cond_destroy(&d->server.close_ended);
+}
+
+/* Makes the clock of timed waits one that setting the time does not change. */
+static void init_condition(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
 }
 
 enum exitcode serve_source(struct options *o, char **argv)
 {
 	struct daemon d = {
 		.o = *o,
-		.background = { .ready = -1 },
-		.ready = { .fd = -1, .socket = -1 },
-		.pidfile = { .fd = -1, .dirfd = -1 },
+		.background = BACKGROUND_NONE,
+		.readiness = READINESS_NONE,
+		.pidfile = PIDFILE_NONE,
 		.source = { .dirfd = -1, .pinned = -1 },
 		.keys = KEY_SOURCE_NONE,
 		.cow = { .dirfd = -1 },
-		.server = { .ahead = { .fd = -1 },
-			    .open_files_lock = PTHREAD_MUTEX_INITIALIZER,
-			    .close_ended = PTHREAD_COND_INITIALIZER },
+		.server = { .ahead = { .fd = -1 }, .open_files_lock = PTHREAD_MUTEX_INITIALIZER },
 	};
-	enum exitcode e = start_and_serve(&d, argv);
+	enum exitcode e;
 
-	tidy_up(&d);
+	init_condition(&d.server.close_ended);
+	e = start_and_serve(&d, argv);
+	free_daemon(&d);
 	*o = d.o;
 	return e;
 }

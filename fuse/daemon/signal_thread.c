@@ -22,24 +22,35 @@ static void log_counters(const struct signal_thread *w)
 	report(QC_LOG_ERROR,
 	       "counters: %u open, %" PRIu64 " reads, %" PRIu64 " bytes, %" PRIu64
 	       " image files open, %" PRIu64 " opened, %" PRIu64 " table reads, %" PRIu64
-	       " bytes of tables, %" PRIu64 " clusters unpacked",
+	       " bytes of tables, %" PRIu64 " clusters decompressed",
 	       w->server->opens, reads, bytes, c.layers_open,
 	       c.layers_opened, c.table_loads, c.table_bytes, c.clusters_decompressed);
 }
 
-static bool is_idle(const struct signal_thread *w)
+static int64_t monotonic_seconds(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return w->timeout && !w->server->opens &&
-	       now.tv_sec - w->server->idle_since >= (int64_t)w->timeout;
+	return now.tv_sec;
 }
 
-static void *run(void *arg)
+/* Returns true if nothing was open for the time of -o timeout, and the last attempt to unmount was
+ * as long ago. */
+static bool may_leave(const struct signal_thread *w, int64_t last_attempt)
+{
+	int64_t now = monotonic_seconds();
+
+	return w->timeout && !w->server->opens &&
+	       now - w->server->idle_since >= (int64_t)w->timeout &&
+	       now - last_attempt >= (int64_t)w->timeout;
+}
+
+static void *run_signal_thread(void *arg)
 {
 	const struct timespec second = { 1, 0 };
 	struct signal_thread *w = arg;
+	int64_t last_attempt = 0;
 	sigset_t usr1;
 
 	sigemptyset(&usr1);
@@ -52,9 +63,10 @@ static void *run(void *arg)
 			break;
 		if (sig == SIGUSR1)
 			log_counters(w);
-		if (is_idle(w)) {
-			kill(getpid(), SIGTERM); /* the loop leaves in order */
-			break;
+		if (may_leave(w, last_attempt)) {
+			if (w->unmount_unused(w->arg))
+				break; /* the session ends, since its mount is gone */
+			last_attempt = monotonic_seconds();
 		}
 	}
 	return NULL;
@@ -62,20 +74,20 @@ static void *run(void *arg)
 
 int signal_thread_start(struct signal_thread *w)
 {
-	struct timespec now;
 	sigset_t block, old;
 	int r;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	w->server->idle_since = now.tv_sec;
-	/* The signals that end the loop are for the thread that runs it. */
+	w->server->idle_since = monotonic_seconds();
+	/* Signals that end the session are handled by the main thread, which waits for its end. */
 	sigemptyset(&block);
 	sigaddset(&block, SIGUSR1);
 	sigaddset(&block, SIGTERM);
 	sigaddset(&block, SIGINT);
 	sigaddset(&block, SIGHUP);
+	sigaddset(&block, SIGQUIT);
+	sigaddset(&block, SIGXCPU);
 	pthread_sigmask(SIG_BLOCK, &block, &old);
-	r = -pthread_create(&w->thread, NULL, run, w);
+	r = -pthread_create(&w->thread, NULL, run_signal_thread, w);
 	sigaddset(&old, SIGUSR1);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	w->running = !r;

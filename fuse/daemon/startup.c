@@ -16,55 +16,58 @@
 #include "util/report.h"
 #include "tree/tree.h"
 
+/* Returns the first given option that shows more than one file; NULL: there is none. */
+static const char *option_that_needs_dir(const struct options *o)
+{
+	return o->forensic   ? "forensic" :
+	       o->snapshots  ? "snapshots" :
+	       o->chain	     ? "chain" :
+	       o->info	     ? "info" :
+	       o->partitions ? "partitions" :
+			       NULL;
+}
+
+/* Checks options that do not fit this kind of SOURCE or MOUNTPOINT. */
+static enum exitcode check_kinds(const struct daemon *d, bool source_is_dir)
+{
+	const struct options *o = &d->o;
+	const char *option = option_that_needs_dir(o);
+
+	if (o->partitions && !partition_table_library())
+		report(QC_LOG_ERROR, "partitions: this program was built without libblkid (meson: -Dpartitions=enabled)");
+	else if (!d->mountpoint.is_dir && source_is_dir)
+		report(QC_LOG_ERROR, "mountpoint %s: the folder %s can only be mounted on a folder",
+		       o->mountpoint, o->source);
+	else if (o->cow_file && source_is_dir)
+		report(QC_LOG_ERROR, "cow: a file is for one image, and %s is a folder (give cow without a file)", o->source);
+	else if (!d->mountpoint.is_dir && option)
+		report(QC_LOG_ERROR, "mountpoint %s: a file has no room for %s (give a folder)",
+		       o->mountpoint, option);
+	else
+		return EXIT_OK;
+	return EXIT_USAGE;
+}
+
 enum exitcode startup_check_paths(struct daemon *d)
 {
 	const struct options *o = &d->o;
-	struct stat src, mnt;
+	enum exitcode e = mountpoint_clear(o->mountpoint);
+	struct stat src;
 
-	if (o->partitions && !partition_table_library()) {
-		report(QC_LOG_ERROR, "partitions: this program was built without libblkid (meson: -Dpartitions=enabled)");
-		return EXIT_USAGE;
-	}
+	if (e)
+		return e;
 	if (stat(o->source, &src)) {
 		report(QC_LOG_ERROR, "%s: %s%s", o->source, strerror(errno),
 		       errno == ENOENT ? " (SOURCE is an image, or a folder of them)" :
 					 qc_errno_hint(-errno));
 		return EXIT_IMAGE;
 	}
-	d->mountpoint = realpath(o->mountpoint, NULL);
-	if (!d->mountpoint || stat(d->mountpoint, &mnt)) {
-		report(QC_LOG_ERROR, "mountpoint %s: %s%s", o->mountpoint, strerror(errno),
-		       errno == ENOENT ? " (mkdir makes one)" : qc_errno_hint(-errno));
-		return EXIT_MOUNT;
-	}
-	d->in_folder = S_ISDIR(mnt.st_mode);
-	if (!d->in_folder && S_ISDIR(src.st_mode)) {
-		report(QC_LOG_ERROR, "mountpoint %s: the folder %s can only be mounted on a folder",
-		       o->mountpoint, o->source);
-		return EXIT_USAGE;
-	}
-	if (o->cow_file && S_ISDIR(src.st_mode)) {
-		report(QC_LOG_ERROR, "cow: a file is for one image, and %s is a folder: give cow without one", o->source);
-		return EXIT_USAGE;
-	}
-	if (!d->in_folder && (o->snapshots || o->chain || o->info || o->partitions)) {
-		report(QC_LOG_ERROR, "mountpoint %s: a file has no room for %s: give a folder",
-		       o->mountpoint, o->forensic  ? "forensic" :
-				      o->snapshots ? "snapshots" :
-				      o->chain	   ? "chain" :
-				      o->info	   ? "info" :
-						     "partitions");
-		return EXIT_USAGE;
-	}
-	if (!d->in_folder && !S_ISREG(mnt.st_mode)) {
-		report(QC_LOG_ERROR, "mountpoint %s: neither a folder nor a regular file, of which one is needed",
-		       o->mountpoint);
-		return EXIT_USAGE;
-	}
-	return EXIT_OK;
+	e = mountpoint_find(&d->mountpoint, o->mountpoint);
+	return e ? e : check_kinds(d, S_ISDIR(src.st_mode));
 }
 
-/* Every open image takes descriptors, and every layer of its chain. */
+/* Raises the soft limit to the hard one: each file of the chain of an open image takes
+ * descriptors. */
 static void raise_descriptor_limit(void)
 {
 	struct rlimit l;
@@ -75,9 +78,9 @@ static void raise_descriptor_limit(void)
 	}
 }
 
-/* Large buffers go back to the system when they are freed, and threads share their
- * heaps: memory stays in proportion to what is in use. */
-static void bound_heap(void)
+/* Makes freed buffers go back to the system, and threads share two heaps, so that memory stays in
+ * proportion to its use. */
+static void limit_heap(void)
 {
 #ifdef __GLIBC__
 	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
@@ -85,7 +88,7 @@ static void bound_heap(void)
 #endif
 }
 
-static struct qc_config config_of(struct daemon *d)
+static struct qc_config context_config(struct daemon *d)
 {
 	const struct options *o = &d->o;
 
@@ -107,7 +110,7 @@ static struct qc_config config_of(struct daemon *d)
 	};
 }
 
-static struct tree_config look_of(struct daemon *d)
+static struct tree_config tree_config_of(struct daemon *d)
 {
 	const struct options *o = &d->o;
 
@@ -146,16 +149,16 @@ static int register_views(const struct options *o, struct tree *t)
 	return r;
 }
 
-static enum exitcode open_source(struct daemon *d)
+static enum exitcode open_context_and_tree(struct daemon *d)
 {
 	const struct options *o = &d->o;
-	struct tree_config look = look_of(d);
+	struct tree_config config_of_tree = tree_config_of(d);
 	struct qc_config config;
-	int r = source_open(&d->source, o->source, d->mountpoint, o->refs == QC_REFS_ANY);
+	int r = source_open(&d->source, o->source, d->mountpoint.path, o->refs == QC_REFS_ANY);
 
 	if (!r && key_source_open(&d->keys, o, d->source.dir, d->source.only))
 		return EXIT_KEY;
-	config = config_of(d);
+	config = context_config(d);
 	if (!r && o->cow && cow_overlay_begin(&d->cow, o->cow_file))
 		return EXIT_USAGE;
 	if (!r)
@@ -164,7 +167,7 @@ static enum exitcode open_source(struct daemon *d)
 	if (!r && o->forensic)
 		d->source.traceless = d->ctx;
 	if (!r)
-		r = tree_new(d->ctx, &d->source, &look, d->in_folder, &d->server.tree);
+		r = tree_new(d->ctx, &d->source, &config_of_tree, d->mountpoint.is_dir, &d->server.tree);
 	if (!r)
 		r = register_views(o, d->server.tree);
 	if (!r)
@@ -173,7 +176,7 @@ static enum exitcode open_source(struct daemon *d)
 	return EXIT_IMAGE;
 }
 
-static enum exitcode exit_for(enum qc_cause cause)
+static enum exitcode exit_status_for(enum qc_cause cause)
 {
 	switch (cause) {
 	case QC_CAUSE_LOCKED:
@@ -187,7 +190,8 @@ static enum exitcode exit_for(enum qc_cause cause)
 	return EXIT_IMAGE;
 }
 
-/* A folder may have file systems of others in it, so there `rw` is taken at its word. */
+/* Makes the mount read-only, with a warning, if SOURCE cannot be written.  With -o rw a directory
+ * stays writable: file systems that can be written may be mounted in it. */
 static void fall_back_to_readonly(struct daemon *d)
 {
 	struct qc_reason why = { 0 };
@@ -195,48 +199,48 @@ static void fall_back_to_readonly(struct daemon *d)
 	if (d->o.ro || d->o.cow || (!d->source.only && d->o.rw))
 		return;
 	if (source_is_readonly(&d->source))
-		snprintf(why.text, sizeof(why.text), "it cannot be written: %s%s", strerror(errno),
+		snprintf(why.text, sizeof(why.text), "cannot write to it: %s%s", strerror(errno),
 			 qc_errno_hint(-errno));
-	else if (!d->source.only || !qc_writable(d->first, &why))
+	else if (!d->source.only || !qc_writable(d->only, &why))
 		return;
 	report(QC_LOG_WARN, "%s: mounted read-only: %s", d->o.source, why.text);
 	tree_set_readonly(d->server.tree);
 	d->o.ro = true;
 }
 
-/* The only image must open, and its first sector must be readable. */
-static enum exitcode open_first(struct daemon *d)
+/* Opens the one image of SOURCE.  Reads its first sector, so that core reports damage there at
+ * once.  The mount is of use without it, since the rest may be readable. */
+static enum exitcode open_only_image(struct daemon *d)
 {
 	struct qc_reason why = { 0 };
 	uint8_t sector[512];
-	uint64_t size;
 	int r;
 
 	if (!d->source.only)
 		return EXIT_OK;
-	r = tree_open_first(d->server.tree, tree_only(d->server.tree), &d->first, &why);
+	r = tree_open_first(d->server.tree, tree_only(d->server.tree), &d->only, &why);
 	key_source_end_prompting(&d->keys);
 	if (r) {
 		report(QC_LOG_ERROR, "%s: %s", d->o.source, *why.text ? why.text : strerror(-r));
-		return exit_for(why.cause);
+		return exit_status_for(why.cause);
 	}
-	size = qc_size(d->first);
-	r = qc_read(d->first, 0, sector, size < sizeof(sector) ? size : sizeof(sector));
-	return r ? EXIT_IMAGE : EXIT_OK; /* what is wrong was said where it was found */
+	if (qc_size(d->only) >= sizeof(sector) && qc_read(d->only, 0, sector, sizeof(sector)))
+		report(QC_LOG_INFO, "%s: cannot read its first sector", d->o.source);
+	return EXIT_OK;
 }
 
 void startup_set_limits(void)
 {
-	bound_heap();
+	limit_heap();
 	raise_descriptor_limit();
 }
 
 enum exitcode startup_open_source(struct daemon *d)
 {
-	enum exitcode e = open_source(d);
+	enum exitcode e = open_context_and_tree(d);
 
 	if (!e)
-		e = open_first(d);
+		e = open_only_image(d);
 	if (!e)
 		fall_back_to_readonly(d);
 	return e;

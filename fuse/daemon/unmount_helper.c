@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * unmount_helper.c - root unmounts by umount2(2), others through fusermount3, which is
- * setuid; a process that has given up both needs another one.  So does one that may
- * remove no file any more.
+ * unmount_helper.c - why a second process: root unmounts by umount2(2), other users through
+ * fusermount3, which is setuid; and the sandbox forbids the daemon both, as well as removing
+ * files.
  *
- * Lazily, as libfuse does: the mount goes from the tree at once, and who has a
- * file open gets errors.  The daemon gives its descriptor of /dev/fuse up first,
- * since unmounting would ask it what it answers no more.
+ * Unmounting is lazy, as in libfuse.  The daemon replaces its descriptor of /dev/fuse before:
+ * unmounting would otherwise send it requests that it does not answer any more.
  */
 #include "daemon/unmount_helper.h"
-
-#define FUSE_USE_VERSION 314
-#include <fuse_lowlevel.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,14 +22,57 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/signal_handlers.h"
+#include "ops/fuse_api.h"
 #include "util/report.h"
 
 static const char NAME[] = "qcowfs-unmount";
 
-enum { UNMOUNT = 'u', REMOVE = 'r' };
+enum helper_request { REQUEST_UNMOUNT = 'u', REQUEST_UNMOUNT_UNUSED = 'i', REQUEST_REMOVE = 'r' };
 
-/* For ps: this is not the daemon. */
-static void rename_self(char **argv)
+/* ---- unmounting ------------------------------------------------------------------ */
+
+/* Unmounts and exits, with status 0 on success. */
+static void unmount_and_exit(const char *mountpoint, enum unmount_mode mode)
+{
+	bool lazily = mode == UNMOUNT_LAZILY;
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (!umount2(mountpoint, UMOUNT_NOFOLLOW | (lazily ? MNT_DETACH : 0)))
+		_exit(0);
+	if (errno == EBUSY)
+		_exit(1);
+	dup2(null, STDERR_FILENO);
+	execlp("fusermount3", "fusermount3", lazily ? "-uqz" : "-uq", "--", mountpoint, NULL);
+	_exit(1);
+}
+
+bool unmount_helper_run(const char *mountpoint, enum unmount_mode mode)
+{
+	pid_t child = fork();
+	int status = -1;
+
+	if (!child)
+		unmount_and_exit(mountpoint, mode);
+	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	return status == 0;
+}
+
+/* Returns true if the daemon of a mount is gone.  Opens it, since attributes may be cached. */
+static bool is_abandoned(const char *mountpoint)
+{
+	int fd = open(mountpoint, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+}
+
+/* ---- the helper ------------------------------------------------------------------ */
+
+/* Changes the name of the process, and the command line that ps(1) shows. */
+static void rename_process(char **argv)
 {
 	char *end = argv[0];
 
@@ -44,130 +83,137 @@ static void rename_self(char **argv)
 	prctl(PR_SET_NAME, NAME, 0, 0, 0);
 }
 
-/* Its end of the pipe, and what the file of the process id needs. */
-static void keep_only(int *pipe, struct pidfile *p)
+/* Closes all descriptors but the socket and those of the pid file: an image or a pipe that the
+ * helper holds open would stay locked, or without an end. */
+static void close_other_fds(int *sock, struct pidfile *p)
 {
 	long max = sysconf(_SC_OPEN_MAX);
-	int keep[3] = { *pipe, p->fd, p->dirfd }, null = open("/dev/null", O_RDWR);
+	int keep[3] = { *sock, p->fd, p->where.fd }, null = open("/dev/null", O_RDWR);
 
 	for (int std = 0; std <= 2; std++)
 		dup2(null, std);
-	for (int i = 0; i < 3; i++) /* out of the way, then in a row */
+	for (int i = 0; i < 3; i++) /* first above 15, so that none is overwritten below */
 		keep[i] = keep[i] < 0 ? -1 : fcntl(keep[i], F_DUPFD, 16);
 	for (int i = 0; i < 3; i++) {
 		close(3 + i);
 		keep[i] = keep[i] < 0 ? -1 : dup2(keep[i], 3 + i);
 	}
-	*pipe = keep[0];
+	*sock = keep[0];
 	p->fd = keep[1];
-	p->dirfd = keep[2];
+	p->where.fd = keep[2];
 	if (syscall(SYS_close_range, 6U, ~0U, 0U))
 		for (int other = 6; other < max; other++)
 			close(other);
 }
 
-/* Ends with this process. */
-static void unmount(const char *mountpoint)
+static bool obey_request(char request, const char *mountpoint, struct pidfile *p)
 {
-	if (!umount2(mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW))
-		_exit(0);
-	execlp("fusermount3", "fusermount3", "-u", "-q", "-z", "--", mountpoint, NULL);
-	_exit(1);
+	switch (request) {
+	case REQUEST_UNMOUNT:
+		return unmount_helper_run(mountpoint, UNMOUNT_LAZILY);
+	case REQUEST_UNMOUNT_UNUSED:
+		return unmount_helper_run(mountpoint, UNMOUNT_IF_UNUSED);
+	case REQUEST_REMOVE:
+		pidfile_remove(p);
+		return true;
+	default:
+		return false;
+	}
 }
 
-static bool unmount_in_child(const char *mountpoint)
+/* Serves requests until the daemon closes the socket, and exits.  A signal to the process group
+ * is for the daemon, which still needs the helper. */
+static void run_helper(int sock, const char *mountpoint, bool killed, struct pidfile *p)
 {
-	pid_t child = fork();
-	int status = -1;
+	char request, done;
 
-	if (!child)
-		unmount(mountpoint);
-	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
-	return status == 0;
-}
-
-/* A mount whose daemon is gone; its connection may just be ending.  (Attributes the
- * kernel may still know.) */
-static bool is_abandoned(const char *mountpoint)
-{
-	int fd = open(mountpoint, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-
-	if (fd >= 0)
-		close(fd);
-	return fd < 0 && (errno == ENOTCONN || errno == ECONNABORTED);
-}
-
-/* Signals that end the daemon often come to its whole group; it needs us then. */
-static void serve(int pipe, const char *mountpoint, bool killed, struct pidfile *p)
-{
-	char what, done;
-
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGINT, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
+	signal_handlers_ignore_all();
 	setsid();
-	keep_only(&pipe, p);
-	if (chdir("/") || write(pipe, "", 1) != 1)
+	close_other_fds(&sock, p);
+	if (sock < 0 || chdir("/") || write(sock, "", 1) != 1)
 		_exit(1);
-	while (read(pipe, &what, 1) == 1) {
-		done = what == UNMOUNT ? unmount_in_child(mountpoint) : true;
-		if (what == REMOVE)
-			pidfile_remove(p);
-		if (write(pipe, &done, 1) != 1)
+	while (read(sock, &request, 1) == 1) {
+		done = obey_request(request, mountpoint, p);
+		if (write(sock, &done, 1) != 1)
 			break;
 	}
 	if (killed && is_abandoned(mountpoint))
-		unmount_in_child(mountpoint);
+		unmount_helper_run(mountpoint, UNMOUNT_LAZILY);
 	_exit(0);
 }
 
-int unmount_helper_start(struct unmount_helper *u, const char *mountpoint, bool killed, struct pidfile *p,
-		    char **argv)
-{
-	int ask[2], dead[2];
-	char ready;
+/* ---- the daemon ------------------------------------------------------------------ */
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ask))
-		return -errno;
-	if (pipe2(dead, O_CLOEXEC)) {
-		close(ask[0]);
-		close(ask[1]);
-		return -errno;
-	}
-	close(dead[0]);
-	u->pid = fork();
-	if (!u->pid) {
-		rename_self(argv);
-		serve(ask[0], mountpoint, killed, p);
-	}
-	close(ask[0]);
-	u->ask = ask[1];
-	u->dead = dead[1];
-	if (u->pid > 0 && read(u->ask, &ready, 1) == 1)
-		return 0;
-	close(ask[1]);
-	close(dead[1]);
-	u->pid = 0;
-	return -EAGAIN;
+static void close_helper_fds(struct unmount_helper *u)
+{
+	close(u->socket);
+	close(u->dead);
 }
 
-/* Whether it did that.  (The daemon ignores SIGPIPE while it is mounted.) */
-static bool ask_for(const struct unmount_helper *u, char what)
+/* Makes the socket pair and the pipe; *@other is the end of the helper. */
+static int make_helper_fds(struct unmount_helper *u, int *other)
 {
-	char done = 0;
+	int ends[2], dead[2], r;
 
-	if (write(u->ask, &what, 1) != 1)
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return -errno;
+	if (pipe2(dead, O_CLOEXEC)) {
+		r = -errno;
+		close(ends[0]);
+		close(ends[1]);
+		return r;
+	}
+	close(dead[0]);
+	*other = ends[0];
+	u->socket = ends[1];
+	u->dead = dead[1];
+	return 0;
+}
+
+int unmount_helper_start(struct unmount_helper *u, const char *mountpoint, bool killed,
+			 struct pidfile *p, char **argv)
+{
+	int other = -1, r = make_helper_fds(u, &other);
+	pid_t pid;
+	char ready;
+
+	if (r)
+		return r;
+	pid = fork();
+	r = pid < 0 ? -errno : 0;
+	if (!pid) {
+		rename_process(argv);
+		run_helper(other, mountpoint, killed, p);
+	}
+	close(other);
+	if (!r && read(u->socket, &ready, 1) != 1) {
+		waitpid(pid, NULL, 0);
+		r = -EMFILE; /* it could not keep its descriptors */
+	}
+	if (r)
+		close_helper_fds(u);
+	else
+		u->pid = pid;
+	return r;
+}
+
+/* Sends a request and waits until it is done.  Returns false if it failed, or the helper is gone.
+ * (The daemon ignores SIGPIPE while it is mounted.) */
+static bool send_request(const struct unmount_helper *u, enum helper_request request)
+{
+	char byte = (char)request, done = 0;
+
+	if (write(u->socket, &byte, 1) != 1)
 		return false;
-	while (read(u->ask, &done, 1) < 0 && errno == EINTR)
+	while (read(u->socket, &done, 1) < 0 && errno == EINTR)
 		;
 	return done;
 }
 
-/* Somebody else may have unmounted it: then what is there now is not ours. */
-static bool is_mounted(int fd)
+/* Returns false if another program has unmounted the session. */
+static bool is_connected(int fuse_fd)
 {
-	struct pollfd p = { .fd = fd };
+	struct pollfd p = { .fd = fuse_fd };
 
 	return poll(&p, 1, 0) != 1 || !(p.revents & POLLERR);
 }
@@ -175,14 +221,19 @@ static bool is_mounted(int fd)
 void unmount_helper_unmount(struct unmount_helper *u, struct fuse_session *session)
 {
 	int fd = fuse_session_fd(session);
-	bool mounted = is_mounted(fd);
+	bool connected = is_connected(fd);
 
-	/* What libfuse sees there from now on is a connection that is over, so that
-	 * it leaves the mountpoint alone. */
+	/* libfuse polls this descriptor, too.  POLLERR tells it that the connection is over, so it
+	 * does not try to unmount. */
 	dup2(u->dead, fd);
-	if (mounted && !ask_for(u, UNMOUNT))
-		report(QC_LOG_ERROR, "cannot unmount; fusermount3 -u or umount will");
+	if (connected && !send_request(u, REQUEST_UNMOUNT))
+		report(QC_LOG_ERROR, "cannot unmount (fusermount3 -u or umount will)");
 	fuse_session_unmount(session);
+}
+
+bool unmount_helper_unmount_unused(struct unmount_helper *u)
+{
+	return u->pid && send_request(u, REQUEST_UNMOUNT_UNUSED);
 }
 
 void unmount_helper_end(struct unmount_helper *u, struct pidfile *p)
@@ -192,12 +243,11 @@ void unmount_helper_end(struct unmount_helper *u, struct pidfile *p)
 	if (!u->pid)
 		return;
 	signal(SIGPIPE, SIG_IGN);
-	if (p->fd >= 0 && ask_for(u, REMOVE)) {
+	if (p->fd >= 0 && send_request(u, REQUEST_REMOVE)) {
 		close(p->fd);
-		p->fd = -1; /* there is nothing left to remove */
+		p->fd = -1; /* nothing is left to remove */
 	}
-	close(u->ask);
-	close(u->dead);
+	close_helper_fds(u);
 	while (waitpid(u->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	u->pid = 0;

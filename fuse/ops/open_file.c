@@ -36,7 +36,7 @@ void open_files_await_closes(struct server *s)
 	struct timespec until;
 	uint64_t begun;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += AWAIT_SECONDS;
 	pthread_mutex_lock(&s->open_files_lock);
 	begun = s->closes_begun;

@@ -27,6 +27,8 @@ struct server {
 	bool direct_io, ro;
 	bool shares_disks; /* two files can show the same bytes, and be written */
 	bool io_uring; /* ask the kernel for io_uring queues */
+	void (*ready)(void *arg); /* called once, with the first request of the kernel; NULL */
+	void *ready_arg;
 	struct request_limit limit;
 	struct readahead ahead;
 	struct server_count {
@@ -35,7 +37,7 @@ struct server {
 	pthread_mutex_t open_files_lock;
 	struct open_file *open_files; /* open_files_lock */
 	uint64_t closes_begun, closes_ended; /* open_files_lock; closes of images */
-	pthread_cond_t close_ended;
+	pthread_cond_t close_ended; /* of CLOCK_MONOTONIC */
 	atomic_uint truncating;	       /* files that are open with O_TRUNC */
 	atomic_uint opens;	       /* files and folders open now */
 	_Atomic int64_t idle_since;    /* CLOCK_MONOTONIC seconds, while opens is 0 */

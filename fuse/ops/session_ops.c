@@ -37,6 +37,8 @@ void op_init(void *arg, struct fuse_conn_info *conn)
 	conn->time_gran = 1;
 	allow_direct_maps(s, conn);
 	io_uring_configure(conn, s->io_uring);
+	if (s->ready)
+		s->ready(s->ready_arg);
 }
 
 /* Detaching a loop device sends no FLUSH, and the kernel does not wait for RELEASE.

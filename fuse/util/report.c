@@ -2,22 +2,26 @@
 #include "util/report.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <syslog.h>
 #include <unistd.h>
 
 static enum qc_level report_max = QC_LOG_WARN;
-static bool to_syslog;
+static atomic_bool to_syslog;
 
 void report_set_verbosity(unsigned int verbose)
 {
 	report_max = verbose > 1 ? QC_LOG_TRACE : verbose ? QC_LOG_INFO : QC_LOG_WARN;
 }
 
+void report_open_syslog(void)
+{
+	openlog("qcowfs", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+}
+
 void report_to_syslog(void)
 {
-	/* Connects at once: the sandbox forbids new sockets. */
-	openlog("qcowfs", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 	to_syslog = true;
 }
 

@@ -33,7 +33,7 @@ check(FILE.read_text() == f'{pid}\n', 'one line')
 os.mkdir('other')
 r = subprocess.run([QCOWFS, '-o', f'ro,pid-file={FILE}', 'disk.qcow2', 'other'],
                    capture_output=True, text=True, timeout=PATIENCE)
-check(r.returncode == 1 and 'another qcowfs uses it' in r.stderr, f'{r.returncode} {r.stderr}')
+check(r.returncode == 1 and 'another qcowfs uses the file' in r.stderr, f'{r.returncode} {r.stderr}')
 check(FILE.read_text() == f'{pid}\n', 'it is as it was')
 
 # When it goes, all is in the image.

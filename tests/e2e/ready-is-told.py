@@ -65,7 +65,7 @@ os.close(other)
 until(20, lambda: is_mounted('mnt'), 'it is mounted')
 run('fusermount3', '-u', 'mnt')
 error = p.communicate(timeout=PATIENCE)[1]
-check(p.returncode == 0 and 'ready-fd: cannot be told' in error, f'it goes on: {error}')
+check(p.returncode == 0 and 'ready-fd: cannot notify it' in error, f'it goes on: {error}')
 
 # The service manager: paths and abstract names.
 for name in os.path.abspath('notify'), f'@qcowfs-test-{os.getpid()}':
