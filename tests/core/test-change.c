@@ -9,16 +9,31 @@ static struct qc_context *ctx;
 
 /* ---- a clock that can be set ------------------------------------------------ */
 
+#define NS_PER_S INT64_C(1000000000)
+
 static _Atomic time_t ahead; /* seconds by which the clock of the core is fast */
+static _Atomic int64_t stopped; /* ns; not 0: the time at which it stands, without `ahead` */
 
 /* Takes the place of the C library's, for the whole program. */
 int clock_gettime(clockid_t id, struct timespec *t)
 {
 	int r = (int)syscall(SYS_clock_gettime, id, t);
 
+	if (!r && id == CLOCK_REALTIME && stopped)
+		*t = (struct timespec){ stopped / NS_PER_S, stopped % NS_PER_S };
 	if (!r && id == CLOCK_REALTIME)
 		t->tv_sec += ahead;
 	return r;
+}
+
+/* The clock stands at the time of the last change of a file, however slow the machine is. */
+static void stop_clock_at(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		fatal(path);
+	stopped = st.st_ctim.tv_sec * NS_PER_S + st.st_ctim.tv_nsec;
 }
 
 /* ---- images ----------------------------------------------------------------- */
@@ -252,11 +267,18 @@ static void a_new_mode_changes_only_the_exact_one(void)
 
 static void times_are_reliable_only_after_a_while(void)
 {
+	struct timespec t[2] = { { 0, UTIME_OMIT }, { 0, 0 } };
+
 	make_images();
-	CHECK(!stamp_of("top").times_reliable);
-	ahead = 1; /* touch() puts times one second ahead, too */
+	stop_clock_at("top");
 	CHECK(!stamp_of("top").times_reliable);
 	ahead = 60;
+	CHECK(stamp_of("top").times_reliable);
+	t[1].tv_sec = stopped / NS_PER_S + 60; /* a whole second: the tick may be as long */
+	CHECK(!utimensat(AT_FDCWD, "base", t, 0));
+	ahead = 61;
+	CHECK(!stamp_of("top").times_reliable);
+	ahead = 63;
 	CHECK(stamp_of("top").times_reliable);
 	touch("base");
 	ahead = 0;
@@ -264,6 +286,7 @@ static void times_are_reliable_only_after_a_while(void)
 	ahead = -3600; /* a file of the future */
 	CHECK(!stamp_of("top").times_reliable);
 	ahead = 0;
+	stopped = 0;
 }
 
 static void one_young_file_is_enough(void)
@@ -271,7 +294,8 @@ static void one_young_file_is_enough(void)
 	struct timespec t[2] = { { 0, UTIME_OMIT }, { 0, 0 } };
 
 	make_images();
-	t[1].tv_sec = time(NULL) + 30;
+	stop_clock_at("top");
+	t[1].tv_sec = stopped / NS_PER_S + 30;
 	CHECK(!utimensat(AT_FDCWD, "base", t, 0));
 	CHECK(!utimensat(AT_FDCWD, "with-data", t, 0));
 	ahead = 10;
@@ -282,6 +306,7 @@ static void one_young_file_is_enough(void)
 	ahead = 10;
 	CHECK(!stamp_of("with-data").times_reliable);
 	ahead = 0;
+	stopped = 0;
 }
 
 int main(void)
