@@ -60,6 +60,14 @@ static int64_t to_nanoseconds(struct timespec t)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+static qc_err fd_size(struct qc_file *f, uint64_t *out)
+{
+	off_t end = lseek(to_fd_file(f)->fd, 0, SEEK_END);
+
+	*out = (uint64_t)end;
+	return end < 0 ? -errno : 0;
+}
+
 static qc_err fd_stat(struct qc_file *f, struct qc_file_stat *out)
 {
 	struct stat st;
@@ -73,16 +81,10 @@ static qc_err fd_stat(struct qc_file *f, struct qc_file_stat *out)
 		.mtime_ns = to_nanoseconds(st.st_mtim),
 		.ctime_ns = to_nanoseconds(st.st_ctim),
 		.is_block_device = to_fd_file(f)->block,
+		.names = S_ISREG(st.st_mode) ? st.st_nlink : 0,
 		.allocated = (uint64_t)st.st_blocks * 512,
 	};
-	if (to_fd_file(f)->block) {
-		off_t end = lseek(to_fd_file(f)->fd, 0, SEEK_END);
-
-		if (end < 0)
-			return -errno;
-		out->size = (uint64_t)end;
-	}
-	return 0;
+	return to_fd_file(f)->block ? fd_size(f, &out->size) : 0;
 }
 
 /* Without support of the file system for SEEK_HOLE, the whole file is data. */
@@ -185,6 +187,11 @@ static qc_err fd_punch(struct qc_file *f, uint64_t off, uint64_t len)
 			 (off_t)len) ? -errno : 0;
 }
 
+static int fd_fd(const struct qc_file *f)
+{
+	return ((const struct fd_file *)f)->fd;
+}
+
 static void fd_close(struct qc_file *f)
 {
 	close(to_fd_file(f)->fd);
@@ -194,11 +201,13 @@ static void fd_close(struct qc_file *f)
 static const struct qc_file_ops fd_ops = {
 	.read = fd_read,
 	.stat = fd_stat,
+	.size = fd_size,
 	.extent = fd_extent,
 	.write = fd_write,
 	.sync = fd_sync,
 	.resize = fd_resize,
 	.punch = fd_punch,
+	.fd = fd_fd,
 	.close = fd_close,
 };
 
@@ -231,11 +240,6 @@ qc_err qc_file_of_fd(int fd, struct qc_file **out)
 	atomic_init(&f->end, f->block ? UINT64_MAX : (uint64_t)st.st_size);
 	*out = &f->file;
 	return 0;
-}
-
-int qc_file_fd(const struct qc_file *f)
-{
-	return f->ops->close == fd_close ? ((const struct fd_file *)f)->fd : -1;
 }
 
 qc_err qc_file_read(struct qc_file *f, uint64_t off, void *buf, size_t len, size_t *got)

@@ -17,6 +17,7 @@ struct qc_file_stat {
 	uint64_t dev, ino, size;
 	int64_t mtime_ns, ctime_ns;
 	bool is_block_device; /* a write through another node of it changes no time */
+	uint64_t names;	    /* hard links of a regular file; no part of the state */
 	uint64_t allocated; /* bytes on the file system; no part of the state */
 };
 
@@ -24,6 +25,8 @@ struct qc_file_ops {
 	/* Reads @len bytes; *got is less only at the end of the file. */
 	qc_err (*read)(struct qc_file *f, uint64_t off, void *buf, size_t len, size_t *got);
 	qc_err (*stat)(struct qc_file *f, struct qc_file_stat *out);
+	/* Reads the length alone, which costs less than stat() on a network; NULL: by stat(). */
+	qc_err (*size)(struct qc_file *f, uint64_t *out);
 	/* Finds the run of data or hole at @off, which is before the end of the file. */
 	qc_err (*extent)(struct qc_file *f, uint64_t off, struct qc_extent *out);
 	/* Writes all bytes, or fails.  Grows the file if needed. */
@@ -33,6 +36,7 @@ struct qc_file_ops {
 	qc_err (*resize)(struct qc_file *f, uint64_t size);
 	/* Makes the bytes a hole, which reads as zeros.  -EOPNOTSUPP where there are none. */
 	qc_err (*punch)(struct qc_file *f, uint64_t off, uint64_t len);
+	int (*fd)(const struct qc_file *f); /* NULL: a file without a descriptor */
 	void (*close)(struct qc_file *f);
 };
 
@@ -45,11 +49,14 @@ struct qc_file {
 qc_err qc_file_of_fd(int fd, struct qc_file **out);
 
 /* Returns the descriptor, which stays the file's; -1 for a file of a test. */
-int qc_file_fd(const struct qc_file *f);
+static inline int qc_file_fd(const struct qc_file *f)
+{
+	return f->ops->fd ? f->ops->fd(f) : -1;
+}
 
 #ifdef QC_FAILPOINTS
 /* Called by qc_file_of_fd() if a test has set it.  Returns a copy of the real functions in
- * which the test has replaced any but `close`. */
+ * which the test has replaced any but `fd` and `close`. */
 extern const struct qc_file_ops *(*qc_file_interpose)(const struct qc_file_ops *real);
 #endif
 
@@ -69,6 +76,18 @@ qc_err qc_file_read(struct qc_file *f, uint64_t off, void *buf, size_t len, size
 static inline qc_err qc_file_stat(struct qc_file *f, struct qc_file_stat *out)
 {
 	return f->ops->stat(f, out);
+}
+
+static inline qc_err qc_file_size(struct qc_file *f, uint64_t *out)
+{
+	struct qc_file_stat st;
+	qc_err r;
+
+	if (f->ops->size)
+		return f->ops->size(f, out);
+	r = f->ops->stat(f, &st);
+	*out = r ? 0 : st.size;
+	return r;
 }
 
 static inline qc_err qc_file_extent(struct qc_file *f, uint64_t off, struct qc_extent *out)

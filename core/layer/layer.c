@@ -70,22 +70,34 @@ bool qc_layer_file_changed(const struct qc_layer *l)
 	       (l->data != l->file && differs_from(l->data, &l->data_stat_at_open));
 }
 
+/* A qc_watch_fn. */
+static void report_lost_file(void *arg, const struct qc_watch *watch, const char *how)
+{
+	const struct qc_layer *l = arg;
+
+	qc_log(&l->ctx->log, QC_LOG_ERROR, "%s: cannot %s: another program has %s",
+	       watch == &l->watch ? l->path : l->data_path,
+	       l->writer ? "write any more" : "read all of it", how);
+}
+
 /* ---- opening ---------------------------------------------------------------- */
 
-static qc_err lock_and_stat(struct qc_layer *l, struct qc_file *f, unsigned int flags,
+static qc_err lock_and_stat(struct qc_layer *l, struct qc_file **f, unsigned int flags,
 			    struct qc_file_stat *st, struct qc_reason *why)
 {
 	bool has_writer = false;
 	qc_err r = 0;
 
-	if (!(flags & QC_OPEN_HEADERS_ONLY) && qc_file_fd(f) >= 0)
-		r = qc_image_lock_read(qc_file_fd(f), l->ctx->locking, &has_writer, why);
+	if (!(flags & QC_OPEN_HEADERS_ONLY) && qc_file_fd(*f) >= 0)
+		r = qc_image_lock_read(qc_file_fd(*f), l->ctx->locking, &has_writer, why);
 	if (r)
 		return r;
 	if (has_writer)
 		qc_log(&l->ctx->log, QC_LOG_WARN,
 		       "%s: another program is writing to it: reads may be inconsistent", l->path);
-	r = qc_file_stat(f, st);
+	r = qc_file_stat(*f, st);
+	if (!r)
+		r = qc_watched_file_new(f, f == &l->file ? &l->watch : &l->data_watch, st);
 	if (r)
 		return qc_fail_errno(why, r, NULL);
 	/* A write to a block device through another node changes no time of this node. */
@@ -121,7 +133,7 @@ static qc_err open_data_file(struct qc_layer *l, const struct qc_file_location *
 		qc_fail(why, r, "out of memory");
 	} else {
 		data.fd = -1;
-		r = lock_and_stat(l, l->data, flags, &l->data_stat_at_open, why);
+		r = lock_and_stat(l, &l->data, flags, &l->data_stat_at_open, why);
 		if (!r && asprintf(&l->data_path, "%s/%s", data.dir, data.name) < 0) {
 			l->data_path = NULL;
 			r = qc_fail(why, -ENOMEM, "out of memory");
@@ -180,6 +192,8 @@ static struct qc_layer *new_layer(struct qc_context *ctx, enum qc_format format,
 	memset(l, 0, sizeof(*l));
 	qc_inflight_init(&l->inflight);
 	qc_mutex_init(&l->open_lock, QC_RANK_OPEN);
+	qc_watch_init(&l->watch, report_lost_file, l);
+	qc_watch_init(&l->data_watch, report_lost_file, l);
 	l->ctx = ctx;
 	l->format = format;
 	l->times_reliable = true;
@@ -203,7 +217,7 @@ qc_err qc_layer_open(struct qc_context *ctx, struct qc_file_location *place, enu
 		qc_fail_errno(why, r, NULL);
 	} else {
 		place->fd = -1;
-		r = lock_and_stat(l, l->file, flags, &l->stat_at_open, why);
+		r = lock_and_stat(l, &l->file, flags, &l->stat_at_open, why);
 	}
 	l->data = l->file;
 	if (!r && format == QC_FORMAT_QCOW)
@@ -228,6 +242,8 @@ void qc_layer_close(struct qc_layer *l)
 	qc_file_close(l->file);
 	qc_inflight_destroy(&l->inflight);
 	qc_mutex_destroy(&l->open_lock);
+	qc_watch_destroy(&l->watch);
+	qc_watch_destroy(&l->data_watch);
 	free(l->data_path);
 	free(l->path);
 	free(l);

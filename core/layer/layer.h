@@ -13,6 +13,7 @@
 #include "format/header.h"
 #include "base/log.h"
 #include "io/external_file.h"
+#include "io/watched_file.h"
 #include "layer/io_stats.h"
 #include "layer/unlock.h"
 
@@ -48,6 +49,7 @@ struct qc_layer {
 	struct qc_file *file;
 	struct qc_file *data; /* holds the guest data: `file`, or the external data file */
 	struct qc_file_stat stat_at_open, data_stat_at_open;
+	struct qc_watch watch, data_watch; /* of both files, and of the writer's */
 	bool times_reliable; /* a later change of a file is seen by its times */
 	bool headers_only;   /* QC_OPEN_HEADERS_ONLY: not in the table of open layers */
 	bool refused;	     /* QC_OPEN_INSPECT: opening failed, and `head` is incomplete */

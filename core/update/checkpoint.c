@@ -129,6 +129,8 @@ static qc_err checkpoint(struct qc_writer *w, struct qc_free_list *limbo)
 	qc_err r = -EIO;
 
 	qc_lock(&w->checkpoint_lock);
+	if (w->layer->watch.lost || w->layer->data_watch.lost)
+		atomic_store(&w->aborted, true);
 	if (!w->aborted) {
 		if (limbo)
 			qc_alloc_take_pending(&w->alloc, limbo);

@@ -65,7 +65,8 @@ static qc_err check_snapshots(const struct qc_layer *l, struct qc_reason *why)
 						"-r all may repair it");
 }
 
-static qc_err reopen(struct qc_file *f, struct qc_file **out, struct qc_reason *why)
+static qc_err reopen(struct qc_file *f, struct qc_watch *watch, struct qc_file **out,
+		     struct qc_reason *why)
 {
 	int fd = qc_reopen(qc_file_fd(f), O_RDWR | O_NONBLOCK);
 	qc_err r;
@@ -74,25 +75,37 @@ static qc_err reopen(struct qc_file *f, struct qc_file **out, struct qc_reason *
 		return qc_fail_as(why, QC_CAUSE_READONLY, -errno, "cannot write to it: %s%s",
 				    strerror(errno), qc_errno_hint(-errno));
 	r = qc_file_of_fd(fd, out);
-	if (r) {
+	if (r)
 		close(fd);
-		qc_fail(why, r, "out of memory");
-	}
-	return r;
+	else
+		r = qc_watched_file_new(out, watch, NULL);
+	return r ? qc_fail(why, r, "out of memory") : 0;
+}
+
+/* Watches the fields of the header that all images of the version have. */
+static qc_err watch_header(struct qc_layer *l, struct qc_file *f, struct qc_reason *why)
+{
+	size_t bytes = l->head.version == 1 ? HEAD1_BYTES :
+		       l->head.version == 2 ? HEAD_V2_BYTES : HEAD_V3_BYTES;
+	qc_err r = qc_watch_header(&l->watch, f, bytes);
+
+	return r ? qc_fail_errno(why, r, "cannot read the header") : 0;
 }
 
 static qc_err open_files(struct qc_writer *w, struct qc_reason *why)
 {
 	struct qc_layer *l = w->layer;
 	enum qc_locking how = l->ctx->locking;
-	qc_err r = reopen(l->file, &w->file, why);
+	qc_err r = reopen(l->file, &l->watch, &w->file, why);
 
 	if (!r)
 		r = qc_image_lock_write(qc_file_fd(l->file), qc_file_fd(w->file), how, why);
 	w->data = w->file;
+	if (!r)
+		r = watch_header(l, w->file, why);
 	if (r || l->data == l->file)
 		return r;
-	r = reopen(l->data, &w->data, why);
+	r = reopen(l->data, &l->data_watch, &w->data, why);
 	return r ? r : qc_image_lock_write(qc_file_fd(l->data), qc_file_fd(w->data), how, why);
 }
 
@@ -210,6 +223,16 @@ qc_err qc_writer_close(struct qc_writer *w)
 	return r ? r : flushed;
 }
 
+/* Compares the files with what is known of them, before the first change. */
+static qc_err compare_files(struct qc_writer *w)
+{
+	qc_err r = qc_watch_compare(&w->layer->watch, w->file);
+
+	if (!r && w->data != w->file)
+		r = qc_watch_compare(&w->layer->data_watch, w->data);
+	return r;
+}
+
 qc_err qc_writer_prepare(struct qc_writer *w)
 {
 	qc_err r = 0;
@@ -220,6 +243,8 @@ qc_err qc_writer_prepare(struct qc_writer *w)
 		return 0;
 	qc_lock(&w->table_lock);
 	if (!w->clients.first_change)
+		r = compare_files(w);
+	if (!r && !w->clients.first_change)
 		r = qc_writer_client_first_change(w);
 	qc_unlock(&w->table_lock);
 	return r;

@@ -25,7 +25,7 @@ NOUNS = {
         'checkpoint': 'checkpoint writer with_checkpoints', 'metadata_walk': 'metadata', 'overlap_check': 'overlap', 'pending_free': 'free_list alloc',
         'range_lock': 'range', 'reference_count': 'reference',
         'refcount': 'refcount refcounts', 'request': 'request', 'sector_lock': 'sector_locks',
-        'writer_client': 'writer_client writer_add_client', 'secure_mem': 'secure crypto_init', 'snapshot_table': 'snapshot_table snapshot_entry',
+        'watched_file': 'watch watched_file', 'writer_client': 'writer_client writer_add_client', 'secure_mem': 'secure crypto_init', 'snapshot_table': 'snapshot_table snapshot_entry',
         'snapshot_delete': 'snapshot_delete', 'table_cache': 'cache', 'unlock': 'unlock',
         'open': 'walk', 'info': 'image', 'write': 'write allocate',
         'cow_fill': 'cow', 'extent': 'block_status',
