@@ -3,20 +3,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include "tree/image_file.h"
 #include "tree/name.h"
 #include "tree/scan.h"
 
-/* An overlay, and the file that its backing file's name leads to. */
+/* An overlay, and its backing file. */
 struct base_user {
-	dev_t base_dev;
+	dev_t base_dev; /* both 0: not resolved */
 	ino_t base_ino;
 	dev_t dev; /* of the overlay */
 	ino_t ino;
-	char *base;    /* path, until it has been resolved */
+	char *base;    /* path of the backing file */
 	char *overlay; /* path, for messages */
 };
 
@@ -38,6 +42,7 @@ void base_index_init(struct base_index *b)
 void base_index_destroy(struct base_index *b)
 {
 	free_users(b->at, b->n);
+	free(b->by_path);
 	pthread_mutex_destroy(&b->lock);
 }
 
@@ -75,11 +80,40 @@ static char *map_path(const struct tree *t, const char *dir, const char *name)
 	return asprintf(&path, "%s%s", *name == '/' ? "" : dir, name) < 0 ? NULL : path;
 }
 
+/* Removes empty components, "." and "dir/.." from a path, in place.  A ".." that leaves SOURCE
+ * stays. */
+static void normalize_path(char *path)
+{
+	char *out = path, *floor = path; /* all components before `floor` are ".." */
+
+	for (char *part = path, *next; part; part = next) {
+		size_t n = strcspn(part, "/");
+		bool up = n == 2 && !strncmp(part, "..", 2);
+
+		next = part[n] ? part + n + 1 : NULL;
+		if (!n || (n == 1 && *part == '.'))
+			continue;
+		if (up && out > floor) {
+			do
+				out--;
+			while (out > floor && *out != '/');
+			continue;
+		}
+		if (out > path)
+			*out++ = '/';
+		memmove(out, part, n);
+		out += n;
+		if (up)
+			floor = out;
+	}
+	*out = 0;
+}
+
 char *base_index_read(const struct tree *t, const char *dir, int fd)
 {
 	struct qc_backing_info info;
 	struct qc_reason ignored;
-	const char *name = info.backing, *rest;
+	const char *name = info.backing, *rest = NULL;
 	char *path, *below;
 
 	if (qc_read_backing_info(fd, &info, &ignored) || !*name)
@@ -87,12 +121,20 @@ char *base_index_read(const struct tree *t, const char *dir, int fd)
 	if (!strncmp(name, "file:", 5))
 		name += 5;
 	path = map_path(t, dir, name);
-	rest = path && *path == '/' ? rest_below(path, t->src->dir) : NULL;
-	if (!rest)
-		return path;
+	if (!path)
+		return NULL;
+	if (*path == '/') {
+		rest = rest_below(path, t->src->dir);
+		if (!rest)
+			rest = rest_below(path, t->src->as_given);
+		if (!rest)
+			return path;
+	}
 	/* SOURCE may be covered by this mount: only its descriptor leads to the images. */
-	below = strdup(rest);
+	below = strdup(rest ? rest : path);
 	free(path);
+	if (below)
+		normalize_path(below);
 	return below;
 }
 
@@ -171,36 +213,58 @@ static int collect_overlays(struct tree *t, struct collected_users *c)
 	return -ENOMEM;
 }
 
-/* Looks up the backing files, with no lock but that of the index.  A path through this mount
- * is not followed: the request would wait for ourselves. */
+/* Finds out which files the paths lead to.  Never leaves the file system of SOURCE: another one
+ * may hang, and this mount would have to answer its own request. */
 static void resolve_bases(const struct tree *t, struct collected_users *c)
 {
-	size_t found = 0;
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_XDEV };
 
 	for (size_t i = 0; i < c->n; i++) {
 		struct base_user *u = &c->at[i];
+		long fd = syscall(SYS_openat2, t->src->dirfd, u->base, &how, sizeof(how));
 		struct stat st;
-		bool ours = *u->base == '/' && rest_below(u->base, t->src->mountpoint);
 
-		if (ours || fstatat(t->src->dirfd, u->base, &st, 0)) {
-			free(u->base);
-			free(u->overlay);
+		if (fd < 0)
 			continue;
+		if (!fstat((int)fd, &st)) {
+			u->base_dev = st.st_dev;
+			u->base_ino = st.st_ino;
 		}
-		u->base_dev = st.st_dev;
-		u->base_ino = st.st_ino;
-		free(u->base);
-		u->base = NULL;
-		c->at[found++] = *u;
+		close((int)fd);
 	}
-	c->n = found;
-	qsort(c->at, c->n, sizeof(*c->at), compare_users);
+	if (c->n)
+		qsort(c->at, c->n, sizeof(*c->at), compare_users);
+}
+
+static int compare_base_paths(const void *a, const void *b)
+{
+	return strcmp((*(const struct base_user *const *)a)->base,
+		      (*(const struct base_user *const *)b)->base);
+}
+
+static const struct base_user **sort_by_path(const struct collected_users *c)
+{
+	const struct base_user **by_path = calloc(c->n + 1, sizeof(struct base_user *));
+
+	for (size_t i = 0; by_path && i < c->n; i++)
+		by_path[i] = &c->at[i];
+	if (by_path && c->n)
+		qsort(by_path, c->n, sizeof(struct base_user *), compare_base_paths);
+	return by_path;
+}
+
+static void mark_index_stale(struct tree *t)
+{
+	pthread_mutex_lock(&t->lock);
+	t->bases.stale = true;
+	pthread_mutex_unlock(&t->lock);
 }
 
 static int rebuild_if_stale(struct tree *t)
 {
 	struct base_index *b = &t->bases;
 	struct collected_users c = { 0 };
+	const struct base_user **by_path;
 	bool stale;
 	int r;
 
@@ -213,8 +277,16 @@ static int rebuild_if_stale(struct tree *t)
 	if (r)
 		return r;
 	resolve_bases(t, &c);
+	by_path = sort_by_path(&c);
+	if (!by_path) {
+		free_users(c.at, c.n);
+		mark_index_stale(t);
+		return -ENOMEM;
+	}
 	free_users(b->at, b->n);
+	free(b->by_path);
 	b->at = c.at;
+	b->by_path = by_path;
 	b->n = c.n;
 	return 0;
 }
@@ -245,11 +317,18 @@ static struct node **dirs_above(struct tree *t, const struct node *image)
 	return dir;
 }
 
-static const struct base_user *find_user(const struct base_index *b, const struct node *image)
+/* Whether the overlay is another image: one that names itself as its backing file is damaged. */
+static bool is_other_image(const struct base_user *u, const struct node *image)
 {
-	size_t low = 0, high = b->n;
+	return u->dev != image->image.id.dev || u->ino != image->image.id.ino;
+}
+
+static const struct base_user *find_user_by_file(const struct base_index *b,
+						 const struct node *image)
+{
 	struct base_user key = { .base_dev = image->image.id.dev,
 				 .base_ino = image->image.id.ino };
+	size_t low = 0, high = b->n;
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
@@ -260,9 +339,40 @@ static const struct base_user *find_user(const struct base_index *b, const struc
 			high = mid;
 	}
 	for (; low < b->n && !compare_users(&b->at[low], &key); low++)
-		if (b->at[low].dev != key.base_dev || b->at[low].ino != key.base_ino)
+		if (is_other_image(&b->at[low], image))
 			return &b->at[low];
 	return NULL;
+}
+
+static const struct base_user *find_user_by_path(const struct base_index *b,
+						 const struct node *image, const char *path)
+{
+	size_t low = 0, high = b->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (strcmp(b->by_path[mid]->base, path) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (; low < b->n && !strcmp(b->by_path[low]->base, path); low++)
+		if (is_other_image(b->by_path[low], image))
+			return b->by_path[low];
+	return NULL;
+}
+
+static const struct base_user *find_user(struct tree *t, const struct node *image)
+{
+	const struct base_user *u = find_user_by_file(&t->bases, image);
+	char *path;
+
+	for (size_t i = 0; !u && (path = image_file_path(t, image, i)); i++) {
+		u = find_user_by_path(&t->bases, image, path);
+		free(path);
+	}
+	return u;
 }
 
 int base_index_check_write(struct tree *t, struct node *image, struct qc_reason *why)
@@ -282,7 +392,7 @@ int base_index_check_write(struct tree *t, struct node *image, struct qc_reason 
 	pthread_mutex_lock(&t->bases.lock);
 	r = rebuild_if_stale(t);
 	if (!r)
-		u = find_user(&t->bases, image);
+		u = find_user(t, image);
 	if (u) {
 		why->cause = QC_CAUSE_READONLY;
 		snprintf(why->text, sizeof(why->text),

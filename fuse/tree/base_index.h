@@ -3,12 +3,13 @@
  * base_index.h - which images of SOURCE are backing files of others.
  *
  * Asked before an image is opened for writing: a change of a backing file would ruin its
- * overlays.  A scan reads the name of the backing file from each image's header, along with the
- * magic.  The names are resolved to files, by stat(2), when an image is next opened for writing.
+ * overlays.  A scan reads the path of the backing file from each image's header, along with the
+ * magic.  An image is a backing file if one of its names in SOURCE is such a path, or if such a
+ * path leads to its file.
  *
- * The resolved files are a sorted array, which is built anew after names or images of the tree
- * have changed.  An array that was kept up to date one by one would miss a backing file that
- * another file replaced, since its overlays do not change then.
+ * The paths are resolved to files when an image is next opened for writing, and not in the scan:
+ * a backing file that another file replaced would be missed, since its overlays do not change
+ * then.  So the arrays are built anew after names or images of the tree have changed.
  */
 #ifndef BASE_INDEX_H
 #define BASE_INDEX_H
@@ -21,8 +22,9 @@ struct base_user;
 
 struct base_index {
 	pthread_mutex_t lock; /* before tree.lock */
-	struct base_user *at; /* lock; by the backing file's device and inode */
-	size_t n;	      /* lock */
+	struct base_user *at; /* lock; sorted by the backing file's device and inode */
+	const struct base_user **by_path; /* lock; sorted by its path */
+	size_t n;	      /* lock; of both */
 	bool stale;	      /* tree.lock; the array must be built anew */
 };
 

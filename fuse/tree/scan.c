@@ -160,19 +160,28 @@ static int scan_file(struct scan *s, const char *file, bool is_link, const struc
 
 /* ---- the directory -------------------------------------------------------- */
 
-static int scan_subdir(struct scan *s, const char *file, const struct stat *st)
+/* Whether the entry is a directory that has a name already. */
+static bool is_known_subdir(struct scan *s, const char *file)
 {
-	struct identity id = identity_of(st);
 	struct name *nm;
+	bool known;
 
 	pthread_mutex_lock(&s->t->lock);
 	nm = name_find_file(s->dir, file, true);
-	if (nm && nm->node) {
+	known = nm && nm->node;
+	if (known) {
 		nm->scan = s->dir->dir.scan;
 		nm->gone = false;
 	}
 	pthread_mutex_unlock(&s->t->lock);
-	return nm ? 0 : add_found(s, file, (struct found){ .is_dir = true, .id = id });
+	return known;
+}
+
+static int scan_subdir(struct scan *s, const char *file, const struct stat *st)
+{
+	if (is_known_subdir(s, file))
+		return 0;
+	return add_found(s, file, (struct found){ .is_dir = true, .id = identity_of(st) });
 }
 
 static int scan_entry(struct scan *s, const struct dirent *e, dev_t dev)
@@ -185,6 +194,9 @@ static int scan_entry(struct scan *s, const struct dirent *e, dev_t dev)
 		return 0;
 	/* The mountpoint of this very mount: a stat(2) would ask ourselves. */
 	if (e->d_ino == src->covered_ino && dev == src->covered_dev)
+		return 0;
+	/* Without a stat(2): another file system may be mounted there, and hang. */
+	if (e->d_type == DT_DIR && is_known_subdir(s, e->d_name))
 		return 0;
 	if (fstatat(s->dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW))
 		return 0;
@@ -333,22 +345,23 @@ static int scan_locked(struct tree *t, struct node *dir, bool always)
 	return r;
 }
 
-static int scan_dir(struct tree *t, struct node *dir, bool always)
+int tree_scan(struct tree *t, struct node *dir)
 {
 	int r;
 
 	pthread_mutex_lock(&dir->dir.lock);
-	r = scan_locked(t, dir, always);
+	r = scan_locked(t, dir, true);
 	pthread_mutex_unlock(&dir->dir.lock);
 	return r;
 }
 
-int tree_scan(struct tree *t, struct node *dir)
-{
-	return scan_dir(t, dir, true);
-}
-
 int tree_scan_if_changed(struct tree *t, struct node *dir)
 {
-	return scan_dir(t, dir, false);
+	int r;
+
+	if (pthread_mutex_trylock(&dir->dir.lock))
+		return -EBUSY;
+	r = scan_locked(t, dir, false);
+	pthread_mutex_unlock(&dir->dir.lock);
+	return r;
 }

@@ -9,7 +9,8 @@
 int tree_scan(struct tree *t, struct node *dir);
 
 /* Likewise, unless the times of the directory say that no entry came or went since the last
- * scan.  Does not notice a file that was overwritten. */
+ * scan.  Does not notice a file that was overwritten.  -EBUSY: another thread scans it, and may
+ * take long. */
 int tree_scan_if_changed(struct tree *t, struct node *dir);
 
 #endif

@@ -37,6 +37,21 @@ static int open_single(struct source *s, const char *path, bool covered)
 	return s->pinned < 0 ? -errno : 0;
 }
 
+static int note_given_path(struct source *s, const char *path)
+{
+	char *cwd = *path == '/' ? NULL : getcwd(NULL, 0);
+	size_t n = strlen(path);
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	if (*path == '/')
+		s->as_given = strndup(path, n);
+	else if (!cwd || asprintf(&s->as_given, "%s/%.*s", cwd, (int)n, path) < 0)
+		s->as_given = NULL;
+	free(cwd);
+	return s->as_given ? 0 : -ENOMEM;
+}
+
 int source_open(struct source *s, const char *source, const char *mountpoint, bool follow)
 {
 	struct stat st, mnt;
@@ -54,9 +69,8 @@ int source_open(struct source *s, const char *source, const char *mountpoint, bo
 	else
 		r = open_single(s, source,
 				st.st_dev == mnt.st_dev && st.st_ino == mnt.st_ino);
-	s->mountpoint = strdup(mountpoint);
-	if (!r && !s->mountpoint)
-		r = -ENOMEM;
+	if (!r && !s->only)
+		r = note_given_path(s, source);
 	if (r)
 		source_close(s);
 	return r;
@@ -70,7 +84,7 @@ void source_close(struct source *s)
 		close(s->pinned);
 	free(s->dir);
 	free(s->only);
-	free(s->mountpoint);
+	free(s->as_given);
 	*s = (struct source){ .dirfd = -1, .pinned = -1 };
 }
 

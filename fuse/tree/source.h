@@ -23,13 +23,13 @@ struct source {
 	struct qc_context *traceless; /* access times must not change; else NULL */
 	dev_t covered_dev; /* of the file or directory under the mount */
 	ino_t covered_ino;
-	char *mountpoint; /* absolute path */
+	char *as_given; /* absolute path of the directory, links not resolved; NULL if it is one image */
 };
 
 /*
  * source_open() - open SOURCE, before the mount
  * @source:      path of a directory or an image
- * @mountpoint:  absolute path
+ * @mountpoint:  path
  * @follow:      links may leave the directory (backing=any)
  *
  * Return: 0; -errno, and nothing is open.

@@ -15,6 +15,12 @@ overlay src/side/up.qcow2 ../far.qcow2 qcow2
 image src/real.qcow2 1M
 overlay src/abs.qcow2 "$PWD/src/real.qcow2" qcow2
 ln src/real.qcow2 src/side/alias.qcow2
+image src/round.qcow2 1M
+overlay src/about.qcow2 ./lab//deep/../../round.qcow2 qcow2
+ln -s src link
+image src/linked.qcow2 1M
+overlay src/via.qcow2 "$PWD/link/linked.qcow2" qcow2
+ln -s far.qcow2 src/soft.qcow2
 
 writes() { # writes NAME: to it
 	printf x | dd of="mnt/$1" conv=notrunc status=none
@@ -31,6 +37,7 @@ is_refused() { # is_refused NAME OVERLAY
 mount_with rw log src mnt
 is_refused base.raw over.qcow2 # nothing was listed before
 is_refused lab/deep/low.raw top.qcow2
+is_refused round.raw about.qcow2
 is_refused real.raw abs.qcow2
 fails_with 'Read-only file system' truncate -s 2M mnt/base.raw
 writes free.raw
@@ -67,6 +74,9 @@ mount_with rw,write-base log src mnt
 writes base.raw
 writes lab/deep/low.raw
 [ ! -s log ] || { cat log; fail "nothing to say"; }
+unmount mnt
+mount_with rw log link mnt
+is_refused linked.raw via.qcow2
 unmount mnt
 # One image: its overlays are not looked for.
 mount_fs -o rw src/free.qcow2 mnt

@@ -63,7 +63,7 @@ for source in src/alone.qcow2 src/over.qcow2 src; do
 	unmount_rw mnt
 done
 
-mount_rw log src mnt
+mount_rw log -o write-base src mnt
 exec 3<mnt/over.raw
 fails_with "$EBUSY" we_write base
 grep -q 'base.qcow2' log || fail "the log says what is busy"
