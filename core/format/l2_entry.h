@@ -19,6 +19,7 @@ enum qc_kind {
 	QC_ZERO,
 	QC_DATA,
 	QC_COMPRESSED,
+	QC_DAMAGED, /* of an extent, not of an entry: the tables do not say what it reads as */
 };
 
 struct l2_entry {

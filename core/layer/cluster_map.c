@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * cluster_map.c - two tables: L1 names L2 tables, L2 names clusters.
- *
- * Both are looked at through views of the cache.  A view may turn out to have
- * changed while it was read; then all that was concluded from it is void, also
- * that an entry is damaged, and we look again.
- */
 #include "layer/cluster_map.h"
 
 #include <inttypes.h>
 
 #include "base/range.h"
 
+/* Tables are read through slice views, as under a seqlock.  If a view turns out to be invalid,
+ * all that was concluded from it is void, also that an entry is damaged: the lookup repeats. */
+
 /* ---- L1 ------------------------------------------------------------------- */
 
-/* The L2 table for `at`, or 0 and how far the L1 table names none. */
-static qc_err l1_read(struct qc_layer *l, const struct qc_l1_table *root, const struct qc_slice_view *v,
+/* Returns the L2 table for `at`; or 0, and for how many bytes there is no L2 table. */
+static qc_err read_l1_entry(struct qc_layer *l, const struct qc_l1_table *root, const struct qc_slice_view *v,
 		      uint64_t index, struct goff at, uint64_t max, struct hoff *table,
 		      uint64_t *hole)
 {
@@ -33,13 +29,13 @@ static qc_err l1_read(struct qc_layer *l, const struct qc_l1_table *root, const 
 	return 0;
 }
 
-/* The slice that has the L1 entry. */
+/* Returns the host offset of the slice with the L1 entry. */
 static uint64_t l1_key(const struct qc_layer *l, const struct qc_l1_table *root, uint64_t index)
 {
 	return root->l1_offset + index * 8 / l->slice_bytes * l->slice_bytes;
 }
 
-/* ... an L2 entry, and which one it is there. */
+/* Returns the host offset of the slice with the L2 entry, and its index in the slice. */
 static uint64_t l2_key(const struct qc_layer *l, struct hoff table, struct goff at,
 		       uint64_t *index)
 {
@@ -59,38 +55,58 @@ bool qc_map_overlaps_metadata(const struct qc_layer *l, uint64_t table)
 	return table < HEAD1_BYTES ||
 	       range_overlap(table, n, g->l1_offset, (uint64_t)g->l1_entries * 8) ||
 	       range_overlap(table, n, h->luks_offset, h->luks_bytes) ||
-	       (!l->writer && /* else it may have moved */
+	       (!l->writer && /* a writer may have moved the refcount table */
 		range_overlap(table, n, h->reftable_offset, h->reftable_clusters * geom_cluster(g)));
 }
 
-static qc_err l1_lookup(struct qc_layer *l, const struct qc_l1_table *root, struct goff at,
-			uint64_t max, struct hoff *table, uint64_t *hole)
+static void set_damage(struct qc_map_extent *x, enum qc_damage damage, uint64_t host,
+		       uint64_t len)
 {
-	uint64_t index = geom_l1_index(&l->head.geom, at);
-	uint64_t key = l1_key(l, root, index);
+	*x = (struct qc_map_extent){
+		.kind = QC_DAMAGED, .len = len, .host = { host }, .damage = damage
+	};
+}
+
+/* Finds the L2 table of a guest offset.  If there is none, *table is 0, and *x unallocated or
+ * damaged. */
+static qc_err lookup_in_l1(struct qc_layer *l, const struct qc_l1_table *root, struct goff at,
+			   uint64_t max, struct hoff *table, struct qc_map_extent *x)
+{
+	uint64_t index = geom_l1_index(&l->head.geom, at), span = geom_l1_span(&l->head.geom);
+	uint64_t key = l1_key(l, root, index), per_slice = l->slice_bytes / 8, hole = 0;
+	uint64_t rest = span - (at.v & (span - 1));
 	struct qc_slice_view v;
 	qc_err r, bad;
 
-	if (index >= root->l1_entries)
-		return qc_layer_report_damage(l, "no L1 entry for guest offset 0x%" PRIx64, at.v);
+	table->v = 0;
+	if (index >= root->l1_entries) {
+		set_damage(x, QC_DAMAGE_NO_L1_ENTRY, 0, max);
+		return 0;
+	}
 	do {
 		r = qc_cache_view(l->tables, key, &v);
-		if (r)
-			return qc_layer_report_damage(l, "cannot read the L1 table at 0x%" PRIx64
-						" (guest offset 0x%" PRIx64 ")", key, at.v);
-		bad = l1_read(l, root, &v, index, at, max, table, hole);
+		if (r == -ENOMEM)
+			return r;
+		if (r) {
+			rest += (per_slice - 1 - index % per_slice) * span;
+			set_damage(x, QC_DAMAGE_L1_UNREADABLE, key, rest);
+			return 0;
+		}
+		bad = read_l1_entry(l, root, &v, index, at, max, table, &hole);
 	} while (!qc_slice_view_valid(&v));
-	if (bad || (table->v && qc_map_overlaps_metadata(l, table->v)))
-		return qc_layer_report_damage(l, "L1 entry %" PRIu64 " (guest offset 0x%" PRIx64
-					") is damaged", index, at.v);
+	*x = (struct qc_map_extent){ .kind = QC_UNALLOCATED, .len = hole };
+	if (bad || (table->v && qc_map_overlaps_metadata(l, table->v))) {
+		set_damage(x, QC_DAMAGE_L1_ENTRY, table->v, rest);
+		table->v = 0;
+	}
 	return 0;
 }
 
 /* ---- L2 ------------------------------------------------------------------- */
 
-/* The entry at `index` of the slice; -EIO also where a data file is used in
- * another way than its format allows. */
-static qc_err l2_entry(const struct geom *g, const struct qc_slice_view *v, uint64_t index,
+/* Decodes an entry of the slice.  With an external data file, an offset that differs from the
+ * guest offset is -EIO, too. */
+static qc_err read_l2_entry(const struct geom *g, const struct qc_slice_view *v, uint64_t index,
 		       struct goff at, struct l2_entry *e)
 {
 	bool extended = g->layout == LAYOUT_V3_EXTENDED;
@@ -103,7 +119,7 @@ static qc_err l2_entry(const struct geom *g, const struct qc_slice_view *v, uint
 	return r;
 }
 
-static void extended_extent(const struct geom *g, const struct l2_entry *e, uint64_t inside,
+static void fill_from_subclusters(const struct geom *g, const struct l2_entry *e, uint64_t inside,
 			    struct qc_map_extent *x)
 {
 	uint64_t size = geom_subcluster(g);
@@ -115,8 +131,8 @@ static void extended_extent(const struct geom *g, const struct l2_entry *e, uint
 	x->len = end * size - inside;
 }
 
-/* What the entry says about the rest of its cluster, or the first part of it. */
-static void cluster_extent(const struct geom *g, const struct l2_entry *e, struct goff at,
+/* Fills the extent from one entry: the rest of its cluster, or of its subclusters of one kind. */
+static void fill_from_entry(const struct geom *g, const struct l2_entry *e, struct goff at,
 			   struct qc_map_extent *x)
 {
 	uint64_t inside = geom_in_cluster(g, at);
@@ -129,12 +145,12 @@ static void cluster_extent(const struct geom *g, const struct l2_entry *e, struc
 		.compressed_len = e->compressed_len,
 	};
 	if (g->layout == LAYOUT_V3_EXTENDED && e->kind != QC_COMPRESSED)
-		extended_extent(g, e, inside, x);
+		fill_from_subclusters(g, e, inside, x);
 	if (x->kind == QC_DATA)
 		x->host.v += inside;
 }
 
-static bool continues(const struct qc_map_extent *x, const struct qc_map_extent *next,
+static bool continues_extent(const struct qc_map_extent *x, const struct qc_map_extent *next,
 		      bool owned)
 {
 	if (x->kind != next->kind || x->kind == QC_COMPRESSED)
@@ -144,74 +160,73 @@ static bool continues(const struct qc_map_extent *x, const struct qc_map_extent 
 	return x->kind != QC_DATA || x->host.v + x->len == next->host.v;
 }
 
-/* The run at entry `index` of a slice of n entries. */
-static qc_err l2_run(const struct geom *g, const struct qc_slice_view *v, uint64_t index, uint64_t n,
+/* Fills the extent from entry `index` of a slice of n entries, and from those that continue it. */
+static qc_err fill_from_slice(const struct geom *g, const struct qc_slice_view *v, uint64_t index, uint64_t n,
 		     struct goff at, uint64_t max, struct qc_map_extent *x, bool owned)
 {
 	struct l2_entry e;
-	qc_err r = l2_entry(g, v, index, at, &e);
+	qc_err r = read_l2_entry(g, v, index, at, &e);
 
 	if (r)
 		return r;
-	cluster_extent(g, &e, at, x);
+	fill_from_entry(g, &e, at, x);
 	while (x->len < max && ++index < n) {
 		struct goff next = { at.v + x->len };
 		struct qc_map_extent y;
 
-		/* Ends it inside a cluster?  And a bad entry is not our business
-		 * before somebody asks for it. */
-		if (geom_in_cluster(g, next) || l2_entry(g, v, index, next, &e))
+		/* An extent that ends inside a cluster cannot go on.  A damaged entry ends it:
+		 * the lookup of that entry reports the damage. */
+		if (geom_in_cluster(g, next) || read_l2_entry(g, v, index, next, &e))
 			break;
-		cluster_extent(g, &e, next, &y);
-		if (!continues(x, &y, owned))
+		fill_from_entry(g, &e, next, &y);
+		if (!continues_extent(x, &y, owned))
 			break;
 		x->len += y.len;
 	}
 	return 0;
 }
 
-static qc_err l2_lookup(struct qc_layer *l, struct hoff table, struct goff at, uint64_t max,
-			struct qc_map_extent *x, bool owned)
+static qc_err lookup_in_l2(struct qc_layer *l, struct hoff table, struct goff at, uint64_t max,
+			   struct qc_map_extent *x, bool owned)
 {
 	const struct geom *g = &l->head.geom;
 	uint64_t per_slice = l->slice_bytes >> g->entry_bits, index;
 	uint64_t key = l2_key(l, table, at, &index);
+	uint64_t rest = geom_cluster(g) - geom_in_cluster(g, at);
 	struct qc_slice_view v;
 	qc_err r, bad;
 
 	do {
 		r = qc_cache_view(l->tables, key, &v);
-		if (r)
-			return qc_layer_report_damage(l, "cannot read the L2 table at 0x%" PRIx64
-						" (guest offset 0x%" PRIx64 ")", table.v, at.v);
-		bad = l2_run(g, &v, index, per_slice, at, max, x, owned);
+		if (r == -ENOMEM)
+			return r;
+		if (r) {
+			rest += (per_slice - 1 - index) * geom_cluster(g);
+			set_damage(x, QC_DAMAGE_L2_UNREADABLE, table.v, rest);
+			return 0;
+		}
+		bad = fill_from_slice(g, &v, index, per_slice, at, max, x, owned);
 	} while (!qc_slice_view_valid(&v));
 	if (bad)
-		return qc_layer_report_damage(l, "L2 entry %" PRIu64 " of the table at 0x%" PRIx64
-					" (guest offset 0x%" PRIx64 ") is damaged", geom_l2_index(g, at),
-					table.v, at.v);
+		set_damage(x, QC_DAMAGE_L2_ENTRY, table.v, rest);
 	return 0;
 }
 
 /* --------------------------------------------------------------------------- */
 
-static qc_err lookup(struct qc_layer *l, const struct qc_l1_table *root, struct goff at,
+static qc_err lookup_extent(struct qc_layer *l, const struct qc_l1_table *root, struct goff at,
 		     uint64_t max, struct qc_map_extent *x, bool owned)
 {
-	struct hoff table = { 0 };
-	uint64_t hole = 0;
+	struct hoff table;
 	qc_err r;
 
 	if (l->format == QC_FORMAT_RAW) {
 		*x = (struct qc_map_extent){ .kind = QC_DATA, .len = max, .host = { at.v } };
 		return 0;
 	}
-	r = l1_lookup(l, root, at, max, &table, &hole);
-	if (r)
-		return r;
-	*x = (struct qc_map_extent){ .kind = QC_UNALLOCATED, .len = hole };
-	if (table.v)
-		r = l2_lookup(l, table, at, max, x, owned);
+	r = lookup_in_l1(l, root, at, max, &table, x);
+	if (!r && table.v)
+		r = lookup_in_l2(l, table, at, max, x, owned);
 	x->len = min_u64(x->len, max);
 	return r;
 }
@@ -221,13 +236,13 @@ qc_err qc_map_lookup(struct qc_layer *l, struct goff at, uint64_t max,
 {
 	struct qc_l1_table live = qc_l1_active(l);
 
-	return lookup(l, &live, at, max, x, false);
+	return lookup_extent(l, &live, at, max, x, false);
 }
 
 qc_err qc_map_lookup_snapshot(struct qc_layer *l, const struct qc_l1_table *root, struct goff at,
 			uint64_t max, struct qc_map_extent *x)
 {
-	return lookup(l, root, at, max, x, false);
+	return lookup_extent(l, root, at, max, x, false);
 }
 
 qc_err qc_map_lookup_writable(struct qc_layer *l, struct goff at, uint64_t max,
@@ -237,15 +252,43 @@ qc_err qc_map_lookup_writable(struct qc_layer *l, struct goff at, uint64_t max,
 	struct qc_l1_table live = qc_l1_active(l);
 	qc_err r;
 
-	/* What is in a table that is shared is shared, too. */
+	/* If the L2 table is shared with a snapshot (its L1 entry lacks COPIED), its clusters are
+	 * shared as well, with or without their own COPIED. */
 	max = min_u64(max, span - (at.v & (span - 1)));
-	r = qc_map_l1_get(l, at, &raw); /* before the L2 entries: it may be copied */
-	if (r)
-		return qc_layer_report_damage(l, "cannot read the L1 table (guest offset 0x%" PRIx64 ")",
-					at.v);
-	r = lookup(l, &live, at, max, x, true);
+	r = qc_map_l1_get(l, at, &raw); /* before the L2 entries, since the table may be copied */
+	if (r == -ENOMEM)
+		return r;
+	if (r) {
+		set_damage(x, QC_DAMAGE_L1_UNREADABLE, live.l1_offset, max);
+		return 0;
+	}
+	r = lookup_extent(l, &live, at, max, x, true);
 	x->owned = !r && x->owned && l1_is_writable(&l->head.geom, raw);
 	return r;
+}
+
+qc_err qc_map_report_damage(struct qc_layer *l, struct goff at, const struct qc_map_extent *x)
+{
+	const struct geom *g = &l->head.geom;
+
+	switch (x->damage) {
+	case QC_DAMAGE_NO_L1_ENTRY:
+		return qc_layer_report_damage(l, "no L1 entry for guest offset 0x%" PRIx64, at.v);
+	case QC_DAMAGE_L1_UNREADABLE:
+		return qc_layer_report_damage(l, "cannot read the L1 table at 0x%" PRIx64
+					      " (guest offset 0x%" PRIx64 ")", x->host.v, at.v);
+	case QC_DAMAGE_L1_ENTRY:
+		return qc_layer_report_damage(l, "L1 entry %" PRIu64 " (guest offset 0x%" PRIx64
+					      ") is damaged", geom_l1_index(g, at), at.v);
+	case QC_DAMAGE_L2_UNREADABLE:
+		return qc_layer_report_damage(l, "cannot read the L2 table at 0x%" PRIx64
+					      " (guest offset 0x%" PRIx64 ")", x->host.v, at.v);
+	case QC_DAMAGE_L2_ENTRY:
+		return qc_layer_report_damage(l, "L2 entry %" PRIu64 " of the table at 0x%" PRIx64
+					      " (guest offset 0x%" PRIx64 ") is damaged",
+					      geom_l2_index(g, at), x->host.v, at.v);
+	}
+	return -EIO;
 }
 
 /* ---- changing ------------------------------------------------------------- */
@@ -266,15 +309,15 @@ qc_err qc_map_l1_get(struct qc_layer *l, struct goff at, uint64_t *raw)
 	return 0;
 }
 
-struct change {
+struct entry_change {
 	uint64_t index, n;
 	bool extended;
 	const struct qc_l2_raw *words;
 };
 
-static void change(void *arg, struct be64 *words)
+static void change_words(void *arg, struct be64 *words)
 {
-	const struct change *c = arg;
+	const struct entry_change *c = arg;
 
 	for (uint64_t i = 0; i < c->n; i++) {
 		struct be64 *to = words + (c->extended ? 2 : 1) * (c->index + i);
@@ -289,10 +332,10 @@ qc_err qc_map_l1_set(struct qc_layer *l, struct goff at, uint64_t raw)
 {
 	uint64_t index = geom_l1_index(&l->head.geom, at);
 	struct qc_l2_raw words = { raw, 0 };
-	struct change c = { index % (l->slice_bytes / 8), 1, false, &words };
+	struct entry_change c = { index % (l->slice_bytes / 8), 1, false, &words };
 	struct qc_l1_table live = qc_l1_active(l);
 
-	return qc_cache_modify(l->tables, l1_key(l, &live, index), change, &c);
+	return qc_cache_modify(l->tables, l1_key(l, &live, index), change_words, &c);
 }
 
 uint64_t qc_map_slice_clusters(const struct qc_layer *l, struct goff at)
@@ -328,8 +371,8 @@ qc_err qc_map_l2_set(struct qc_layer *l, struct hoff table, struct goff at, uint
 		     const struct qc_l2_raw *words)
 {
 	bool extended = l->head.geom.layout == LAYOUT_V3_EXTENDED;
-	struct change c = { .n = n, .extended = extended, .words = words };
+	struct entry_change c = { .n = n, .extended = extended, .words = words };
 	uint64_t key = l2_key(l, table, at, &c.index);
 
-	return qc_cache_modify(l->tables, key, change, &c);
+	return qc_cache_modify(l->tables, key, change_words, &c);
 }

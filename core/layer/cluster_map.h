@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cluster_map.h - guest offset -> what one layer says about it.
+ * cluster_map.h - maps guest offsets of one layer by its L1 and L2 tables.
+ *
+ * Called by the chain walk, and by all that change tables.
  */
 #ifndef QC_CLUSTER_MAP_H
 #define QC_CLUSTER_MAP_H
@@ -8,15 +10,26 @@
 #include "format/l2_entry.h"
 #include "layer/layer.h"
 
+/* Why the tables do not map an extent. */
+enum qc_damage {
+	QC_DAMAGE_NO_L1_ENTRY,	 /* the L1 table is too short */
+	QC_DAMAGE_L1_UNREADABLE, /* a slice of the L1 table cannot be read */
+	QC_DAMAGE_L1_ENTRY,	 /* the L1 entry is invalid */
+	QC_DAMAGE_L2_UNREADABLE, /* a slice of the L2 table cannot be read */
+	QC_DAMAGE_L2_ENTRY,	 /* the L2 entry is invalid */
+};
+
 struct qc_map_extent {
 	enum qc_kind kind;
 	uint64_t len;
-	bool owned;	     /* may be written in place */
-	struct hoff host;    /* data: of the first byte; packed: of the cluster */
-	uint32_t compressed_len; /* packed: most bytes that it takes */
+	bool owned;		 /* writable in place: the refcount is 1 */
+	struct hoff host;	 /* of the first byte; compressed: of the compressed data;
+				  * damaged: of the slice or L2 table, or 0 */
+	enum qc_damage damage;	 /* damaged: why */
+	uint32_t compressed_len; /* the compressed data is at most this long */
 };
 
-/* An L1 table: that of the disk as it is now, or a snapshot's. */
+/* The L1 table of the active disk, or of a snapshot. */
 struct qc_l1_table {
 	uint64_t l1_offset;
 	uint32_t l1_entries;
@@ -27,35 +40,57 @@ static inline struct qc_l1_table qc_l1_active(const struct qc_layer *l)
 	return (struct qc_l1_table){ l->head.geom.l1_offset, l->head.geom.l1_entries };
 }
 
-/* The longest run at `at`, at most `max` bytes, of one kind, and for data in
- * one piece of the file.  It need not be maximal: the next call may go on with
- * the same.  at < the layer's size, max > 0.  -EIO if the tables are damaged,
- * which is logged.  Takes no lock unless a table must be read. */
+/*
+ * qc_map_lookup() - map the extent at a guest offset
+ * @at:   below the size of the layer
+ * @max:  more than 0
+ * @x:    out: up to @max bytes of one kind; data is contiguous in the file
+ *
+ * The next call may return an extent that continues this one.  Damage is an extent of the
+ * kind QC_DAMAGED, as long as the damage is known to reach: a reader can go on behind it.
+ * It is not logged.
+ * Context: takes no lock, unless a table must be read.
+ * Return: 0; -ENOMEM
+ */
 qc_err qc_map_lookup(struct qc_layer *l, struct goff at, uint64_t max,
 		     struct qc_map_extent *x);
 
-/* The same through the table of a snapshot, whose flags mean nothing. */
+/* The same through the L1 table of a snapshot.  x->owned has no meaning: COPIED in tables of
+ * a snapshot is stale. */
 qc_err qc_map_lookup_snapshot(struct qc_layer *l, const struct qc_l1_table *root, struct goff at,
 			uint64_t max, struct qc_map_extent *x);
 
-/* As qc_map_lookup, but a run is all owned, or all not. */
+/* Like qc_map_lookup(), but x->owned is true for all of the extent, or false for all. */
 qc_err qc_map_lookup_writable(struct qc_layer *l, struct goff at, uint64_t max,
 			   struct qc_map_extent *x);
 
-/* ---- for those who change it ---------------------------------------------- */
+/* Logs a damaged extent at @at.  Return: -EIO. */
+qc_err qc_map_report_damage(struct qc_layer *l, struct goff at, const struct qc_map_extent *x);
 
-/* Whether an L2 table there would share bytes with what is something else. */
+/* Returns true if the extent is damaged since an entry is invalid: then the image is corrupt,
+ * and must not be written to.  Otherwise the file may be readable again later. */
+static inline bool qc_map_is_corrupt(const struct qc_map_extent *x)
+{
+	return x->kind == QC_DAMAGED &&
+	       (x->damage == QC_DAMAGE_L1_ENTRY || x->damage == QC_DAMAGE_L2_ENTRY);
+}
+
+/* ---- for changes ------------------------------------------------------------ */
+
+/* Returns true if an L2 table at this host offset would overlap the header or another table of
+ * the header. */
 bool qc_map_overlaps_metadata(const struct qc_layer *l, uint64_t table);
 
-/* The L1 entry for `at`, as it is in the table; and a new one. */
+/* Reads or writes the L1 entry of a guest offset, undecoded.  Return: 0; QC_RETRY_CHECKPOINT
+ * (set only) no slot; an errno of the file. */
 qc_err qc_map_l1_get(struct qc_layer *l, struct goff at, uint64_t *raw);
 qc_err qc_map_l1_set(struct qc_layer *l, struct goff at, uint64_t raw);
 
-/* How many clusters from `at` on have their entries in one slice. */
+/* Returns the number of clusters from @at on whose L2 entries are in one slice. */
 uint64_t qc_map_slice_clusters(const struct qc_layer *l, struct goff at);
 
-/* Entries of an L2 table, n of one slice, as they are there (the second word is
- * 0 but in extended entries). */
+/* Reads or writes @n L2 entries of one slice, undecoded.  Return: as qc_map_l1_get() and
+ * qc_map_l1_set(). */
 qc_err qc_map_l2_get(struct qc_layer *l, struct hoff table, struct goff at, uint64_t n,
 		     struct qc_l2_raw *out);
 qc_err qc_map_l2_set(struct qc_layer *l, struct hoff table, struct goff at, uint64_t n,

@@ -14,20 +14,37 @@
 
 enum { ERRORS_LOGGED_MAX = 20 };
 
-qc_err qc_layer_report_damage(struct qc_layer *l, const char *fmt, ...)
+/* Logs one of the first errors of a layer. */
+static void log_layer_error(struct qc_layer *l, const char *what)
 {
 	unsigned int n = atomic_fetch_add(&l->errors_logged, 1);
+
+	if (n < ERRORS_LOGGED_MAX)
+		qc_log(&l->ctx->log, QC_LOG_ERROR, "%s: %s%s", l->path, what,
+		       n == ERRORS_LOGGED_MAX - 1 ? " (further errors of this file are not logged)" :
+						    "");
+}
+
+qc_err qc_layer_report_damage(struct qc_layer *l, const char *fmt, ...)
+{
 	char what[400];
 	va_list ap;
 
-	if (n >= ERRORS_LOGGED_MAX)
-		return -EIO;
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
-	qc_log(&l->ctx->log, QC_LOG_ERROR, "%s: %s%s", l->path, what,
-	       n == ERRORS_LOGGED_MAX - 1 ? " (further errors of this file are not logged)" : "");
+	log_layer_error(l, what);
 	return -EIO;
+}
+
+void qc_layer_report_write_error(struct qc_layer *l, uint64_t off, uint64_t len, qc_err r)
+{
+	char what[400];
+
+	snprintf(what, sizeof(what),
+		 "cannot write %" PRIu64 " bytes at guest offset 0x%" PRIx64 ": %s%s", len, off,
+		 strerror(-r), qc_errno_hint(r));
+	log_layer_error(l, what);
 }
 
 /* ---- file times ------------------------------------------------------------- */
@@ -39,7 +56,7 @@ qc_err qc_layer_report_damage(struct qc_layer *l, const char *fmt, ...)
 #define TICK_COARSE (NS_PER_S / 100)
 
 /* Returns true if a write that comes after `now` changes the time stamp.  A stamp that is no
- * multiple of 10 ms shows that its file system stores what the kernel's clock says. */
+ * multiple of 10 ms shows that its file system stores the kernel's clock. */
 static bool is_past_its_tick(int64_t stamp, int64_t now)
 {
 	int64_t tick = stamp % TICK_COARSE ? TICK_OF_KERNEL : TICK_UNKNOWN;
@@ -115,7 +132,7 @@ qc_err qc_layer_check_probed(const struct qc_layer *l, bool may_refer, struct qc
 			 "was not declared (backing=any allows it)", l->head.data_file);
 }
 
-static qc_err open_data_file(struct qc_layer *l, const struct qc_file_location *place,
+static qc_err open_data_file(struct qc_layer *l, const struct qc_file_location *at,
 			     bool may_refer, unsigned int flags, struct qc_reason *why)
 {
 	struct qc_file_location data;
@@ -124,7 +141,7 @@ static qc_err open_data_file(struct qc_layer *l, const struct qc_file_location *
 	r = qc_layer_check_probed(l, may_refer, why);
 	if (r)
 		return r;
-	r = qc_open_external_file(&l->ctx->policy, "data file", place, l->head.data_file, &data, why);
+	r = qc_open_external_file(&l->ctx->policy, "data file", at, l->head.data_file, &data, why);
 	if (r)
 		return r;
 	qc_set_noatime(l->ctx, data.fd);
@@ -160,7 +177,7 @@ static qc_err open_table_cache(struct qc_layer *l, unsigned int flags, struct qc
 	return r ? qc_fail(why, r, "out of memory") : 0;
 }
 
-static qc_err open_qcow(struct qc_layer *l, const struct qc_file_location *place, bool may_refer,
+static qc_err open_qcow(struct qc_layer *l, const struct qc_file_location *at, bool may_refer,
 			unsigned int flags, struct qc_reason *why)
 {
 	const unsigned int no_data = QC_OPEN_HEADERS_ONLY | QC_OPEN_METADATA;
@@ -174,7 +191,7 @@ static qc_err open_qcow(struct qc_layer *l, const struct qc_file_location *place
 		return qc_fail(why, -ENOTSUP, "zstd compression was not built in (meson: -Dzstd=enabled)");
 #endif
 	if (l->head.geom.external && !(flags & QC_OPEN_METADATA))
-		r = open_data_file(l, place, may_refer, flags, why);
+		r = open_data_file(l, at, may_refer, flags, why);
 	if (!r)
 		r = open_table_cache(l, flags, why);
 	if (!r && l->head.crypt && !(flags & no_data))
@@ -201,7 +218,7 @@ static struct qc_layer *new_layer(struct qc_context *ctx, enum qc_format format,
 	return l;
 }
 
-qc_err qc_layer_open(struct qc_context *ctx, struct qc_file_location *place, enum qc_format format,
+qc_err qc_layer_open(struct qc_context *ctx, struct qc_file_location *at, enum qc_format format,
 		     bool may_refer, unsigned int flags, struct qc_layer **out,
 		     struct qc_reason *why)
 {
@@ -210,18 +227,18 @@ qc_err qc_layer_open(struct qc_context *ctx, struct qc_file_location *place, enu
 
 	if (!l)
 		return qc_fail(why, -ENOMEM, "out of memory");
-	if (asprintf(&l->path, "%s/%s", place->dir, place->name) < 0)
+	if (asprintf(&l->path, "%s/%s", at->dir, at->name) < 0)
 		l->path = NULL;
-	r = l->path ? qc_file_of_fd(place->fd, &l->file) : -ENOMEM;
+	r = l->path ? qc_file_of_fd(at->fd, &l->file) : -ENOMEM;
 	if (r) {
 		qc_fail_errno(why, r, NULL);
 	} else {
-		place->fd = -1;
+		at->fd = -1;
 		r = lock_and_stat(l, &l->file, flags, &l->stat_at_open, why);
 	}
 	l->data = l->file;
 	if (!r && format == QC_FORMAT_QCOW)
-		r = open_qcow(l, place, may_refer, flags, why);
+		r = open_qcow(l, at, may_refer, flags, why);
 	else if (!r)
 		l->size = l->stat_at_open.size;
 	l->refused = r;

@@ -73,7 +73,7 @@ struct qc_layer {
 
 /*
  * qc_layer_open() - open one file of a chain
- * @place:      the file; its descriptor belongs to the layer from then on
+ * @at   :      the file; its descriptor belongs to the layer from then on
  * @format:     raw, or QCOW of any version
  * @may_refer:  an external data file may be opened
  * @flags:      QC_OPEN_HEADERS_ONLY, QC_OPEN_INSPECT, and QC_OPEN_METADATA
@@ -82,7 +82,7 @@ struct qc_layer {
  * Takes QEMU's locks for reading, and asks for the key of an encrypted image.
  * Return: 0; as qc_open().
  */
-qc_err qc_layer_open(struct qc_context *ctx, struct qc_file_location *place, enum qc_format format,
+qc_err qc_layer_open(struct qc_context *ctx, struct qc_file_location *at, enum qc_format format,
 		     bool may_refer, unsigned int flags, struct qc_layer **out,
 		     struct qc_reason *why);
 
@@ -105,5 +105,9 @@ bool qc_layer_file_changed(const struct qc_layer *l);
  * this one, and its callers log nothing.  Logs only the first errors of each layer.
  * Return: -EIO. */
 qc_err qc_layer_report_damage(struct qc_layer *l, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Logs that a request could not change a guest range, with the reason @r.  Counts among the
+ * first errors of the layer, too. */
+void qc_layer_report_write_error(struct qc_layer *l, uint64_t off, uint64_t len, qc_err r);
 
 #endif

@@ -95,8 +95,8 @@ static qc_err try_cow_write(void *arg)
 	c->end = a->end;
 	*a->done = 0;
 	r = qc_map_lookup_writable(c->w->layer, (struct goff){ c->off }, c->end - c->off, &x);
-	if (r || c->filler->is_done(&x))
-		return r;
+	if (r || x.kind == QC_DAMAGED || c->filler->is_done(&x))
+		return r; /* damage: the caller finds it, too */
 	r = qc_writer_l2_table(c->w, c->start, &c->l2_table);
 	if (!r)
 		r = read_cow_entries(c);

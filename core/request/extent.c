@@ -40,6 +40,9 @@ qc_err qc_block_status_inflight(struct qc_image *img, uint64_t off, struct qc_ex
 		struct qc_step s;
 
 		r = qc_walk_step(&w, &s);
+		if (!r &&
+		    s.x.kind == QC_DAMAGED) /* ends the run, or is reported by the next call */
+			r = out->len ? -EIO : qc_map_report_damage(s.layer, s.at, &s.x);
 		if (!r)
 			r = classify_step(&s, &e);
 		if (r || (out->len && e.data != out->data))

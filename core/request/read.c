@@ -5,7 +5,8 @@
  *	qc_read -> qc_walk_step -> qc_map_lookup -> the image file
  *
  * Each step of the walk finds one run of clusters of one kind, and one switch acts on it.
- * No lock is held while data is read.  A run of data is one read of the file, however many
+ * Damaged tables are found by the lookup, and reported here.  No lock is held while data is
+ * read.  A run of data is one read of the file, however many
  * clusters it has.
  */
 #include <errno.h>
@@ -122,6 +123,8 @@ static qc_err read_step(const struct qc_step *s, uint8_t *buf)
 	case QC_UNALLOCATED:
 		memset(buf, 0, s->x.len);
 		return 0;
+	case QC_DAMAGED:
+		return qc_map_report_damage(s->layer, s->at, &s->x);
 	}
 	return -EIO;
 }

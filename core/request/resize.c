@@ -139,8 +139,8 @@ static qc_err zero_last_cluster(struct qc_image *img, uint64_t old, uint64_t end
 		return -ENOMEM;
 	while (!r && old < end) {
 		r = qc_map_lookup(l, (struct goff){ old }, end - old, &x);
-		if (!r && (x.kind == QC_DATA || x.kind == QC_COMPRESSED ||
-			   (x.kind == QC_UNALLOCATED && old < backing_disk_size(img))))
+		if (!r && x.kind != QC_ZERO &&
+		    (x.kind != QC_UNALLOCATED || old < backing_disk_size(img)))
 			r = qc_write_inflight(img, old, zeros, x.len);
 		old += r ? 0 : x.len;
 	}

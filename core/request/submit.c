@@ -67,6 +67,8 @@ static qc_err submit_change(struct qc_image *img, uint64_t off, const void *buf,
 	token = qc_inflight_begin(&top->inflight);
 	if (range_inside(off, len, qc_size(img))) {
 		r = fn(img, off, buf, len);
+		if (r && !top->writer->aborted) /* the abort was logged */
+			qc_layer_report_write_error(top, off, len, r);
 		if (fn != change_allocation) /* which changes no byte */
 			qc_writer_range_changed(top->writer, off, len);
 		qc_io_stats_count_write(&top->io_stats, token, buf ? len : 0);

@@ -18,27 +18,15 @@
 #include "update/abort.h"
 #include "update/overlap_check.h"
 
-/* Finds out why a lookup failed with @r.  Marks the image corrupt if the L1 or L2 entry is
- * invalid.  If the file could not be read, the image stays writable. */
-static qc_err check_failed_lookup(struct qc_writer *w, struct goff at, qc_err r)
+/* Handles a damaged extent where data is to be written.  An invalid entry makes the image
+ * corrupt.  If the file could not be read, the image stays writable. */
+static qc_err fail_on_damage(struct qc_writer *w, struct goff at, const struct qc_map_extent *x)
 {
-	const struct geom *g = &w->layer->head.geom;
-	struct qc_l2_raw raw;
-	struct hoff table;
-	struct l2_entry e;
-	uint64_t l1_raw;
-
-	if (r != -EIO || qc_map_l1_get(w->layer, at, &l1_raw))
-		return r;
-	if (l1_decode(g, l1_raw, &table))
-		return qc_writer_mark_corrupt(w, "the L1 entry for guest offset 0x%" PRIx64
-					 " is damaged", at.v);
-	if (!table.v || qc_map_l2_get(w->layer, table, at, 1, &raw))
-		return r;
-	if (l2_entry_decode(g, raw.word, raw.bits, &e))
-		return qc_writer_mark_corrupt(w, "the L2 entry for guest offset 0x%" PRIx64
-					 " is damaged", at.v);
-	return r;
+	if (qc_map_is_corrupt(x))
+		return qc_writer_mark_corrupt(w, "the %s entry for guest offset 0x%" PRIx64
+					      " is damaged",
+					      x->damage == QC_DAMAGE_L1_ENTRY ? "L1" : "L2", at.v);
+	return qc_map_report_damage(w->layer, at, x);
 }
 
 static qc_err overwrite_data(struct qc_writer *w, const struct qc_map_extent *x, struct goff at,
@@ -61,8 +49,10 @@ qc_err qc_write_inflight(struct qc_image *img, uint64_t off, const uint8_t *buf,
 		uint64_t done = 0;
 
 		r = qc_map_lookup_writable(l, at, len, &x);
+		if (!r && x.kind == QC_DAMAGED)
+			r = fail_on_damage(w, at, &x);
 		if (r)
-			return check_failed_lookup(w, at, r);
+			return r;
 		if (x.kind == QC_DATA && x.owned) {
 			r = overwrite_data(w, &x, at, buf);
 			done = x.len;
@@ -87,8 +77,10 @@ qc_err qc_allocate_inflight(struct qc_image *img, uint64_t off, uint64_t len)
 		uint64_t done = 0;
 
 		r = qc_map_lookup(l, at, len, &x);
+		if (!r && x.kind == QC_DAMAGED)
+			r = fail_on_damage(l->writer, at, &x);
 		if (r)
-			return check_failed_lookup(l->writer, at, r);
+			return r;
 		if (x.kind == QC_DATA)
 			done = x.len;
 		else

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Damage is -EIO where it is, a line with the offset, and no harm elsewhere. */
+#include "image/image.h"
 #include "make.h"
 
 #define C63 (UINT64_C(1) << 63)
@@ -68,6 +69,62 @@ static void extents_stop_before_damage(void)
 	CHECK(!qc_block_status(img, 0, &e) && e.data && e.len == 64 * K);
 	CHECK(qc_block_status(img, 64 * K, &e) == -EIO);
 	CHECK(!qc_block_status(img, 128 * K, &e) && e.data && e.len == 128 * K);
+	qc_close(img);
+}
+
+/* Returns true if the step at @at is of this kind and length, and moves *at behind it. */
+static bool steps(struct qc_image *img, uint64_t *at, enum qc_kind kind, enum qc_damage damage,
+		  uint64_t len)
+{
+	struct qc_walk w;
+	struct qc_step s;
+	qc_err r;
+
+	qc_walk_begin(&w, img, *at, qc_size(img));
+	r = qc_walk_step(&w, &s);
+	*at = w.at;
+	if (!r && s.x.kind == kind && s.x.len == len && (kind != QC_DAMAGED || s.x.damage == damage))
+		return true;
+	printf("# %d: kind %d, damage %d, %" PRIu64 " bytes\n", r, s.x.kind, s.x.damage, s.x.len);
+	return false;
+}
+
+/* A reader that knows how far the damage reaches goes on behind it; nothing is logged. */
+static void damage_has_a_length(void)
+{
+	struct qc_image *img;
+	uint64_t at = 1000;
+
+	make_plain();
+	poke64("img", l2_at("img", 1), 0x50002);
+	img = image_open(ctx, "img");
+	CHECK(steps(img, &at, QC_DATA, 0, 64 * K - 1000));
+	CHECK(steps(img, &at, QC_DAMAGED, QC_DAMAGE_L2_ENTRY, 64 * K));
+	CHECK(steps(img, &at, QC_DATA, 0, 128 * K));
+	CHECK(steps(img, &at, QC_ZERO, 0, 768 * K) && at == M);
+	at = 100 * K;
+	CHECK(steps(img, &at, QC_DAMAGED, QC_DAMAGE_L2_ENTRY, 28 * K));
+	CHECK(book.lines == 0);
+	qc_close(img);
+}
+
+static void damaged_tables_have_a_length(void)
+{
+	struct qc_image *img;
+	uint64_t at = 3 * M;
+
+	sh("rm -f img && qemu-img create -q -f qcow2 -o cluster_size=4k img 2G &&"
+	   " qemu-io -t unsafe -c 'write -P 1 1M 4M' -c 'write -P 2 1G 4k' img >/dev/null");
+	logbook_clear(&book);
+	poke64("img", l1_at("img") + 8, C63 | 0x200); /* of 2 to 4 MiB */
+	poke64("img", l1_at("img"), C63 | 0x40000000);
+	img = image_open(ctx, "img");
+	CHECK(steps(img, &at, QC_DAMAGED, QC_DAMAGE_L1_ENTRY, M));
+	CHECK(steps(img, &at, QC_DATA, 0, M));
+	at = 4 * K;
+	CHECK(steps(img, &at, QC_DAMAGED, QC_DAMAGE_L2_UNREADABLE, 2 * M - 4 * K));
+	CHECK(steps(img, &at, QC_DAMAGED, QC_DAMAGE_L1_ENTRY, 2 * M));
+	CHECK(book.lines == 0 && read_error(img, 4 * K, 1) == -EIO && book.lines == 1);
 	qc_close(img);
 }
 
@@ -307,6 +364,8 @@ int main(void)
 	ctx = context_new(&book);
 	RUN(damaged_entries);
 	RUN(extents_stop_before_damage);
+	RUN(damage_has_a_length);
+	RUN(damaged_tables_have_a_length);
 	RUN(damaged_l1_entries);
 	RUN(an_l1_that_names_nothing);
 	RUN(version_2_has_no_zero_clusters);

@@ -151,6 +151,23 @@ static void what_version_2_cannot_say_is_refused(void)
 	CHECK(is_refused(M + 512, -EOPNOTSUPP) && is_refused(512 * K, -EOPNOTSUPP));
 }
 
+/* Also where no other size is possible: a snapshot in version 2, half a sector in version 1. */
+static void its_own_size_changes_nothing(void)
+{
+	make("compat=0.10 image 1M", "-c 'write -P 1 0 4k'");
+	sh("qemu-img snapshot -c one image && cp image before");
+	CHECK(!resize(M) && is_file("cmp image before"));
+	sh("rm -f image && qemu-img create -q -f qcow image 1M &&"
+	   " qemu-io -f qcow -c 'write -P 1 0 4k' image >/dev/null");
+	poke64("image", SIZE_AT, M - 100);
+	sh("cp image before");
+	CHECK(!resize(M - 100) && !try_sh("cmp image before"));
+	CHECK(is_refused(M - 99, -EINVAL) && !resize(M) && peek64("image", SIZE_AT) == M);
+	make("compat=1.1 image 1M", "-c 'write -P 1 0 4k'");
+	sh("cp image before");
+	CHECK(!resize(M) && is_file("cmp image before"));
+}
+
 static void sizes_that_no_disk_has(void)
 {
 	make("compat=1.1 image 1M", "-c 'write -P 1 0 4k'");
@@ -181,6 +198,7 @@ int main(void)
 	RUN(a_longer_l1_table);
 	RUN(what_comes_to_light_is_zeros);
 	RUN(what_version_2_cannot_say_is_refused);
+	RUN(its_own_size_changes_nothing);
 	RUN(sizes_that_no_disk_has);
 	RUN(a_snapshot_keeps_its_entries);
 	context_end(ctx);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Images in a state that the first writer must see to: dirty, corrupt, in use. */
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "write.h"
 
 static struct qc_context *ctx;
@@ -28,6 +31,32 @@ static bool refused(const char *path, qc_err err, const char *word)
 		return true;
 	printf("# %s: not refused with %d for '%s': %d %s\n", path, err, word, r, why.text);
 	return false;
+}
+
+/* The log says which write failed, and why; the disk goes on. */
+static void a_failed_write_is_logged(void)
+{
+	struct logbook book = LOGBOOK;
+	struct qc_context *mine = context_new(&book);
+	struct rlimit before, limit;
+	struct qc_image *img;
+
+	sh("rm -f image && qemu-img create -q -f qcow2 image 4M");
+	img = image_write(mine, "image");
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	limit = before;
+	limit.rlim_cur = M;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	CHECK(!fill(img, 0, 64 * K, 1));
+	CHECK(fill(img, 0x20000, 2 * M, 2) == -EFBIG);
+	setrlimit(RLIMIT_FSIZE, &before);
+	CHECK(logged(&book, "/image: cannot write 2097152 bytes at guest offset 0x20000: File too large"));
+	CHECK(!fill(img, 0x20000, 2 * M, 3) && reads_byte(img, 0, 64 * K, 1));
+	CHECK(reads_byte(img, 0x20000, 2 * M, 3) && book.lines == 1);
+	qc_close(img);
+	CHECK(is_sound("image"));
+	context_end(mine);
 }
 
 static void a_corrupt_image_is_only_read(void)
@@ -168,6 +197,7 @@ int main(void)
 {
 	begin();
 	ctx = context_new(NULL);
+	RUN(a_failed_write_is_logged);
 	RUN(a_corrupt_image_is_only_read);
 	RUN(a_dirty_image_is_repaired);
 	RUN(a_repair_while_somebody_reads);
