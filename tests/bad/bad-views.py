@@ -108,7 +108,7 @@ def snapshot_with_a_hostile_name(i):
 
 # ---- the page ---------------------------------------------------------------------
 
-NO_BITMAPS = {'said': ('bitmaps-error', 'the directory of bitmaps is damaged, or too large')}
+NO_BITMAPS = {'said': ('bitmaps-error', 'the bitmap directory is damaged, or too large')}
 
 
 @bad('v3', said=('bitmaps-valid', True))
@@ -219,7 +219,7 @@ def main():
 
     recipes = [r for r in RECIPES if wanted(r)]
     refused = [r for r in UNREADABLE if wanted(r) and r.refuse and r.folder and not r.hidden and
-               not r.options and not r.first]
+               not r.options]
     folder = Path(tempfile.mkdtemp(prefix='bad-', dir=os.environ.get('TEST_TMP', '.'))).resolve()
     began = time.monotonic()
     try:

@@ -32,8 +32,9 @@ done
 refuses 2 'none' "$PWD/none.qcow2" "$PWD/mnt"
 until_true 10 no_daemon "$PWD/mnt"
 
-# Nor does a second mount over the first take the first along.
-mkdir other
+# Nor does a second mount over the first end the first.  The kernel lets no setuid program, as
+# fusermount3, into the mount of a user; so only root can do that.
+[ "$(id -u)" = 0 ] || exit 0
 mount_fs src/disk.qcow2 mnt
 mount_fs src mnt
 unmount mnt
