@@ -32,6 +32,7 @@ struct qc_header {
 	bool has_luks_extension;
 	uint64_t luks_offset, luks_bytes; /* of the LUKS header with its key material */
 	uint32_t bitmaps;
+	uint64_t bitmaps_extension; /* offset of its magic in the file; 0: there is none */
 	uint64_t bitmaps_bytes, bitmaps_offset; /* of the bitmap directory */
 	uint64_t feature_names_offset;		/* of the image's feature name table */
 	uint32_t feature_names_bytes;		/* 0: no table */

@@ -106,6 +106,8 @@ qc_err qc_header_extension_parse_all(const uint8_t *buf, size_t n, size_t at, st
 			*need = end;
 			return 0;
 		}
+		if (magic == EXT_BITMAPS)
+			h->bitmaps_extension = at - 8;
 		if (magic == EXT_FEATURE_NAMES) {
 			h->feature_names_offset = at;
 			h->feature_names_bytes = len;

@@ -336,6 +336,14 @@ qc_err qc_metadata_for_each(const struct qc_metadata *md, unsigned int flags, qc
 	return r ? r : walk_bitmaps(&w);
 }
 
+qc_err qc_metadata_for_each_bitmap(const struct qc_metadata *md, qc_metadata_fn *fn, void *arg)
+{
+	struct walk w;
+	qc_err r = begin_walk(&w, md, 0, fn, arg);
+
+	return r ? r : walk_bitmaps(&w);
+}
+
 qc_err qc_metadata_fix_copied(const struct qc_metadata *md, uint8_t *table, uint64_t first,
 			      uint64_t n, bool may_clear, uint64_t *changed)
 {

@@ -70,6 +70,10 @@ qc_err qc_metadata_for_each_l2(const struct qc_metadata *md, const struct qc_l1_
 			       const uint8_t *bytes, unsigned int flags, qc_metadata_fn *fn,
 			       void *arg);
 
+/* Calls @fn for the bitmap directory, the bitmap tables and the data of the bitmaps, as
+ * qc_metadata_for_each() does. */
+qc_err qc_metadata_for_each_bitmap(const struct qc_metadata *md, qc_metadata_fn *fn, void *arg);
+
 /* Reads the active L1 table, from the table cache if there is one.  The caller frees *out.
  * Return: 0; -ENOMEM; an errno of the file. */
 qc_err qc_metadata_read_l1(const struct qc_metadata *md, uint8_t **out);

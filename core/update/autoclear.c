@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "update/autoclear.h"
 
+#include <stdlib.h>
+
 #include "format/features.h"
 #include "update/bitmaps.h"
 #include "update/checkpoint.h"
@@ -9,17 +11,23 @@ qc_err qc_autoclear_clear(struct qc_writer *w, uint64_t valid)
 {
 	struct qc_header *h = &w->layer->head;
 	uint64_t keep = h->autoclear & (qc_features_with(QC_AUTOCLEAR, QC_FEATURE_KEEP) | valid);
+	bool drop_bitmaps = h->autoclear & ~keep & AUTOCLEAR_BITMAPS;
+	struct qc_free_list bitmaps = { 0 };
 	uint8_t be[8];
-	qc_err r;
+	qc_err r = 0;
 
 	if (h->version != 3 || h->autoclear == keep)
 		return 0;
-	if (h->autoclear & ~keep & AUTOCLEAR_BITMAPS)
-		qc_bitmaps_warn(w->layer);
+	if (drop_bitmaps)
+		r = qc_bitmaps_collect(w, &bitmaps);
 	be64_to(be, keep);
-	r = qc_writer_update_header(w, HEAD_AUTOCLEAR, be, sizeof(be));
+	if (!r)
+		r = qc_writer_update_header(w, HEAD_AUTOCLEAR, be, sizeof(be));
 	if (!r)
 		h->autoclear = keep;
+	if (!r && drop_bitmaps)
+		r = qc_bitmaps_remove(w, &bitmaps);
+	free(bitmaps.extent);
 	return r;
 }
 

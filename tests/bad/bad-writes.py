@@ -420,7 +420,7 @@ def dirty_bit_and_more_tables_than_there_is_room_for(i):
 
 # -- bitmaps
 
-LOST = {'log': 'bitmaps are no longer valid', 'bits': (AUTOCLEAR, 1, 0), 'sound': False}
+LOST = {'log': 'bitmaps are removed', 'bits': (AUTOCLEAR, 1, 0), 'sound': False}
 
 
 @bad('v3 ext', **LOST)
