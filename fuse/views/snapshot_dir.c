@@ -155,7 +155,7 @@ static int take_snapshot(struct tree *t, struct node *dir, const char *name, str
 }
 
 /* Deletes it with the files in it, which cannot be removed by themselves. */
-static int delete_snapshot(struct tree *t, struct node *dir, const char *name)
+static int remove_snapshot_dir(struct tree *t, struct node *dir, const char *name)
 {
 	const struct qc_snapshot *s;
 	struct change c;
@@ -173,7 +173,7 @@ static int delete_snapshot(struct tree *t, struct node *dir, const char *name)
 	return r;
 }
 
-static int rename_snapshot(struct tree *t, struct node *dir, const char *name,
+static int rename_snapshot_dir(struct tree *t, struct node *dir, const char *name,
 			   struct node *to_dir, const char *to)
 {
 	const struct qc_snapshot *s;
@@ -211,8 +211,8 @@ static const struct node_ops snapshot_dir_ops = {
 	.lookup = entry_dir_lookup,
 	.list = entry_dir_list,
 	.mkdir = take_snapshot,
-	.rmdir = delete_snapshot,
-	.rename = rename_snapshot,
+	.rmdir = remove_snapshot_dir,
+	.rename = rename_snapshot_dir,
 	.getattr = getattr_of_snapshots,
 	.free = entry_dir_free,
 };
