@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * option_table.h - which -o options there are.
- */
+/* option_table.h - the table of -o options. */
 #ifndef OPTION_TABLE_H
 #define OPTION_TABLE_H
 
@@ -9,17 +7,18 @@
 
 struct option_spec {
 	const char *name;
-	const char *arg; /* NULL: takes none */
+	const char *arg;  /* NULL: takes no value; else as --help shows it, "a|b" for words */
 	const char *help; /* NULL: not shown */
-	int (*set)(struct options *o, const char *value); /* NULL: ignored */
-	bool pass_on; /* to libfuse, too */
-	size_t flag;  /* a bool of struct options that it sets; 0: none */
+	int (*set)(struct options *o, const char *value); /* option_setters.h; NULL: none */
+	bool pass_on; /* pass it to libfuse, too */
+	size_t flag;  /* offset of a bool in struct options that it sets; 0: none */
 };
 
-/* The one that takes a value, or none, if there are both.  NULL: there is no such option. */
+/* Finds an option.  If both forms exist, @value selects the one with a value.  NULL: there is no
+ * such option. */
 const struct option_spec *option_table_find(const char *name, bool value);
 
-/* One that mount(8) leaves over, and that is not for us: "name" or "name=value". */
+/* Returns true for an option of mount(8) that is accepted and ignored: "name" or "name=value". */
 bool option_table_is_ignored(const char *option);
 
 /* Prints the -o options of --help. */

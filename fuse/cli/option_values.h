@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* option_values.h - what stands behind the = of an option. */
+/* option_values.h - parse values of options. */
 #ifndef OPTION_VALUES_H
 #define OPTION_VALUES_H
 
 #include <stdbool.h>
 
-/* A whole number up to max, with `suffix` perhaps with a K, M or G behind it.
- * -EINVAL. */
+/* Parses a whole number up to @max; with @suffix a K, M or G may follow, for 1024 and its
+ * powers.  Return: 0; -EINVAL. */
 int option_value_number(const char *text, unsigned long long max, bool suffix,
 		 unsigned long long *out);
 
-/* The path, seen from the current folder; to be freed.  NULL: no memory. */
+/* Returns the path with the working directory before it, unless it is absolute; to be freed.
+ * NULL: out of memory, or the working directory is gone. */
 char *option_value_absolute(const char *path);
 
 #endif

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * options.c - the command line.
- *
- * An option that is for libfuse or the kernel is passed on, one that mount(8)
- * leaves over is ignored, and any other that is not in the table is an error
- * that names it.
+ * options.c - an option for libfuse or the kernel is passed on, one that mount(8) passes to every
+ * file system is ignored, and an unknown one is an error that names it.
  */
 #include "cli/options.h"
 
@@ -40,6 +37,9 @@ int options_set(struct options *o, const char *name, const char *value)
 		r = mount_option_append(o, spec->name, value);
 	if (r == -EINVAL)
 		report(QC_LOG_ERROR, "%s: '%s' is not %s", name, value, spec->arg);
+	else if (r == -EBADF)
+		report(QC_LOG_ERROR, "%s: %s: no such descriptor is open (open it for qcowfs, as "
+		       "with %s<file in a shell)", name, value, value);
 	else if (r == -EOPNOTSUPP)
 		report(QC_LOG_ERROR,
 		       "%s: the libfuse that qcowfs was built with does not have it (3.18 does)", name);
@@ -61,26 +61,53 @@ static int apply_option(struct options *o, char *text)
 	return options_set(o, text, value);
 }
 
-/* "a,b=c\,d": a comma after a backslash belongs to the value. */
+/* Returns true if the text is the beginning of an option whose value may stand in quotation
+ * marks, as mount(8) passes on contexts with commas. */
+static bool may_be_quoted(const char *text, size_t len)
+{
+	static const char *const names[] = { "context=", "fscontext=", "defcontext=", "rootcontext=" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (len == strlen(names[i]) && !memcmp(text, names[i], len))
+			return true;
+	return false;
+}
+
+/*
+ * Copies the first option of *@list to @out, and moves *@list behind it.  A comma after a
+ * backslash or between quotation marks belongs to the value.
+ */
+static int copy_option(const char **list, char *out)
+{
+	const char *p = *list;
+	char *to = out;
+	bool quoted = false;
+
+	for (; *p && (quoted || *p != ','); p++) {
+		if (*p == '"' && (quoted || may_be_quoted(out, (size_t)(to - out))))
+			quoted = !quoted;
+		else if (*p == '\\' && p[1] && !quoted)
+			*to++ = *++p;
+		else
+			*to++ = *p;
+	}
+	*to = 0;
+	*list = *p ? p + 1 : p;
+	if (!quoted)
+		return 0;
+	report(QC_LOG_ERROR, "%.*s: the second quotation mark is missing", (int)strcspn(out, "="), out);
+	return -EINVAL;
+}
+
 static int apply_list(struct options *o, const char *list)
 {
-	char *copy = strdup(list), *to = copy, *start = copy;
+	char *copy = malloc(strlen(list) + 1);
 	int r = copy ? 0 : -ENOMEM;
 
-	for (const char *p = list; !r; p++) {
-		if (*p == '\\' && p[1]) {
-			*to++ = *++p;
-			continue;
-		}
-		if (*p != ',' && *p) {
-			*to++ = *p;
-			continue;
-		}
-		*to++ = 0;
-		r = apply_option(o, start);
-		start = to;
-		if (!*p)
-			break;
+	while (!r && *list) {
+		r = copy_option(&list, copy);
+		if (!r)
+			r = apply_option(o, copy);
 	}
 	free(copy);
 	return r;
@@ -88,7 +115,7 @@ static int apply_list(struct options *o, const char *list)
 
 /* ---- the command line ----------------------------------------------------- */
 
-static int operands(struct options *o, int n, char **arg)
+static int set_operands(struct options *o, int n, char **arg)
 {
 	if (n != 2) {
 		report(QC_LOG_ERROR, "%s (usage: qcowfs [options] SOURCE MOUNTPOINT)",
@@ -102,9 +129,9 @@ static int operands(struct options *o, int n, char **arg)
 	return o->source && o->mountpoint ? 0 : -ENOMEM;
 }
 
-/* A letter is in optopt; of a long one getopt tells no more than that it has just
- * passed it by. */
-static int unknown(char **argv)
+/* Reports an unknown option.  getopt_long(3) stores a letter in optopt, but of an unknown long
+ * option it only tells that it has passed it. */
+static int report_unknown_option(char **argv)
 {
 	if (optopt)
 		report(QC_LOG_ERROR, "-%c: unknown option (qcowfs --help lists those there are)",
@@ -115,7 +142,7 @@ static int unknown(char **argv)
 	return -EINVAL;
 }
 
-static int letter(struct options *o, int c)
+static int apply_letter(struct options *o, int c)
 {
 	switch (c) {
 	case 'h':
@@ -149,10 +176,10 @@ static int letter(struct options *o, int c)
 	}
 }
 
-static int no_trace(struct options *o)
+static int check_forensic(struct options *o)
 {
 	if (o->cow)
-		return 0; /* what is written goes elsewhere */
+		return 0; /* writes go to the overlay */
 	if (o->rw) {
 		report(QC_LOG_ERROR, "rw: not together with forensic");
 		return -EINVAL;
@@ -208,24 +235,24 @@ enum exitcode options_parse(struct options *o, int argc, char **argv)
 	optind = 0; /* begin anew */
 	while (!r && (c = getopt_long(argc, argv, ":hVvfdsro:", long_options, NULL)) != -1) {
 		if (c == '?')
-			r = unknown(argv);
+			r = report_unknown_option(argv);
 		else
-			r = letter(o, c);
+			r = apply_letter(o, c);
 	}
 	if (!r && o->cow)
 		r = check_cow(o);
 	if (!r && o->forensic)
-		r = no_trace(o);
+		r = check_forensic(o);
 	if (!r && o->io_uring && o->single_thread) {
 		report(QC_LOG_ERROR, "io_uring: not together with -s: each processor has a thread");
 		r = -EINVAL;
 	}
 	if (o->locking == QC_LOCKING_SHARE)
-		o->ro = true; /* others may be writing */
+		o->ro = true; /* another program may be writing */
 	if (!r)
 		r = options_check_keys(o);
 	if (!r && o->action == ACTION_MOUNT)
-		r = operands(o, argc - optind, argv + optind);
+		r = set_operands(o, argc - optind, argv + optind);
 	return r ? EXIT_USAGE : EXIT_OK;
 }
 

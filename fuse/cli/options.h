@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * options.h - the command line.
- */
+/* options.h - the command line of a mount. */
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
@@ -24,7 +22,7 @@ struct options {
 	unsigned int verbose;
 	bool ro, rw, direct_io;
 	bool snapshots, chain, info, partitions;
-	bool forensic; /* and so all of these, and ro unless cow */
+	bool forensic; /* sets the four above, and ro unless cow is set */
 	bool write_base;
 	bool cow;
 	char *cow_file; /* absolute; NULL: temporary overlays */
@@ -51,11 +49,11 @@ struct options {
 	mode_t umask;
 	bool set_fsname, set_subtype;
 	bool set_context; /* one of the context options of SELinux */
-	char *mount_options; /* what libfuse and the kernel are to know, "a,b=c" */
+	char *mount_options; /* for libfuse and the kernel, "a,b=c" */
 };
 
-/* Fills *o from the command line.  On failure it has said why on stderr, and
- * the status is EXIT_USAGE. */
+/* Fills *@o from the command line; options_free() it in each case.  Return: EXIT_OK; EXIT_USAGE
+ * after a message. */
 enum exitcode options_parse(struct options *o, int argc, char **argv);
 void options_free(struct options *o);
 
@@ -73,7 +71,7 @@ int options_first_operand(int argc, char **argv, struct options_before *out);
  * options_set() - apply one -o option
  * @value: NULL: without "="
  *
- * Return: 0; -EINVAL, -ENOMEM, -EOPNOTSUPP after a message.
+ * Return: 0; -EINVAL, -EBADF, -ENOMEM, -EOPNOTSUPP after a message.
  */
 int options_set(struct options *o, const char *name, const char *value);
 

@@ -210,7 +210,7 @@ static void flags(void)
 	CHECK(takes("suid,dev,exec,atime,relatime,async,defaults,noauto,nofail,_netdev,user"));
 	CHECK(!o.mount_options); /* nobody is told */
 	options_free(&o);
-	CHECK(takes("x-systemd.automount,X-mount.mkdir=755,comment=hello,user=me,context=a:b"));
+	CHECK(takes("x-systemd.automount,X-mount.mkdir=755,comment=hello,user=me"));
 	CHECK(!o.mount_options);
 	options_free(&o);
 }
@@ -418,9 +418,43 @@ static void names_in_the_mount_table(void)
 	options_free(&o);
 	CHECK(takes("fsname=a\\\\b=c") && !strcmp(o.mount_options, "fsname=a\\\\b=c"));
 	options_free(&o);
-	CHECK(takes("fsname=") && !strcmp(o.mount_options, "fsname="));
-	options_free(&o);
+	CHECK(rejects("fsname=", "fsname: '' is not NAME"));
+	CHECK(rejects("subtype=", "subtype: '' is not NAME"));
 	CHECK(takes("fsname=end\\") && !strcmp(o.mount_options, "fsname=end\\\\"));
+	options_free(&o);
+}
+
+static void contexts(void)
+{
+	static const struct {
+		const char *given, *passed; /* as libfuse wants it: a comma after a backslash */
+	} cases[] = {
+		{ "context=u:r:t:s0", "context=u:r:t:s0" },
+		{ "context=\"u:r:t:s0\",ro", "context=u:r:t:s0" },
+		{ "context=\"u:r:t:s0:c1,c2\"", "context=\"u:r:t:s0:c1\\,c2\"" },
+		{ "context=u:r:t:s0:c1\\,c2", "context=\"u:r:t:s0:c1\\,c2\"" },
+		{ "fscontext=\"a,b\",defcontext=c,rootcontext=d",
+		  "fscontext=\"a\\,b\",defcontext=c,rootcontext=d" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		CHECK(takes(cases[i].given) && o.set_context);
+		CHECK(!strcmp(o.mount_options, cases[i].passed));
+		options_free(&o);
+	}
+	CHECK(rejects("context=\"a,b", "context: the second quotation mark is missing"));
+	CHECK(rejects("context=a\"b", "is not CONTEXT"));
+	CHECK(rejects("context=", "is not CONTEXT"));
+	CHECK(rejects("context", "needs a value"));
+	CHECK(takes("pid-file=/a\"b,ro") && !strcmp(o.pid_file, "/a\"b") && o.ro);
+	options_free(&o);
+}
+
+static void descriptors_must_be_open(void)
+{
+	CHECK(rejects("key-fd=1000", "key-fd: 1000: no such descriptor is open"));
+	CHECK(rejects("key-fd=x", "key-fd: 'x' is not N"));
+	CHECK(takes("key-fd=0") && o.key_fd == 0);
 	options_free(&o);
 }
 
@@ -463,6 +497,8 @@ int main(void)
 	RUN(o_may_be_given_again);
 	RUN(words);
 	RUN(flags);
+	RUN(contexts);
+	RUN(descriptors_must_be_open);
 	RUN(views);
 	RUN(overlays);
 	RUN(values_where_none_belong);
