@@ -15,7 +15,7 @@ with Mount('src', '-o', 'info') as m:
         check(os.stat(p).st_mode == 0o100444, f'{n}: its mode')
         check(run('cat', p).encode() == text, 'cat')
         check(run('wc', '-c', p).split()[0] == str(len(text)), 'wc')
-        run('cp', p, 'copy')
+        run('cp', '--remove-destination', p, 'copy')
         check(Path('copy').read_bytes() == text, 'cp')
         check(os.stat('copy').st_size == len(text), 'it is all')
         with open(p, 'rb') as f:

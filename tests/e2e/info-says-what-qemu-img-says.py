@@ -5,7 +5,6 @@ from qcowtest import *
 
 if 'info' not in run(QCOWFS, '--help').split():
     skip('the program has no -o info')
-NEWER_KEYS = {'children', 'detached-header'}  # of qemu-img 8.0 and 9.0; those of 7.2 are shown
 SECRET = ['--object', 'secret,id=s,data=abc']
 
 

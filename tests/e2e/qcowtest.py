@@ -4,6 +4,7 @@ import atexit
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -141,6 +142,24 @@ def peek(name, at, n):
 
 def qemu_map(name, fmt='qcow2'):
     return json.loads(run('qemu-img', 'map', '-f', fmt, '--output=json', name))
+
+
+# qemu-img 8.0 and 9.0 tell more than 7.2, whose facts are those that we show.
+NEWER_KEYS = {'children', 'detached-header'}
+
+
+def as_of_7_2(text):
+    """The output of qemu-img info for people, as version 7.2 prints it."""
+    text = re.sub(r"^Child node '.*':\n(?: .*\n)*", '', text, flags=re.M)
+    text = re.sub(r'^ *detached header: .*\n', '', text, flags=re.M)
+    if 'VM_CLOCK' in text:  # since 9.1 the columns of snapshots are others
+        text = text.replace('VM_SIZE', 'VM SIZE').replace('VM_CLOCK', 'VM CLOCK')
+        text = re.sub(r'^ID +TAG +VM SIZE.*$', 'ID        TAG               VM SIZE                DATE'
+                      '     VM CLOCK     ICOUNT', text, flags=re.M)
+        text = re.sub(r'^(\d+) +(\S.*?) +(\d\S* \S+) (\d+-\d+-\d+ [\d:]+)  ?00(\d\d:\d\d:\d\d\.\d+) +(\S+)$',
+                      lambda m: f'{m[1]:9} {m[2]:16} {m[3]:>8} {m[4]} {m[5]}{m[6]:>11}', text,
+                      flags=re.M)
+    return text
 
 
 # ---- the daemon -----------------------------------------------------------------

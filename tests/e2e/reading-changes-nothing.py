@@ -49,7 +49,7 @@ for mount in ['-o', 'ro'], ['-r'], ['-o', 'rw']:
         for n in names:
             read_in_all_ways(m.path(n + '.raw'))
     check({n: facts(f'src/{n}.img') for n in names} == before, f'{mount}: all is as it was')
-with Mount('src', ro=False) as m:
+with Mount('src', '-o', 'write-base', ro=False) as m:
     for n in names:
         if n in ('corrupt', 'dirty'):
             continue
