@@ -100,6 +100,14 @@ static uint64_t *choose_cursor(struct qc_alloc *a, enum qc_alloc_purpose use)
 	return &a->data_cursor;
 }
 
+/* Cluster 0 holds the header: its refcount of 0 is damage. */
+static qc_err report_free_header(const struct qc_alloc *a)
+{
+	if (a->refcounts.report)
+		a->refcounts.report(a->refcounts.report_arg, "header", 0, "its refcount is 0");
+	return -EIO;
+}
+
 static qc_err append_clusters(struct qc_alloc *a, uint64_t want, uint64_t *first, uint64_t *got)
 {
 	*first = a->cursor;
@@ -122,8 +130,8 @@ static qc_err allocate_run(struct qc_alloc *a, enum qc_alloc_purpose use, uint64
 	r = find_free_run(a, cursor, want, first, got);
 	if (r)
 		return r;
-	if (!*first) /* cluster 0 holds the header: its refcount cannot be 0 */
-		return -EIO;
+	if (!*first)
+		return report_free_header(a);
 	r = raise_refcounts(a, *first, *got);
 	if (!r)
 		*cursor = *first + *got;
@@ -208,16 +216,6 @@ qc_err qc_alloc_refcount(struct qc_alloc *a, uint64_t cluster, uint64_t *count)
 	r = qc_refcounts_get(&a->refcounts, cluster, count);
 	qc_unlock(&a->lock);
 	return r;
-}
-
-uint64_t qc_alloc_refcount_block(struct qc_alloc *a, uint64_t i)
-{
-	uint64_t off;
-
-	qc_lock(&a->lock);
-	off = i < a->refcounts.entries ? a->refcounts.table[i] : 0;
-	qc_unlock(&a->lock);
-	return off;
 }
 
 bool qc_alloc_is_dirty(struct qc_alloc *a)

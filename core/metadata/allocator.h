@@ -62,9 +62,6 @@ void qc_alloc_note_free(struct qc_alloc *a, uint64_t off) NEEDS(&a->lock);
 /* Reads the refcount of @cluster.  Return: 0; an errno of the file. */
 qc_err qc_alloc_refcount(struct qc_alloc *a, uint64_t cluster, uint64_t *count);
 
-/* Reads the offset of the refcount block of entry @i of the refcount table, 0 for none. */
-uint64_t qc_alloc_refcount_block(struct qc_alloc *a, uint64_t i);
-
 /* Returns true if refcounts, refcount table entries or pending extents are only in memory. */
 bool qc_alloc_is_dirty(struct qc_alloc *a);
 

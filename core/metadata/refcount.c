@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * refcount.c - counters, the blocks they are in, and the table of the blocks.
+ * refcount.c - refcounts, the blocks that hold them, and the refcount table.
  *
- * A new block is placed into the area that it covers, and so counts itself: no
- * other block must change for it, and its content can go to the file at once.
- * Its table entry follows later, behind a barrier.
+ * A new block occupies the first free cluster of the area that it covers, and so holds its
+ * own refcount.  No other block has to change for it, and it can be written at once.  Its
+ * table entry is written later, after a sync.
  */
 #include "metadata/refcount.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/outcome.h"
 #include "base/range.h"
 
-/* ---- counters ------------------------------------------------------------- */
+/* ---- refcounts in words ----------------------------------------------------- */
 
-/* Where the counter stands in its 64-bit word.  Counters of less than a byte
- * fill each byte from its lowest bit on. */
-static unsigned int counter_shift(unsigned int order, uint64_t i)
+/* Returns the shift of refcount i in its 64-bit word.  Refcounts of less than a byte fill each
+ * byte from its lowest bit on. */
+static unsigned int refcount_shift(unsigned int order, uint64_t i)
 {
 	unsigned int bits = 1u << order, k = (unsigned int)(i % (64 / bits)), bit = k * bits;
 
@@ -30,35 +32,35 @@ static unsigned int counter_shift(unsigned int order, uint64_t i)
 
 uint64_t qc_refcount_word_get(const struct be64 *words, unsigned int order, uint64_t i)
 {
-	return be64_get(&words[i >> (6 - order)]) >> counter_shift(order, i) &
+	return be64_get(&words[i >> (6 - order)]) >> refcount_shift(order, i) &
 	       qc_refcount_max(order);
 }
 
 void qc_refcount_word_set(struct be64 *words, unsigned int order, uint64_t i, uint64_t value)
 {
 	struct be64 *word = &words[i >> (6 - order)];
-	unsigned int shift = counter_shift(order, i);
+	unsigned int shift = refcount_shift(order, i);
 	uint64_t mask = qc_refcount_max(order) << shift;
 
 	be64_put(word, (be64_get(word) & ~mask) | value << shift);
 }
 
-/* ---- places --------------------------------------------------------------- */
+/* ---- offsets -------------------------------------------------------------- */
 
-static uint64_t cluster_bytes(const struct qc_refcounts *r)
+static uint64_t refcount_cluster_bytes(const struct qc_refcounts *r)
 {
 	return UINT64_C(1) << r->cluster_bits;
 }
 
-static uint64_t block_offset(const struct qc_refcounts *r, uint64_t cluster)
+static uint64_t find_block(const struct qc_refcounts *r, uint64_t cluster)
 {
 	uint64_t i = cluster >> qc_refcounts_block_bits(r);
 
 	return i < r->entries ? r->table[i] : 0;
 }
 
-/* The slice that holds the counter, and which one it is in there. */
-static uint64_t slice_key(const struct qc_refcounts *r, uint64_t block, uint64_t cluster,
+/* Returns the offset of the slice that holds the refcount, and its index in there. */
+static uint64_t find_refcount_slice(const struct qc_refcounts *r, uint64_t block, uint64_t cluster,
 			  uint64_t *index)
 {
 	uint64_t per_slice = (uint64_t)r->slice_bytes * 8 >> r->order;
@@ -70,7 +72,7 @@ static uint64_t slice_key(const struct qc_refcounts *r, uint64_t block, uint64_t
 
 /* ---- open ----------------------------------------------------------------- */
 
-static qc_err read_table(struct qc_refcounts *r, struct qc_reason *why)
+static qc_err read_refcount_table(struct qc_refcounts *r, struct qc_reason *why)
 {
 	size_t bytes = r->entries * 8, got;
 	AUTO_FREE uint8_t *raw = malloc(bytes);
@@ -86,8 +88,8 @@ static qc_err read_table(struct qc_refcounts *r, struct qc_reason *why)
 		return qc_fail_errno(why, e, "cannot read the refcount table");
 	for (uint64_t i = 0; i < r->entries; i++) {
 		r->table[i] = be64_at(raw + 8 * i);
-		/* One behind the end would come to hold something else. */
-		if (r->table[i] & (cluster_bytes(r) - 1) || (r->table[i] && r->table[i] >= now.size))
+		/* A block behind the end of the file would become another cluster. */
+		if (r->table[i] & (refcount_cluster_bytes(r) - 1) || (r->table[i] && r->table[i] >= now.size))
 			return qc_fail(why, -EINVAL,
 					 "refcount table entry %" PRIu64 " is damaged", i);
 	}
@@ -108,7 +110,7 @@ qc_err qc_refcounts_open(struct qc_refcounts *r, struct qc_file *f, const struct
 		.table_offset = h->reftable_offset,
 		.entries = h->reftable_clusters * cs / 8,
 	};
-	e = read_table(r, why);
+	e = read_refcount_table(r, why);
 	if (e)
 		return e;
 	e = qc_cache_new(f, r->slice_bytes, cs, r->entries * (cs / r->slice_bytes), budget,
@@ -123,91 +125,106 @@ void qc_refcounts_close(struct qc_refcounts *r)
 	*r = (struct qc_refcounts){ 0 };
 }
 
+/* ---- errors --------------------------------------------------------------- */
+
+/* Reports -EIO, which a caller could not explain.  Returns @e. */
+static qc_err report_refcount_error(const struct qc_refcounts *r, qc_err e, const char *object,
+				    uint64_t off, const char *problem)
+{
+	if (e == -EIO && r->report)
+		r->report(r->report_arg, object, off, problem);
+	return e;
+}
+
 /* ---- get and add ---------------------------------------------------------- */
 
 qc_err qc_refcounts_get(struct qc_refcounts *r, uint64_t cluster, uint64_t *count)
 {
-	uint64_t block = block_offset(r, cluster), index, key;
+	uint64_t block = find_block(r, cluster), index, slice;
 	struct qc_slice_view v;
 	qc_err e;
 
 	*count = 0;
 	if (!block)
 		return 0;
-	key = slice_key(r, block, cluster, &index);
+	slice = find_refcount_slice(r, block, cluster, &index);
 	do {
-		e = qc_cache_view(r->blocks, key, &v);
+		e = qc_cache_view(r->blocks, slice, &v);
 		if (e)
-			return e;
+			return report_refcount_error(r, e, "refcount block", block, "cannot read");
 		*count = qc_refcount_word_get(v.words, r->order, index);
 	} while (!qc_slice_view_valid(&v));
 	return 0;
 }
 
-struct add {
+struct count_change {
 	unsigned int order;
-	uint64_t index, to; /* to: instead of by, if that is 0 */
+	uint64_t index, to; /* `to` counts if by is 0 */
 	int by;
 	qc_err result;
 };
 
-static void add(void *arg, struct be64 *words)
+/* A qc_cache_modify_fn. */
+static void apply_count_change(void *arg, struct be64 *words)
 {
-	struct add *a = arg;
-	uint64_t now = qc_refcount_word_get(words, a->order, a->index);
+	struct count_change *c = arg;
+	uint64_t now = qc_refcount_word_get(words, c->order, c->index);
 
-	if (!a->by)
-		qc_refcount_word_set(words, a->order, a->index, a->to);
-	else if (a->by > 0 && now == qc_refcount_max(a->order))
-		a->result = -EOVERFLOW;
-	else if (a->by < 0 && !now)
-		a->result = QC_REFCOUNT_UNDERFLOW;
+	if (!c->by)
+		qc_refcount_word_set(words, c->order, c->index, c->to);
+	else if (c->by > 0 && now == qc_refcount_max(c->order))
+		c->result = -EOVERFLOW;
+	else if (c->by < 0 && !now)
+		c->result = QC_REFCOUNT_UNDERFLOW;
 	else
-		qc_refcount_word_set(words, a->order, a->index, now + (uint64_t)a->by);
+		qc_refcount_word_set(words, c->order, c->index, now + (uint64_t)c->by);
 }
 
-static qc_err change_count(struct qc_refcounts *r, uint64_t cluster, struct add *a)
+static qc_err change_refcount(struct qc_refcounts *r, uint64_t cluster, struct count_change *c)
 {
-	uint64_t block = block_offset(r, cluster), key;
+	uint64_t block = find_block(r, cluster), slice;
 	qc_err e;
 
 	if (!block)
-		return -EIO;
-	key = slice_key(r, block, cluster, &a->index);
-	e = qc_cache_modify(r->blocks, key, add, a);
+		return report_refcount_error(r, -EIO, "cluster", cluster << r->cluster_bits,
+					     "no refcount block covers it");
+	slice = find_refcount_slice(r, block, cluster, &c->index);
+	e = qc_cache_modify(r->blocks, slice, apply_count_change, c);
 	if (e == QC_RETRY_CHECKPOINT) {
 		e = qc_refcounts_write_blocks(r);
 		if (!e)
-			e = qc_cache_modify(r->blocks, key, add, a);
+			e = qc_cache_modify(r->blocks, slice, apply_count_change, c);
 		assert(e != QC_RETRY_CHECKPOINT); /* the lock lets no other thread dirty a block */
 	}
-	return e ? e : a->result;
+	if (e)
+		return report_refcount_error(r, e, "refcount block", block, "cannot read or write");
+	return c->result;
 }
 
 qc_err qc_refcounts_add(struct qc_refcounts *r, uint64_t cluster, int by)
 {
-	struct add a = { .order = r->order, .by = by };
+	struct count_change c = { .order = r->order, .by = by };
 
-	return change_count(r, cluster, &a);
+	return change_refcount(r, cluster, &c);
 }
 
 qc_err qc_refcounts_set(struct qc_refcounts *r, uint64_t cluster, uint64_t count)
 {
-	struct add a = { .order = r->order, .to = count };
+	struct count_change c = { .order = r->order, .to = count };
 
 	if (count > qc_refcount_max(r->order))
 		return -EOVERFLOW;
-	return change_count(r, cluster, &a);
+	return change_refcount(r, cluster, &c);
 }
 
 /* ---- new blocks, larger tables -------------------------------------------- */
 
-/* Writes a block for area `area`, in which the clusters [first, first + n) are
- * in use, those of them that lie in the area. */
-static qc_err write_block(struct qc_refcounts *r, uint64_t offset, uint64_t area, uint64_t first,
-			  uint64_t n)
+/* Writes a new block for an area.  Those of the clusters [first, first + n) that are in the
+ * area get the refcount 1, all others 0. */
+static qc_err write_new_block(struct qc_refcounts *r, uint64_t offset, uint64_t area,
+			      uint64_t first, uint64_t n)
 {
-	uint64_t words = cluster_bytes(r) / 8, per_block = UINT64_C(1) << qc_refcounts_block_bits(r);
+	uint64_t words = refcount_cluster_bytes(r) / 8, per_block = UINT64_C(1) << qc_refcounts_block_bits(r);
 	AUTO_FREE struct be64 *block = calloc(words, sizeof(*block));
 
 	if (!block)
@@ -215,10 +232,10 @@ static qc_err write_block(struct qc_refcounts *r, uint64_t offset, uint64_t area
 	for (uint64_t c = first; c < first + n; c++)
 		if (c >> qc_refcounts_block_bits(r) == area)
 			qc_refcount_word_set(block, r->order, c % per_block, 1);
-	return qc_file_write(r->file, offset, block, cluster_bytes(r));
+	return qc_file_write(r->file, offset, block, refcount_cluster_bytes(r));
 }
 
-static void note_entry(struct qc_refcounts *r, uint64_t i)
+static void mark_table_entry_dirty(struct qc_refcounts *r, uint64_t i)
 {
 	if (!r->table_dirty) {
 		r->dirty_first = i;
@@ -229,8 +246,8 @@ static void note_entry(struct qc_refcounts *r, uint64_t i)
 	r->table_dirty = true;
 }
 
-static qc_err write_entries(struct qc_refcounts *r, const uint64_t *entry, uint64_t table,
-			    uint64_t first, uint64_t n)
+static qc_err write_table_entries(struct qc_refcounts *r, const uint64_t *entry, uint64_t table,
+				  uint64_t first, uint64_t n)
 {
 	AUTO_FREE uint8_t *raw = malloc(n * 8);
 
@@ -241,19 +258,19 @@ static qc_err write_entries(struct qc_refcounts *r, const uint64_t *entry, uint6
 	return qc_file_write(r->file, table + first * 8, raw, n * 8);
 }
 
-static qc_err sync_or_break(struct qc_refcounts *r)
+static qc_err sync_or_abort(struct qc_refcounts *r)
 {
 	qc_err e = qc_file_sync(r->file);
 
-	if (e && r->broken)
-		atomic_store(r->broken, true);
+	if (e && r->aborted)
+		atomic_store(r->aborted, true);
 	return e;
 }
 
-/* The new table, and the blocks that count it, stand at `start`, where all is
- * free; the header then points to it. */
-static qc_err switch_table(struct qc_refcounts *r, uint64_t *table, uint64_t entries,
-			   uint64_t start, uint64_t nblocks, uint64_t nclusters)
+/* Writes blocks for the clusters from `start` on, which are free, and behind them a larger
+ * table, which these blocks cover.  Then makes the header refer to that table. */
+static qc_err switch_to_larger_table(struct qc_refcounts *r, uint64_t *table, uint64_t entries,
+				     uint64_t start, uint64_t nblocks, uint64_t nclusters)
 {
 	uint64_t offset = (start + nblocks) << r->cluster_bits;
 	uint8_t head[12];
@@ -261,34 +278,37 @@ static qc_err switch_table(struct qc_refcounts *r, uint64_t *table, uint64_t ent
 
 	for (uint64_t b = 0; !e && b < nblocks; b++) {
 		table[r->entries + b] = (start + b) << r->cluster_bits;
-		e = write_block(r, table[r->entries + b], r->entries + b, start,
-				nblocks + nclusters);
+		e = write_new_block(r, table[r->entries + b], r->entries + b, start,
+				    nblocks + nclusters);
 	}
 	if (!e)
-		e = write_entries(r, table, offset, 0, entries);
+		e = write_table_entries(r, table, offset, 0, entries);
 	if (!e)
-		e = sync_or_break(r);
+		e = sync_or_abort(r);
 	be64_to(head, offset);
 	be32_to(head + 8, (uint32_t)nclusters);
 	if (!e)
 		e = qc_file_write(r->file, HEAD_REFTABLE_OFFSET, head, sizeof(head));
-	return e ? e : sync_or_break(r);
+	return e ? e : sync_or_abort(r);
 }
 
-/* Makes the table reach at least `area`.  Its end is where the file ends, as
- * far as it can be counted. */
-static qc_err grow_table(struct qc_refcounts *r, uint64_t area, uint64_t *first_free)
+/* Makes the table reach at least `area`.  The new table and its blocks begin behind the last
+ * cluster that the old table could cover. */
+static qc_err grow_refcount_table(struct qc_refcounts *r, uint64_t area, uint64_t *first_free)
 {
-	uint64_t cs = cluster_bytes(r), old_clusters = r->entries * 8 / cs;
+	uint64_t cs = refcount_cluster_bytes(r), old_clusters = r->entries * 8 / cs;
 	uint64_t old = r->table_offset >> r->cluster_bits;
 	uint64_t start = r->entries << qc_refcounts_block_bits(r), nblocks = 1, entries, nclusters;
 	struct qc_file_stat now;
 	uint64_t *table;
 	qc_err e = qc_file_stat(r->file, &now);
 
-	/* What cannot be counted must not be there: it would be overwritten. */
-	if (e || now.size > start << r->cluster_bits)
-		return e ? e : -EIO;
+	/* Clusters there have no refcount, and would be overwritten. */
+	if (!e && now.size > start << r->cluster_bits)
+		e = report_refcount_error(r, -EIO, "refcount table", r->table_offset,
+					  "it covers less than the whole file");
+	if (e)
+		return e;
 	nclusters = div_up(max_u64(r->entries + r->entries / 2, area + 2) * 8, cs);
 	while (nblocks << qc_refcounts_block_bits(r) < nblocks + nclusters)
 		nblocks++;
@@ -302,7 +322,7 @@ static qc_err grow_table(struct qc_refcounts *r, uint64_t area, uint64_t *first_
 	if (!table)
 		return -ENOMEM;
 	memcpy(table, r->table, r->entries * sizeof(*table));
-	e = switch_table(r, table, entries, start, nblocks, nclusters);
+	e = switch_to_larger_table(r, table, entries, start, nblocks, nclusters);
 	if (e) {
 		free(table);
 		return e;
@@ -315,7 +335,7 @@ static qc_err grow_table(struct qc_refcounts *r, uint64_t area, uint64_t *first_
 	*first_free = start + nblocks + nclusters;
 	for (uint64_t i = 0; !e && i < old_clusters; i++)
 		e = qc_refcounts_add(r, old + i, -1);
-	return e;
+	return e == QC_REFCOUNT_UNDERFLOW ? 0 : e; /* too low before, and right now */
 }
 
 qc_err qc_refcounts_ensure_block(struct qc_refcounts *r, uint64_t cluster, uint64_t *taken)
@@ -325,7 +345,7 @@ qc_err qc_refcounts_ensure_block(struct qc_refcounts *r, uint64_t cluster, uint6
 
 	*taken = 0;
 	if (area >= r->entries)
-		e = grow_table(r, area, &free_from);
+		e = grow_refcount_table(r, area, &free_from);
 	if (e)
 		return e;
 	if (free_from > cluster) {
@@ -334,11 +354,11 @@ qc_err qc_refcounts_ensure_block(struct qc_refcounts *r, uint64_t cluster, uint6
 	}
 	if (r->table[area])
 		return 0;
-	e = write_block(r, cluster << r->cluster_bits, area, cluster, 1);
+	e = write_new_block(r, cluster << r->cluster_bits, area, cluster, 1);
 	if (e)
 		return e;
 	r->table[area] = cluster << r->cluster_bits;
-	note_entry(r, area);
+	mark_table_entry_dirty(r, area);
 	*taken = 1;
 	return 0;
 }
@@ -350,25 +370,26 @@ qc_err qc_refcounts_add_block(struct qc_refcounts *r, uint64_t cluster, uint64_t
 
 	if (area >= r->entries)
 		return -EFBIG;
-	e = write_block(r, block << r->cluster_bits, area, 0, 0);
+	e = write_new_block(r, block << r->cluster_bits, area, 0, 0);
 	if (e)
 		return e;
 	r->table[area] = block << r->cluster_bits;
-	note_entry(r, area);
+	mark_table_entry_dirty(r, area);
 	return 0;
 }
 
-/* ---- to the file ---------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------------- */
 
 qc_err qc_refcounts_write_blocks(struct qc_refcounts *r)
 {
-	struct qc_dirty_slices changes;
-	qc_err e = qc_cache_writeback_begin(r->blocks, &changes);
+	struct qc_dirty_slices dirty;
+	qc_err e = qc_cache_writeback_begin(r->blocks, &dirty);
 
-	for (size_t i = 0; !e && i < changes.n; i++)
-		e = qc_file_write(r->file, changes.slice[i].key, changes.slice[i].bytes,
-				  r->slice_bytes);
-	qc_cache_writeback_end(r->blocks, &changes, !e);
+	for (size_t i = 0; !e && i < dirty.n; i++)
+		e = report_refcount_error(r, qc_file_write(r->file, dirty.slice[i].offset,
+							   dirty.slice[i].bytes, r->slice_bytes),
+					  "refcount block", dirty.slice[i].offset, "cannot write");
+	qc_cache_writeback_end(r->blocks, &dirty, !e);
 	return e;
 }
 
@@ -387,20 +408,22 @@ qc_err qc_refcounts_take_table_entries(struct qc_refcounts *r, struct qc_reftabl
 	return 0;
 }
 
-qc_err qc_refcounts_write_table_entries(struct qc_refcounts *r, struct qc_reftable_update *e, bool write)
+qc_err qc_refcounts_write_table_entries(struct qc_refcounts *r,
+					struct qc_reftable_update *update, bool write)
 {
-	qc_err err = 0;
+	qc_err e = 0;
 
-	/* A table that has moved meanwhile was written with all its entries. */
-	if (e->entry && e->table_offset == r->table_offset) {
+	/* A table that has moved since then was written with all its entries. */
+	if (update->entry && update->table_offset == r->table_offset) {
 		if (write)
-			err = write_entries(r, e->entry, e->table_offset, e->first, e->n);
-		if (!write || err) {
-			note_entry(r, e->first);
-			note_entry(r, e->first + e->n - 1);
+			e = write_table_entries(r, update->entry, update->table_offset,
+						update->first, update->n);
+		if (!write || e) {
+			mark_table_entry_dirty(r, update->first);
+			mark_table_entry_dirty(r, update->first + update->n - 1);
 		}
 	}
-	free(e->entry);
-	e->entry = NULL;
-	return err;
+	free(update->entry);
+	update->entry = NULL;
+	return e;
 }

@@ -1,57 +1,73 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * refcount.h - how many tables name a cluster of the image file.
+ * refcount.h - how many references each cluster of the image file has.
  *
- * A table of blocks of counters of 1 to 64 bits.  The table is in memory, the
- * blocks are in a cache.  Counts in memory may be ahead of those in the file;
- * see writer.h for when which must be there.
+ * The refcount table lists refcount blocks, and a block holds the refcounts of one area of
+ * the file, 1 to 64 bits each (qcow2 spec, "Host cluster management").  The table is in
+ * memory, blocks are in a table cache.  Refcounts in memory may be ahead of the file; the
+ * checkpoint decides when they are written.
  *
- * All but the pure functions need the lock of the allocator.
+ * Called by the allocator, which guards all of this with its lock; by an atomic update and a
+ * repair, which hold that lock; and by a check, which owns the refcounts.
+ *
+ * All functions return 0, or an errno of the file or -ENOMEM.  Other results are named.
  */
 #ifndef QC_REFCOUNT_H
 #define QC_REFCOUNT_H
 
-#include "metadata/table_cache.h"
-#include "format/header.h"
 #include "base/log.h"
+#include "format/header.h"
+#include "metadata/table_cache.h"
+
+/* Told about -EIO before a function returns it: "@object at @off: @problem". */
+typedef void qc_refcount_report_fn(void *arg, const char *object, uint64_t off,
+				   const char *problem);
 
 struct qc_refcounts {
 	struct qc_file *file;
 	struct qc_cache *blocks;
-	unsigned int cluster_bits, order; /* 1 << order bits a counter */
+	unsigned int cluster_bits, order; /* a refcount has 1 << order bits */
 	uint32_t slice_bytes;
-	/* Of the table; it moves when it grows.  May be read without a lock. */
+	/* Offset in bytes and entries of the refcount table, which moves when it grows.
+	 * Readable without the lock. */
 	_Atomic uint64_t table_offset, entries;
-	uint64_t *table;    /* block offsets; 0: none, all counts are 0 */
-	bool table_dirty;   /* entries that are not in the file yet */
-	atomic_bool *broken; /* set when a barrier fails; NULL */
+	uint64_t *table;	       /* block offsets; 0: no block, all refcounts are 0 */
+	bool table_dirty;	       /* entries [dirty_first, dirty_end) are not in the file */
 	uint64_t dirty_first, dirty_end;
+	atomic_bool *aborted;	       /* set when a sync fails; may be NULL */
+	qc_refcount_report_fn *report; /* may be NULL */
+	void *report_arg;
 };
 
-/* Reads the table.  -EINVAL if an entry is impossible. */
+/* Reads the refcount table that @h locates.  Return: also -EINVAL, an entry is invalid. */
 qc_err qc_refcounts_open(struct qc_refcounts *r, struct qc_file *f, const struct qc_header *h,
-		    struct qc_budget *budget, struct qc_reason *why);
+			 struct qc_budget *budget, struct qc_reason *why);
 void qc_refcounts_close(struct qc_refcounts *r);
 
+/* Reads the refcount of a cluster; 0 if no block covers it. */
 qc_err qc_refcounts_get(struct qc_refcounts *r, uint64_t cluster, uint64_t *count);
 
-/* Raises or lowers by one.  -EOVERFLOW where the width allows no more;
- * QC_REFCOUNT_UNDERFLOW for less than none.  A cluster whose area has no block yet must not be
- * raised before qc_refcounts_ensure_block(). */
+/* Adds @by, which is 1 or -1, to the refcount of a cluster that a block covers.
+ * Return: also -EOVERFLOW, the refcount has its largest value;
+ *         QC_REFCOUNT_UNDERFLOW, it is 0;
+ *         -EIO, no block covers the cluster. */
 qc_err qc_refcounts_add(struct qc_refcounts *r, uint64_t cluster, int by);
 
-/* For a repair: any count, of a cluster that has a block; and a block at a
- * given place for a given cluster. */
+/* Sets the refcount of a cluster that a block covers.  For a repair.
+ * Return: also -EOVERFLOW, @count needs more bits; -EIO, no block covers the cluster. */
 qc_err qc_refcounts_set(struct qc_refcounts *r, uint64_t cluster, uint64_t count);
+
+/* Makes cluster number @block the refcount block for the area of @cluster, with all refcounts
+ * 0.  For a repair.  Return: also -EFBIG, the table is too short for the area. */
 qc_err qc_refcounts_add_block(struct qc_refcounts *r, uint64_t cluster, uint64_t block);
 
-/* log2 of the clusters that one block counts */
+/* Returns log2 of the number of clusters that one block covers. */
 static inline unsigned int qc_refcounts_block_bits(const struct qc_refcounts *r)
 {
 	return r->cluster_bits + 3 - r->order;
 }
 
-/* Whether there is a block for the cluster. */
+/* Returns true if a block covers the cluster. */
 static inline bool qc_refcounts_has_block(const struct qc_refcounts *r, uint64_t cluster)
 {
 	uint64_t i = cluster >> qc_refcounts_block_bits(r);
@@ -59,25 +75,38 @@ static inline bool qc_refcounts_has_block(const struct qc_refcounts *r, uint64_t
 	return i < r->entries && r->table[i];
 }
 
-/* Makes sure that a block covers the cluster, which is free.  The block may
- * take that cluster for itself: then *taken is how many clusters from it on
- * are in use now. */
+/*
+ * qc_refcounts_ensure_block() - make sure that a block covers a cluster whose refcount is 0
+ * @taken:  out: clusters from @cluster on that the block or a larger table occupies now
+ *
+ * Return: also -EFBIG, the table can grow no further;
+ *         -EIO, the file is longer than the refcount table can cover.
+ */
 qc_err qc_refcounts_ensure_block(struct qc_refcounts *r, uint64_t cluster, uint64_t *taken);
 
-/* Writes changed blocks to the file, without a barrier. */
+/* ---- writing -------------------------------------------------------------- */
+
+/* Writes dirty blocks to the file.  Does not sync. */
 qc_err qc_refcounts_write_blocks(struct qc_refcounts *r);
 
-/* Entries of the table that name new blocks: they are taken when those have been
- * written, and written (or not: then they wait for the next time) behind a
- * barrier. */
+/* A copy of the dirty entries of the refcount table. */
 struct qc_reftable_update {
 	uint64_t *entry; /* NULL: none */
 	uint64_t first, n, table_offset;
 };
-qc_err qc_refcounts_take_table_entries(struct qc_refcounts *r, struct qc_reftable_update *out);
-qc_err qc_refcounts_write_table_entries(struct qc_refcounts *r, struct qc_reftable_update *e, bool write);
 
-/* The counter i of a row of words; value < 2^(1 << order). */
+/* Copies the dirty entries, which are clean from then on.  Call it after the blocks were
+ * written: an entry may be written only after a sync of its block. */
+qc_err qc_refcounts_take_table_entries(struct qc_refcounts *r, struct qc_reftable_update *out);
+
+/* Writes the entries to the file if @write.  Otherwise, or on failure, they are dirty again.
+ * Frees the copy.  Does not sync. */
+qc_err qc_refcounts_write_table_entries(struct qc_refcounts *r,
+					struct qc_reftable_update *update, bool write);
+
+/* ---- refcounts in words ----------------------------------------------------- */
+
+/* Reads or writes refcount number @i of an array of words. @value < 2^(1 << order). */
 uint64_t qc_refcount_word_get(const struct be64 *words, unsigned int order, uint64_t i);
 void qc_refcount_word_set(struct be64 *words, unsigned int order, uint64_t i, uint64_t value);
 

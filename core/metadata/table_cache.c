@@ -1,86 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * table_cache.c - a set-associative cache, as in a processor.
+ * table_cache.c - lookups, and the memory of slots.  The states are in table_slots.h.
  *
- * A key belongs to one set of WAYS slots.  Each slot has a sequence number:
- *
- *  state    seq   key        who may change the words
- *  EMPTY    even  0          nobody
- *  LOADING  odd   the slice  the loader, after it has read the file
- *  READY    even  the slice  nobody
- *
- *  EMPTY -> LOADING, READY -> LOADING (the old slice is evicted): under the
- *  lock of the set.  LOADING -> READY, LOADING -> EMPTY (the read failed): by
- *  the loader, under the lock again, which then wakes those who wait for it.
- *
- * A reader notes an even seq, reads words, and compares: any change of the
- * slot in between makes the two differ.  Words are loaded with acquire and
- * stored with release, so neither can pass its seq.
- *
- * A slot's memory is taken when the slot is first used, from a budget that all
- * images share.  When that is spent, a set makes do with the slots it has, but
- * may still have one, up to a second limit; beyond that its slices are read
- * anew each time, into memory of the thread.  So a chain of many large images
- * becomes slow, never large.  A slice that is to be changed gets its slot in any
- * case.
- *
- * Whoever changes words does that under the lock of the set, with an odd seq.
- * A READY slot whose words were changed is `dirty`; while a copy of them is on
- * its way to the file it is `writing`.  Neither is evicted, so the file is
- * never read for a slice that is newer in memory.
+ * A slot gets memory when it is first used, from a budget that all images share.  Once the
+ * budget is spent, a set uses the slots that it has.  A set without a slot may get one, up
+ * to BEYOND_LIMIT in excess of the budget; its other slices are read from the file each
+ * time.  So a chain of many large images becomes slow, but not large.  A slice that is to be
+ * changed gets its slot in any case.
  */
 #include "metadata/table_cache.h"
 
 #include <errno.h>
 
-#include "base/array.h"
 #include "base/failpoint.h"
-#include "base/lock.h"
 #include "base/outcome.h"
 #include "base/range.h"
+#include "metadata/table_slots.h"
 
-enum { WAYS = 8, LOCKS = 16, BEYOND_LIMIT = 32 << 20 };
-#define WITHOUT_LIMIT (UINT64_MAX / 2)
+enum { BEYOND_LIMIT = 32 << 20 };
 
-struct slot {
-	atomic_uint seq;
-	atomic_bool recent;   /* found since the hand last passed by */
-	bool dirty, writing;  /* the set's lock */
-	struct be64 *words;   /* set once, before the first key */
-};
+/* ---- new and free --------------------------------------------------------- */
 
-struct set {
-	_Atomic uint64_t key[WAYS];
-	struct slot slot[WAYS];
-	unsigned int hand; /* its lock */
-};
-
-struct qc_cache {
-	struct qc_file *file;
-	struct qc_budget *budget;
-	uint32_t slice_bytes;
-	uint64_t cluster;
-	unsigned int shift; /* of the hash, to the index of a set */
-	struct set *sets;
-	uint64_t nsets;
-	_Atomic uint64_t dirty; /* slots */
-	_Atomic uint64_t loads, slots; /* so far; with memory */
-	struct qc_mutex lock[LOCKS];	/* set i has lock i % LOCKS */
-	pthread_cond_t loaded[LOCKS];
-};
-
-static uint64_t set_index(const struct qc_cache *c, uint64_t key)
-{
-	/* Fibonacci hashing: neighbours spread over all sets. */
-	uint64_t h = key / 512 * UINT64_C(0x9e3779b97f4a7c15);
-
-	return c->shift == 64 ? 0 : h >> c->shift;
-}
-
-qc_err qc_cache_new(struct qc_file *f, uint32_t slice_bytes, uint64_t cluster, uint64_t most,
+qc_err qc_cache_new(struct qc_file *f, uint32_t slice_bytes, uint64_t cluster, uint64_t slices_max,
 		    struct qc_budget *budget, struct qc_cache **out)
 {
-	uint64_t want = min_u64(most, atomic_load(&budget->limit) / slice_bytes) / WAYS;
+	uint64_t want = min_u64(slices_max, atomic_load(&budget->limit) / slice_bytes) / WAYS;
 	struct qc_cache *c = calloc(1, sizeof(*c));
 
 	assert(slice_bytes <= QC_SLICE_MAX);
@@ -100,7 +44,7 @@ qc_err qc_cache_new(struct qc_file *f, uint32_t slice_bytes, uint64_t cluster, u
 	}
 	for (int i = 0; i < LOCKS; i++) {
 		qc_mutex_init(&c->lock[i], QC_RANK_SLOT);
-		pthread_cond_init(&c->loaded[i], NULL);
+		pthread_cond_init(&c->changed[i], NULL);
 	}
 	*out = c;
 	return 0;
@@ -119,7 +63,7 @@ void qc_cache_free(struct qc_cache *c)
 		}
 	}
 	for (int i = 0; i < LOCKS; i++) {
-		pthread_cond_destroy(&c->loaded[i]);
+		pthread_cond_destroy(&c->changed[i]);
 		qc_mutex_destroy(&c->lock[i]);
 	}
 	free(c->sets);
@@ -132,37 +76,64 @@ void qc_cache_counters(struct qc_cache *c, uint64_t *loads, uint64_t *bytes)
 	*bytes = atomic_load(&c->slots) * c->slice_bytes;
 }
 
-/* Finds the slice if it is READY; no lock needed. */
-static bool find(struct set *s, uint64_t key, struct qc_slice_view *out)
+#ifdef QC_AUDIT
+static void audit_slot(struct qc_cache *c, struct cache_set *s, int way)
+{
+	const struct cache_slot *slot = &s->slot[way];
+	uint64_t offset = s->offset[way];
+	bool loading = slot->seq & 1;
+
+	assert(!offset || slot->words);
+	assert(!(slot->dirty || slot->writing) || (offset && !loading));
+	assert(!loading || offset);
+	if (!offset)
+		return;
+	assert(&c->sets[qc_cache_set_index(c, offset)] == s);
+	for (int w = 0; w < way; w++)
+		assert(s->offset[w] != offset);
+}
+
+void qc_cache_audit(struct qc_cache *c, struct cache_set *s)
+{
+	for (int w = 0; w < WAYS; w++)
+		audit_slot(c, s, w);
+}
+#endif
+
+/* ---- finding a slice ------------------------------------------------------ */
+
+/* Finds the slice if it is READY.  Needs no lock. */
+static bool find_ready_slot(struct cache_set *s, uint64_t offset, struct qc_slice_view *out)
 {
 	for (int w = 0; w < WAYS; w++) {
-		struct slot *slot = &s->slot[w];
+		struct cache_slot *slot = &s->slot[w];
 
-		if (atomic_load_explicit(&s->key[w], memory_order_acquire) != key)
+		if (atomic_load_explicit(&s->offset[w], memory_order_acquire) != offset)
 			continue;
 		out->seen = atomic_load_explicit(&slot->seq, memory_order_acquire);
-		/* The key again: the slot may have changed hands in between. */
+		/* The offset again: the slot may have got another slice in between. */
 		if (out->seen & 1 ||
-		    atomic_load_explicit(&s->key[w], memory_order_acquire) != key)
+		    atomic_load_explicit(&s->offset[w], memory_order_acquire) != offset)
 			continue;
 		out->seq = &slot->seq;
 		out->words = slot->words;
-		if (!atomic_load_explicit(&slot->recent, memory_order_relaxed))
-			atomic_store_explicit(&slot->recent, true, memory_order_relaxed);
+		if (!atomic_load_explicit(&slot->recently_used, memory_order_relaxed))
+			atomic_store_explicit(&slot->recently_used, true, memory_order_relaxed);
 		return true;
 	}
 	return false;
 }
 
-static bool is_loading(struct set *s, uint64_t key)
+static bool has_slot(const struct cache_set *s)
 {
 	for (int w = 0; w < WAYS; w++)
-		if (s->key[w] == key && s->slot[w].seq & 1)
+		if (s->slot[w].words)
 			return true;
 	return false;
 }
 
-static bool give_memory(struct qc_cache *c, struct slot *slot, uint64_t beyond)
+/* Allocates memory for the slot, if the budget and @beyond allow it. */
+static bool allocate_slot(struct qc_cache *c, struct cache_slot *slot, uint64_t beyond)
 {
 	uint64_t bytes = c->slice_bytes;
 	uint64_t limit = atomic_load(&c->budget->limit) + beyond;
@@ -179,58 +150,60 @@ static bool give_memory(struct qc_cache *c, struct slot *slot, uint64_t beyond)
 	return slot->words;
 }
 
-static bool has_slot(const struct set *s)
+/* Picks a slot to evict by the clock algorithm: the first that was not used since the hand
+ * passed by, else any.  Returns NULL if all slots are dirty, writing or LOADING. */
+static struct cache_slot *choose_victim(struct cache_set *s)
 {
-	for (int w = 0; w < WAYS; w++)
-		if (s->slot[w].words)
-			return true;
-	return false;
-}
-
-/* A slot to load into: a new one where the budget allows, else the next that
- * nobody has used of late.  NULL if the set may have none, or if all of its
- * slots are dirty or loading; *wait if one of them will be free by itself. */
-static struct slot *choose(struct qc_cache *c, struct set *s, uint64_t beyond, bool *wait)
-{
-	bool any = false, soon = false;
-
-	*wait = false;
-	for (int w = 0; w < WAYS; w++) {
-		if (s->slot[w].words) {
-			any = true;
-			soon = soon || s->slot[w].seq & 1 || s->slot[w].writing;
-			continue;
-		}
-		if (give_memory(c, &s->slot[w], any ? 0 : beyond))
-			return &s->slot[w];
-		break;
-	}
-	if (!any)
-		return NULL;
-	for (int turn = 0; turn < 2 * WAYS; turn++) {
-		struct slot *slot = &s->slot[s->hand++ % WAYS];
+	for (int step = 0; step < 2 * WAYS; step++) {
+		struct cache_slot *slot = &s->slot[s->hand++ % WAYS];
 
 		if (!slot->words || slot->seq & 1 || slot->dirty || slot->writing)
 			continue;
-		if (!atomic_exchange(&slot->recent, false) || turn >= WAYS)
+		if (!atomic_exchange(&slot->recently_used, false) || step >= WAYS)
 			return slot;
 	}
-	*wait = soon;
 	return NULL;
 }
 
-/* Tables do not lie beyond the end of the file, but for its last cluster. */
-static qc_err check_beyond(struct qc_cache *c, uint64_t key)
+/* Chooses a slot to load into: a new one if the budget allows it, else a victim.  Returns
+ * NULL if there is none.  *wait: a slot is LOADING or writing, and will be free soon. */
+static struct cache_slot *choose_slot(struct qc_cache *c, struct cache_set *s, uint64_t beyond,
+				      bool *wait)
+{
+	bool any = false, soon = false;
+	struct cache_slot *slot;
+
+	*wait = false;
+	for (int w = 0; w < WAYS; w++) {
+		slot = &s->slot[w];
+		if (slot->words) {
+			any = true;
+			soon = soon || slot->seq & 1 || slot->writing;
+			continue;
+		}
+		if (allocate_slot(c, slot, any ? 0 : beyond))
+			return slot;
+		break;
+	}
+	slot = any ? choose_victim(s) : NULL;
+	*wait = soon && !slot;
+	return slot;
+}
+
+/* ---- loading -------------------------------------------------------------- */
+
+/* Returns -EIO if the slice begins behind the last cluster of the file: no table is there. */
+static qc_err check_inside_file(struct qc_cache *c, uint64_t offset)
 {
 	struct qc_file_stat now;
 	qc_err r = qc_file_stat(c->file, &now);
 
-	if (!r && key >= round_up(now.size, c->cluster))
+	if (!r && offset >= round_up(now.size, c->cluster))
 		r = -EIO;
 	return r;
 }
 
-static qc_err load(struct qc_cache *c, uint64_t key, struct be64 *words)
+static qc_err load_slice(struct qc_cache *c, uint64_t offset, struct be64 *words)
 {
 	uint8_t bytes[QC_SLICE_MAX];
 	size_t got;
@@ -240,11 +213,11 @@ static qc_err load(struct qc_cache *c, uint64_t key, struct be64 *words)
 	atomic_fetch_add_explicit(&c->loads, 1, memory_order_relaxed);
 	if (FAIL_POINT("cache.load"))
 		return -EIO;
-	r = qc_file_read(c->file, key, bytes, c->slice_bytes, &got);
+	r = qc_file_read(c->file, offset, bytes, c->slice_bytes, &got);
 	if (r)
 		return r;
 	if (!got)
-		r = check_beyond(c, key);
+		r = check_inside_file(c, offset);
 	if (r)
 		return r;
 	for (size_t i = 0; i < c->slice_bytes / 8; i++)
@@ -252,192 +225,66 @@ static qc_err load(struct qc_cache *c, uint64_t key, struct be64 *words)
 	return 0;
 }
 
-/* Finds the slice, or loads it into a slot of the set.  Return: 0; QC_RETRY_CHECKPOINT all
- * slots of the set are dirty; -ENOMEM the set has no slot; an errno of the file. */
-static qc_err find_or_load(struct qc_cache *c, struct set *s, uint64_t key, size_t l,
-			   uint64_t beyond, struct qc_slice_view *out) NEEDS(&c->lock[l])
+/* Loads the slice into the slot, which is EMPTY, or READY with a slice to evict. */
+static qc_err load_into_slot(struct qc_cache *c, struct cache_set *s, struct cache_slot *slot,
+			     uint64_t offset, size_t l) NEEDS(&c->lock[l])
 {
-	while (!find(s, key, out)) {
-		bool wait = is_loading(s, key);
-		struct slot *slot = wait ? NULL : choose(c, s, beyond, &wait);
+	qc_err r;
+
+	slot->seq++; /* LOADING */
+	s->offset[slot - s->slot] = offset;
+	qc_cache_audit(c, s);
+	qc_unlock(&c->lock[l]);
+	r = load_slice(c, offset, slot->words);
+	qc_lock(&c->lock[l]);
+	if (r)
+		s->offset[slot - s->slot] = 0;
+	slot->seq++; /* READY, or EMPTY */
+	qc_cache_audit(c, s);
+	pthread_cond_broadcast(&c->changed[l]);
+	return r;
+}
+
+qc_err qc_cache_find_or_load(struct qc_cache *c, struct cache_set *s, uint64_t offset, size_t l,
+			     uint64_t beyond, struct qc_slice_view *out)
+{
+	while (!find_ready_slot(s, offset, out)) {
+		bool wait = qc_cache_slot_of(s, offset); /* another thread loads the slice */
+		struct cache_slot *slot = wait ? NULL : choose_slot(c, s, beyond, &wait);
 		qc_err r;
 
 		if (wait) {
-			qc_wait(&c->loaded[l], &c->lock[l]);
+			qc_wait(&c->changed[l], &c->lock[l]);
 			continue;
 		}
 		if (!slot)
 			return has_slot(s) ? QC_RETRY_CHECKPOINT : -ENOMEM;
-		slot->seq++; /* LOADING */
-		s->key[slot - s->slot] = key;
-		qc_unlock(&c->lock[l]);
-		r = load(c, key, slot->words);
-		qc_lock(&c->lock[l]);
-		if (r)
-			s->key[slot - s->slot] = 0;
-		slot->seq++; /* READY, or EMPTY */
-		pthread_cond_broadcast(&c->loaded[l]);
+		r = load_into_slot(c, s, slot, offset, l);
 		if (r)
 			return r;
 	}
 	return 0;
 }
 
-static qc_err view_uncached(struct qc_cache *c, uint64_t key, struct qc_slice_view *out)
+static qc_err view_uncached(struct qc_cache *c, uint64_t offset, struct qc_slice_view *out)
 {
 	static _Thread_local struct be64 words[QC_SLICE_MAX / 8];
 	static const atomic_uint never_changes;
 
 	*out = (struct qc_slice_view){ .words = words, .seq = &never_changes };
-	return load(c, key, words);
+	return load_slice(c, offset, words);
 }
 
-qc_err qc_cache_view(struct qc_cache *c, uint64_t key, struct qc_slice_view *out)
+qc_err qc_cache_view(struct qc_cache *c, uint64_t offset, struct qc_slice_view *out)
 {
-	uint64_t i = set_index(c, key);
+	uint64_t i = qc_cache_set_index(c, offset);
 	size_t l = i % LOCKS;
 	qc_err r;
 
-	if (find(&c->sets[i], key, out))
+	if (find_ready_slot(&c->sets[i], offset, out))
 		return 0;
 	qc_lock(&c->lock[l]);
-	r = find_or_load(c, &c->sets[i], key, l, BEYOND_LIMIT, out);
+	r = qc_cache_find_or_load(c, &c->sets[i], offset, l, BEYOND_LIMIT, out);
 	qc_unlock(&c->lock[l]);
-	return r == QC_RETRY_CHECKPOINT || r == -ENOMEM ? view_uncached(c, key, out) : r;
-}
-
-/* ---- changing slices ------------------------------------------------------ */
-
-static struct slot *slot_of(struct set *s, uint64_t key)
-{
-	for (int w = 0; w < WAYS; w++)
-		if (s->key[w] == key)
-			return &s->slot[w];
-	return NULL;
-}
-
-static void set_dirty(struct qc_cache *c, struct slot *slot, bool dirty)
-{
-	if (slot->dirty == dirty)
-		return;
-	slot->dirty = dirty;
-	if (dirty)
-		c->dirty++;
-	else
-		c->dirty--;
-}
-
-qc_err qc_cache_modify(struct qc_cache *c, uint64_t key, qc_cache_modify_fn *fn, void *arg)
-{
-	uint64_t i = set_index(c, key);
-	struct set *s = &c->sets[i];
-	size_t l = i % LOCKS;
-	struct qc_slice_view v;
-	qc_err r;
-
-	qc_lock(&c->lock[l]);
-	r = find_or_load(c, s, key, l, WITHOUT_LIMIT, &v);
-	if (!r) {
-		struct slot *slot = slot_of(s, key);
-
-		slot->seq++;
-		fn(arg, slot->words);
-		slot->seq++;
-		set_dirty(c, slot, true);
-	}
-	qc_unlock(&c->lock[l]);
-	return r;
-}
-
-bool qc_cache_is_dirty(struct qc_cache *c)
-{
-	return c->dirty;
-}
-
-static qc_err copy_slot(struct qc_cache *c, uint64_t key, struct slot *slot,
-			struct qc_dirty_slices *out)
-{
-	struct qc_dirty_slice *one;
-
-	if (array_reserve(&out->slice, &out->room, out->n + 1, sizeof(*out->slice)))
-		return -ENOMEM;
-	one = &out->slice[out->n];
-	*one = (struct qc_dirty_slice){ key, malloc(c->slice_bytes) };
-	if (!one->bytes)
-		return -ENOMEM;
-	out->n++;
-	for (size_t i = 0; i < c->slice_bytes / 8; i++)
-		be64_bytes(&slot->words[i], one->bytes + 8 * i);
-	set_dirty(c, slot, false);
-	slot->writing = true;
-	return 0;
-}
-
-static int by_key(const void *a, const void *b)
-{
-	uint64_t x = ((const struct qc_dirty_slice *)a)->key, y = ((const struct qc_dirty_slice *)b)->key;
-
-	return x < y ? -1 : x > y;
-}
-
-qc_err qc_cache_writeback_begin(struct qc_cache *c, struct qc_dirty_slices *out)
-{
-	qc_err r = 0;
-
-	*out = (struct qc_dirty_slices){ 0 };
-	for (uint64_t i = 0; !r && i < c->nsets && c->dirty; i++) {
-		struct set *s = &c->sets[i];
-
-		qc_lock(&c->lock[i % LOCKS]);
-		for (int w = 0; !r && w < WAYS; w++)
-			if (s->slot[w].dirty)
-				r = copy_slot(c, s->key[w], &s->slot[w], out);
-		qc_unlock(&c->lock[i % LOCKS]);
-	}
-	if (r)
-		qc_cache_writeback_end(c, out, false);
-	else if (out->n)
-		qsort(out->slice, out->n, sizeof(*out->slice), by_key);
-	return r;
-}
-
-void qc_cache_writeback_end(struct qc_cache *c, struct qc_dirty_slices *changes, bool written)
-{
-	for (size_t k = 0; k < changes->n; k++) {
-		uint64_t i = set_index(c, changes->slice[k].key);
-		struct slot *slot;
-
-		qc_lock(&c->lock[i % LOCKS]);
-		slot = slot_of(&c->sets[i], changes->slice[k].key);
-		if (slot && slot->writing) { /* else it was forgotten */
-			slot->writing = false;
-			if (!written)
-				set_dirty(c, slot, true);
-		}
-		pthread_cond_broadcast(&c->loaded[i % LOCKS]);
-		qc_unlock(&c->lock[i % LOCKS]);
-		free(changes->slice[k].bytes);
-	}
-	free(changes->slice);
-	*changes = (struct qc_dirty_slices){ 0 };
-}
-
-void qc_cache_invalidate(struct qc_cache *c, uint64_t key, uint64_t len)
-{
-	for (uint64_t end = key + len; key < end; key += c->slice_bytes) {
-		uint64_t i = set_index(c, key);
-		struct slot *slot;
-
-		qc_lock(&c->lock[i % LOCKS]);
-		/* A load that is on its way would come back with what was. */
-		while ((slot = slot_of(&c->sets[i], key)) && slot->seq & 1)
-			qc_wait(&c->loaded[i % LOCKS], &c->lock[i % LOCKS]);
-		if (slot) {
-			slot->seq += 2;
-			c->sets[i].key[slot - c->sets[i].slot] = 0;
-			set_dirty(c, slot, false);
-			slot->writing = false;
-		}
-		qc_unlock(&c->lock[i % LOCKS]);
-	}
+	return r == QC_RETRY_CHECKPOINT || r == -ENOMEM ? view_uncached(c, offset, out) : r;
 }

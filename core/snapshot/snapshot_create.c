@@ -49,7 +49,7 @@ static uint64_t count_active_l2_tables(const struct qc_snapshot_update *u)
 {
 	uint64_t n = 0;
 
-	for (uint64_t i = 0; i < u->atomic.root.l1_entries; i++)
+	for (uint64_t i = 0; i < u->atomic.l1.l1_entries; i++)
 		n += be64_at(u->l1 + 8 * i) != 0;
 	return n;
 }
@@ -72,11 +72,11 @@ static qc_err create_snapshot(struct qc_snapshot_update *u, const struct qc_snap
 	s.date_ns = (uint32_t)now.tv_nsec;
 	s.id_len =
 		(size_t)snprintf(id, sizeof(id), "%" PRIu64, qc_snapshot_table_next_id(&u->table));
-	s.l1_offset = u->atomic.root.l1_offset;
-	s.l1_entries = u->atomic.root.l1_entries;
+	s.l1_offset = u->atomic.l1.l1_offset;
+	s.l1_entries = u->atomic.l1.l1_entries;
 	r = qc_snapshot_table_write(&u->table, &edit, &u->new_table, &u->new_table_bytes);
 	if (!r)
-		r = qc_snapshot_update_read_l1(u, &u->atomic.root, &u->l1);
+		r = qc_snapshot_update_read_l1(u, &u->atomic.l1, &u->l1);
 	if (!r)
 		r = qc_snapshot_update_reserve(u, count_active_l2_tables(u));
 	if (r)

@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 
-#include "base/outcome.h"
 #include "snapshot/snapshot_update.h"
 
 /* ---- the snapshot --------------------------------------------------------- */
@@ -33,7 +32,7 @@ static qc_err drop_snapshot_tables(struct qc_snapshot_update *u, const struct qc
 	if (!r && s->l1_entries)
 		r = qc_atomic_update_adjust(&u->atomic, s->l1_offset, s->l1_entries * UINT64_C(8),
 					    -1);
-	return r == QC_REFCOUNT_UNDERFLOW ? qc_snapshot_update_damaged(u, s->l1_offset) : r;
+	return r;
 }
 
 /* ---- COPIED in active L2 tables ------------------------------------------- */
@@ -74,7 +73,7 @@ static qc_err count_l2_copies(struct qc_snapshot_update *u, struct qc_metadata_i
 
 static qc_err drop_snapshot(struct qc_snapshot_update *u, const struct qc_snapshot *s)
 {
-	struct qc_l1_table *l1 = &u->atomic.root;
+	struct qc_l1_table *l1 = &u->atomic.l1;
 	qc_err r = drop_snapshot_tables(u, s);
 
 	if (!r)
@@ -101,9 +100,9 @@ static qc_err delete_snapshot(struct qc_snapshot_update *u, const struct qc_snap
 		return -EBUSY;
 	r = qc_snapshot_table_write(&u->table, &edit, &u->new_table, &u->new_table_bytes);
 	if (!r)
-		r = qc_snapshot_update_read_l1(u, &u->atomic.root, &u->l1);
+		r = qc_snapshot_update_read_l1(u, &u->atomic.l1, &u->l1);
 	if (!r)
-		r = qc_snapshot_update_each_l2(u, u->l1, u->atomic.root.l1_entries,
+		r = qc_snapshot_update_each_l2(u, u->l1, u->atomic.l1.l1_entries,
 						  count_l2_copies);
 	if (!r)
 		r = qc_snapshot_update_reserve(u, u->l2_copies);

@@ -64,7 +64,7 @@ static qc_err visit_valid_l2(void *arg, struct qc_metadata_item *item)
 qc_err qc_snapshot_update_each_l2(struct qc_snapshot_update *u, const uint8_t *l1, uint64_t entries,
 				  qc_snapshot_update_l2_fn *fn)
 {
-	struct qc_l1_table table = { u->atomic.root.l1_offset, (uint32_t)entries };
+	struct qc_l1_table table = { u->atomic.l1.l1_offset, (uint32_t)entries };
 	struct l2_visit visit = { u, fn };
 
 	return qc_metadata_for_each_l2(&u->w->metadata, &table, l1, QC_WALK_READ_L2,
@@ -86,7 +86,7 @@ qc_err qc_snapshot_update_adjust_l2(struct qc_snapshot_update *u,
 		else if (e.host.v)
 			r = qc_atomic_update_adjust(&u->atomic, e.host.v, geom_cluster(u->g), by);
 	}
-	return r == QC_REFCOUNT_UNDERFLOW ? qc_snapshot_update_damaged(u, item->off) : r;
+	return r;
 }
 
 qc_err qc_snapshot_update_write_copy(struct qc_snapshot_update *u,
@@ -108,7 +108,7 @@ static uint64_t clusters_of(const struct qc_snapshot_update *u, uint64_t bytes)
 qc_err qc_snapshot_update_reserve(struct qc_snapshot_update *u, uint64_t l2_tables)
 {
 	struct qc_atomic_update *a = &u->atomic;
-	uint64_t l1_clusters = clusters_of(u, a->root.l1_entries * UINT64_C(8));
+	uint64_t l1_clusters = clusters_of(u, a->l1.l1_entries * UINT64_C(8));
 	qc_err r = qc_atomic_update_reserve(a, l2_tables);
 
 	if (!r)
@@ -121,7 +121,7 @@ qc_err qc_snapshot_update_reserve(struct qc_snapshot_update *u, uint64_t l2_tabl
 
 static qc_err write_active_l1(struct qc_snapshot_update *u)
 {
-	struct qc_l1_table *l1 = &u->atomic.root;
+	struct qc_l1_table *l1 = &u->atomic.l1;
 
 	if (!l1->l1_entries)
 		return 0;
@@ -138,7 +138,7 @@ static qc_err write_snapshot_table(struct qc_snapshot_update *u)
 	if (u->table.n)
 		r = qc_atomic_update_adjust(&u->atomic, old, u->table.len, -1);
 	if (r)
-		return r == QC_REFCOUNT_UNDERFLOW ? qc_snapshot_update_damaged(u, old) : r;
+		return r;
 	u->atomic.snapshots_offset = u->new_table_at.v;
 	if (!u->new_table_bytes)
 		return 0;

@@ -2,6 +2,7 @@
 #include "update/atomic_update.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -10,108 +11,111 @@
 #include "base/range.h"
 #include "update/checkpoint.h"
 
-static uint64_t cluster_bytes(const struct qc_atomic_update *s)
+static uint64_t update_cluster_bytes(const struct qc_atomic_update *a)
 {
-	return UINT64_C(1) << s->w->alloc.cluster_bits;
+	return UINT64_C(1) << a->w->alloc.cluster_bits;
 }
 
-void qc_atomic_update_init(struct qc_atomic_update *s, struct qc_writer *w)
+void qc_atomic_update_init(struct qc_atomic_update *a, struct qc_writer *w)
 {
 	const struct qc_header *h = &w->layer->head;
 
-	*s = (struct qc_atomic_update){
+	*a = (struct qc_atomic_update){
 		.w = w,
-		.root = qc_l1_active(w->layer),
+		.l1 = qc_l1_active(w->layer),
 		.snapshots = h->snapshots,
 		.snapshots_offset = h->snapshots ? h->snapshots_offset : 0,
 	};
 }
 
-/* ---- places --------------------------------------------------------------- */
+/* ---- reservations --------------------------------------------------------- */
 
-qc_err qc_atomic_update_reserve(struct qc_atomic_update *s, uint64_t n)
+qc_err qc_atomic_update_reserve(struct qc_atomic_update *a, uint64_t n)
 {
-	qc_err r = array_reserve(&s->pool, &s->room, s->n + n, sizeof(*s->pool));
+	qc_err r = array_reserve(&a->reserved, &a->capacity, a->n_reserved + n,
+				 sizeof(*a->reserved));
 
 	while (!r && n) {
 		struct hoff first;
 		uint64_t got;
 		bool never_written;
 
-		r = qc_alloc_clusters(&s->w->alloc, QC_ALLOC_TABLE, n, &first, &got, &never_written);
+		r = qc_alloc_clusters(&a->w->alloc, QC_ALLOC_TABLE, n, &first, &got,
+				      &never_written);
 		for (uint64_t i = 0; !r && i < got; i++)
-			s->pool[s->n++].v = first.v + i * cluster_bytes(s);
+			a->reserved[a->n_reserved++].v = first.v + i * update_cluster_bytes(a);
 		n -= r ? 0 : got;
 	}
 	return r;
 }
 
-qc_err qc_atomic_update_reserve_run(struct qc_atomic_update *s, uint64_t n, struct hoff *first)
+qc_err qc_atomic_update_reserve_run(struct qc_atomic_update *a, uint64_t n, struct hoff *first)
 {
 	qc_err r;
 
 	first->v = 0;
 	if (!n)
 		return 0;
-	r = qc_alloc_contiguous(&s->w->alloc, n, first);
+	r = qc_alloc_contiguous(&a->w->alloc, n, first);
 	if (r)
 		return r;
-	r = qc_free_list_add(&s->w->alloc, &s->runs, first->v, n * cluster_bytes(s));
+	r = qc_free_list_add(&a->w->alloc, &a->runs, first->v, n * update_cluster_bytes(a));
 	if (r)
-		qc_alloc_cancel(&s->w->alloc, *first, n);
+		qc_alloc_cancel(&a->w->alloc, *first, n);
 	return r;
 }
 
-struct hoff qc_atomic_update_next_cluster(struct qc_atomic_update *s)
+struct hoff qc_atomic_update_next_cluster(struct qc_atomic_update *a)
 {
-	return s->pool[s->used++];
+	return a->reserved[a->n_used++];
 }
 
-static uint64_t count_blocks(const struct qc_refcounts *c)
+static uint64_t count_refcount_blocks(const struct qc_refcounts *rc)
 {
 	uint64_t n = 0;
 
-	for (uint64_t i = 0; i < c->entries; i++)
-		n += c->table[i] != 0;
+	for (uint64_t i = 0; i < rc->entries; i++)
+		n += rc->table[i] != 0;
 	return n;
 }
 
-static void undo_table(struct qc_atomic_update *s)
+static void cancel_table(struct qc_atomic_update *a)
 {
-	if (s->table_clusters)
-		qc_alloc_cancel(&s->w->alloc, s->table, s->table_clusters);
-	s->table_clusters = 0;
+	if (a->table_clusters)
+		qc_alloc_cancel(&a->w->alloc, a->table, a->table_clusters);
+	a->table_clusters = 0;
 }
 
-static qc_err own_table(struct qc_atomic_update *s)
+/* Reserves clusters for a table of the current size, instead of those for a smaller one. */
+static qc_err reserve_table(struct qc_atomic_update *a)
 {
-	uint64_t n = s->w->alloc.refcounts.entries * 8 / cluster_bytes(s);
+	uint64_t n = a->w->alloc.refcounts.entries * 8 / update_cluster_bytes(a);
 	qc_err r;
 
-	undo_table(s);
-	r = qc_alloc_contiguous(&s->w->alloc, n, &s->table);
+	cancel_table(a);
+	r = qc_alloc_contiguous(&a->w->alloc, n, &a->table);
 	if (!r)
-		s->table_clusters = n;
+		a->table_clusters = n;
 	return r;
 }
 
-/* Taking places may make more blocks, or a larger table. */
-qc_err qc_atomic_update_reserve_refcounts(struct qc_atomic_update *s)
+/* Repeats until all fits: each reservation may itself add a block, or grow the table. */
+qc_err qc_atomic_update_reserve_refcounts(struct qc_atomic_update *a)
 {
-	const struct qc_refcounts *c = &s->w->alloc.refcounts;
+	const struct qc_refcounts *rc = &a->w->alloc.refcounts;
 	uint64_t have = 0;
 	qc_err r = 0;
 
-	while (!r && (have < count_blocks(c) ||
-		      s->table_clusters * cluster_bytes(s) != c->entries * 8)) {
-		uint64_t n = count_blocks(c) - have;
+	while (!r && (have < count_refcount_blocks(rc) ||
+		      a->table_clusters * update_cluster_bytes(a) != rc->entries * 8)) {
+		uint64_t n = count_refcount_blocks(rc) - have;
 
 		if (n) {
-			r = qc_atomic_update_reserve(s, n);
+			r = qc_atomic_update_reserve(a, n);
 			have += n;
 			continue;
 		}
-		r = own_table(s);
+		r = reserve_table(a);
 	}
 	return r;
 }
@@ -130,201 +134,209 @@ UNCHECKED static void unlock_refcounts(struct qc_writer *w)
 	qc_unlock(&w->checkpoint_lock);
 }
 
-static qc_err copy_block(struct qc_atomic_update *s, uint64_t from, uint64_t to, void *buf)
+static qc_err copy_refcount_block(struct qc_atomic_update *a, uint64_t from, uint64_t to,
+				  void *buf)
 {
-	struct qc_file *f = s->w->file;
+	struct qc_file *f = a->w->file;
 	size_t got;
-	qc_err r = qc_file_read(f, from, buf, cluster_bytes(s), &got);
+	qc_err r = qc_file_read(f, from, buf, update_cluster_bytes(a), &got);
 
-	return r ? r : qc_file_write(f, to, buf, cluster_bytes(s));
+	return r ? r : qc_file_write(f, to, buf, update_cluster_bytes(a));
 }
 
-qc_err qc_atomic_update_begin(struct qc_atomic_update *s)
+qc_err qc_atomic_update_begin(struct qc_atomic_update *a)
 {
-	struct qc_refcounts *c = &s->w->alloc.refcounts;
-	AUTO_FREE uint8_t *buf = malloc(cluster_bytes(s));
-	uint64_t *blocks = calloc(c->entries, sizeof(*blocks));
+	struct qc_refcounts *rc = &a->w->alloc.refcounts;
+	AUTO_FREE uint8_t *buf = malloc(update_cluster_bytes(a));
+	uint64_t *blocks = calloc(rc->entries, sizeof(*blocks));
 	qc_err r = buf && blocks ? 0 : -ENOMEM;
 
-	lock_refcounts(s->w);
-	if (!r && s->w->aborted)
+	lock_refcounts(a->w);
+	if (!r && a->w->aborted)
 		r = -EIO;
-	if (!r) /* so that they can be copied in the file */
-		r = qc_refcounts_write_blocks(c);
-	for (uint64_t i = 0; !r && i < c->entries; i++) {
-		if (!c->table[i])
+	if (!r) /* the copies are made from the file */
+		r = qc_refcounts_write_blocks(rc);
+	for (uint64_t i = 0; !r && i < rc->entries; i++) {
+		if (!rc->table[i])
 			continue;
-		blocks[i] = qc_atomic_update_next_cluster(s).v;
-		r = copy_block(s, c->table[i], blocks[i], buf);
+		blocks[i] = qc_atomic_update_next_cluster(a).v;
+		r = copy_refcount_block(a, rc->table[i], blocks[i], buf);
 	}
 	if (r) {
 		free(blocks);
 		return r;
 	}
-	s->blocks_before = c->table;
-	s->table_before = c->table_offset;
-	s->dirty_before = c->table_dirty;
-	c->table = blocks;
-	c->table_offset = s->table.v;
-	c->table_dirty = false;
+	a->old_blocks = rc->table;
+	a->old_table = rc->table_offset;
+	a->old_dirty = rc->table_dirty;
+	rc->table = blocks;
+	rc->table_offset = a->table.v;
+	rc->table_dirty = false;
 	return 0;
 }
 
-static void forget_blocks(struct qc_atomic_update *s, const uint64_t *blocks)
+static void invalidate_blocks(struct qc_atomic_update *a, const uint64_t *blocks)
 {
-	const struct qc_refcounts *c = &s->w->alloc.refcounts;
+	const struct qc_refcounts *rc = &a->w->alloc.refcounts;
 
-	for (uint64_t i = 0; i < c->entries; i++)
+	for (uint64_t i = 0; i < rc->entries; i++)
 		if (blocks[i])
-			qc_cache_invalidate(c->blocks, blocks[i], cluster_bytes(s));
+			qc_cache_invalidate(rc->blocks, blocks[i], update_cluster_bytes(a));
 }
 
-void qc_atomic_update_abort(struct qc_atomic_update *s)
+void qc_atomic_update_abort(struct qc_atomic_update *a)
 {
-	struct qc_refcounts *c = &s->w->alloc.refcounts;
+	struct qc_refcounts *rc = &a->w->alloc.refcounts;
 
-	if (s->blocks_before) {
-		forget_blocks(s, c->table);
-		free(c->table);
-		c->table = s->blocks_before;
-		c->table_offset = s->table_before;
-		c->table_dirty = s->dirty_before;
-		s->blocks_before = NULL;
+	if (a->old_blocks) {
+		invalidate_blocks(a, rc->table);
+		free(rc->table);
+		rc->table = a->old_blocks;
+		rc->table_offset = a->old_table;
+		rc->table_dirty = a->old_dirty;
+		a->old_blocks = NULL;
 	}
-	unlock_refcounts(s->w);
+	unlock_refcounts(a->w);
 }
 
-/* ---- counts --------------------------------------------------------------- */
+/* ---- refcounts ------------------------------------------------------------ */
 
-static qc_err add_one(struct qc_atomic_update *s, uint64_t cluster, int by)
+static qc_err adjust_refcount(struct qc_atomic_update *a, uint64_t cluster, int by)
 {
-	struct qc_refcounts *c = &s->w->alloc.refcounts;
+	struct qc_refcounts *rc = &a->w->alloc.refcounts;
 	uint64_t count;
-	qc_err r = qc_refcounts_get(c, cluster, &count);
+	qc_err r = qc_refcounts_get(rc, cluster, &count);
 
 	if (!r && !count)
-		r = QC_REFCOUNT_UNDERFLOW;
+		return qc_layer_report_damage(a->w->layer, "cluster at 0x%" PRIx64
+					      ": cannot change its refcount: it is 0, but the "
+					      "cluster is referenced",
+					      cluster << rc->cluster_bits);
 	if (!r)
-		r = qc_refcounts_add(c, cluster, by);
+		r = qc_refcounts_add(rc, cluster, by);
 	if (!r && count == 1 && by < 0)
-		r = qc_free_list_add(&s->w->alloc, &s->freed, cluster << c->cluster_bits,
-				  cluster_bytes(s));
+		r = qc_free_list_add(&a->w->alloc, &a->freed, cluster << rc->cluster_bits,
+				     update_cluster_bytes(a));
 	return r;
 }
 
-qc_err qc_atomic_update_adjust(struct qc_atomic_update *s, uint64_t off, uint64_t len, int by)
+qc_err qc_atomic_update_adjust(struct qc_atomic_update *a, uint64_t off, uint64_t len, int by)
 {
-	uint64_t end = div_up(off + len, cluster_bytes(s));
+	uint64_t end = div_up(off + len, update_cluster_bytes(a));
 	qc_err r = 0;
 
-	for (uint64_t c = off >> s->w->alloc.cluster_bits; !r && c < end; c++)
-		r = add_one(s, c, by);
+	for (uint64_t c = off >> a->w->alloc.cluster_bits; !r && c < end; c++)
+		r = adjust_refcount(a, c, by);
 	return r;
 }
 
-qc_err qc_atomic_update_refcount(struct qc_atomic_update *s, struct hoff host, uint64_t *count)
+qc_err qc_atomic_update_refcount(struct qc_atomic_update *a, struct hoff host, uint64_t *count)
 {
-	struct qc_refcounts *c = &s->w->alloc.refcounts;
+	struct qc_refcounts *rc = &a->w->alloc.refcounts;
 
-	return qc_refcounts_get(c, host.v >> c->cluster_bits, count);
+	return qc_refcounts_get(rc, host.v >> rc->cluster_bits, count);
 }
 
 /* ---- commit --------------------------------------------------------------- */
 
-static qc_err lower_unused(struct qc_atomic_update *s)
+/* Lowers the refcounts of the old refcount table, its blocks, and reserved clusters that were
+ * not needed. */
+static qc_err lower_unused(struct qc_atomic_update *a)
 {
-	const struct qc_refcounts *c = &s->w->alloc.refcounts;
-	qc_err r = qc_atomic_update_adjust(s, s->table_before, c->entries * 8, -1);
+	const struct qc_refcounts *rc = &a->w->alloc.refcounts;
+	qc_err r = qc_atomic_update_adjust(a, a->old_table, rc->entries * 8, -1);
 
-	for (uint64_t i = 0; !r && i < c->entries; i++)
-		if (s->blocks_before[i])
-			r = qc_atomic_update_adjust(s, s->blocks_before[i], 1, -1);
-	for (size_t i = s->used; !r && i < s->n; i++)
-		r = qc_atomic_update_adjust(s, s->pool[i].v, 1, -1);
+	for (uint64_t i = 0; !r && i < rc->entries; i++)
+		if (a->old_blocks[i])
+			r = qc_atomic_update_adjust(a, a->old_blocks[i], 1, -1);
+	for (size_t i = a->n_used; !r && i < a->n_reserved; i++)
+		r = qc_atomic_update_adjust(a, a->reserved[i].v, 1, -1);
 	return r;
 }
 
-static qc_err write_table(struct qc_atomic_update *s)
+static qc_err write_refcount_table(struct qc_atomic_update *a)
 {
-	const struct qc_refcounts *c = &s->w->alloc.refcounts;
-	AUTO_FREE uint8_t *raw = malloc(c->entries * 8);
+	const struct qc_refcounts *rc = &a->w->alloc.refcounts;
+	AUTO_FREE uint8_t *be = malloc(rc->entries * 8);
 
-	if (!raw)
+	if (!be)
 		return -ENOMEM;
-	for (uint64_t i = 0; i < c->entries; i++)
-		be64_to(raw + 8 * i, c->table[i]);
-	return qc_file_write(s->w->file, s->table.v, raw, c->entries * 8);
+	for (uint64_t i = 0; i < rc->entries; i++)
+		be64_to(be + 8 * i, rc->table[i]);
+	return qc_file_write(a->w->file, a->table.v, be, rc->entries * 8);
 }
 
-/* Six fields that stand side by side. */
-static qc_err write_header(struct qc_atomic_update *s)
+/* Writes six adjacent fields of the header, and syncs. */
+static qc_err switch_header(struct qc_atomic_update *a)
 {
 	uint8_t head[HEAD_V2_BYTES];
 
-	be32_to(head + HEAD_L1_ENTRIES, s->root.l1_entries);
-	be64_to(head + HEAD_L1_OFFSET, s->root.l1_offset);
-	be64_to(head + HEAD_REFTABLE_OFFSET, s->table.v);
-	be32_to(head + HEAD_REFTABLE_CLUSTERS, (uint32_t)s->table_clusters);
-	be32_to(head + HEAD_SNAPSHOTS, s->snapshots);
-	be64_to(head + HEAD_SNAPSHOTS_OFFSET, s->snapshots_offset);
-	return qc_writer_update_header(s->w, HEAD_L1_ENTRIES, head + HEAD_L1_ENTRIES,
-				sizeof(head) - HEAD_L1_ENTRIES);
+	be32_to(head + HEAD_L1_ENTRIES, a->l1.l1_entries);
+	be64_to(head + HEAD_L1_OFFSET, a->l1.l1_offset);
+	be64_to(head + HEAD_REFTABLE_OFFSET, a->table.v);
+	be32_to(head + HEAD_REFTABLE_CLUSTERS, (uint32_t)a->table_clusters);
+	be32_to(head + HEAD_SNAPSHOTS, a->snapshots);
+	be64_to(head + HEAD_SNAPSHOTS_OFFSET, a->snapshots_offset);
+	return qc_writer_update_header(a->w, HEAD_L1_ENTRIES, head + HEAD_L1_ENTRIES,
+				       sizeof(head) - HEAD_L1_ENTRIES);
 }
 
-/* What the file does not name any more is forgotten, and free. */
-UNCHECKED static void let_go(struct qc_atomic_update *s)
+/* Drops cached slices of the freed clusters, and tells the allocator.  No table in the file
+ * references them any more. */
+UNCHECKED static void release_freed(struct qc_atomic_update *a)
 {
-	for (size_t i = 0; i < s->freed.n; i++) {
-		struct qc_free_extent o = s->freed.extent[i];
+	for (size_t i = 0; i < a->freed.n; i++) {
+		struct qc_free_extent x = a->freed.extent[i];
 
-		qc_cache_invalidate(s->w->alloc.refcounts.blocks, o.off, o.len);
-		qc_writer_on_cluster_freed(s->w, o.off, o.len);
-		qc_alloc_note_free(&s->w->alloc, o.off);
+		qc_cache_invalidate(a->w->alloc.refcounts.blocks, x.off, x.len);
+		qc_writer_on_cluster_freed(a->w, x.off, x.len);
+		qc_alloc_note_free(&a->w->alloc, x.off);
 	}
 }
 
-qc_err qc_atomic_update_commit(struct qc_atomic_update *s)
+qc_err qc_atomic_update_commit(struct qc_atomic_update *a)
 {
-	struct qc_header *h = &s->w->layer->head;
-	qc_err r = lower_unused(s);
+	struct qc_header *h = &a->w->layer->head;
+	qc_err r = lower_unused(a);
 
 	if (!r)
-		r = qc_refcounts_write_blocks(&s->w->alloc.refcounts);
+		r = qc_refcounts_write_blocks(&a->w->alloc.refcounts);
 	if (!r)
-		r = write_table(s);
+		r = write_refcount_table(a);
 	if (!r)
-		r = qc_writer_sync(s->w);
-	if (!r && FAIL_POINT("shadow.before-switch"))
+		r = qc_writer_sync(a->w);
+	if (!r && FAIL_POINT("atomic-update.before-switch"))
 		r = -EIO;
 	if (!r)
-		r = write_header(s);
+		r = switch_header(a);
 	if (r)
 		return r;
-	s->committed = true;
-	h->geom.l1_offset = s->root.l1_offset;
-	h->geom.l1_entries = s->root.l1_entries;
-	h->snapshots = s->snapshots;
-	h->snapshots_offset = s->snapshots_offset;
-	let_go(s);
-	free(s->blocks_before);
-	s->blocks_before = NULL;
-	unlock_refcounts(s->w);
+	a->committed = true;
+	h->geom.l1_offset = a->l1.l1_offset;
+	h->geom.l1_entries = a->l1.l1_entries;
+	h->snapshots = a->snapshots;
+	h->snapshots_offset = a->snapshots_offset;
+	release_freed(a);
+	free(a->old_blocks);
+	a->old_blocks = NULL;
+	unlock_refcounts(a->w);
 	return 0;
 }
 
-void qc_atomic_update_end(struct qc_atomic_update *s)
+void qc_atomic_update_end(struct qc_atomic_update *a)
 {
-	struct qc_alloc *a = &s->w->alloc;
-	bool keep = s->committed || s->w->aborted; /* the file may name them */
+	struct qc_alloc *alloc = &a->w->alloc;
+	/* After a failed sync the header in the file may be the new one. */
+	bool keep = a->committed || a->w->aborted;
 
-	for (size_t i = 0; !keep && i < s->n; i++)
-		qc_alloc_cancel(a, s->pool[i], 1);
-	for (size_t i = 0; !keep && i < s->runs.n; i++)
-		qc_alloc_cancel(a, (struct hoff){ s->runs.extent[i].off },
-			      s->runs.extent[i].len >> a->cluster_bits);
+	for (size_t i = 0; !keep && i < a->n_reserved; i++)
+		qc_alloc_cancel(alloc, a->reserved[i], 1);
+	for (size_t i = 0; !keep && i < a->runs.n; i++)
+		qc_alloc_cancel(alloc, (struct hoff){ a->runs.extent[i].off },
+				a->runs.extent[i].len >> alloc->cluster_bits);
 	if (!keep)
-		undo_table(s);
-	free(s->pool);
-	free(s->runs.extent);
-	free(s->freed.extent);
+		cancel_table(a);
+	free(a->reserved);
+	free(a->runs.extent);
+	free(a->freed.extent);
 }

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * atomic_update.h - a change of counts and tables that shows in the file all at once.
+ * atomic_update.h - change many refcounts and tables with one write of the header.
  *
- * A snapshot that comes or goes changes the count of every cluster that it names,
- * and with some counts the COPIED flags of the live tables.  No order of
- * writing these keeps both in step.  So all refcount blocks are written anew
- * elsewhere, and what else changes with them; the places of the refcount table,
- * the L1 table and the table of snapshots stand side by side in the header, and one
- * write of its first sector switches over.  A crash before it leaves clusters
- * that nobody counts or names.
+ * snapshot/ uses it: a snapshot that is taken or deleted changes the refcount of every
+ * cluster that it references, and COPIED of many entries.  No order of writes keeps both in
+ * step at each crash.  So this is shadow paging: all refcount blocks are written anew to
+ * other clusters, with all other tables that change.  The header fields of the L1 table, the
+ * refcount table and the snapshot table are adjacent, and one write in the first sector
+ * switches to all of them.
  *
- * Meanwhile the gate is closed, and nothing in memory is ahead of the file.
+ * Invariant: before that write no table in the file references the new clusters, and after
+ * it none references the old ones.  A crash leaks one of the two groups.
  *
- *	init, own..., own_counts, begin, (add, place)..., commit or abort, end
+ * The caller holds the image drained, with no dirty metadata.  Order of calls:
+ *
+ *	init, reserve..., reserve_refcounts, begin, (adjust, next_cluster)..., commit or abort, end
  */
 #ifndef QC_ATOMIC_UPDATE_H
 #define QC_ATOMIC_UPDATE_H
@@ -22,49 +24,59 @@
 
 struct qc_atomic_update {
 	struct qc_writer *w;
-	/* What the header will say; the caller's to change before the commit. */
-	struct qc_l1_table root;
+	/* Header fields after the switch.  The caller sets them before the commit. */
+	struct qc_l1_table l1;
 	uint32_t snapshots;
 	uint64_t snapshots_offset;
 
-	struct hoff *pool; /* single clusters that were taken for it */
-	size_t n, room, used;
-	struct qc_free_list runs; /* and runs */
-	struct hoff table;
+	struct hoff *reserved; /* single clusters */
+	size_t n_reserved, capacity, n_used;
+	struct qc_free_list runs; /* reserved runs */
+	struct hoff table;	  /* reserved for the new refcount table */
 	uint64_t table_clusters;
-	uint64_t *blocks_before, table_before; /* of the refcount table */
-	bool dirty_before, committed;
-	struct qc_free_list freed;
+	uint64_t *old_blocks, old_table; /* the refcount table before begin */
+	bool old_dirty, committed;
+	struct qc_free_list freed; /* clusters whose refcount has become 0 */
 };
 
-void qc_atomic_update_init(struct qc_atomic_update *s, struct qc_writer *w);
+void qc_atomic_update_init(struct qc_atomic_update *a, struct qc_writer *w);
 
-/* Takes n single clusters, which qc_atomic_update_next_cluster() gives out, or a run. */
-qc_err qc_atomic_update_reserve(struct qc_atomic_update *s, uint64_t n);
-qc_err qc_atomic_update_reserve_run(struct qc_atomic_update *s, uint64_t n, struct hoff *first);
+/* Allocates @n single clusters, which qc_atomic_update_next_cluster() hands out.
+ * Return: 0; as qc_alloc_clusters(). */
+qc_err qc_atomic_update_reserve(struct qc_atomic_update *a, uint64_t n);
 
-/* The last to be taken: places for the blocks and their table. */
-qc_err qc_atomic_update_reserve_refcounts(struct qc_atomic_update *s);
+/* Allocates @n contiguous clusters; *first is 0 if @n is 0.  Return: as qc_alloc_contiguous(). */
+qc_err qc_atomic_update_reserve_run(struct qc_atomic_update *a, uint64_t n, struct hoff *first);
 
-/* Takes checkpoint_lock and alloc.lock, which commit (unless it fails) or abort releases.
- * All clusters have been reserved.  Refcounts are changed in new blocks only. */
-qc_err qc_atomic_update_begin(struct qc_atomic_update *s);
-struct hoff qc_atomic_update_next_cluster(struct qc_atomic_update *s);
+/* Allocates clusters for new refcount blocks and a new refcount table.  The last reservation:
+ * others may need more blocks.  Return: as qc_alloc_contiguous(). */
+qc_err qc_atomic_update_reserve_refcounts(struct qc_atomic_update *a);
 
-/* Names the clusters of a stretch once more (by 1) or less (-1).  QC_REFCOUNT_UNDERFLOW if
- * one has no name at all, -EOVERFLOW if it can have no more. */
-qc_err qc_atomic_update_adjust(struct qc_atomic_update *s, uint64_t off, uint64_t len, int by);
+/* Copies the refcount blocks to reserved clusters, where all changes go from then on.
+ * Context: takes checkpoint_lock and alloc.lock.  A successful commit, or abort, releases
+ *          them; so the caller calls abort also if this fails.
+ * Return: 0; -EIO the writer is aborted; -ENOMEM; an errno of the file. */
+qc_err qc_atomic_update_begin(struct qc_atomic_update *a);
+
+/* Returns the next of the reserved single clusters. */
+struct hoff qc_atomic_update_next_cluster(struct qc_atomic_update *a);
+
+/* Adds @by, 1 or -1, to the refcounts of the clusters of an extent.
+ * Return: 0; -EOVERFLOW a refcount has its largest value; -EIO a refcount is 0, which is
+ *         logged; an errno of the file. */
+qc_err qc_atomic_update_adjust(struct qc_atomic_update *a, uint64_t off, uint64_t len, int by);
 
 /* Reads the refcount of the cluster at @host, as changed so far. */
-qc_err qc_atomic_update_refcount(struct qc_atomic_update *s, struct hoff host, uint64_t *count);
+qc_err qc_atomic_update_refcount(struct qc_atomic_update *a, struct hoff host, uint64_t *count);
 
-/* Lowers what is not in use any more, and switches over. */
-qc_err qc_atomic_update_commit(struct qc_atomic_update *s);
+/* Frees the clusters that are not used any more, and switches to the new tables.
+ * Return: as qc_atomic_update_adjust(). */
+qc_err qc_atomic_update_commit(struct qc_atomic_update *a);
 
-/* Everything is as it was. */
-void qc_atomic_update_abort(struct qc_atomic_update *s);
+/* Restores the refcounts as they were before begin. */
+void qc_atomic_update_abort(struct qc_atomic_update *a);
 
-/* Without the locks: gives back what was taken for nothing. */
-void qc_atomic_update_end(struct qc_atomic_update *s);
+/* Frees all memory and, without a commit, the reserved clusters. */
+void qc_atomic_update_end(struct qc_atomic_update *a);
 
 #endif

@@ -42,7 +42,7 @@ static qc_err write_slices(struct qc_writer *w, const struct qc_dirty_slices *ch
 
 	*any = false;
 	for (size_t i = 0; !r && i < changes->n; i++) {
-		uint64_t key = changes->slice[i].key, len = w->layer->slice_bytes;
+		uint64_t key = changes->slice[i].offset, len = w->layer->slice_bytes;
 
 		if (is_l1(g, key) != l1)
 			continue;

@@ -130,6 +130,13 @@ static void keep_low_clusters(struct qc_writer *w)
 			w->alloc.table_zone_reserved++;
 }
 
+/* A qc_refcount_report_fn. */
+static void report_refcount_damage(void *arg, const char *object, uint64_t off,
+				   const char *problem)
+{
+	qc_layer_report_damage(arg, "%s at 0x%" PRIx64 ": %s", object, off, problem);
+}
+
 static qc_err open_alloc(struct qc_writer *w, struct qc_reason *why)
 {
 	const struct qc_header *h = &w->layer->head;
@@ -147,7 +154,9 @@ static qc_err open_alloc(struct qc_writer *w, struct qc_reason *why)
 		keep_low_clusters(w);
 	if (a->has_refcounts) {
 		r = qc_refcounts_open(&a->refcounts, w->file, h, &w->layer->ctx->budget, why);
-		a->refcounts.broken = &w->aborted;
+		a->refcounts.aborted = &w->aborted;
+		a->refcounts.report = report_refcount_damage;
+		a->refcounts.report_arg = w->layer;
 		return r;
 	}
 	a->cursor = max_u64(a->never_written, first_cluster_v1(g) >> g->cluster_bits);

@@ -170,18 +170,18 @@ static void the_table_grows(void)
 static void a_table_that_cannot_grow_stays(void)
 {
 	uint64_t c = ENTRIES * per_block(6), taken;
-	atomic_bool broken = false;
+	atomic_bool aborted = false;
 
 	for (enum ram_call call = RAM_WRITE; call <= RAM_SYNC; call++) {
 		int n = 1;
 
 		counted_new(&counts, &file, 6, &budget);
-		counts.broken = &broken;
+		counts.aborted = &aborted;
 		for (;; n++) {
 			file.fail[call] = n;
 			if (!qc_refcounts_ensure_block(&counts, c, &taken))
 				break;
-			CHECK(atomic_exchange(&broken, false) == (call == RAM_SYNC));
+			CHECK(atomic_exchange(&aborted, false) == (call == RAM_SYNC));
 			CHECK(counts.entries == ENTRIES && counts.table_offset == TABLE);
 			CHECK(count_of(&counts, 1) == 1 && !qc_refcounts_has_block(&counts, c));
 			if (be64_at(file.bytes + HEAD_REFTABLE_OFFSET) != TABLE) {
@@ -193,7 +193,7 @@ static void a_table_that_cannot_grow_stays(void)
 			file.size = c * CS; /* what lies behind is for the next try */
 		}
 		CHECK(n == (call == RAM_WRITE ? 4 : 3)); /* block, table, header; two syncs */
-		CHECK(counts.entries > ENTRIES && !broken);
+		CHECK(counts.entries > ENTRIES && !aborted);
 		counted_end(&counts, &file);
 	}
 }
