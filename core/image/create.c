@@ -16,6 +16,7 @@
 #include "base/range.h"
 #include "crypto/luks_format.h"
 #include "crypto/secure_mem.h"
+#include "format/measure.h"
 #include "format/new_image.h"
 #include "io/image_lock.h"
 
@@ -190,6 +191,39 @@ qc_err qc_create(int fd, const struct qc_create_options *o, struct qc_reason *wh
 	if (!r && fsync(fd))
 		r = qc_fail_errno(why, -errno, "cannot sync the new image");
 	return r;
+}
+
+qc_err qc_measure(const struct qc_create_options *o, uint64_t *metadata, uint32_t *cluster_size,
+		  struct qc_reason *why)
+{
+	struct qc_new_image n = {
+		.extended_l2 = o->extended_l2,
+		.lazy_refcounts = o->lazy_refcounts,
+		.data_file = o->data_file,
+		.data_file_raw = o->data_file_raw,
+		.backing = o->backing,
+		.backing_format = o->backing_format,
+	};
+	struct qc_luks_params p;
+	struct qc_new_layout layout;
+	uint64_t luks = 0;
+	qc_err r = read_numbers(o, &n, why);
+
+	if (!r)
+		r = read_compression(o, &n, why);
+	if (!r && n.version == 1)
+		r = qc_fail(why, -EINVAL, "version 1 is not measured");
+	if (!r && o->encryption == QC_CREATE_LUKS)
+		r = read_luks_params(o, &p, why);
+	if (!r)
+		r = qc_new_image_lay_out(&n, &layout, why);
+	if (r)
+		return r;
+	*cluster_size = (uint32_t)geom_cluster(&layout.geom);
+	if (o->encryption == QC_CREATE_LUKS)
+		luks = round_up(qc_luks_format_bytes(p.key_bytes), *cluster_size);
+	*metadata = qc_measure_metadata(&layout, n.refcount_order) + luks;
+	return 0;
 }
 
 qc_err qc_create_overlay(int fd, uint64_t size, const char *backing, const char *format)

@@ -39,6 +39,17 @@ struct qc_create_options {
 };
 
 /*
+ * qc_measure() - how long the file of a new image becomes, without making it
+ * @o:         of versions 2 and 3
+ * @metadata:  out: bytes of metadata if the whole disk is allocated
+ *
+ * The data of the disk comes on top, in whole clusters of @cluster_size (out) bytes.
+ * Return: 0; else as qc_create() for the options
+ */
+qc_err qc_measure(const struct qc_create_options *o, uint64_t *metadata, uint32_t *cluster_size,
+		  struct qc_reason *why);
+
+/*
  * qc_create() - make an empty image of a file
  * @fd:  open for reading and writing; all that it holds is lost
  *

@@ -7,5 +7,6 @@ typedef int command_fn(int argc, char **argv);
 
 command_fn cmd_create;
 command_fn cmd_info;
+command_fn cmd_measure;
 
 #endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+#include "commands/source_disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/report.h"
+
+enum { DIRECTORY_ENTRY_BYTES = 24 };
+
+static int open_raw(const char *path, struct source_disk *out)
+{
+	struct stat st;
+	off_t end;
+
+	out->fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (out->fd < 0 || fstat(out->fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return -EMEDIUMTYPE;
+	end = lseek(out->fd, 0, SEEK_END);
+	if (end < 0)
+		return -errno;
+	/* QEMU counts whole sectors. */
+	out->size = ((uint64_t)end + 511) / 512 * 512;
+	return 0;
+}
+
+int source_disk_open(struct command *c, const char *path, struct source_disk *out)
+{
+	struct qc_reason why;
+	struct qc_layer_info info;
+	qc_err r;
+
+	*out = (struct source_disk){ .fd = -1 };
+	r = command_try_open(c, path, 0, &out->img, &why);
+	if (r == -EMEDIUMTYPE) {
+		r = open_raw(path, out);
+		why = (struct qc_reason){ 0 };
+	} else if (!r) {
+		out->size = qc_size(out->img);
+		if (!qc_get_layer_info(out->img, 0, &info)) {
+			out->bitmaps_possible = info.version == 3;
+			qc_layer_info_free(&info);
+		}
+	}
+	if (!r)
+		return COMMAND_OK;
+	source_disk_close(out);
+	return command_fail(path, r, &why);
+}
+
+void source_disk_close(struct source_disk *s)
+{
+	if (s->img)
+		qc_close(s->img);
+	if (s->fd >= 0)
+		close(s->fd);
+	s->img = NULL;
+	s->fd = -1;
+}
+
+qc_err source_disk_status(const struct source_disk *s, uint64_t at, struct qc_extent *out)
+{
+	off_t data, hole;
+
+	if (s->img)
+		return qc_block_status(s->img, at, out);
+	data = lseek(s->fd, (off_t)at, SEEK_DATA);
+	if (data < 0 && errno != ENXIO) { /* a file system or device without holes */
+		*out = (struct qc_extent){ s->size - at, true };
+		return 0;
+	}
+	out->data = data == (off_t)at;
+	hole = out->data ? lseek(s->fd, (off_t)at, SEEK_HOLE) : data;
+	out->len = hole < 0 || (uint64_t)hole > s->size ? s->size - at : (uint64_t)hole - at;
+	return 0;
+}
+
+qc_err source_disk_measure_bitmaps(struct command *c, const char *path, struct source_disk *s,
+				   uint32_t cluster)
+{
+	uint64_t directory = 0;
+	struct qc_image *headers;
+	struct qc_reason why;
+	struct qc_bitmaps b;
+	qc_err r;
+
+	if (!s->img || !s->bitmaps_possible)
+		return 0;
+	r = command_try_open(c, path, QC_OPEN_HEADERS_ONLY, &headers, &why);
+	if (r)
+		return r;
+	r = qc_list_bitmaps(headers, &b);
+	for (size_t i = 0; !r && i < b.n; i++) {
+		uint64_t bits = (s->size + b.at[i].granularity - 1) / b.at[i].granularity;
+		uint64_t clusters = ((bits + 7) / 8 + cluster - 1) / cluster;
+
+		s->bitmap_bytes += clusters * cluster +
+				   (clusters * 8 + cluster - 1) / cluster * cluster;
+		directory += (DIRECTORY_ENTRY_BYTES + b.at[i].name_len + 7) / 8 * 8;
+	}
+	s->bitmap_bytes += (directory + cluster - 1) / cluster * cluster;
+	qc_bitmaps_free(&b);
+	qc_close(headers);
+	return r;
+}
