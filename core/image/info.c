@@ -142,8 +142,13 @@ static qc_err layer_in_use(struct qc_layer *l, bool backing, struct qc_reason *w
 	if (use.open) /* the locks are ours */
 		return 0;
 	r = qc_image_lock_test(qc_file_fd(l->file), how, why);
-	if (!r && l->data != l->file)
-		r = qc_image_lock_test(qc_file_fd(l->data), how, why);
+	if (r)
+		qc_layer_explain_lock(l, l->file, why);
+	if (r || l->data == l->file)
+		return r;
+	r = qc_image_lock_test(qc_file_fd(l->data), how, why);
+	if (r)
+		qc_layer_explain_lock(l, l->data, why);
 	return r;
 }
 

@@ -99,6 +99,36 @@ static void report_lost_file(void *arg, const struct qc_watch *watch, const char
 
 /* ---- opening ---------------------------------------------------------------- */
 
+static bool uses_file(const struct qc_layer *l, const struct qc_file_stat *st)
+{
+	return (l->stat_at_open.dev == st->dev && l->stat_at_open.ino == st->ino) ||
+	       (l->data != l->file && l->data_stat_at_open.dev == st->dev &&
+		l->data_stat_at_open.ino == st->ino);
+}
+
+/* The kernel does not tell the owner of a lock (fcntl(2), "Open file description locks"), and the
+ * process of another program is found by looking for its descriptors.  Its own would always be
+ * found, so a process has to look at its open images. */
+void qc_layer_explain_lock(const struct qc_layer *l, struct qc_file *file, struct qc_reason *why)
+{
+	struct qc_context *ctx = l->ctx;
+	const struct qc_layer *other = NULL;
+	struct qc_file_stat st;
+
+	if (why->cause != QC_CAUSE_LOCKED || qc_file_stat(file, &st))
+		return;
+	qc_lock(&ctx->layer_table_lock);
+	for (unsigned int i = 0; !other && i < LAYER_TABLE_BUCKETS; i++)
+		for (other = ctx->layer_table[i]; other; other = other->table.next)
+			if (other != l && uses_file(other, &st))
+				break;
+	if (other)
+		qc_fail_as(why, QC_CAUSE_LOCKED, -EBUSY, "locked: the image %s, which is open here, uses the "
+			   "same %sfile (close that first)", other->path,
+			   file == l->file ? "" : "data ");
+	qc_unlock(&ctx->layer_table_lock);
+}
+
 static qc_err lock_and_stat(struct qc_layer *l, struct qc_file **f, unsigned int flags,
 			    struct qc_file_stat *st, struct qc_reason *why)
 {
@@ -107,8 +137,10 @@ static qc_err lock_and_stat(struct qc_layer *l, struct qc_file **f, unsigned int
 
 	if (!(flags & QC_OPEN_HEADERS_ONLY) && qc_file_fd(*f) >= 0)
 		r = qc_image_lock_read(qc_file_fd(*f), l->ctx->locking, &has_writer, why);
-	if (r)
+	if (r) {
+		qc_layer_explain_lock(l, *f, why);
 		return r;
+	}
 	if (has_writer)
 		qc_log(&l->ctx->log, QC_LOG_WARN,
 		       "%s: another program is writing to it: reads may be inconsistent", l->path);

@@ -86,6 +86,10 @@ qc_err qc_layer_open(struct qc_context *ctx, struct qc_file_location *at, enum q
 		     bool may_refer, unsigned int flags, struct qc_layer **out,
 		     struct qc_reason *why);
 
+/* Replaces the reason in *@why, which says that another program has locked @file, if an image that
+ * is open in this context has locked it.  @l itself is not meant. */
+void qc_layer_explain_lock(const struct qc_layer *l, struct qc_file *file, struct qc_reason *why);
+
 /* A flag for qc_layer_open() beside enum qc_open_flag: guest data is not accessed, so
  * neither the external data file nor a key is needed. */
 #define QC_OPEN_METADATA (1u << 16)

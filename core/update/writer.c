@@ -100,13 +100,20 @@ static qc_err open_files(struct qc_writer *w, struct qc_reason *why)
 
 	if (!r)
 		r = qc_image_lock_write(qc_file_fd(l->file), qc_file_fd(w->file), how, why);
+	if (r)
+		qc_layer_explain_lock(l, l->file, why);
 	w->data = w->file;
 	if (!r)
 		r = watch_header(l, w->file, why);
 	if (r || l->data == l->file)
 		return r;
 	r = reopen(l->data, &l->data_watch, &w->data, why);
-	return r ? r : qc_image_lock_write(qc_file_fd(l->data), qc_file_fd(w->data), how, why);
+	if (r)
+		return r;
+	r = qc_image_lock_write(qc_file_fd(l->data), qc_file_fd(w->data), how, why);
+	if (r)
+		qc_layer_explain_lock(l, l->data, why);
+	return r;
 }
 
 /* Room behind the L1 table of version 1, which VirtualBox reads and writes in

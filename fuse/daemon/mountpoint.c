@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/stat.h> /* struct statx, which some C libraries lack */
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,24 @@ static bool is_fuse_device(uint32_t major, uint32_t minor)
 	return fuse;
 }
 
+/* Unmounts a dead file system.  realpath(3) fails for its path, but the kernel tells where an
+ * O_PATH descriptor is, without symbolic links. */
+static bool unmount_dead(const char *path)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC);
+	char self[40], real[PATH_MAX];
+	ssize_t n;
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	n = fd < 0 ? -1 : readlink(self, real, sizeof(real) - 1);
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return false;
+	real[n] = 0;
+	return unmount_helper_run(real, UNMOUNT_LAZILY);
+}
+
 enum exitcode mountpoint_clear(const char *path)
 {
 	struct statx st;
@@ -56,7 +75,7 @@ enum exitcode mountpoint_clear(const char *path)
 	    read_attributes(path, AT_STATX_DONT_SYNC, &st) ||
 	    !is_fuse_device(st.stx_dev_major, st.stx_dev_minor))
 		return EXIT_OK;
-	if (unmount_helper_run(path, UNMOUNT_LAZILY)) {
+	if (unmount_dead(path)) {
 		report(QC_LOG_WARN, "mountpoint %s: unmounted what a killed daemon had left there", path);
 		return EXIT_OK;
 	}
