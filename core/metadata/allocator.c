@@ -19,7 +19,7 @@ static void lower_refcount(struct qc_alloc *a, uint64_t c)
 				 UINT64_C(1) << a->cluster_bits);
 }
 
-static qc_err raise_refcounts(struct qc_alloc *a, uint64_t first, uint64_t n)
+static qc_err raise_run(struct qc_alloc *a, uint64_t first, uint64_t n)
 {
 	for (uint64_t i = 0; i < n; i++) {
 		qc_err r = qc_refcounts_add(&a->refcounts, first + i, 1);
@@ -132,7 +132,7 @@ static qc_err allocate_run(struct qc_alloc *a, enum qc_alloc_purpose use, uint64
 		return r;
 	if (!*first)
 		return report_free_header(a);
-	r = raise_refcounts(a, *first, *got);
+	r = raise_run(a, *first, *got);
 	if (!r)
 		*cursor = *first + *got;
 	return r;

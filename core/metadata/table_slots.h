@@ -5,7 +5,7 @@
  * The cache is set-associative, like that of a processor: the offset of a slice selects a
  * set of WAYS slots.  Each slot has a sequence number:
  *
- *	state    seq   offset     dirty, writing  who may change the words
+ *	state    seq   offset     dirty, writing  the words are changed by
  *	EMPTY    even  0          no              no thread
  *	LOADING  odd   the slice  no              the loader, after it has read the file
  *	READY    even  the slice  any             qc_cache_modify(), with an odd seq meanwhile

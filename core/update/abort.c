@@ -8,11 +8,11 @@
 
 qc_err qc_writer_set_incompatible(struct qc_writer *w, uint64_t bits)
 {
-	uint8_t raw[8];
+	uint8_t be[8];
 	qc_err r;
 
-	be64_to(raw, bits);
-	r = qc_file_write(w->file, HEAD_INCOMPATIBLE, raw, sizeof(raw));
+	be64_to(be, bits);
+	r = qc_file_write(w->file, HEAD_INCOMPATIBLE, be, sizeof(be));
 	if (!r)
 		r = qc_file_sync(w->file);
 	if (r)
@@ -24,21 +24,22 @@ qc_err qc_writer_set_incompatible(struct qc_writer *w, uint64_t bits)
 
 qc_err qc_writer_mark_corrupt(struct qc_writer *w, const char *fmt, ...)
 {
-	char what[300];
+	char damage[300];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(what, sizeof(what), fmt, ap);
+	vsnprintf(damage, sizeof(damage), fmt, ap);
 	va_end(ap);
 	if (!atomic_exchange(&w->aborted, true) && w->layer->head.version == 3)
 		qc_writer_set_incompatible(w, w->layer->head.incompatible | INCOMPAT_CORRUPT);
-	return qc_layer_report_damage(w->layer, "%s; nothing more is written to it", what);
+	return qc_layer_report_damage(w->layer, "cannot write: %s: all later writes fail "
+				      "(qemu-img check -r all may repair it)", damage);
 }
 
-qc_err qc_writer_abort(struct qc_writer *w, qc_err r, const char *what)
+qc_err qc_writer_abort(struct qc_writer *w, qc_err r, const char *attempt)
 {
 	if (!atomic_exchange(&w->aborted, true))
-		qc_layer_report_damage(w->layer, "%s: %s; nothing more is written to it", what,
-				 strerror(-r));
+		qc_layer_report_damage(w->layer, "%s: %s: all later writes fail (unmount it, and "
+				       "check the image)", attempt, strerror(-r));
 	return r;
 }

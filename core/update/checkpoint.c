@@ -9,64 +9,66 @@
 #include "layer/context.h"
 #include "update/abort.h"
 
-/* A failed sync may have dropped what it should have written, and a later one
- * would not know. */
 qc_err qc_writer_sync(struct qc_writer *w)
 {
 	qc_err r = qc_file_sync(w->file);
 
 	if (!r && w->data != w->file)
 		r = qc_file_sync(w->data);
-	return r ? qc_writer_abort(w, r, "cannot write it to stable storage") : 0;
+	return r ? qc_writer_abort(w, r, "cannot sync") : 0;
 }
 
 qc_err qc_writer_update_header(struct qc_writer *w, uint64_t at, const void *field, size_t len)
 {
+	/* A few bytes of one sector: a crash leaves all of the old ones or all of the new. */
 	qc_err r = qc_file_write(w->file, at, field, len);
 
-	/* A few bytes of one sector are written, or are not. */
 	return r ? r : qc_writer_sync(w);
 }
 
-static bool is_l1(const struct geom *g, uint64_t key)
+/* ---- L1 and L2 tables ----------------------------------------------------- */
+
+static bool is_in_l1_table(const struct geom *g, uint64_t offset)
 {
-	return key >= g->l1_offset && key - g->l1_offset < (uint64_t)g->l1_entries * 8;
+	return offset >= g->l1_offset && offset - g->l1_offset < (uint64_t)g->l1_entries * 8;
 }
 
-/* Writes the slices of one kind; *any: there were some. */
-static qc_err write_slices(struct qc_writer *w, const struct qc_dirty_slices *changes, bool l1,
-			   bool *any)
+/* Writes the slices of the L1 table, or all others.  *any: there were some. */
+static qc_err write_table_slices(struct qc_writer *w, const struct qc_dirty_slices *dirty, bool l1,
+				 bool *any)
 {
 	const struct geom *g = &w->layer->head.geom;
 	qc_err r = 0;
 
 	*any = false;
-	for (size_t i = 0; !r && i < changes->n; i++) {
-		uint64_t key = changes->slice[i].offset, len = w->layer->slice_bytes;
+	for (size_t i = 0; !r && i < dirty->n; i++) {
+		uint64_t offset = dirty->slice[i].offset, len = w->layer->slice_bytes;
 
-		if (is_l1(g, key) != l1)
+		if (is_in_l1_table(g, offset) != l1)
 			continue;
-		if (l1) /* what is behind the table is not ours */
-			len = range_clamp(key, len, g->l1_offset + (uint64_t)g->l1_entries * 8);
+		if (l1) /* bytes behind the L1 table are not part of it */
+			len = range_clamp(offset, len, g->l1_offset + (uint64_t)g->l1_entries * 8);
 		*any = true;
-		r = qc_file_write(w->file, key, changes->slice[i].bytes, len);
+		r = qc_file_write(w->file, offset, dirty->slice[i].bytes, len);
 	}
 	return r;
 }
 
-static qc_err write_tables(struct qc_writer *w, const struct qc_dirty_slices *changes)
+static qc_err write_l2_then_l1(struct qc_writer *w, const struct qc_dirty_slices *dirty)
 {
 	bool any;
-	qc_err r = write_slices(w, changes, false, &any);
+	qc_err r = write_table_slices(w, dirty, false, &any);
 
 	if (!r && any)
 		r = qc_writer_sync(w);
 	if (!r)
-		r = write_slices(w, changes, true, &any);
+		r = write_table_slices(w, dirty, true, &any);
 	if (!r && any)
 		r = qc_writer_sync(w);
 	return r;
 }
+
+/* ---- refcounts ------------------------------------------------------------ */
 
 static qc_err write_refcounts(struct qc_writer *w)
 {
@@ -89,42 +91,50 @@ void qc_writer_on_cluster_freed(void *arg, uint64_t off, uint64_t len)
 	qc_cache_invalidate(w->layer->tables, off, len);
 	qc_cluster_cache_invalidate(w->layer->ctx->cluster_cache, w->layer);
 	if (w->unmap)
-		qc_file_punch(w->file, off, len); /* that it cannot is no harm */
+		qc_file_punch(w->file, off, len); /* a failure only costs space */
 }
 
-static qc_err drain_limbo(struct qc_writer *w, struct qc_free_list *l)
+/* Frees extents that are in no table in the file, once no request in flight can have looked
+ * them up.  Empties @taken. */
+static qc_err free_extents(struct qc_writer *w, struct qc_free_list *taken)
 {
 	qc_err r;
 
-	if (!l->n) {
-		free(l->extent);
+	if (!taken->n) {
+		free(taken->extent);
 		return 0;
 	}
 	qc_inflight_synchronize(&w->layer->inflight);
 	if (FAIL_POINT("checkpoint.before-free")) {
-		qc_alloc_requeue_pending(&w->alloc, l);
+		qc_alloc_requeue_pending(&w->alloc, taken);
 		return -EIO;
 	}
-	r = qc_alloc_free_pending(&w->alloc, l, qc_writer_on_cluster_freed, w);
-	return r == QC_REFCOUNT_UNDERFLOW ? qc_writer_mark_corrupt(w, "the refcounts are damaged") : r;
+	r = qc_alloc_free_pending(&w->alloc, taken, qc_writer_on_cluster_freed, w);
+	if (r == QC_REFCOUNT_UNDERFLOW)
+		r = qc_writer_mark_corrupt(w, "the refcount of a cluster that becomes free is 0");
+	return r;
 }
 
-/* The tables as they are now, and before them what they need. */
-static qc_err write_all(struct qc_writer *w)
+/* ---- checkpoints ---------------------------------------------------------- */
+
+/* Writes all dirty metadata.  L1 and L2 slices are copied before refcount blocks, so that the
+ * refcounts cover every cluster that the copies reference; requests go on meanwhile. */
+static qc_err write_dirty_metadata(struct qc_writer *w)
 {
-	struct qc_dirty_slices changes;
-	qc_err r = qc_cache_writeback_begin(w->layer->tables, &changes);
+	struct qc_dirty_slices dirty;
+	qc_err r = qc_cache_writeback_begin(w->layer->tables, &dirty);
 
 	if (r)
 		return r;
 	r = write_refcounts(w);
 	if (!r)
-		r = write_tables(w, &changes);
-	qc_cache_writeback_end(w->layer->tables, &changes, !r);
+		r = write_l2_then_l1(w, &dirty);
+	qc_cache_writeback_end(w->layer->tables, &dirty, !r);
 	return r;
 }
 
-static qc_err checkpoint(struct qc_writer *w, struct qc_free_list *limbo)
+/* Writes a checkpoint, and takes the pending extents into *taken unless that is NULL. */
+static qc_err write_checkpoint(struct qc_writer *w, struct qc_free_list *taken)
 {
 	qc_err r = -EIO;
 
@@ -132,31 +142,31 @@ static qc_err checkpoint(struct qc_writer *w, struct qc_free_list *limbo)
 	if (w->layer->watch.lost || w->layer->data_watch.lost)
 		atomic_store(&w->aborted, true);
 	if (!w->aborted) {
-		if (limbo)
-			qc_alloc_take_pending(&w->alloc, limbo);
-		r = write_all(w);
+		if (taken)
+			qc_alloc_take_pending(&w->alloc, taken);
+		r = write_dirty_metadata(w);
 	}
-	if (r && limbo)
-		qc_alloc_requeue_pending(&w->alloc, limbo);
+	if (r && taken)
+		qc_alloc_requeue_pending(&w->alloc, taken);
 	qc_unlock(&w->checkpoint_lock);
 	return r;
 }
 
-qc_err qc_checkpoint(struct qc_writer *w, bool drain)
+qc_err qc_checkpoint(struct qc_writer *w, bool free_pending)
 {
-	struct qc_free_list limbo = { 0 };
+	struct qc_free_list taken = { 0 };
 	qc_err r = qc_writer_client_flush(w);
 
 	if (r)
 		return r;
-	if (!drain)
-		return checkpoint(w, NULL);
-	/* Who comes meanwhile finds nothing in limbo, but is not to think that all
-	 * of it is free. */
+	if (!free_pending)
+		return write_checkpoint(w, NULL);
+	/* A second caller waits here: the pending list is empty already, but its extents are
+	 * not free before free_extents() has returned. */
 	qc_lock(&w->pending_free_lock);
-	r = checkpoint(w, &limbo);
-	if (!r) /* without the lock: who is inside the gate may want a checkpoint */
-		r = drain_limbo(w, &limbo);
+	r = write_checkpoint(w, &taken);
+	if (!r) /* without checkpoint_lock: a request in flight may need a checkpoint */
+		r = free_extents(w, &taken);
 	qc_unlock(&w->pending_free_lock);
 	return r;
 }
@@ -177,8 +187,9 @@ bool qc_writer_is_dirty(struct qc_writer *w)
 			       qc_alloc_is_dirty(&w->alloc));
 }
 
-/* What a checkpoint has in hand is not dirty, and not yet in the file. */
-static bool is_dirty_or_in_hand(struct qc_writer *w)
+/* Returns true if metadata is dirty, once no other thread's checkpoint is running: slices that
+ * it is writing are not dirty, but not in the file yet. */
+static bool is_dirty_after_others(struct qc_writer *w)
 {
 	bool dirty;
 
@@ -194,8 +205,8 @@ qc_err qc_writer_flush_all(struct qc_writer *w)
 {
 	qc_err r = w->aborted ? -EIO : 0;
 
-	/* The first frees, and the second writes the counts of that. */
-	for (int i = 0; !r && i < 3 && is_dirty_or_in_hand(w); i++)
+	/* The first checkpoint frees pending extents, the second writes their refcounts. */
+	for (int i = 0; !r && i < 3 && is_dirty_after_others(w); i++)
 		r = qc_checkpoint(w, true);
 	return r;
 }

@@ -9,38 +9,40 @@
 #include "layer/metadata_walk.h"
 #include "update/abort.h"
 
-/* 16 MiB of memory; a disk of 1 PiB has as many tables, in clusters of 64 KiB. */
+/* 16 MiB of memory.  A disk of 1 PiB has as many L2 tables, in clusters of 64 KiB. */
 enum { CLUSTERS_MAX = 2 << 20 };
 
 struct qc_overlap_map {
-	uint64_t *cluster; /* in order */
-	size_t n, room;
+	uint64_t *cluster; /* ordered */
+	size_t n, capacity;
 };
 
-/* ---- noting them ----------------------------------------------------------- */
+/* ---- the map -------------------------------------------------------------- */
 
-struct noting {
-	struct qc_overlap_map *guard;
+struct map_builder {
+	struct qc_overlap_map *map;
 	unsigned int cluster_bits;
 };
 
-static qc_err note(void *arg, struct qc_metadata_item *item)
+/* A qc_metadata_fn. */
+static qc_err add_to_map(void *arg, struct qc_metadata_item *item)
 {
-	struct noting *n = arg;
-	struct qc_overlap_map *g = n->guard;
-	uint64_t end = div_up(item->off + item->len, UINT64_C(1) << n->cluster_bits);
+	struct map_builder *b = arg;
+	struct qc_overlap_map *map = b->map;
+	uint64_t end = div_up(item->off + item->len, UINT64_C(1) << b->cluster_bits);
 
 	if (item->invalid)
 		return 0;
-	for (uint64_t c = item->off >> n->cluster_bits; c < end && g->n < CLUSTERS_MAX; c++) {
-		if (array_reserve(&g->cluster, &g->room, g->n + 1, sizeof(*g->cluster)))
+	for (uint64_t c = item->off >> b->cluster_bits; c < end && map->n < CLUSTERS_MAX; c++) {
+		if (array_reserve(&map->cluster, &map->capacity, map->n + 1,
+				  sizeof(*map->cluster)))
 			return -ENOMEM;
-		g->cluster[g->n++] = c;
+		map->cluster[map->n++] = c;
 	}
 	return 0;
 }
 
-static int compare(const void *a, const void *b)
+static int compare_clusters(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
@@ -49,68 +51,70 @@ static int compare(const void *a, const void *b)
 
 qc_err qc_overlap_map_new(struct qc_writer *w, struct qc_overlap_map **out)
 {
-	struct noting n = { calloc(1, sizeof(*n.guard)), w->layer->head.geom.cluster_bits };
-	qc_err r = n.guard ? qc_metadata_for_each(&w->metadata, 0, note, &n) : -ENOMEM;
+	struct map_builder b = { calloc(1, sizeof(*b.map)), w->layer->head.geom.cluster_bits };
+	qc_err r = b.map ? qc_metadata_for_each(&w->metadata, 0, add_to_map, &b) : -ENOMEM;
 
 	if (r) {
-		qc_overlap_map_free(n.guard);
+		qc_overlap_map_free(b.map);
 		return r;
 	}
-	if (n.guard->n)
-		qsort(n.guard->cluster, n.guard->n, sizeof(*n.guard->cluster), compare);
-	*out = n.guard;
+	if (b.map->n)
+		qsort(b.map->cluster, b.map->n, sizeof(*b.map->cluster), compare_clusters);
+	*out = b.map;
 	return 0;
 }
 
-void qc_overlap_map_free(struct qc_overlap_map *g)
+void qc_overlap_map_free(struct qc_overlap_map *map)
 {
-	if (!g)
+	if (!map)
 		return;
-	free(g->cluster);
-	free(g);
+	free(map->cluster);
+	free(map);
 }
 
-/* ---- looking --------------------------------------------------------------- */
-
-/* Whether one of the clusters was noted. */
-static bool is_noted(const struct qc_overlap_map *g, uint64_t first, uint64_t end)
+/* Returns true if one of the clusters [first, end) is in the map. */
+static bool map_has_cluster(const struct qc_overlap_map *map, uint64_t first, uint64_t end)
 {
-	size_t low = 0, high = g->n;
+	size_t low = 0, high = map->n;
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
-		if (g->cluster[mid] < first)
+		if (map->cluster[mid] < first)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return low < g->n && g->cluster[low] < end;
+	return low < map->n && map->cluster[low] < end;
 }
 
-struct looking {
+/* ---- the check ------------------------------------------------------------ */
+
+struct overlap_query {
 	uint64_t off, len;
 	bool found;
 };
 
-static qc_err look_at(void *arg, struct qc_metadata_item *item)
+/* A qc_metadata_fn. */
+static qc_err compare_with_item(void *arg, struct qc_metadata_item *item)
 {
-	struct looking *l = arg;
+	struct overlap_query *q = arg;
 
 	if (!item->invalid)
-		l->found = l->found || range_overlap(l->off, l->len, item->off, item->len);
+		q->found = q->found || range_overlap(q->off, q->len, item->off, item->len);
 	return 0;
 }
 
-qc_err qc_overlap_map_test(struct qc_writer *w, uint64_t off, uint64_t len, bool *metadata)
+/* Reads if the extent holds metadata now, for a cluster that is in the map. */
+static qc_err query_map(struct qc_writer *w, uint64_t off, uint64_t len, bool *metadata)
 {
 	unsigned int bits = w->layer->head.geom.cluster_bits;
-	struct looking l = { off, len, false };
+	struct overlap_query q = { off, len, false };
 	qc_err r = 0;
 
-	if (is_noted(w->overlap_map, off >> bits, div_up(off + len, UINT64_C(1) << bits)))
-		r = qc_metadata_for_each(&w->metadata, 0, look_at, &l);
-	*metadata = l.found;
+	if (map_has_cluster(w->overlap_map, off >> bits, div_up(off + len, UINT64_C(1) << bits)))
+		r = qc_metadata_for_each(&w->metadata, 0, compare_with_item, &q);
+	*metadata = q.found;
 	return r;
 }
 
@@ -118,7 +122,8 @@ qc_err qc_overlap_check_write(struct qc_writer *w, struct hoff host, uint64_t le
 {
 	const struct geom *g = &w->layer->head.geom;
 	uint64_t header = g->layout == LAYOUT_V1 ? HEAD1_BYTES : geom_cluster(g);
-	/* In the order against that in which a move sets them: never too much. */
+	/* A table that grows sets the offset before the length.  Read in the reverse order, the
+	 * pair is never longer than the table at that offset. */
 	uint64_t bytes = w->alloc.refcounts.entries * 8, table = w->alloc.refcounts.table_offset;
 	bool metadata;
 	qc_err r = 0;
@@ -130,9 +135,9 @@ qc_err qc_overlap_check_write(struct qc_writer *w, struct hoff host, uint64_t le
 		   range_overlap(host.v, len, table, bytes) ||
 		   range_overlap(host.v, len, w->layer->head.luks_offset, w->layer->head.luks_bytes);
 	if (!metadata && w->overlap_map)
-		r = qc_overlap_map_test(w, host.v, len, &metadata);
+		r = query_map(w, host.v, len, &metadata);
 	if (r || !metadata)
 		return r;
 	return qc_writer_mark_corrupt(w, "guest data would be written over metadata at 0x%" PRIx64,
-				 host.v);
+				      host.v);
 }

@@ -1,31 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * overlap_check.h - where the metadata of an image file is, for one whose tables were not all
- * compared: there an entry may say of a table that it is data, to be written in place.
+ * overlap_check.h - keep guest data off metadata, like QEMU's overlap-check.
  *
- * The clusters are noted when the writer is opened.  What was metadata then may be data
- * by now, but not the other way round: tables are made in clusters that nobody names.
+ * Requests call it for every extent of the image file before they write guest data there.
+ * The header, the L1 table, the refcount table and the LUKS header are always compared.
+ *
+ * If the refcounts were not checked when the image was opened for writing, an L2 entry may
+ * have COPIED set and reference a table.  Such an image has a map of all clusters that held
+ * metadata at that time.  A cluster of the map may hold data now, so a hit is compared
+ * with the metadata as it is.  The reverse cannot happen: new metadata goes to clusters that
+ * no entry references.  To compare each write with all metadata would read all tables.
  */
 #ifndef QC_OVERLAP_CHECK_H
 #define QC_OVERLAP_CHECK_H
 
 #include "update/writer.h"
 
-/* Notes them.  Nobody else uses the writer yet. */
+/* Makes the map of clusters that hold metadata, before the first request uses the writer.
+ * Return: 0; -ENOMEM; an errno of the file. */
 qc_err qc_overlap_map_new(struct qc_writer *w, struct qc_overlap_map **out);
-void qc_overlap_map_free(struct qc_overlap_map *g);
+void qc_overlap_map_free(struct qc_overlap_map *map); /* NULL is allowed */
 
 /*
  * qc_overlap_check_write() - check that guest data may be written to an extent
  *
- * Compares the extent with the header, the L1 table, the refcount table and the LUKS
- * header, and with the overlap map if there is one.
- * Return: 0; -EIO the extent holds metadata, the image is then marked corrupt; an errno
- *         of the file.
+ * Return: 0; -EIO the extent holds metadata, the image is then marked corrupt; an errno of
+ *         the file.
  */
 qc_err qc_overlap_check_write(struct qc_writer *w, struct hoff host, uint64_t len);
-
-/* Whether the stretch of the file is metadata, in part. */
-qc_err qc_overlap_map_test(struct qc_writer *w, uint64_t off, uint64_t len, bool *metadata);
 
 #endif

@@ -1,51 +1,52 @@
 /* SPDX-License-Identifier: MIT */
 #include "update/range_lock.h"
 
-void qc_range_locks_init(struct qc_range_locks *c)
+void qc_range_locks_init(struct qc_range_locks *l)
 {
-	qc_mutex_init(&c->lock, QC_RANK_RANGE);
-	pthread_cond_init(&c->ended, NULL);
-	c->oldest = NULL;
-	c->tail = &c->oldest;
+	qc_mutex_init(&l->lock, QC_RANK_RANGE);
+	pthread_cond_init(&l->unlocked, NULL);
+	l->oldest = NULL;
+	l->tail = &l->oldest;
 }
 
-void qc_range_locks_destroy(struct qc_range_locks *c)
+void qc_range_locks_destroy(struct qc_range_locks *l)
 {
-	assert(!c->oldest);
-	pthread_cond_destroy(&c->ended);
-	qc_mutex_destroy(&c->lock);
+	assert(!l->oldest);
+	pthread_cond_destroy(&l->unlocked);
+	qc_mutex_destroy(&l->lock);
 }
 
-/* Whether a claim before mine overlaps it. */
-static bool must_wait(const struct qc_range_locks *c, const struct qc_locked_range *mine)
+/* Returns true if an older lock overlaps the range. */
+static bool overlaps_older_lock(const struct qc_range_locks *l, const struct qc_locked_range *range)
 {
-	for (const struct qc_locked_range *i = c->oldest; i != mine; i = i->next)
-		if (i->first < mine->end && mine->first < i->end)
+	for (const struct qc_locked_range *i = l->oldest; i != range; i = i->next)
+		if (i->first < range->end && range->first < i->end)
 			return true;
 	return false;
 }
 
-void qc_range_lock(struct qc_range_locks *c, struct qc_locked_range *mine, uint64_t first, uint64_t end)
+void qc_range_lock(struct qc_range_locks *l, struct qc_locked_range *range, uint64_t first,
+		   uint64_t end)
 {
-	*mine = (struct qc_locked_range){ first, end, NULL };
-	qc_lock(&c->lock);
-	*c->tail = mine;
-	c->tail = &mine->next;
-	while (must_wait(c, mine))
-		qc_wait(&c->ended, &c->lock);
-	qc_unlock(&c->lock);
+	*range = (struct qc_locked_range){ first, end, NULL };
+	qc_lock(&l->lock);
+	*l->tail = range;
+	l->tail = &range->next;
+	while (overlaps_older_lock(l, range))
+		qc_wait(&l->unlocked, &l->lock);
+	qc_unlock(&l->lock);
 }
 
-void qc_range_unlock(struct qc_range_locks *c, struct qc_locked_range *mine)
+void qc_range_unlock(struct qc_range_locks *l, struct qc_locked_range *range)
 {
-	struct qc_locked_range **p = &c->oldest;
+	struct qc_locked_range **p = &l->oldest;
 
-	qc_lock(&c->lock);
-	while (*p != mine)
+	qc_lock(&l->lock);
+	while (*p != range)
 		p = &(*p)->next;
-	*p = mine->next;
-	if (!mine->next)
-		c->tail = p;
-	pthread_cond_broadcast(&c->ended);
-	qc_unlock(&c->lock);
+	*p = range->next;
+	if (!range->next)
+		l->tail = p;
+	pthread_cond_broadcast(&l->unlocked);
+	qc_unlock(&l->lock);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * range_lock.h - who is about to change what a stretch of clusters is mapped to.
+ * range_lock.h - locks on guest ranges, like QEMU's serialising requests.
  *
- * Changes of overlapping stretches happen one after the other, in the order in
- * which they were claimed; others do not wait.  A claim is no lock: it is held
- * across I/O, and whoever waited for one looks everything up again.
+ * A request that changes L2 entries locks the clusters first.  Requests on overlapping ranges
+ * run one after the other, in the order in which they came; others do not wait.
+ *
+ * A range lock has no rank: it is held across I/O.  A request that had to wait looks up the
+ * clusters again, since the request before has changed them.
  */
 #ifndef QC_RANGE_LOCK_H
 #define QC_RANGE_LOCK_H
@@ -19,15 +21,17 @@ struct qc_locked_range {
 
 struct qc_range_locks {
 	struct qc_mutex lock;
-	pthread_cond_t ended;
-	struct qc_locked_range *oldest, **tail; /* lock */
+	pthread_cond_t unlocked;
+	struct qc_locked_range *oldest, **tail; /* lock; held and waiting, in their order */
 };
 
-void qc_range_locks_init(struct qc_range_locks *c);
-void qc_range_locks_destroy(struct qc_range_locks *c);
+void qc_range_locks_init(struct qc_range_locks *l);
+void qc_range_locks_destroy(struct qc_range_locks *l);
 
-/* Returns when no older claim overlaps. */
-void qc_range_lock(struct qc_range_locks *c, struct qc_locked_range *mine, uint64_t first, uint64_t end);
-void qc_range_unlock(struct qc_range_locks *c, struct qc_locked_range *mine);
+/* Locks [first, end), and waits until no older lock overlaps it.  @range is memory of the
+ * caller, until it unlocks. */
+void qc_range_lock(struct qc_range_locks *l, struct qc_locked_range *range, uint64_t first,
+		   uint64_t end);
+void qc_range_unlock(struct qc_range_locks *l, struct qc_locked_range *range);
 
 #endif

@@ -4,21 +4,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "layer/context.h"
+#include "base/range.h"
 #include "format/features.h"
 #include "format/l2_entry.h"
-#include "update/overlap_check.h"
-#include "layer/cluster_map.h"
-#include "io/image_lock.h"
-#include "base/range.h"
 #include "format/snapshot_table.h"
+#include "io/image_lock.h"
+#include "layer/cluster_map.h"
+#include "layer/context.h"
 #include "update/autoclear.h"
 #include "update/checkpoint.h"
+#include "update/overlap_check.h"
 
 /* ---- open ----------------------------------------------------------------- */
 
@@ -29,18 +27,19 @@ qc_err qc_writer_check_writable(const struct qc_layer *l, struct qc_reason *why)
 	if (l->format != QC_FORMAT_QCOW)
 		return qc_fail(why, -EROFS, "not a QCOW image");
 	if (h->incompatible & ~qc_features_with(QC_INCOMPATIBLE, QC_FEATURE_WRITE))
-		return qc_fail(why, -EROFS, "it is marked as corrupt: qemu-img check -r all "
-					      "may repair it");
+		return qc_fail(why, -EROFS, "cannot write: marked as corrupt (qemu-img check "
+			       "-r all may repair it)");
 	if (h->geom.external && l->ctx->policy.refs != QC_REFS_ANY &&
 	    !(l->ctx->data_file && !strcmp(l->ctx->data_file, h->data_file)))
-		return qc_fail(why, -EROFS, "its data file '%s' is not to be written "
-				 "(data-file=%s allows it)", h->data_file, h->data_file);
+		return qc_fail(why, -EROFS, "cannot write: data file '%s' is not to be written "
+			       "(data-file=%s allows it)", h->data_file, h->data_file);
 	return 0;
 }
 
-/* Else it might come to mean something when the file grows.  Nor may their L1 tables, none of
- * which is that of another, be more than the file has room for: that would take forever. */
-static qc_err check_snapshots(const struct qc_layer *l, struct qc_reason *why)
+/* Checks that the L1 tables of all snapshots are inside of the file, and that the file is large
+ * enough for all of them.  A table behind the end would become other data when the file
+ * grows, and too many tables would take forever to read. */
+static qc_err check_snapshot_table(const struct qc_layer *l, struct qc_reason *why)
 {
 	const struct qc_header *h = &l->head;
 	struct qc_file_stat now;
@@ -61,19 +60,19 @@ static qc_err check_snapshots(const struct qc_layer *l, struct qc_reason *why)
 			r = -EIO;
 	}
 	qc_snapshot_table_free(&t);
-	return !r ? 0 : qc_fail(why, -EROFS, "its table of snapshots is damaged: qemu-img check "
-						"-r all may repair it");
+	return !r ? 0 : qc_fail(why, -EROFS, "cannot write: the snapshot table is damaged "
+				"(qemu-img check -r all may repair it)");
 }
 
-static qc_err reopen(struct qc_file *f, struct qc_watch *watch, struct qc_file **out,
-		     struct qc_reason *why)
+static qc_err reopen_for_writing(struct qc_file *f, struct qc_watch *watch, struct qc_file **out,
+				 struct qc_reason *why)
 {
 	int fd = qc_reopen(qc_file_fd(f), O_RDWR | O_NONBLOCK);
 	qc_err r;
 
 	if (fd < 0)
-		return qc_fail_as(why, QC_CAUSE_READONLY, -errno, "cannot write to it: %s%s",
-				    strerror(errno), qc_errno_hint(-errno));
+		return qc_fail_as(why, QC_CAUSE_READONLY, -errno, "cannot open for writing: %s%s",
+				  strerror(errno), qc_errno_hint(-errno));
 	r = qc_file_of_fd(fd, out);
 	if (r)
 		close(fd);
@@ -92,11 +91,11 @@ static qc_err watch_header(struct qc_layer *l, struct qc_file *f, struct qc_reas
 	return r ? qc_fail_errno(why, r, "cannot read the header") : 0;
 }
 
-static qc_err open_files(struct qc_writer *w, struct qc_reason *why)
+static qc_err open_files_for_writing(struct qc_writer *w, struct qc_reason *why)
 {
 	struct qc_layer *l = w->layer;
 	enum qc_locking how = l->ctx->locking;
-	qc_err r = reopen(l->file, &l->watch, &w->file, why);
+	qc_err r = reopen_for_writing(l->file, &l->watch, &w->file, why);
 
 	if (!r)
 		r = qc_image_lock_write(qc_file_fd(l->file), qc_file_fd(w->file), how, why);
@@ -107,7 +106,7 @@ static qc_err open_files(struct qc_writer *w, struct qc_reason *why)
 		r = watch_header(l, w->file, why);
 	if (r || l->data == l->file)
 		return r;
-	r = reopen(l->data, &l->data_watch, &w->data, why);
+	r = reopen_for_writing(l->data, &l->data_watch, &w->data, why);
 	if (r)
 		return r;
 	r = qc_image_lock_write(qc_file_fd(l->data), qc_file_fd(w->data), how, why);
@@ -116,17 +115,17 @@ static qc_err open_files(struct qc_writer *w, struct qc_reason *why)
 	return r;
 }
 
-/* Room behind the L1 table of version 1, which VirtualBox reads and writes in
- * whole clusters. */
-static uint64_t first_cluster_v1(const struct geom *g)
+/* Returns the first byte of version 1 that the allocator may use.  VirtualBox reads and writes
+ * the L1 table in units of clusters, so no data may be in the last of these. */
+static uint64_t find_first_cluster_v1(const struct geom *g)
 {
 	uint64_t cs = geom_cluster(g);
 
 	return round_up(g->l1_offset + round_up((uint64_t)g->l1_entries * 8, cs), cs);
 }
 
-/* One for each L2 table that is still to be made. */
-static void keep_low_clusters(struct qc_writer *w)
+/* Reserves a low cluster for each L2 table that is missing (see struct qc_alloc). */
+static void reserve_table_zone(struct qc_writer *w)
 {
 	const struct geom *g = &w->layer->head.geom;
 	uint64_t span = geom_l1_span(g), raw;
@@ -144,7 +143,7 @@ static void report_refcount_damage(void *arg, const char *object, uint64_t off,
 	qc_layer_report_damage(arg, "%s at 0x%" PRIx64 ": %s", object, off, problem);
 }
 
-static qc_err open_alloc(struct qc_writer *w, struct qc_reason *why)
+static qc_err open_allocator(struct qc_writer *w, struct qc_reason *why)
 {
 	const struct qc_header *h = &w->layer->head;
 	const struct geom *g = &h->geom;
@@ -158,7 +157,7 @@ static qc_err open_alloc(struct qc_writer *w, struct qc_reason *why)
 	a->has_refcounts = g->layout != LAYOUT_V1;
 	a->never_written = div_up(now.size, geom_cluster(g));
 	if (g->layout == LAYOUT_V2)
-		keep_low_clusters(w);
+		reserve_table_zone(w);
 	if (a->has_refcounts) {
 		r = qc_refcounts_open(&a->refcounts, w->file, h, &w->layer->ctx->budget, why);
 		a->refcounts.aborted = &w->aborted;
@@ -166,7 +165,7 @@ static qc_err open_alloc(struct qc_writer *w, struct qc_reason *why)
 		a->refcounts.report_arg = w->layer;
 		return r;
 	}
-	a->cursor = max_u64(a->never_written, first_cluster_v1(g) >> g->cluster_bits);
+	a->cursor = max_u64(a->never_written, find_first_cluster_v1(g) >> g->cluster_bits);
 	a->never_written = a->cursor;
 	return 0;
 }
@@ -195,7 +194,7 @@ qc_err qc_writer_open(struct qc_layer *l, struct qc_writer **out, struct qc_reas
 	qc_err r = qc_writer_check_writable(l, why);
 
 	if (!r && l->head.snapshots)
-		r = check_snapshots(l, why);
+		r = check_snapshot_table(l, why);
 	if (r) {
 		why->cause = QC_CAUSE_READONLY;
 		return r;
@@ -211,9 +210,9 @@ qc_err qc_writer_open(struct qc_layer *l, struct qc_writer **out, struct qc_reas
 	qc_mutex_init(&w->pending_free_lock, QC_RANK_PENDING_FREE);
 	qc_mutex_init(&w->checkpoint_lock, QC_RANK_CHECKPOINT);
 	qc_mutex_init(&w->alloc.lock, QC_RANK_ALLOC);
-	r = open_files(w, why);
+	r = open_files_for_writing(w, why);
 	if (!r)
-		r = open_alloc(w, why);
+		r = open_allocator(w, why);
 	w->metadata = (struct qc_metadata){
 		.file = w->file,
 		.head = &l->head,
@@ -231,15 +230,15 @@ qc_err qc_writer_open(struct qc_layer *l, struct qc_writer **out, struct qc_reas
 
 qc_err qc_writer_close(struct qc_writer *w)
 {
-	/* Nothing to write, no sync: the locks are held until this is done, and who has
-	 * unmounted may use the image at once. */
+	/* No sync if nothing is dirty: the image stays locked until this returns, and the user
+	 * may want to use it right after the unmount. */
 	qc_err r = qc_writer_client_close(w, true), flushed = qc_writer_flush_all(w);
 
 	qc_writer_free(w);
 	return r ? r : flushed;
 }
 
-/* Compares the files with what is known of them, before the first change. */
+/* Compares both files with their known state. */
 static qc_err compare_files(struct qc_writer *w)
 {
 	qc_err r = qc_watch_compare(&w->layer->watch, w->file);

@@ -326,7 +326,7 @@ def snapshot_as_it_should_be(i):
     snapshot(i)
 
 
-DAMAGED = {'opens': errno.EROFS, 'log': 'table of snapshots is damaged'}
+DAMAGED = {'opens': errno.EROFS, 'log': 'snapshot table is damaged'}
 
 
 @bad(NEW, **DAMAGED)

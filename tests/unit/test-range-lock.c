@@ -7,22 +7,22 @@
 #include "tap.h"
 #include "threads.h"
 
-static struct qc_range_locks claims;
+static struct qc_range_locks locks;
 
 static void disjoint_ones_do_not_wait(void)
 {
 	struct qc_locked_range a, b, c;
 
-	qc_range_locks_init(&claims);
-	qc_range_lock(&claims, &a, 0, 512);
-	qc_range_lock(&claims, &b, 512, 1024);
-	qc_range_lock(&claims, &c, UINT64_MAX - 1, UINT64_MAX);
-	qc_range_unlock(&claims, &b);
-	qc_range_lock(&claims, &b, 512, 1024);
-	qc_range_unlock(&claims, &a);
-	qc_range_unlock(&claims, &c);
-	qc_range_unlock(&claims, &b);
-	qc_range_locks_destroy(&claims);
+	qc_range_locks_init(&locks);
+	qc_range_lock(&locks, &a, 0, 512);
+	qc_range_lock(&locks, &b, 512, 1024);
+	qc_range_lock(&locks, &c, UINT64_MAX - 1, UINT64_MAX);
+	qc_range_unlock(&locks, &b);
+	qc_range_lock(&locks, &b, 512, 1024);
+	qc_range_unlock(&locks, &a);
+	qc_range_unlock(&locks, &c);
+	qc_range_unlock(&locks, &b);
+	qc_range_locks_destroy(&locks);
 }
 
 struct waiter {
@@ -37,9 +37,9 @@ static void *wait_for(void *arg)
 	struct waiter *w = arg;
 	struct qc_locked_range mine;
 
-	qc_range_lock(&claims, &mine, w->first, w->end);
+	qc_range_lock(&locks, &mine, w->first, w->end);
 	w->came = atomic_fetch_add(&next, 1);
-	qc_range_unlock(&claims, &mine);
+	qc_range_unlock(&locks, &mine);
 	return NULL;
 }
 
@@ -47,10 +47,10 @@ static size_t queued(void)
 {
 	size_t n = 0;
 
-	qc_lock(&claims.lock);
-	for (const struct qc_locked_range *c = claims.oldest; c; c = c->next)
+	qc_lock(&locks.lock);
+	for (const struct qc_locked_range *c = locks.oldest; c; c = c->next)
 		n++;
-	qc_unlock(&claims.lock);
+	qc_unlock(&locks.lock);
 	return n;
 }
 
@@ -61,21 +61,21 @@ static void overlapping_ones_come_in_order(void)
 	struct qc_locked_range first;
 	pthread_t t[4];
 
-	qc_range_locks_init(&claims);
+	qc_range_locks_init(&locks);
 	atomic_store(&next, 0);
-	qc_range_lock(&claims, &first, 5, 6);
+	qc_range_lock(&locks, &first, 5, 6);
 	for (size_t i = 0; i < 4; i++) {
 		t[i] = start(wait_for, &w[i]);
 		while (queued() < i + 2)
 			sched_yield();
 	}
 	CHECK(!atomic_load(&next));
-	qc_range_unlock(&claims, &first);
+	qc_range_unlock(&locks, &first);
 	for (size_t i = 0; i < 4; i++) {
 		end(t[i]);
 		CHECK(w[i].came == i);
 	}
-	qc_range_locks_destroy(&claims);
+	qc_range_locks_destroy(&locks);
 }
 
 enum { THREADS = 8, CELLS = 32, TURNS = 2000 };
@@ -92,13 +92,13 @@ static void *claim_some(void *arg)
 		uint64_t b = a + 1 + random_below(&seed, CELLS - a) % 5;
 		struct qc_locked_range mine;
 
-		qc_range_lock(&claims, &mine, a, b);
+		qc_range_lock(&locks, &mine, a, b);
 		for (uint64_t k = a; k < b; k++)
 			if (cell[k]++)
 				atomic_fetch_add(&clashes, 1);
 		for (uint64_t k = a; k < b; k++)
 			cell[k]--;
-		qc_range_unlock(&claims, &mine);
+		qc_range_unlock(&locks, &mine);
 	}
 	return NULL;
 }
@@ -108,14 +108,14 @@ static void nobody_shares_a_cell(void)
 	uint64_t seed = random_seed();
 	pthread_t t[THREADS];
 
-	qc_range_locks_init(&claims);
+	qc_range_locks_init(&locks);
 	for (int i = 0; i < THREADS; i++)
 		t[i] = start(claim_some, (void *)(uintptr_t)random_u64(&seed));
 	for (int i = 0; i < THREADS; i++)
 		end(t[i]);
 	CHECK(!atomic_load(&clashes));
-	CHECK(!claims.oldest && claims.tail == &claims.oldest);
-	qc_range_locks_destroy(&claims);
+	CHECK(!locks.oldest && locks.tail == &locks.oldest);
+	qc_range_locks_destroy(&locks);
 }
 
 int main(void)
