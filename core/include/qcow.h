@@ -331,6 +331,16 @@ qc_err qc_write_zeroes(struct qc_image *img, uint64_t off, uint64_t len);
  * Return: as qc_write() */
 qc_err qc_discard(struct qc_image *img, uint64_t off, uint64_t len);
 
+/*
+ * qc_clear() - make the whole disk read as zeros
+ *
+ * The size stays.  Frees clusters as qc_discard() does, but tables as a whole: the time it
+ * takes depends on the clusters that are allocated, not on the size.  On failure a part of
+ * the disk may read as zeros.
+ * Return: as qc_write()
+ */
+qc_err qc_clear(struct qc_image *img);
+
 /* Allocates the clusters of a range, like fallocate(2) without FALLOC_FL flags.  The range
  * reads as before.  Return: as qc_write() */
 qc_err qc_allocate(struct qc_image *img, uint64_t off, uint64_t len);

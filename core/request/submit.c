@@ -54,7 +54,14 @@ static qc_err change_allocation(struct qc_image *img, uint64_t off, const void *
 	return qc_allocate_inflight(img, off, len);
 }
 
-/* Runs @fn as a request in flight, on a range inside of the disk. */
+static qc_err change_to_empty(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
+{
+	(void)off, (void)buf;
+	return qc_clear_inflight(img, len);
+}
+
+/* Runs @fn as a request in flight, on a range inside of the disk.  change_to_empty() gets the
+ * whole disk. */
 static qc_err submit_change(struct qc_image *img, uint64_t off, const void *buf, uint64_t len,
 			    change_fn *fn)
 {
@@ -65,6 +72,8 @@ static qc_err submit_change(struct qc_image *img, uint64_t off, const void *buf,
 	if (!img->writable)
 		return -EROFS;
 	token = qc_inflight_begin(&top->inflight);
+	if (fn == change_to_empty)
+		len = qc_size(img);
 	if (range_inside(off, len, qc_size(img))) {
 		r = fn(img, off, buf, len);
 		if (r && !top->writer->aborted) /* the abort was logged */
@@ -112,6 +121,13 @@ qc_err qc_write_zeroes(struct qc_image *img, uint64_t off, uint64_t len)
 qc_err qc_discard(struct qc_image *img, uint64_t off, uint64_t len)
 {
 	return submit_change(img, off, NULL, len, change_to_holes);
+}
+
+qc_err qc_clear(struct qc_image *img)
+{
+	if (img->writable && img->layer[0]->head.geom.external)
+		return qc_no_outcome(qc_clear_drained(img));
+	return submit_change(img, 0, NULL, 0, change_to_empty);
 }
 
 /* ---- durability ----------------------------------------------------------- */

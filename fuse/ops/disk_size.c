@@ -3,20 +3,25 @@
 
 #include <errno.h>
 
+static bool is_partition(const struct open_file *f)
+{
+	return f->range.len != UINT64_MAX;
+}
+
 int disk_size_empty(struct open_file *f)
 {
 	uint64_t size = open_file_size(f);
-	int r = size ? qc_discard(f->img, f->range.start, size) : 0;
+	int r;
+
+	if (is_partition(f))
+		r = size ? qc_discard(f->img, f->range.start, size) : 0;
+	else
+		r = qc_clear(f->img);
 
 	open_file_mark_written(f);
 	if (!r)
 		f->emptied = true;
 	return r;
-}
-
-static bool is_partition(const struct open_file *f)
-{
-	return f->range.len != UINT64_MAX;
 }
 
 int disk_size_set(struct open_file *f, uint64_t size)

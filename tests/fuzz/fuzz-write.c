@@ -189,13 +189,24 @@ static void snapshot_some(struct qc_image *img, uint64_t *random)
 	qc_snapshots_free(&list);
 }
 
+static void clear_all(struct qc_image *img)
+{
+	qc_err r = qc_clear(img);
+
+	model_set((struct request){ 0, MODEL }, 0, !r);
+	if (r || qc_read(img, 0, got, 512))
+		return;
+	for (size_t i = 0; i < 512; i++)
+		MUST(!got[i]);
+}
+
 static void change(struct qc_image *img, uint64_t *random)
 {
 	if (!qc_size(img)) {
 		resize_some(img, random);
 		return;
 	}
-	switch (next_random(random) % 12) {
+	switch (next_random(random) % 13) {
 	case 0: case 1: case 2: case 3: case 4:
 		write_some(img, pick(img, random), random);
 		break;
@@ -213,6 +224,10 @@ static void change(struct qc_image *img, uint64_t *random)
 		break;
 	case 9: case 10:
 		snapshot_some(img, random);
+		break;
+	case 11:
+		if (qc_size(img) <= UINT64_C(1) << 30) /* there may be 4 Mi tables */
+			clear_all(img);
 		break;
 	default:
 		qc_flush(img);
