@@ -256,7 +256,7 @@ static qc_err unshare_window(struct repair *p)
 	return qc_unshare_window(p->w, &p->references, &p->done->copies);
 }
 
-/* Without its key, guest data cannot be encrypted for another place in the file. */
+/* Without its key, guest data cannot be encrypted for another offset in the file. */
 static bool can_unshare(const struct repair *p)
 {
 	const struct qc_layer *l = p->w->layer;

@@ -2,16 +2,16 @@
 /*
  * watched_file.h - notices that another program has shortened, overwritten or replaced a file.
  *
- * QEMU's locks keep programs off that ask for them; truncate(1), cp(1) and mv(1) do not
- * ask.  A layer puts this file in front of each of its files, and a writer in front of its
- * own descriptors of the same files.
+ * QEMU's locks stop only programs that ask for them, and truncate(1), cp(1) and mv(1) do not
+ * ask.  A layer puts this file in front of each of its files, and a writer in front of the
+ * descriptors that it has opened of the same files.
  *
  * Invariant: a byte that was in the file is never read as a zero because the file is
  * shorter now.  No write makes a shortened file longer again, since the gap would read as
  * zeros, and no sync of a lost file succeeds.
  *
- * The kernel tells nobody who changed a file: our own writes change its times, too, and
- * a lease needs the only descriptor.  So the length is compared before each write, and at
+ * The kernel does not tell which program changed a file: our writes change its times, too,
+ * and a lease needs the only descriptor.  So the length is compared before each write, and at
  * each sync also the header and the number of names.  A program that shortens the file and
  * writes all of it anew between two of these comparisons is noticed by the header only.
  */

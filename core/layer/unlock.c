@@ -58,7 +58,7 @@ static qc_err try_slot(struct lock *k, unsigned int i)
 	return r ? r : qc_luks_open_slot(&k->luks, i, k->material, k->pass, k->pass_len, k->key);
 }
 
-/* What is tried, and in vain, is the most of the work. */
+/* Tries the passphrase on the key slots.  Most of the time goes to slots that do not fit. */
 static qc_err try_slots(struct lock *k)
 {
 	const struct qc_context *ctx = k->layer->ctx;

@@ -16,7 +16,7 @@ static int open_text(struct server *s, struct open_file *f, struct fuse_file_inf
 	return f->writable || f->truncates ? -EROFS : tree_open_text(s->tree, f->node, &f->text);
 }
 
-static int open_image(struct server *s, struct open_file *f, struct fuse_file_info *fi)
+static int open_image_of_node(struct server *s, struct open_file *f, struct fuse_file_info *fi)
 {
 	bool keep = false;
 	int r = tree_open(s->tree, f->node, f->writable || f->truncates, &f->img, &keep);
@@ -41,7 +41,7 @@ static int open_image(struct server *s, struct open_file *f, struct fuse_file_in
 static int open_disk(struct server *s, struct open_file *f, fuse_ino_t ino,
 		     struct fuse_file_info *fi)
 {
-	int r = open_image(s, f, fi);
+	int r = open_image_of_node(s, f, fi);
 
 	if (r)
 		return r;

@@ -44,13 +44,17 @@ def functions_of(path):
 def main():
     problems, where, seen = [], {}, 0
     for path in sorted([*(TOP / 'core').rglob('*.[ch]'), *(TOP / 'fuse').rglob('*.[ch]')]):
+        text = blanked(path.read_text())
         for name, line, length in functions_of(path):
             seen += 1
             at = f'{path.relative_to(TOP)}:{line}'
             if length > MOST:
                 problems.append(f'{at}: {name} has at most {MOST} lines: {length}')
+            # A header may declare a function, and else, without an audit, define it empty.
+            if path.suffix == '.h' and re.search(rf'\b{name}\([^;{{}}]*\)[^;{{}}]*;', text):
+                continue
             other = where.setdefault(name, at)
-            # A module may have two variants, for builds with and without a library or an audit.
+            # A module may have two variants, for builds with and without a library.
             if other.split('.')[0] != at.split('.')[0]:
                 problems.append(f'{at}: {name} is unique: {other}')
     if seen < 1000:
