@@ -89,9 +89,9 @@ static qc_err read_refcount_table(struct qc_refcounts *r, struct qc_reason *why)
 	for (uint64_t i = 0; i < r->entries; i++) {
 		r->table[i] = be64_at(raw + 8 * i);
 		/* A block behind the end of the file would become another cluster. */
-		if (r->table[i] & (refcount_cluster_bytes(r) - 1) || (r->table[i] && r->table[i] >= now.size))
-			return qc_fail(why, -EINVAL,
-					 "refcount table entry %" PRIu64 " is damaged", i);
+		if (r->table[i] & (refcount_cluster_bytes(r) - 1) ||
+		    (r->table[i] && r->table[i] >= now.size))
+			return qc_fail(why, -EINVAL, "refcount table entry %" PRIu64 " is damaged", i);
 	}
 	return 0;
 }
@@ -224,7 +224,8 @@ qc_err qc_refcounts_set(struct qc_refcounts *r, uint64_t cluster, uint64_t count
 static qc_err write_new_block(struct qc_refcounts *r, uint64_t offset, uint64_t area,
 			      uint64_t first, uint64_t n)
 {
-	uint64_t words = refcount_cluster_bytes(r) / 8, per_block = UINT64_C(1) << qc_refcounts_block_bits(r);
+	uint64_t words = refcount_cluster_bytes(r) / 8;
+	uint64_t per_block = UINT64_C(1) << qc_refcounts_block_bits(r);
 	AUTO_FREE struct be64 *block = calloc(words, sizeof(*block));
 
 	if (!block)

@@ -15,7 +15,11 @@ static struct qc_alloc alloc;
 /* Clusters 0 to 2 are in use, and the file ends there. */
 static void begin(unsigned int order)
 {
-	alloc = (struct qc_alloc){ .has_refcounts = true, .cluster_bits = CLUSTER_BITS, .never_written = 3 };
+	alloc = (struct qc_alloc){
+		.has_refcounts = true,
+		.cluster_bits = CLUSTER_BITS,
+		.never_written = 3,
+	};
 	qc_mutex_init(&alloc.lock, QC_RANK_ALLOC);
 	counted_new(&alloc.refcounts, &file, order, &budget);
 }
@@ -44,8 +48,9 @@ static void add(uint64_t cluster, int by)
 	qc_unlock(&alloc.lock);
 }
 
-/* Whether so many clusters from `first` on are given out. */
-static bool owns(enum qc_alloc_purpose use, uint64_t want, uint64_t first, uint64_t n, bool fresh)
+/* Allocates, and returns true if the result is @n clusters from @first on. */
+static bool allocates(enum qc_alloc_purpose use, uint64_t want, uint64_t first, uint64_t n,
+		      bool fresh)
 {
 	struct hoff at = { 0 };
 	uint64_t got = 0;
@@ -85,12 +90,12 @@ static bool was_told(size_t i, uint64_t first, uint64_t n)
 
 static qc_err release(void)
 {
-	struct qc_free_list limbo;
+	struct qc_free_list taken;
 
 	tolds = 0;
-	qc_alloc_take_pending(&alloc, &limbo);
+	qc_alloc_take_pending(&alloc, &taken);
 	CHECK(!alloc.pending.n);
-	return qc_alloc_free_pending(&alloc, &limbo, tell, &tolds);
+	return qc_alloc_free_pending(&alloc, &taken, tell, &tolds);
 }
 
 /* ---- taking ------------------------------------------------------------------- */
@@ -99,10 +104,10 @@ static void the_first_free_ones_are_taken(void)
 {
 	for (unsigned int order = 0; order <= REFCOUNT_ORDER_MAX; order++) {
 		begin(order);
-		CHECK(owns(QC_ALLOC_DATA, 1, 3, 1, true));
+		CHECK(allocates(QC_ALLOC_DATA, 1, 3, 1, true));
 		add(8, 1);
-		CHECK(owns(QC_ALLOC_DATA, 10, 4, 4, true)); /* up to the clusters in use */
-		CHECK(owns(QC_ALLOC_TABLE, 10, 9, 10, true));
+		CHECK(allocates(QC_ALLOC_DATA, 10, 4, 4, true)); /* up to the clusters in use */
+		CHECK(allocates(QC_ALLOC_TABLE, 10, 9, 10, true));
 		CHECK(counted(8) == 1 && counted(19) == 0);
 		CHECK(alloc.cursor == 19);
 		end();
@@ -112,12 +117,12 @@ static void the_first_free_ones_are_taken(void)
 static void what_is_undone_is_taken_next(void)
 {
 	begin(4);
-	CHECK(owns(QC_ALLOC_DATA, 5, 3, 5, true) && owns(QC_ALLOC_DATA, 2, 8, 2, true));
+	CHECK(allocates(QC_ALLOC_DATA, 5, 3, 5, true) && allocates(QC_ALLOC_DATA, 2, 8, 2, true));
 	qc_alloc_cancel(&alloc, (struct hoff){ 4 * CS }, 3);
 	CHECK(counted(3) == 1 && !counted(4) && !counted(6) && counted(7) == 1);
 	/* They may have been written. */
-	CHECK(owns(QC_ALLOC_DATA, 9, 4, 3, false));
-	CHECK(owns(QC_ALLOC_DATA, 9, 10, 9, true));
+	CHECK(allocates(QC_ALLOC_DATA, 9, 4, 3, false));
+	CHECK(allocates(QC_ALLOC_DATA, 9, 10, 9, true));
 	end();
 }
 
@@ -125,9 +130,9 @@ static void what_the_file_has_may_have_been_written(void)
 {
 	begin(4);
 	alloc.never_written = 6;
-	CHECK(owns(QC_ALLOC_DATA, 2, 3, 2, false));
-	CHECK(owns(QC_ALLOC_DATA, 2, 5, 2, false)); /* one of them */
-	CHECK(owns(QC_ALLOC_DATA, 2, 7, 2, true));
+	CHECK(allocates(QC_ALLOC_DATA, 2, 3, 2, false));
+	CHECK(allocates(QC_ALLOC_DATA, 2, 5, 2, false)); /* one of them */
+	CHECK(allocates(QC_ALLOC_DATA, 2, 7, 2, true));
 	end();
 }
 
@@ -139,8 +144,8 @@ static void a_new_area_gets_a_block(void)
 
 		begin(order);
 		alloc.cursor = area - 3;
-		CHECK(owns(QC_ALLOC_DATA, 8, area - 3, 3, true));
-		CHECK(owns(QC_ALLOC_DATA, 8, area + 1, 8, true));
+		CHECK(allocates(QC_ALLOC_DATA, 8, area - 3, 3, true));
+		CHECK(allocates(QC_ALLOC_DATA, 8, area + 1, 8, true));
 		CHECK(counted(area) == 1 && alloc.refcounts.table[1] == area * CS);
 		end();
 	}
@@ -152,11 +157,11 @@ static void the_table_of_counts_grows(void)
 
 	begin(6);
 	alloc.cursor = last;
-	CHECK(owns(QC_ALLOC_DATA, 4, last + 3, 4, true)); /* a block, two of the table */
+	CHECK(allocates(QC_ALLOC_DATA, 4, last + 3, 4, true)); /* a block, two of the table */
 	CHECK(counted(last) == 1 && counted(last + 2) == 1);
 	CHECK(!counted(1)); /* where it was */
 	alloc.cursor = 0;
-	CHECK(owns(QC_ALLOC_TABLE, 4, 1, 1, false));
+	CHECK(allocates(QC_ALLOC_TABLE, 4, 1, 1, false));
 	end();
 }
 
@@ -173,7 +178,7 @@ static void who_fails_takes_nothing(void)
 	CHECK(qc_alloc_clusters(&alloc, QC_ALLOC_DATA, 4, &at, &got, &never_written) == -ENOSPC);
 	CHECK(!counted(per_block(6)) && alloc.cursor == per_block(6));
 	/* The block may be there in part. */
-	CHECK(owns(QC_ALLOC_DATA, 1, per_block(6) + 1, 1, true));
+	CHECK(allocates(QC_ALLOC_DATA, 1, per_block(6) + 1, 1, true));
 	alloc.cursor = (uint64_t)INT64_MAX / CS + 1;
 	CHECK(qc_alloc_clusters(&alloc, QC_ALLOC_DATA, 1, &at, &got, &never_written) == -EFBIG);
 	end();
@@ -181,7 +186,8 @@ static void who_fails_takes_nothing(void)
 	qc_lock(&alloc.lock);
 	CHECK(!qc_refcounts_set(&alloc.refcounts, 0, 0));
 	qc_unlock(&alloc.lock);
-	CHECK(qc_alloc_clusters(&alloc, QC_ALLOC_DATA, 1, &at, &got, &never_written) == -EIO); /* the header */
+	/* The header cannot be free. */
+	CHECK(qc_alloc_clusters(&alloc, QC_ALLOC_DATA, 1, &at, &got, &never_written) == -EIO);
 	CHECK(!counted(0));
 	end();
 }
@@ -220,25 +226,25 @@ static void random_story(void)
 
 /* ---- pending frees ---------------------------------------------------------------- */
 
-static void orphans_are_free_when_they_are_released(void)
+static void pending_clusters_are_free_after_the_checkpoint(void)
 {
-	struct qc_free_list limbo;
+	struct qc_free_list taken;
 
 	begin(4);
-	CHECK(owns(QC_ALLOC_DATA, 6, 3, 6, true));
+	CHECK(allocates(QC_ALLOC_DATA, 6, 3, 6, true));
 	qc_alloc_defer_free(&alloc, 4 * CS, CS);
 	qc_alloc_defer_free(&alloc, 5 * CS, CS); /* one piece with that */
 	qc_alloc_defer_free(&alloc, 7 * CS, CS);
 	CHECK(alloc.pending.n == 2 && alloc.pending.extent[0].len == 2 * CS);
-	CHECK(owns(QC_ALLOC_DATA, 1, 9, 1, true)); /* none of those */
-	qc_alloc_take_pending(&alloc, &limbo);
-	CHECK(limbo.n == 2 && alloc.pending.n == 0);
+	CHECK(allocates(QC_ALLOC_DATA, 1, 9, 1, true)); /* none of those */
+	qc_alloc_take_pending(&alloc, &taken);
+	CHECK(taken.n == 2 && alloc.pending.n == 0);
 	qc_alloc_defer_free(&alloc, 3 * CS, CS);
-	qc_alloc_requeue_pending(&alloc, &limbo); /* it came to nothing */
-	CHECK(limbo.n == 0 && !limbo.extent && alloc.pending.n == 2 && counted(4) == 1);
+	qc_alloc_requeue_pending(&alloc, &taken); /* it came to nothing */
+	CHECK(taken.n == 0 && !taken.extent && alloc.pending.n == 2 && counted(4) == 1);
 	CHECK(!release() && tolds == 2 && was_told(0, 3, 3) && was_told(1, 7, 1));
 	CHECK(!counted(3) && !counted(4) && !counted(5) && counted(6) == 1 && !counted(7));
-	CHECK(owns(QC_ALLOC_DATA, 9, 3, 3, false) && owns(QC_ALLOC_DATA, 9, 7, 1, false));
+	CHECK(allocates(QC_ALLOC_DATA, 9, 3, 3, false) && allocates(QC_ALLOC_DATA, 9, 7, 1, false));
 	end();
 }
 
@@ -246,7 +252,7 @@ static void orphans_are_free_when_they_are_released(void)
 static void only_the_last_name_frees(void)
 {
 	begin(4);
-	CHECK(owns(QC_ALLOC_DATA, 5, 3, 5, true));
+	CHECK(allocates(QC_ALLOC_DATA, 5, 3, 5, true));
 	add(4, 1);
 	qc_alloc_defer_free(&alloc, 3 * CS, 5 * CS);
 	CHECK(!release() && tolds == 2 && was_told(0, 3, 1) && was_told(1, 5, 3));
@@ -257,10 +263,10 @@ static void only_the_last_name_frees(void)
 }
 
 /* They share clusters, and each counts in every one that it touches. */
-static void compressed_orphans(void)
+static void clusters_of_compressed_data_lose_one_reference_each(void)
 {
 	begin(4);
-	CHECK(owns(QC_ALLOC_DATA, 3, 3, 3, true));
+	CHECK(allocates(QC_ALLOC_DATA, 3, 3, 3, true));
 	add(4, 1);
 	add(4, 1);
 	add(5, 1);
@@ -276,7 +282,7 @@ static void compressed_orphans(void)
 static void damaged_counts_end_it(void)
 {
 	begin(4);
-	CHECK(owns(QC_ALLOC_DATA, 4, 3, 4, true));
+	CHECK(allocates(QC_ALLOC_DATA, 4, 3, 4, true));
 	qc_alloc_defer_free(&alloc, 3 * CS, CS);
 	qc_alloc_defer_free(&alloc, 20 * CS, CS); /* counted as free */
 	qc_alloc_defer_free(&alloc, 5 * CS, CS);
@@ -293,7 +299,7 @@ static void a_release_that_fails_comes_again(void)
 
 	begin(6);
 	alloc.cursor = c - 2;
-	CHECK(owns(QC_ALLOC_DATA, 2, c - 2, 2, true) && owns(QC_ALLOC_DATA, 2, c + 1, 2, true));
+	CHECK(allocates(QC_ALLOC_DATA, 2, c - 2, 2, true) && allocates(QC_ALLOC_DATA, 2, c + 1, 2, true));
 	counted_write(&alloc.refcounts);
 	qc_cache_invalidate(alloc.refcounts.blocks, 0, file.room);
 	qc_alloc_defer_free(&alloc, (c - 2) * CS, 2 * CS);
@@ -316,21 +322,21 @@ static void tables_lie_low(void)
 	begin(4);
 	alloc.table_zone_end = 8;
 	alloc.table_zone_reserved = 2;
-	CHECK(owns(QC_ALLOC_DATA, 1, 3, 1, true));
-	CHECK(owns(QC_ALLOC_TABLE, 1, 4, 1, true) && alloc.table_zone_reserved == 1);
-	CHECK(owns(QC_ALLOC_DATA, 1, 5, 1, true));
-	CHECK(owns(QC_ALLOC_DATA, 1, 6, 1, true));
-	CHECK(owns(QC_ALLOC_DATA, 3, 8, 3, true)); /* 7 is for a table */
+	CHECK(allocates(QC_ALLOC_DATA, 1, 3, 1, true));
+	CHECK(allocates(QC_ALLOC_TABLE, 1, 4, 1, true) && alloc.table_zone_reserved == 1);
+	CHECK(allocates(QC_ALLOC_DATA, 1, 5, 1, true));
+	CHECK(allocates(QC_ALLOC_DATA, 1, 6, 1, true));
+	CHECK(allocates(QC_ALLOC_DATA, 3, 8, 3, true)); /* 7 is for a table */
 	CHECK(!counted(7) && alloc.data_cursor == 11);
-	CHECK(owns(QC_ALLOC_DATA, 1, 11, 1, true));
-	CHECK(owns(QC_ALLOC_TABLE, 1, 7, 1, false) && alloc.table_zone_reserved == 0);
-	CHECK(owns(QC_ALLOC_TABLE, 1, 12, 1, true)); /* more than was foreseen */
+	CHECK(allocates(QC_ALLOC_DATA, 1, 11, 1, true));
+	CHECK(allocates(QC_ALLOC_TABLE, 1, 7, 1, false) && alloc.table_zone_reserved == 0);
+	CHECK(allocates(QC_ALLOC_TABLE, 1, 12, 1, true)); /* more than was foreseen */
 	/* What becomes free is found on either side. */
 	qc_alloc_defer_free(&alloc, 9 * CS, CS);
 	qc_alloc_defer_free(&alloc, 5 * CS, CS);
 	CHECK(!release() && tolds == 2 && alloc.cursor == 5 && alloc.data_cursor == 8);
-	CHECK(owns(QC_ALLOC_DATA, 1, 5, 1, false) && owns(QC_ALLOC_DATA, 1, 9, 1, false));
-	CHECK(owns(QC_ALLOC_DATA, 1, 13, 1, true));
+	CHECK(allocates(QC_ALLOC_DATA, 1, 5, 1, false) && allocates(QC_ALLOC_DATA, 1, 9, 1, false));
+	CHECK(allocates(QC_ALLOC_DATA, 1, 13, 1, true));
 	end();
 }
 
@@ -344,11 +350,11 @@ static void version_1_only_grows(void)
 	alloc.has_refcounts = false;
 	alloc.cursor = alloc.never_written = 10;
 	/* Its clusters are written in whole: none is called never_written. */
-	CHECK(owns(QC_ALLOC_DATA, 3, 10, 3, false) && owns(QC_ALLOC_TABLE, 1, 13, 1, false));
+	CHECK(allocates(QC_ALLOC_DATA, 3, 10, 3, false) && allocates(QC_ALLOC_TABLE, 1, 13, 1, false));
 	qc_alloc_cancel(&alloc, (struct hoff){ 13 * CS }, 1);
 	qc_alloc_defer_free(&alloc, 10 * CS, CS);
 	CHECK(alloc.pending.n == 0 && !counted(10));
-	CHECK(owns(QC_ALLOC_DATA, 100, 14, 100, false));
+	CHECK(allocates(QC_ALLOC_DATA, 100, 14, 100, false));
 	alloc.cursor = (uint64_t)INT64_MAX / CS;
 	CHECK(qc_alloc_clusters(&alloc, QC_ALLOC_DATA, 1, &at, &got, &never_written) == -EFBIG);
 	end();
@@ -363,9 +369,9 @@ int main(void)
 	RUN(the_table_of_counts_grows);
 	RUN(who_fails_takes_nothing);
 	RUN(random_story);
-	RUN(orphans_are_free_when_they_are_released);
+	RUN(pending_clusters_are_free_after_the_checkpoint);
 	RUN(only_the_last_name_frees);
-	RUN(compressed_orphans);
+	RUN(clusters_of_compressed_data_lose_one_reference_each);
 	RUN(damaged_counts_end_it);
 	RUN(a_release_that_fails_comes_again);
 	RUN(tables_lie_low);

@@ -27,7 +27,7 @@ static void disjoint_ones_do_not_wait(void)
 
 struct waiter {
 	uint64_t first, end;
-	unsigned int came; /* as which it got its claim */
+	unsigned int came; /* its place in the order of locking */
 };
 
 static atomic_uint next;
@@ -83,7 +83,7 @@ enum { THREADS = 8, CELLS = 32, TURNS = 2000 };
 static unsigned int cell[CELLS]; /* plain: TSan, too, shall see two at once */
 static atomic_uint clashes;
 
-static void *claim_some(void *arg)
+static void *lock_some(void *arg)
 {
 	uint64_t seed = (uintptr_t)arg;
 
@@ -110,7 +110,7 @@ static void nobody_shares_a_cell(void)
 
 	qc_range_locks_init(&locks);
 	for (int i = 0; i < THREADS; i++)
-		t[i] = start(claim_some, (void *)(uintptr_t)random_u64(&seed));
+		t[i] = start(lock_some, (void *)(uintptr_t)random_u64(&seed));
 	for (int i = 0; i < THREADS; i++)
 		end(t[i]);
 	CHECK(!atomic_load(&clashes));
