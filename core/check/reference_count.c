@@ -139,7 +139,7 @@ static qc_err count_bitmap(struct qc_reference_count *m, const struct qc_metadat
 static qc_err count_item(void *arg, struct qc_metadata_item *item)
 {
 	struct qc_reference_count *m = arg;
-	bool in_place = !item->in_snapshot && item->kind != QC_METADATA_SNAPSHOT_TABLE;
+	bool writable = !item->in_snapshot && item->kind != QC_METADATA_SNAPSHOT_TABLE;
 
 	if (is_of_bitmap(item))
 		return count_bitmap(m, item);
@@ -153,7 +153,7 @@ static qc_err count_item(void *arg, struct qc_metadata_item *item)
 	if (item->kind == QC_METADATA_HEADER && m->g->layout == LAYOUT_V1)
 		return 0;
 	return count_extent(m, item->off, item->len,
-			    QC_REF_METADATA | (in_place ? QC_REF_WRITABLE : 0));
+			    QC_REF_METADATA | (writable ? QC_REF_WRITABLE : 0));
 }
 
 qc_err qc_reference_count_run(struct qc_reference_count *m, uint64_t first)

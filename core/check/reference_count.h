@@ -7,7 +7,7 @@
  * windows of clusters, each of which reads all tables again, so memory does not grow with
  * the file.
  *
- * Version 1 has no refcounts, and data may begin at any sector.  For it the unit that is
+ * Version 1 has no refcounts, and may have data at any sector.  For it the unit that is
  * called a cluster here is a sector.
  */
 #ifndef QC_REFERENCE_COUNT_H

@@ -30,7 +30,7 @@ struct repair {
 
 typedef qc_err window_fn(struct repair *p);
 
-static void report_progress(struct repair *p, unsigned int percent)
+static void report_repair_progress(struct repair *p, unsigned int percent)
 {
 	const struct qc_layer *l = p->w->layer;
 
@@ -47,7 +47,7 @@ static qc_err report_l2_table(struct qc_reference_count *m)
 	struct repair *p = (struct repair *)m;
 	uint64_t n = p->tables + m->l2_tables;
 
-	report_progress(p, n < p->expected ? (unsigned int)(n * 100 / p->expected) : 99);
+	report_repair_progress(p, n < p->expected ? (unsigned int)(n * 100 / p->expected) : 99);
 	return 0;
 }
 
@@ -256,7 +256,7 @@ static qc_err unshare_window(struct repair *p)
 	return qc_unshare_window(p->w, &p->references, &p->done->copies);
 }
 
-/* Without its key, guest data cannot be encrypted for another offset in the file. */
+/* Without its key, guest data cannot be encrypted for another host offset. */
 static bool can_unshare(const struct repair *p)
 {
 	const struct qc_layer *l = p->w->layer;
@@ -264,7 +264,7 @@ static bool can_unshare(const struct repair *p)
 	return p->is_shared && (!l->head.crypt || l->crypt);
 }
 
-static qc_err set_dirty(struct qc_writer *w)
+static qc_err set_dirty_bit(struct qc_writer *w)
 {
 	const struct qc_header *h = &w->layer->head;
 
@@ -273,7 +273,7 @@ static qc_err set_dirty(struct qc_writer *w)
 	return qc_writer_set_incompatible(w, h->incompatible | INCOMPAT_DIRTY);
 }
 
-static qc_err raise_refcounts(struct repair *p)
+static qc_err raise_and_unshare(struct repair *p)
 {
 	qc_err r = for_each_window(p, true, raise_window);
 
@@ -305,15 +305,15 @@ static qc_err run_steps(struct repair *p)
 	if (!r && !all && !p->is_different)
 		return 0;
 	if (!r)
-		r = set_dirty(p->w);
+		r = set_dirty_bit(p->w);
 	if (!r)
 		r = qc_autoclear_clear(p->w, AUTOCLEAR_BITMAPS);
 	if (!r && all)
-		r = raise_refcounts(p);
+		r = raise_and_unshare(p);
 	return r ? r : lower_refcounts(p, !all);
 }
 
-static qc_err clear_dirty(struct qc_writer *w)
+static qc_err clear_dirty_bit(struct qc_writer *w)
 {
 	uint64_t bits = w->layer->head.incompatible;
 
@@ -337,8 +337,8 @@ qc_err qc_repair_run(struct qc_writer *w, unsigned int flags, struct qc_repair_d
 	qc_reference_count_close(&p.references);
 	w->alloc.never_written = max_u64(w->alloc.never_written, p.next);
 	if (!r && !(flags & QC_REPAIR_LEAKS && was_dirty))
-		r = clear_dirty(w);
-	report_progress(&p, 100);
+		r = clear_dirty_bit(w);
+	report_repair_progress(&p, 100);
 	return r;
 }
 

@@ -38,8 +38,8 @@ static qc_err allocate_one(const struct unshare *u, enum qc_alloc_purpose use, s
 	return qc_alloc_clusters(&u->w->alloc, use, 1, to, &got, &never_written);
 }
 
-/* Guest data is copied by way of its plaintext: with LUKS the encryption of a
- * sector depends on its offset in the file. */
+/* Guest data is copied by way of its plaintext: with LUKS a sector is encrypted for its
+ * host offset. */
 static qc_err copy_guest_cluster(const struct unshare *u, struct goff guest, struct hoff from,
 				 struct hoff *to)
 {

@@ -18,20 +18,20 @@ struct qc_flusher {
 	bool stop; /* lock */
 };
 
-/* One dirty layer after the other, each once. */
-static void flush_all(struct qc_context *ctx, unsigned int round)
+/* Runs a checkpoint of each dirty layer, of each layer once. */
+static void flush_dirty_layers(struct qc_context *ctx, unsigned int round)
 {
 	for (size_t b = 0; b < LAYER_TABLE_BUCKETS; b++) {
 		struct qc_layer *l;
 
 		while ((l = qc_layer_next_dirty(ctx, b, round))) {
-			qc_checkpoint(l->writer, true); /* it has logged what failed */
+			qc_checkpoint(l->writer, true); /* which logs its failure */
 			qc_layer_flush_done(l);
 		}
 	}
 }
 
-static void *run(void *arg)
+static void *run_flusher(void *arg)
 {
 	struct qc_flusher *f = arg;
 	unsigned int round = 0;
@@ -44,7 +44,7 @@ static void *run(void *arg)
 		if (pthread_cond_timedwait(&f->stopped, &f->lock, &until) != ETIMEDOUT)
 			continue;
 		pthread_mutex_unlock(&f->lock);
-		flush_all(f->ctx, ++round);
+		flush_dirty_layers(f->ctx, ++round);
 		pthread_mutex_lock(&f->lock);
 	}
 	pthread_mutex_unlock(&f->lock);
@@ -71,7 +71,7 @@ qc_err qc_flusher_start(struct qc_context *ctx, struct qc_flusher **out)
 	f->ctx = ctx;
 	pthread_mutex_init(&f->lock, NULL);
 	init_monotonic(&f->stopped);
-	if (pthread_create(&f->thread, NULL, run, f)) {
+	if (pthread_create(&f->thread, NULL, run_flusher, f)) {
 		free(f);
 		return -EAGAIN;
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * flusher.h - a thread that makes a checkpoint of what has been dirty for some
- * seconds, so that a daemon that is killed loses little.
+ * flusher.h - a thread that runs a checkpoint of each dirty layer every few seconds.
+ *
+ * A daemon that is killed then loses at most the changes of the last seconds.
  */
 #ifndef QC_FLUSHER_H
 #define QC_FLUSHER_H
@@ -10,7 +11,10 @@
 
 struct qc_flusher;
 
+/* Starts the thread.  Return: 0; -ENOMEM; -EAGAIN no thread. */
 qc_err qc_flusher_start(struct qc_context *ctx, struct qc_flusher **out);
+
+/* Stops and frees it, after the checkpoint that it is in.  NULL is allowed. */
 void qc_flusher_stop(struct qc_flusher *f);
 
 #endif

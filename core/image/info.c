@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * info.c - facts of an image that was headers_only at, for people and for programs.
+ * info.c - describe an image of which only headers were read.
  *
- * It may have been refused.  Then a header is filled only up to where it was found
- * impossible, so whatever is computed from its numbers is checked here again.
+ * Called for listings and for `info`.  The image may have been refused: then its header is
+ * filled only up to the field that is impossible, and is not checked.  So numbers from it are
+ * checked here before anything is computed from them.
  */
 #include <errno.h>
 #include <string.h>
@@ -128,9 +129,9 @@ qc_err qc_get_luks_info(struct qc_image *img, struct qc_luks_info *out)
 	return 0;
 }
 
-/* ---- who uses it ------------------------------------------------------------ */
+/* ---- users of the image ------------------------------------------------------ */
 
-static qc_err layer_in_use(struct qc_layer *l, bool backing, struct qc_reason *why)
+static qc_err check_layer_in_use(struct qc_layer *l, bool backing, struct qc_reason *why)
 {
 	enum qc_locking how = l->ctx->locking;
 	struct qc_layer_use use;
@@ -138,8 +139,8 @@ static qc_err layer_in_use(struct qc_layer *l, bool backing, struct qc_reason *w
 
 	qc_layer_get_usage(l, &use);
 	if (backing && use.has_writer)
-		return qc_fail_as(why, QC_CAUSE_LOCKED, -EBUSY, "it is open for writing here");
-	if (use.open) /* the locks are ours */
+		return qc_fail_as(why, QC_CAUSE_LOCKED, -EBUSY, "open for writing here");
+	if (use.open) /* by us, and so are the locks */
 		return 0;
 	r = qc_image_lock_test(qc_file_fd(l->file), how, why);
 	if (r)
@@ -155,7 +156,7 @@ static qc_err layer_in_use(struct qc_layer *l, bool backing, struct qc_reason *w
 qc_err qc_image_in_use(struct qc_image *img, struct qc_reason *why)
 {
 	for (unsigned int i = 0; i < img->depth; i++) {
-		qc_err r = layer_in_use(img->layer[i], i > 0, why);
+		qc_err r = check_layer_in_use(img->layer[i], i > 0, why);
 
 		if (r && i > 0)
 			qc_reason_prefix(why, "backing file %s", img->layer[i]->path);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * layer_table.c - a table of open layers by device and inode.
+ * layer_table.c - a hash table of open layers, by device and inode.
  *
- * A layer is opened and closed without the lock of the shelf, since that reads
- * and writes its file; others who want that file wait meanwhile.
+ * A layer is opened and closed without the lock of the table, since that reads and writes its
+ * file.  Other threads that want the same file wait until then.
  */
 #include "image/layer_table.h"
 
@@ -14,15 +14,15 @@
 
 #include "update/checkpoint.h"
 
-static struct qc_layer **bucket(struct qc_context *ctx, uint64_t dev, uint64_t ino)
+static struct qc_layer **bucket_of(struct qc_context *ctx, uint64_t dev, uint64_t ino)
 {
 	return &ctx->layer_table[(ino ^ dev * 31) % LAYER_TABLE_BUCKETS];
 }
 
-static void unshelve(struct qc_context *ctx, struct qc_layer *l) NEEDS(&ctx->layer_table_lock);
-static void unshelve(struct qc_context *ctx, struct qc_layer *l)
+static void remove_from_table(struct qc_context *ctx, struct qc_layer *l) NEEDS(&ctx->layer_table_lock);
+static void remove_from_table(struct qc_context *ctx, struct qc_layer *l)
 {
-	struct qc_layer **p = bucket(ctx, l->stat_at_open.dev, l->stat_at_open.ino);
+	struct qc_layer **p = bucket_of(ctx, l->stat_at_open.dev, l->stat_at_open.ino);
 
 	while (*p != l)
 		p = &(*p)->table.next;
@@ -30,43 +30,41 @@ static void unshelve(struct qc_context *ctx, struct qc_layer *l)
 	l->table.listed = false;
 }
 
-/* What a layer is found by. */
-struct sought {
+struct layer_key {
 	uint64_t dev, ino;
 	enum qc_format format;
 	const char *path;
 };
 
-/* A data file is found from the folder of its image, so one image that is in two
- * folders may be two. */
-static bool fits(const struct qc_layer *l, const struct sought *s)
+/* Returns true if the layer is of this file.  An external data file is found from the directory
+ * of its image.  So an image with two names in two directories may be two layers. */
+static bool matches_key(const struct qc_layer *l, const struct layer_key *s)
 {
 	return l->stat_at_open.dev == s->dev && l->stat_at_open.ino == s->ino && l->format == s->format &&
 	       (!l->head.geom.external || !strcmp(l->path, s->path));
 }
 
-static struct qc_layer *find(struct qc_context *ctx, const struct sought *s)
+static struct qc_layer *find_layer(struct qc_context *ctx, const struct layer_key *s)
 	NEEDS(&ctx->layer_table_lock);
-static struct qc_layer *find(struct qc_context *ctx, const struct sought *s)
+static struct qc_layer *find_layer(struct qc_context *ctx, const struct layer_key *s)
 {
-	struct qc_layer *l = *bucket(ctx, s->dev, s->ino);
+	struct qc_layer *l = *bucket_of(ctx, s->dev, s->ino);
 
-	while (l && !fits(l, s))
+	while (l && !matches_key(l, s))
 		l = l->table.next;
 	return l;
 }
 
-/* The file has changed under it.  Who still reads it would mix old tables with
- * new data, so it fails from now on, unless the user wants to read files that
- * change. */
-static void retire(struct qc_context *ctx, struct qc_layer *l)
+/* Takes a layer out of the table because another program changed its file.  A reader of it
+ * would mix old tables with new data: its reads fail from now on, unless locking=share. */
+static void mark_layer_stale(struct qc_context *ctx, struct qc_layer *l)
 {
 	bool first;
 
 	qc_lock(&ctx->layer_table_lock);
 	first = l->table.listed;
 	if (first)
-		unshelve(ctx, l);
+		remove_from_table(ctx, l);
 	qc_unlock(&ctx->layer_table_lock);
 	if (!first || ctx->locking == QC_LOCKING_SHARE)
 		return;
@@ -75,14 +73,14 @@ static void retire(struct qc_context *ctx, struct qc_layer *l)
 	       l->path);
 }
 
-/* A file that is being opened or closed.  Its locks, and the tables that are
- * still written back, would be in the way: who wants it, too, waits for that. */
+/* A file that is being opened or closed.  Other threads that open it wait, because its locks
+ * are still held and its tables may still be written back. */
 struct qc_busy_file {
 	uint64_t dev, ino;
 	struct qc_busy_file *next;
 };
 
-static bool is_busy(const struct qc_context *ctx, uint64_t dev, uint64_t ino)
+static bool is_file_busy(const struct qc_context *ctx, uint64_t dev, uint64_t ino)
 {
 	const struct qc_busy_file *i = ctx->busy;
 
@@ -91,15 +89,15 @@ static bool is_busy(const struct qc_context *ctx, uint64_t dev, uint64_t ino)
 	return i;
 }
 
-static void busy_begin(struct qc_context *ctx, struct qc_busy_file *mine) NEEDS(&ctx->layer_table_lock);
-static void busy_begin(struct qc_context *ctx, struct qc_busy_file *mine)
+static void begin_busy(struct qc_context *ctx, struct qc_busy_file *mine) NEEDS(&ctx->layer_table_lock);
+static void begin_busy(struct qc_context *ctx, struct qc_busy_file *mine)
 {
 	mine->next = ctx->busy;
 	ctx->busy = mine;
 }
 
-static void busy_end(struct qc_context *ctx, struct qc_busy_file *mine) NEEDS(&ctx->layer_table_lock);
-static void busy_end(struct qc_context *ctx, struct qc_busy_file *mine)
+static void end_busy(struct qc_context *ctx, struct qc_busy_file *mine) NEEDS(&ctx->layer_table_lock);
+static void end_busy(struct qc_context *ctx, struct qc_busy_file *mine)
 {
 	struct qc_busy_file **p = &ctx->busy;
 
@@ -109,46 +107,47 @@ static void busy_end(struct qc_context *ctx, struct qc_busy_file *mine)
 	pthread_cond_broadcast(&ctx->idle);
 }
 
-static void close_layer(struct qc_context *ctx, struct qc_layer *l, struct qc_busy_file *mine)
+static void close_last_user(struct qc_context *ctx, struct qc_layer *l, struct qc_busy_file *mine)
 {
 	if (l->writer && qc_writer_close(l->writer))
-		qc_log(&ctx->log, QC_LOG_ERROR, "%s: what was written last may be lost", l->path);
+		qc_log(&ctx->log, QC_LOG_ERROR, "%s: cannot write the last changes: they may be lost", l->path);
 	qc_layer_close(l);
 	qc_lock(&ctx->layer_table_lock);
-	busy_end(ctx, mine);
+	end_busy(ctx, mine);
 	qc_unlock(&ctx->layer_table_lock);
 }
 
-/* An open layer of this file, if it is still good, for one user more.  Else NULL, and
- * the file is busy: the caller opens it. */
-static struct qc_layer *find_or_begin(struct qc_context *ctx, const struct sought *s,
+/* Returns the open layer of a file that has not changed, with one user more.  Otherwise
+ * returns NULL and marks the file as busy: the caller opens it. */
+static struct qc_layer *find_or_begin(struct qc_context *ctx, const struct layer_key *s,
 				      struct qc_busy_file *mine)
 {
 	for (;;) {
 		struct qc_layer *l;
 
 		qc_lock(&ctx->layer_table_lock);
-		while (is_busy(ctx, s->dev, s->ino))
+		while (is_file_busy(ctx, s->dev, s->ino))
 			qc_wait(&ctx->idle, &ctx->layer_table_lock);
-		l = find(ctx, s);
+		l = find_layer(ctx, s);
 		if (l)
 			l->table.users++;
 		else
-			busy_begin(ctx, mine);
+			begin_busy(ctx, mine);
 		qc_unlock(&ctx->layer_table_lock);
 		if (!l)
 			return NULL;
-		if (l->writer || !qc_layer_file_changed(l)) /* if so, it is we who change it */
+		/* With a writer, all changes are our own: the locks keep other programs off. */
+		if (l->writer || !qc_layer_file_changed(l))
 			return l;
-		retire(ctx, l);
+		mark_layer_stale(ctx, l);
 		qc_layer_put(l, false);
 	}
 }
 
-static void shelve(struct qc_context *ctx, struct qc_layer *l) NEEDS(&ctx->layer_table_lock);
-static void shelve(struct qc_context *ctx, struct qc_layer *l)
+static void add_to_table(struct qc_context *ctx, struct qc_layer *l) NEEDS(&ctx->layer_table_lock);
+static void add_to_table(struct qc_context *ctx, struct qc_layer *l)
 {
-	struct qc_layer **head = bucket(ctx, l->stat_at_open.dev, l->stat_at_open.ino);
+	struct qc_layer **head = bucket_of(ctx, l->stat_at_open.dev, l->stat_at_open.ino);
 
 	l->table.users = 1;
 	l->table.listed = true;
@@ -158,60 +157,60 @@ static void shelve(struct qc_context *ctx, struct qc_layer *l)
 	ctx->layers_opened++;
 }
 
-static qc_err check_format(const struct qc_layer *l, enum qc_declared_format expect,
+static qc_err check_declared_format(const struct qc_layer *l, enum qc_declared_format expect,
 			   struct qc_reason *why)
 {
 	uint32_t version = l->head.version;
 
 	if ((expect == QC_EXPECT_QCOW1 && version != 1) ||
 	    (expect == QC_EXPECT_QCOW2 && version == 1))
-		return qc_fail(why, -EINVAL, "it is declared as %s, but is version %u (qemu-img rebase -u -F "
+		return qc_fail(why, -EINVAL, "declared as %s, but version %u (qemu-img rebase -u -F "
 				 "declares another)", qc_format_name(expect == QC_EXPECT_QCOW1 ? 1 : 2), version);
 	return 0;
 }
 
-/* The layer, if there is one, goes on the shelf. */
+/* Adds the layer, unless NULL, and lets other threads have the file. */
 static void finish_opening(struct qc_context *ctx, struct qc_layer *l, struct qc_busy_file *mine)
 {
 	qc_lock(&ctx->layer_table_lock);
 	if (l)
-		shelve(ctx, l);
-	busy_end(ctx, mine);
+		add_to_table(ctx, l);
+	end_busy(ctx, mine);
 	qc_unlock(&ctx->layer_table_lock);
 }
 
-qc_err qc_layer_get(struct qc_context *ctx, struct qc_file_location *place, enum qc_declared_format expect,
+qc_err qc_layer_get(struct qc_context *ctx, struct qc_file_location *at, enum qc_declared_format expect,
 		     unsigned int flags, struct qc_layer **out, struct qc_reason *why)
 {
-	bool guess = expect == QC_FORMAT_PROBE;
-	bool qcow = guess ? qc_is_image(place->fd) : expect != QC_FORMAT_DECLARED_RAW;
+	bool probe = expect == QC_FORMAT_PROBE;
+	bool qcow = probe ? qc_is_image(at->fd) : expect != QC_FORMAT_DECLARED_RAW;
 	enum qc_format format = qcow ? QC_FORMAT_QCOW : QC_FORMAT_RAW;
-	bool may_refer = !guess || ctx->policy.refs == QC_REFS_ANY;
-	bool peek = flags & QC_OPEN_HEADERS_ONLY;
+	bool may_refer = !probe || ctx->policy.refs == QC_REFS_ANY;
+	bool headers_only = flags & QC_OPEN_HEADERS_ONLY;
 	AUTO_FREE char *path = NULL;
 	struct qc_layer *l = NULL;
-	struct sought sought;
+	struct layer_key key;
 	struct qc_busy_file busy;
 	struct stat st;
 	qc_err r = 0;
 
-	if (fstat(place->fd, &st))
+	if (fstat(at->fd, &st))
 		return qc_fail_errno(why, -errno, NULL);
-	if (asprintf(&path, "%s/%s", place->dir, place->name) < 0)
+	if (asprintf(&path, "%s/%s", at->dir, at->name) < 0)
 		return qc_fail(why, -ENOMEM, "out of memory");
-	sought = (struct sought){ st.st_dev, st.st_ino, format, path };
+	key = (struct layer_key){ st.st_dev, st.st_ino, format, path };
 	busy = (struct qc_busy_file){ st.st_dev, st.st_ino, NULL };
-	if (!peek)
-		l = find_or_begin(ctx, &sought, &busy);
+	if (!headers_only)
+		l = find_or_begin(ctx, &key, &busy);
 	if (!l) {
-		r = qc_layer_open(ctx, place, format, may_refer, flags, &l, why);
-		if (!peek)
+		r = qc_layer_open(ctx, at, format, may_refer, flags, &l, why);
+		if (!headers_only)
 			finish_opening(ctx, r ? NULL : l, &busy);
 	}
 	if (!r)
 		r = qc_layer_check_probed(l, may_refer, why);
 	if (!r)
-		r = check_format(l, expect, why);
+		r = check_declared_format(l, expect, why);
 	if (r && l && !(flags & QC_OPEN_INSPECT)) {
 		qc_layer_put(l, false);
 		l = NULL;
@@ -235,7 +234,7 @@ qc_err qc_layer_deny_write(struct qc_layer *l, struct qc_reason *why)
 		return 0;
 	qc_layer_put(l, false);
 	return qc_fail_as(why, QC_CAUSE_LOCKED, -EBUSY,
-			    "it is open for writing here (close that first)");
+			    "open for writing here (close that first)");
 }
 
 void qc_layer_ref(struct qc_layer *l, bool as_overlay)
@@ -277,7 +276,7 @@ bool qc_layer_snapshot_is_pinned(struct qc_layer *l, uint64_t l1_offset)
 	return p;
 }
 
-static void note_use(struct qc_layer *l, struct qc_layer_use *out)
+static void fill_usage(struct qc_layer *l, struct qc_layer_use *out)
 {
 	*out = (struct qc_layer_use){ .open = true, .has_writer = l->table.has_writer, .users = l->table.users };
 	qc_io_stats_sum(&l->io_stats, &out->io);
@@ -287,15 +286,15 @@ static void note_use(struct qc_layer *l, struct qc_layer_use *out)
 
 void qc_layer_get_usage(const struct qc_layer *l, struct qc_layer_use *out)
 {
-	const struct sought same = { l->stat_at_open.dev, l->stat_at_open.ino, l->format, l->path };
+	const struct layer_key same = { l->stat_at_open.dev, l->stat_at_open.ino, l->format, l->path };
 	struct qc_context *ctx = l->ctx;
 	struct qc_layer *open;
 
 	*out = (struct qc_layer_use){ 0 };
 	qc_lock(&ctx->layer_table_lock);
-	open = find(ctx, &same);
+	open = find_layer(ctx, &same);
 	if (open)
-		note_use(open, out);
+		fill_usage(open, out);
 	qc_unlock(&ctx->layer_table_lock);
 }
 
@@ -341,14 +340,14 @@ void qc_layer_put(struct qc_layer *l, bool as_overlay)
 	l->table.backing_users -= as_overlay;
 	last = --l->table.users == 0;
 	if (last && l->table.listed)
-		unshelve(ctx, l);
+		remove_from_table(ctx, l);
 	if (last) {
 		ctx->layers--;
-		busy_begin(ctx, &closing);
+		begin_busy(ctx, &closing);
 	}
 	qc_unlock(&ctx->layer_table_lock);
 	if (last)
-		close_layer(ctx, l, &closing);
+		close_last_user(ctx, l, &closing);
 }
 
 void qc_context_adjust_budget(struct qc_context *ctx, int by)

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * layer_table.h - the layers that are open: each file once, however many images it is
- * part of; and which of them are written.
+ * layer_table.h - the table of open layers: each file is open once, however many images it is
+ * part of.
+ *
+ * A layer is either written, by the images of which it is the top, or it is the backing file
+ * of images; never both.  Like the inode cache of the kernel, with qc_layer_get() as iget().
  */
 #ifndef QC_LAYER_TABLE_H
 #define QC_LAYER_TABLE_H
@@ -9,46 +12,59 @@
 #include "layer/context.h"
 #include "layer/layer.h"
 
-/* What the one who names a file says of its format. */
+/* The format that an image declares for its backing file. */
 enum qc_declared_format {
 	QC_FORMAT_DECLARED_QCOW, /* any version */
 	QC_EXPECT_QCOW1,
 	QC_EXPECT_QCOW2, /* version 2 or 3 */
 	QC_FORMAT_DECLARED_RAW,
-	QC_FORMAT_PROBE, /* look at the magic */
+	QC_FORMAT_PROBE, /* none: probe by the magic */
 };
 
-/* The layer of the file at `place`: the one that is open already, if the file
- * has not changed since, else a new one.  Takes place->fd.  With QC_OPEN_INSPECT *out
- * is, on failure, what could be read, or NULL. */
-qc_err qc_layer_get(struct qc_context *ctx, struct qc_file_location *place, enum qc_declared_format expect,
-		     unsigned int flags, struct qc_layer **out, struct qc_reason *why);
+/*
+ * qc_layer_get() - find or open the layer of a file, for one user more
+ * @at:      the file; its descriptor is consumed
+ * @expect:  the declared format
+ * @flags:   as for qc_layer_open().  QC_OPEN_HEADERS_ONLY: opens a layer outside the table
+ * @out:     with QC_OPEN_INSPECT, on failure, what could be read, or NULL
+ *
+ * A layer whose file was changed by another program is not found: it becomes stale.
+ * Return: 0; as qc_open()
+ */
+qc_err qc_layer_get(struct qc_context *ctx, struct qc_file_location *at,
+		    enum qc_declared_format expect, unsigned int flags, struct qc_layer **out,
+		    struct qc_reason *why);
+
+/* Ends one use.  The last user writes back, and closes the file.  @as_overlay: the layer was
+ * a backing file for this user. */
 void qc_layer_put(struct qc_layer *l, bool as_overlay);
 
-/* One user more for a layer that the caller is a user of. */
+/* Adds a user to a layer that the caller uses already. */
 void qc_layer_ref(struct qc_layer *l, bool as_overlay);
 
-/* Notes that a snapshot of the layer is open; and whether one with its L1 table there is. */
+/* Keeps the snapshot with this L1 table from being deleted or renamed. */
 void qc_layer_pin_snapshot(struct qc_layer *l, struct qc_pin *pin);
 void qc_layer_unpin_snapshot(struct qc_layer *l, struct qc_pin *pin);
 bool qc_layer_snapshot_is_pinned(struct qc_layer *l, uint64_t l1_offset);
 
-/* The layer is the backing file of one more image.  -EBUSY, and it is given
- * back, if somebody writes to it. */
+/* Makes the layer a backing file of its user.  Return: 0; -EBUSY it has a writer, and the
+ * layer was put. */
 qc_err qc_layer_deny_write(struct qc_layer *l, struct qc_reason *why);
 
-/* A layer of the bucket that waits for a checkpoint, and has not been asked for in
- * this round.  Until qc_layer_flush_done() its last user waits to close it. */
+/* Returns a dirty layer of the bucket that was not returned in this round, or NULL.  It stays
+ * open until qc_layer_flush_done(). */
 struct qc_layer *qc_layer_next_dirty(struct qc_context *ctx, size_t bucket, unsigned int round);
 void qc_layer_flush_done(struct qc_layer *l);
 
-/* As qc_writer_open; one at a time. */
+/* Gives the layer a writer, unless it has one, and checks or repairs its refcounts.
+ * Return: 0; -EBUSY it is a backing file of an open image; as qc_writer_open() and
+ *	qc_repair_refcounts() */
 qc_err qc_layer_make_writable(struct qc_layer *l, struct qc_reason *why);
 
-/* What the layer of the same file, if it is open, is used for.  l was headers_only at. */
+/* Describes the use of the open layer of the same file.  @l: opened for headers only. */
 void qc_layer_get_usage(const struct qc_layer *l, struct qc_layer_use *out);
 
-/* An image was opened (+1) or closed (-1): adapts the budget. */
+/* Adapts the budget of the table caches to one image more (+1) or fewer (-1). */
 void qc_context_adjust_budget(struct qc_context *ctx, int by);
 
 #endif

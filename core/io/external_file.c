@@ -24,6 +24,23 @@ struct target {
 	bool beneath; /* the path must not leave the directory */
 };
 
+qc_err qc_file_location_of(const struct qc_image_location *src, struct qc_file_location *out,
+			   struct qc_reason *why)
+{
+	struct stat st;
+
+	*out = QC_FILE_LOCATION_NONE;
+	if (fstat(src->fd, &st) || !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
+		return qc_fail(why, -EMEDIUMTYPE, "not a regular file");
+	out->fd = qc_reopen(src->fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	out->dirfd = out->fd < 0 ? -1 : fcntl(src->dirfd, F_DUPFD_CLOEXEC, 0);
+	if (out->dirfd < 0)
+		return qc_fail_errno(why, -errno, NULL);
+	out->dir = strdup(src->dir);
+	out->name = strdup(src->name);
+	return out->dir && out->name ? 0 : qc_fail(why, -ENOMEM, "out of memory");
+}
+
 void qc_file_location_close(struct qc_file_location *p)
 {
 	if (p->fd >= 0)

@@ -44,6 +44,16 @@ qc_err qc_open_external_file(const struct qc_external_policy *policy, const char
 			     const struct qc_file_location *from, const char *name,
 			     struct qc_file_location *out, struct qc_reason *why);
 
+/*
+ * qc_file_location_of() - open the file of a user again, for reading
+ * @out:  on failure to be closed, too
+ *
+ * Makes an open file description, since locks belong to one.
+ * Return: 0; -EMEDIUMTYPE neither a regular file nor a block device; -ENOMEM; as open(2)
+ */
+qc_err qc_file_location_of(const struct qc_image_location *src, struct qc_file_location *out,
+			   struct qc_reason *why);
+
 /* Closes and frees all; does nothing to QC_FILE_LOCATION_NONE. */
 void qc_file_location_close(struct qc_file_location *p);
 

@@ -2,7 +2,7 @@
 /*
  * metadata_walk.h - every piece of metadata of an image file, one after the other.
  *
- * The only code that knows which kinds of metadata there are and how they reference each
+ * The only module that knows which kinds of metadata there are and how they reference each
  * other.  The check counts references with it, the overlap check protects the pieces, and
  * snapshots change L2 tables.  Needs neither a writer nor a key.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * noatime.c - read files, and leave no trace of that.
+ * noatime.c - read files without changing their access times.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,8 +10,8 @@
 
 #include "layer/context.h"
 
-/* Whether the file system notes no access anyway. */
-static bool is_spared(int fd)
+/* Returns true if the file system stores no access times. */
+static bool has_no_atime(int fd)
 {
 	struct statvfs st;
 
@@ -28,7 +28,7 @@ void qc_set_noatime(struct qc_context *ctx, int fd)
 	flags = fcntl(fd, F_GETFL);
 	if (flags >= 0 && !fcntl(fd, F_SETFL, flags | O_NOATIME))
 		return;
-	if (is_spared(fd) || atomic_exchange(&ctx->warned_noatime, true))
+	if (has_no_atime(fd) || atomic_exchange(&ctx->warned_noatime, true))
 		return;
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	if (readlink(self, name, sizeof(name) - 1) < 0)

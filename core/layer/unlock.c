@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * unlock.c - passphrases are asked for one by one; what they open is tried slot by
- * slot.
+ * unlock.c - try each passphrase of the user on each active key slot.
  *
- * A passphrase, and all that is made of it, is in memory for secrets only, and no
- * longer than this takes.
+ * Passphrases, key material and keys are in secure memory only, and are wiped before
+ * qc_unlock_layer() returns.
  */
 #include "layer/unlock.h"
 
@@ -20,17 +19,17 @@
 
 enum { ATTEMPTS = 16 };
 
-struct lock {
+struct unlock_attempt {
 	struct qc_layer *layer;
 	struct qc_luks luks;
 	uint8_t header[LUKS_BYTES];
-	uint8_t *pass, *key, *material; /* secrets */
+	uint8_t *pass, *key, *material; /* in secure memory */
 	size_t pass_len;
 };
 
 /* ---- LUKS ------------------------------------------------------------------- */
 
-static qc_err read_header(struct lock *k, struct qc_reason *why)
+static qc_err read_luks_header(struct unlock_attempt *k, struct qc_reason *why)
 {
 	const struct qc_header *h = &k->layer->head;
 	size_t got;
@@ -41,7 +40,7 @@ static qc_err read_header(struct lock *k, struct qc_reason *why)
 	return qc_reason_add_hint(why, qc_luks_parse(k->header, h->luks_bytes, &k->luks, why));
 }
 
-static qc_err try_slot(struct lock *k, unsigned int i)
+static qc_err try_key_slot(struct unlock_attempt *k, unsigned int i)
 {
 	const struct qc_luks_slot *s = &k->luks.slot[i];
 	size_t n = qc_luks_key_material_bytes(&k->luks), got;
@@ -58,8 +57,9 @@ static qc_err try_slot(struct lock *k, unsigned int i)
 	return r ? r : qc_luks_open_slot(&k->luks, i, k->material, k->pass, k->pass_len, k->key);
 }
 
-/* Tries the passphrase on the key slots.  Most of the time goes to slots that do not fit. */
-static qc_err try_slots(struct lock *k)
+/* Tries all slots.  Progress is reported by PBKDF2 iterations: a slot that does not fit takes as
+ * long as one that does. */
+static qc_err try_key_slots(struct unlock_attempt *k)
 {
 	const struct qc_context *ctx = k->layer->ctx;
 	uint64_t all = 0, done = 0;
@@ -75,7 +75,7 @@ static qc_err try_slots(struct lock *k)
 		if (tells)
 			ctx->progress(ctx->log.arg, k->layer->path, QC_WORK_UNLOCK,
 				      (unsigned int)(done * 100 / all));
-		r = try_slot(k, i);
+		r = try_key_slot(k, i);
 		done += qc_luks_iterations(&k->luks, i);
 	}
 	if (tells)
@@ -83,7 +83,7 @@ static qc_err try_slots(struct lock *k)
 	return r;
 }
 
-static qc_err try_luks(struct lock *k)
+static qc_err try_luks(struct unlock_attempt *k)
 {
 	struct qc_key_cache *ring = k->layer->ctx->key_cache;
 	uint8_t name[QC_KEY_CACHE_ID];
@@ -91,7 +91,7 @@ static qc_err try_luks(struct lock *k)
 
 	if (r || qc_key_cache_find(ring, name, k->key))
 		return r;
-	r = try_slots(k);
+	r = try_key_slots(k);
 	if (!r)
 		qc_key_cache_add(ring, name, k->key);
 	return r;
@@ -99,8 +99,8 @@ static qc_err try_luks(struct lock *k)
 
 /* ---- AES -------------------------------------------------------------------- */
 
-/* All passphrases fit: the wrong ones give garbage. */
-static qc_err try_legacy(struct lock *k)
+/* Makes a key of any passphrase: with a wrong one the data reads as garbage. */
+static qc_err make_legacy_key(struct unlock_attempt *k)
 {
 	size_t n = k->luks.spec.key_bytes;
 
@@ -111,7 +111,7 @@ static qc_err try_legacy(struct lock *k)
 
 /* --------------------------------------------------------------------------- */
 
-static const char *method(const struct qc_layer *l)
+static const char *name_of_encryption(const struct qc_layer *l)
 {
 	return l->head.crypt == CRYPT_LUKS ? "LUKS" : "AES";
 }
@@ -120,23 +120,23 @@ qc_err qc_unlock_no_key(const struct qc_layer *l, struct qc_reason *why)
 {
 	return qc_fail_as(why, QC_CAUSE_KEY, -EACCES,
 			    "encrypted (%s), and there is no key for it (key-file=PATH names one)",
-			    method(l));
+			    name_of_encryption(l));
 }
 
-static qc_err no_key(const struct lock *k, unsigned int attempts, struct qc_reason *why)
+static qc_err fail_without_key(const struct unlock_attempt *k, unsigned int attempts, struct qc_reason *why)
 {
 	bool newline = attempts && k->pass_len && k->pass[k->pass_len - 1] == '\n';
 
 	if (!attempts)
 		return qc_unlock_no_key(k->layer, why);
 	return qc_fail_as(why, QC_CAUSE_KEY, -EACCES,
-			    "encrypted (%s), and the key does not fit%s", method(k->layer),
+			    "encrypted (%s), and the key does not fit%s", name_of_encryption(k->layer),
 			    newline ? " (it ends with a newline, which counts: printf %s writes "
 				      "none)" : "");
 }
 
-/* With the next passphrase there is. */
-static qc_err find_key(struct lock *k, struct qc_reason *why)
+/* Asks for passphrases until one fits. */
+static qc_err ask_for_key(struct unlock_attempt *k, struct qc_reason *why)
 {
 	struct qc_context *ctx = k->layer->ctx;
 	qc_err r = -EACCES;
@@ -148,38 +148,38 @@ static qc_err find_key(struct lock *k, struct qc_reason *why)
 			    ctx->key(ctx->key_arg, k->layer->path, i, k->pass, QC_KEY_MAX, &n) :
 			    -ENOENT;
 		if (r == -ENOENT)
-			return no_key(k, i, why);
+			return fail_without_key(k, i, why);
 		if (r)
 			return qc_fail_as(why, QC_CAUSE_KEY, -EACCES,
 					    "encrypted (%s), and its key cannot be read: %s",
-					    method(k->layer), strerror(-r));
+					    name_of_encryption(k->layer), strerror(-r));
 		k->pass_len = n;
-		r = k->layer->head.crypt == CRYPT_LUKS ? try_luks(k) : try_legacy(k);
+		r = k->layer->head.crypt == CRYPT_LUKS ? try_luks(k) : make_legacy_key(k);
 	}
 	return r ? qc_fail_errno(why, r, "cannot unlock it") : 0;
 }
 
-static void warn_of_limit(struct qc_context *ctx)
+static void warn_of_swappable_keys(struct qc_context *ctx)
 {
 	if (!qc_secure_all_locked() && !atomic_exchange(&ctx->warned_swappable_keys, true))
 		qc_log(&ctx->log, QC_LOG_WARN, "keys may be swapped out: the limit of locked "
 					       "memory (ulimit -l) is too low");
 }
 
-static qc_err keep(struct lock *k, struct qc_reason *why)
+static qc_err set_crypt_state(struct unlock_attempt *k, struct qc_reason *why)
 {
 	qc_err r = qc_crypt_state_new(&k->luks.spec, k->key, k->layer->head.crypt == CRYPT_AES,
 				      &k->layer->crypt);
 
 	if (r)
 		return qc_fail(why, r, "out of memory");
-	warn_of_limit(k->layer->ctx);
+	warn_of_swappable_keys(k->layer->ctx);
 	return 0;
 }
 
 qc_err qc_unlock_layer(struct qc_layer *l, struct qc_reason *why)
 {
-	struct lock k = { .layer = l };
+	struct unlock_attempt k = { .layer = l };
 	AUTO_SECRET uint8_t *pass = qc_secure_alloc(QC_KEY_MAX);
 	AUTO_SECRET uint8_t *key = qc_secure_alloc(QC_CIPHER_KEY_MAX);
 	qc_err r = 0;
@@ -189,13 +189,13 @@ qc_err qc_unlock_layer(struct qc_layer *l, struct qc_reason *why)
 	if (!pass || !key)
 		return qc_fail(why, -ENOMEM, "out of memory");
 	if (l->head.crypt == CRYPT_LUKS)
-		r = read_header(&k, why);
+		r = read_luks_header(&k, why);
 	else
 		qc_cipher_spec_aes_legacy(&k.luks.spec);
 	if (!r)
-		r = find_key(&k, why);
+		r = ask_for_key(&k, why);
 	if (!r)
-		r = keep(&k, why);
+		r = set_crypt_state(&k, why);
 	qc_secure_free(k.material);
 	return r;
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/range.h"
+#include "image/chain_walk.h"
 #include "image/image.h"
 #include "layer/guest_data.h"
 #include "request/request.h"

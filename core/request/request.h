@@ -10,7 +10,7 @@
 #ifndef QC_REQUEST_H
 #define QC_REQUEST_H
 
-#include "image/image.h"
+#include "image/chain_walk.h"
 #include "update/writer.h"
 
 /* Reads a range of the disk.  Return: as qc_read(). */

@@ -1116,13 +1116,13 @@ def backing_name_of_1023_bytes(i):
     refer(i, b'\xff' * 1023)
 
 
-@bad('v3', refuse='unknown format')
+@bad('v3', refuse='unknown backing format')
 def backing_format_with_control_bytes(i):
     refer(i, 'base.raw', b'\x1b[2J\n')
     i.beside['base.raw'] = b'x' * 512
 
 
-@bad('v3', refuse='unknown format')
+@bad('v3', refuse='unknown backing format')
 def backing_format_unknown(i):
     refer(i, 'base.raw', b'vmdk')
     i.beside['base.raw'] = b'x' * 512

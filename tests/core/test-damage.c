@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Damage is -EIO where it is, a line with the offset, and no harm elsewhere. */
+#include "image/chain_walk.h"
 #include "image/image.h"
 #include "make.h"
 

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "image/image.h"
+#include "image/chain_walk.h"
 
 enum {
 	READS = 24,

@@ -27,7 +27,7 @@ NOUNS = {
         'refcount': 'refcount refcounts', 'request': 'request', 'sector_lock': 'sector_locks',
         'watched_file': 'watch watched_file', 'writer_client': 'writer_client writer_add_client', 'secure_mem': 'secure crypto_init', 'snapshot_table': 'snapshot_table snapshot_entry',
         'snapshot_delete': 'snapshot_delete', 'table_cache': 'cache', 'table_writeback': 'cache', 'unlock': 'unlock',
-        'open': 'walk', 'info': 'image', 'write': 'write allocate',
+        'chain_walk': 'walk', 'info': 'image', 'write': 'write allocate',
         'cow_fill': 'cow', 'extent': 'block_status',
     },
     'fuse': {
