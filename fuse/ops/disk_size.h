@@ -14,7 +14,7 @@
 #include "ops/open_file.h"
 
 /* Makes the disk or partition of the file read as zeros.  Its size stays.
- * Return: 0, or as qc_discard(); then a part of it may read as zeros. */
+ * Return: 0, or as qc_clear(); then a part of it may read as zeros. */
 int disk_size_empty(struct open_file *f);
 
 /* Truncates through an open file:
@@ -22,7 +22,7 @@ int disk_size_empty(struct open_file *f);
  *   to the size that it has, or to less if it was emptied through this file: does nothing;
  *   to any other size: resizes the disk.
  * Return: 0; -EPERM for a partition, which cannot be resized; else as qc_resize() or
- * qc_discard(). */
+ * qc_clear(). */
 int disk_size_set(struct open_file *f, uint64_t size);
 
 /* Does the same without an open file.  Return: as tree_open() or disk_size_set(); -EROFS for a

@@ -16,6 +16,22 @@ static int open_text(struct server *s, struct open_file *f, struct fuse_file_inf
 	return f->writable || f->truncates ? -EROFS : tree_open_text(s->tree, f->node, &f->text);
 }
 
+/* Chooses whether reads and writes of the open file bypass the page cache.
+ *
+ * The kernel lets direct writes of one file run in parallel only if the file bypasses the
+ * cache.  So a file that is opened to be written with O_DIRECT does, if its pages and maps
+ * stay true.  For reading that would be slower: the kernel sends the parts of a large read
+ * one by one then. */
+static void set_direct_io(const struct server *s, const struct open_file *f,
+			  struct fuse_file_info *fi)
+{
+	fi->direct_io = s->direct_io || (!s->ro && node_follows_writes(f->node)) ||
+			(s->direct_maps && f->writable && fi->flags & O_DIRECT);
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 15)
+	fi->parallel_direct_writes = fi->direct_io;
+#endif
+}
+
 static int open_image_of_node(struct server *s, struct open_file *f, struct fuse_file_info *fi)
 {
 	bool keep = false;
@@ -28,7 +44,7 @@ static int open_image_of_node(struct server *s, struct open_file *f, struct fuse
 	f->range = node_range(f->node);
 	f->written = node_written_mark(f->node);
 	fi->keep_cache = keep;
-	fi->direct_io = s->direct_io || (!s->ro && node_follows_writes(f->node));
+	set_direct_io(s, f, fi);
 	return 0;
 }
 

@@ -5,14 +5,19 @@
 
 /* Lets programs map files with MAP_SHARED that the kernel does not cache.
  *
- * The kernel keeps the pages of a map true to reads and writes of the same file.  If two files
- * show the same bytes, as a disk and its partitions do, writes to one would not reach the maps
- * of the other.  Then mmap() fails with ENODEV instead. */
-static void allow_direct_maps(const struct server *s, struct fuse_conn_info *conn)
+ * Since Linux 6.18 (FUSE 7.45) the kernel keeps the pages of a map true to direct reads and
+ * writes of the same file.  Earlier kernels can read a page anew while a direct write is in
+ * progress, and keep the old bytes.  If two files show the same bytes, as a disk and its
+ * partitions do, writes to one do not reach the maps of the other.  Then mmap() fails with
+ * ENODEV. */
+static void allow_direct_maps(struct server *s, struct fuse_conn_info *conn)
 {
 #ifdef HAVE_DIRECT_IO_MMAP
-	if (!s->shares_disks)
-		conn->want |= conn->capable & FUSE_CAP_DIRECT_IO_ALLOW_MMAP;
+	if (s->shares_disks || conn->proto_minor < 45 ||
+	    !(conn->capable & FUSE_CAP_DIRECT_IO_ALLOW_MMAP))
+		return;
+	conn->want |= FUSE_CAP_DIRECT_IO_ALLOW_MMAP;
+	s->direct_maps = true;
 #else
 	(void)s, (void)conn;
 #endif
@@ -20,7 +25,7 @@ static void allow_direct_maps(const struct server *s, struct fuse_conn_info *con
 
 void op_init(void *arg, struct fuse_conn_info *conn)
 {
-	const struct server *s = arg;
+	struct server *s = arg;
 
 	/* One read into a buffer and one reply are faster than splicing. */
 	conn->want &= ~(unsigned int)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE);

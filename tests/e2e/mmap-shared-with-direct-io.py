@@ -10,7 +10,7 @@ create('a.qcow2', M)
 qio('a.qcow2', 'write -P 1 0 1M')
 libfuse = tuple(map(int, re.search(r'libfuse (\d+)\.(\d+)\.(\d+)', run(QCOWFS, '--version')).groups()))
 kernel = tuple(map(int, re.match(r'(\d+)\.(\d+)', os.uname().release).groups()))
-can = libfuse >= (3, 17, 1) and kernel >= (6, 6)
+can = libfuse >= (3, 17, 1) and kernel >= (6, 18)
 print(f'# libfuse {libfuse}, Linux {kernel}: {"maps" if can else "no maps"}')
 
 
