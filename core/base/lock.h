@@ -4,8 +4,8 @@
  *
  * A thread takes locks in ascending rank, and never two of one rank.  With
  * -Daudit=true the first inversion aborts.  clang checks NEEDS() at compile time.
- * No lock is held across I/O of guest data.  Only the ranks marked "I/O" below are
- * held across I/O of metadata.
+ * No lock of these is held across I/O of guest data, except in a resize.  Only the ranks
+ * marked "I/O" below are held across I/O of metadata.
  */
 #ifndef QC_LOCK_H
 #define QC_LOCK_H

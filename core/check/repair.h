@@ -2,8 +2,8 @@
 /*
  * repair.h - make the refcounts and COPIED agree with the references.
  *
- * Called when a writer is opened for an image that is dirty or inconsistent, and by
- * qc_check() on request.  Nothing is written before it is known that the repair is possible:
+ * Called when a writer is opened for an image that is dirty or inconsistent.  Nothing is
+ * written before it is known that the repair is possible:
  * no metadata shares a cluster with guest data or with other metadata, and the refcounts are
  * wide enough.  A crash in between leaves an image with the dirty bit (version 3), in which
  * refcounts are too high at most:
@@ -31,7 +31,7 @@ struct qc_repair_done {
 };
 
 /*
- * qc_repair_run() - do it
+ * qc_repair_run() - make the refcounts and COPIED agree with the references
  * @flags:  enum qc_repair_flags
  * @done:   out, also on failure
  *

@@ -3,7 +3,8 @@
  * features.h - the feature bits of version 3 (qcow2 spec, "Header").
  *
  * One table says which bits are known, what they are called, and what they allow.  The
- * header parser, the writer and image/info.c ask it.  A new feature is one row there.
+ * header parser, the writer and image/info.c ask it.  A new bit begins with a
+ * row there; what the bit means for headers and entries is header.c's and l2_entry.h's.
  */
 #ifndef QC_FEATURES_H
 #define QC_FEATURES_H

@@ -237,11 +237,11 @@ qc_err qc_layer_deny_write(struct qc_layer *l, struct qc_reason *why)
 			    "open for writing here (close that first)");
 }
 
-void qc_layer_ref(struct qc_layer *l, bool as_overlay)
+void qc_layer_ref(struct qc_layer *l, bool as_backing)
 {
 	qc_lock(&l->ctx->layer_table_lock);
 	l->table.users++;
-	l->table.backing_users += as_overlay;
+	l->table.backing_users += as_backing;
 	qc_unlock(&l->ctx->layer_table_lock);
 }
 
@@ -324,7 +324,7 @@ void qc_layer_flush_done(struct qc_layer *l)
 	qc_unlock(&ctx->layer_table_lock);
 }
 
-void qc_layer_put(struct qc_layer *l, bool as_overlay)
+void qc_layer_put(struct qc_layer *l, bool as_backing)
 {
 	struct qc_context *ctx = l->ctx;
 	struct qc_busy_file closing = { l->stat_at_open.dev, l->stat_at_open.ino, NULL };
@@ -337,7 +337,7 @@ void qc_layer_put(struct qc_layer *l, bool as_overlay)
 	qc_lock(&ctx->layer_table_lock);
 	while (l->table.flushing && l->table.users == 1)
 		qc_wait(&ctx->idle, &ctx->layer_table_lock);
-	l->table.backing_users -= as_overlay;
+	l->table.backing_users -= as_backing;
 	last = --l->table.users == 0;
 	if (last && l->table.listed)
 		remove_from_table(ctx, l);

@@ -35,12 +35,12 @@ qc_err qc_layer_get(struct qc_context *ctx, struct qc_file_location *at,
 		    enum qc_declared_format expect, unsigned int flags, struct qc_layer **out,
 		    struct qc_reason *why);
 
-/* Ends one use.  The last user writes back, and closes the file.  @as_overlay: the layer was
+/* Ends one use.  The last user writes back, and closes the file.  @as_backing: the layer was
  * a backing file for this user. */
-void qc_layer_put(struct qc_layer *l, bool as_overlay);
+void qc_layer_put(struct qc_layer *l, bool as_backing);
 
 /* Adds a user to a layer that the caller uses already. */
-void qc_layer_ref(struct qc_layer *l, bool as_overlay);
+void qc_layer_ref(struct qc_layer *l, bool as_backing);
 
 /* Keeps the snapshot with this L1 table from being deleted or renamed. */
 void qc_layer_pin_snapshot(struct qc_layer *l, struct qc_pin *pin);

@@ -109,7 +109,7 @@ static qc_err lookup_in_l1(struct qc_layer *l, const struct qc_l1_table *root, s
 static qc_err read_l2_entry(const struct geom *g, const struct qc_slice_view *v, uint64_t index,
 		       struct goff at, struct l2_entry *e)
 {
-	bool extended = g->layout == LAYOUT_V3_EXTENDED;
+	bool extended = geom_is_extended(g);
 	const struct be64 *words = v->words + (extended ? 2 * index : index);
 	qc_err r = l2_entry_decode(g, be64_get(words), extended ? be64_get(words + 1) : 0, e);
 
@@ -144,7 +144,7 @@ static void fill_from_entry(const struct geom *g, const struct l2_entry *e, stru
 		.host = e->host,
 		.compressed_len = e->compressed_len,
 	};
-	if (g->layout == LAYOUT_V3_EXTENDED && e->kind != QC_COMPRESSED)
+	if (geom_is_extended(g) && e->kind != QC_COMPRESSED)
 		fill_from_subclusters(g, e, inside, x);
 	if (x->kind == QC_DATA)
 		x->host.v += inside;
@@ -348,7 +348,7 @@ uint64_t qc_map_slice_clusters(const struct qc_layer *l, struct goff at)
 qc_err qc_map_l2_get(struct qc_layer *l, struct hoff table, struct goff at, uint64_t n,
 		     struct qc_l2_raw *out)
 {
-	bool extended = l->head.geom.layout == LAYOUT_V3_EXTENDED;
+	bool extended = geom_is_extended(&l->head.geom);
 	uint64_t index, key = l2_key(l, table, at, &index);
 	struct qc_slice_view v;
 	qc_err r;
@@ -370,7 +370,7 @@ qc_err qc_map_l2_get(struct qc_layer *l, struct hoff table, struct goff at, uint
 qc_err qc_map_l2_set(struct qc_layer *l, struct hoff table, struct goff at, uint64_t n,
 		     const struct qc_l2_raw *words)
 {
-	bool extended = l->head.geom.layout == LAYOUT_V3_EXTENDED;
+	bool extended = geom_is_extended(&l->head.geom);
 	struct entry_change c = { .n = n, .extended = extended, .words = words };
 	uint64_t key = l2_key(l, table, at, &c.index);
 

@@ -105,8 +105,9 @@ qc_err qc_layer_check_probed(const struct qc_layer *l, bool may_refer,
  * A new name or mode of the file is no change. */
 bool qc_layer_file_changed(const struct qc_layer *l);
 
-/* Logs that an image file is damaged, and where.  Every function that finds damage calls
- * this one, and its callers log nothing.  Logs only the first errors of each layer.
+/* Logs that an image file is damaged or cannot be used, and where.  Every report of damage ends
+ * here; a lookup that only finds damage returns it as an extent.  Logs only the first errors of
+ * each layer.
  * Return: -EIO. */
 qc_err qc_layer_report_damage(struct qc_layer *l, const char *fmt, ...) PRINTF_LIKE(2, 3);
 

@@ -24,8 +24,9 @@ struct qc_alloc {
 	unsigned int cluster_bits;
 	uint64_t cursor;	/* cluster; none below is free */
 	uint64_t never_written; /* cluster; from here on all read as zeros */
-	/* Version 2: e2fsprogs does not see L2 tables at or beyond the cluster number that
-	 * the disk ends at.  So the last free clusters below are reserved for L2 tables. */
+	/* Version 2: the qcow2 reader of e2fsprogs ignores an L2 table whose cluster number is
+	 * not below the number of clusters of the disk.  So the last free clusters below that
+	 * number are reserved for L2 tables. */
 	uint64_t table_zone_end, table_zone_reserved; /* cluster; clusters */
 	uint64_t data_cursor; /* cluster; none from table_zone_end to here is free */
 	struct qc_free_list pending;
@@ -54,7 +55,8 @@ qc_err qc_alloc_contiguous(struct qc_alloc *a, uint64_t n, struct hoff *first);
  * now, as on a full file system, the cluster becomes pending. */
 void qc_alloc_cancel(struct qc_alloc *a, struct hoff first, uint64_t n);
 
-/* Tells the allocator that the caller has lowered the refcount of the cluster at @off to 0. */
+/* Tells the allocator that the refcount of the cluster at @off becomes 0 before the caller unlocks
+ * a->lock. */
 void qc_alloc_note_free(struct qc_alloc *a, uint64_t off) NEEDS(&a->lock);
 
 /* ---- refcounts, for callers that do not hold the lock ---------------------- */

@@ -32,14 +32,16 @@ struct qc_writer_client_ops {
 	 * Called after the bytes of [off, off + len) have changed or may have changed: a write,
 	 * write zeroes or discard also if it failed, and a resize for the bytes that
 	 * appeared or went.  The size of the disk is the new one.
-	 * Context: any number of threads at a time, in flight; must not do I/O.
+	 * Context: any number of threads at a time, in flight; or one, in a drained section,
+	 * for a resize or a snapshot.  Must not do I/O.
 	 */
 	void (*range_changed)(struct qc_writer *w, void *state, uint64_t off, uint64_t len);
 
 	/*
 	 * Called at the start of a checkpoint after the first change.  Metadata and data that
 	 * the client writes here become durable with the checkpoint.  An error fails it.
-	 * Context: any thread, no lock; must not run a checkpoint.
+	 * Context: any thread; resize_lock at most is held, in a drained section.  Must not
+	 * run a checkpoint.
 	 */
 	qc_err (*flush)(struct qc_writer *w, void *state);
 

@@ -3,7 +3,8 @@
  * refused_ops.c - callbacks that would make, link or remove a file.
  *
  * Without them the kernel would get ENOSYS, which programs take for a missing feature of
- * the kernel.  EROFS tells them that no name in this file system can be changed.
+ * the kernel.  EROFS tells them that these names cannot be
+ * changed; only those in NAME.snapshots can be (tree/node_ops.h).
  */
 #include <errno.h>
 
