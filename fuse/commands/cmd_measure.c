@@ -90,19 +90,15 @@ static qc_err count_data(const struct source_disk *s, uint64_t cluster, uint64_t
 static void print_measures(const struct measure_args *a, uint64_t required, uint64_t full,
 			   const struct source_disk *s)
 {
-	bool bitmaps = a->qcow2 && s->img && s->bitmaps_possible;
-
-	if (!a->json) {
-		printf("required size: %" PRIu64 "\nfully allocated size: %" PRIu64 "\n", required, full);
-		if (bitmaps)
-			printf("bitmaps size: %" PRIu64 "\n", s->bitmap_bytes);
-		return;
-	}
-	printf("{\n");
-	if (bitmaps)
+	if (a->json)
+		printf("{\n");
+	if (a->json && a->qcow2 && s->bitmaps_possible)
 		printf("    \"bitmaps\": %" PRIu64 ",\n", s->bitmap_bytes);
-	printf("    \"required\": %" PRIu64 ",\n    \"fully-allocated\": %" PRIu64 "\n}\n", required,
-	       full);
+	printf(a->json ? "    \"required\": %" PRIu64 ",\n    \"fully-allocated\": %" PRIu64 "\n}\n" :
+			 "required size: %" PRIu64 "\nfully allocated size: %" PRIu64 "\n",
+	       required, full);
+	if (!a->json && a->qcow2 && s->bitmaps_possible)
+		printf("bitmaps size: %" PRIu64 "\n", s->bitmap_bytes);
 }
 
 static int measure(struct command *c, struct measure_args *a, const char *what)

@@ -152,7 +152,7 @@ int tree_open(struct tree *t, struct node *n, bool write, struct qc_image **out,
 
 	if (n->is_dir)
 		return -EISDIR;
-	r = n->ops->open(t, n, write, out);
+	r = n->ops->open ? n->ops->open(t, n, write, out) : -EOPNOTSUPP;
 	if (!r)
 		*keep = note_open(t, n, *out);
 	return r;
@@ -160,7 +160,7 @@ int tree_open(struct tree *t, struct node *n, bool write, struct qc_image **out,
 
 int tree_open_text(struct tree *t, struct node *n, struct shared_buf **out)
 {
-	return n->ops->open_text(t, n, out);
+	return n->ops->open_text ? n->ops->open_text(t, n, out) : -EOPNOTSUPP;
 }
 
 int tree_open_first(struct tree *t, struct node *n, struct qc_image **out, struct qc_reason *why)
