@@ -24,8 +24,8 @@ qc_err qc_header_extension_name(const char *object, const uint8_t *data, size_t 
 
 /* QEMU 0.11 and 0.12 pad the name with NULs to a multiple of 8 bytes, and count them.  Any
  * other NUL is damage, such as a file that was cut off. */
-static qc_err parse_backing_format(const uint8_t *data, uint32_t len, struct qc_header *h,
-				   struct qc_reason *why)
+static qc_err parse_backing_format_extension(const uint8_t *data, uint32_t len,
+					     struct qc_header *h, struct qc_reason *why)
 {
 	if (len % 8 == 0)
 		while (len && !data[len - 1])
@@ -50,7 +50,7 @@ static qc_err parse_extension(uint32_t magic, const uint8_t *data, uint32_t len,
 {
 	switch (magic) {
 	case EXT_BACKING_FORMAT:
-		return parse_backing_format(data, len, h, why);
+		return parse_backing_format_extension(data, len, h, why);
 	case EXT_DATA_FILE:
 		return qc_header_extension_name("data file", data, len, h->data_file, NAME_MAX_LEN,
 						why);

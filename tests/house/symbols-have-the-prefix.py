@@ -45,7 +45,8 @@ def globals_of(d, objects):
                        check=True)
     files = {str(p.relative_to(TOP / d)).replace('/', '_'): p for p in (TOP / d).rglob('*.c')}
     for m in re.finditer(r'^\S*/(?:fuse_)?(\w+\.c)\.o:\S* [TDBRVW] (\w+)$', r.stdout, re.M):
-        yield files[m[1]], m[2]
+        if m[1] in files:  # else an object of a file that is gone
+            yield files[m[1]], m[2]
 
 
 def check():
