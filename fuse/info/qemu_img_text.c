@@ -93,11 +93,17 @@ static void print_padded(FILE *f, const json_t *text, int width)
 	fprintf(f, "%*s", width_of(text) < width ? width - width_of(text) : 1, "");
 }
 
-static void print_snapshot(FILE *f, const json_t *s)
+void qemu_img_text_print_snapshot_heading(FILE *f)
+{
+	fprintf(f, "Snapshot list:\n%-10s%-17s%8s%20s%13s%11s\n", "ID", "TAG", "VM SIZE", "DATE",
+		"VM CLOCK", "ICOUNT");
+}
+
+void qemu_img_text_print_snapshot(FILE *f, const json_t *s)
 {
 	time_t date = (time_t)json_integer_value(json_object_get(s, "date-sec"));
 	uint64_t clock = number_of(s, "vm-clock-sec");
-	char size[20], day[40] = "?", run[60];
+	char size[20], day[40] = "?", run[60], icount[24] = "";
 	struct tm tm;
 
 	if (localtime_r(&date, &tm))
@@ -108,20 +114,19 @@ static void print_snapshot(FILE *f, const json_t *s)
 		 (unsigned int)(number_of(s, "vm-clock-nsec") / 1000000));
 	print_padded(f, json_object_get(s, "id"), 10);
 	print_padded(f, json_object_get(s, "name"), 17);
-	fprintf(f, "%8s%20s%13s", size, day, run);
 	if (json_object_get(s, "icount"))
-		fprintf(f, "%11llu", (unsigned long long)number_of(s, "icount"));
-	putc('\n', f);
+		snprintf(icount, sizeof(icount), "%llu",
+			 (unsigned long long)number_of(s, "icount"));
+	fprintf(f, "%8s%20s%13s%11s\n", size, day, run, icount);
 }
 
 static void print_snapshots(FILE *f, const json_t *list)
 {
 	if (!json_array_size(list))
 		return;
-	fprintf(f, "Snapshot list:\n%-10s%-17s%8s%20s%13s%11s\n", "ID", "TAG", "VM SIZE", "DATE",
-		"VM CLOCK", "ICOUNT");
+	qemu_img_text_print_snapshot_heading(f);
 	for (size_t i = 0; i < json_array_size(list); i++)
-		print_snapshot(f, json_array_get(list, i));
+		qemu_img_text_print_snapshot(f, json_array_get(list, i));
 }
 
 /* ---- format specific information ------------------------------------------------- */

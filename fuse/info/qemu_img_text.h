@@ -11,6 +11,11 @@
  * bytes of names are shown as %XX. */
 void qemu_img_text_print(FILE *f, const json_t *info);
 
+/* Print the two lines above a list of snapshots, and one line of it.  @snapshot is an element of
+ * qemu_img_json_snapshots(). */
+void qemu_img_text_print_snapshot_heading(FILE *f);
+void qemu_img_text_print_snapshot(FILE *f, const json_t *snapshot);
+
 /* Writes a number of bytes as "1.5 GiB", with three digits; @out has 20 bytes. */
 void qemu_img_text_size(char *out, uint64_t bytes);
 
