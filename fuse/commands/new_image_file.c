@@ -9,10 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "commands/preallocation.h"
 #include "qcow_info.h"
 #include "util/report.h"
-
-enum { FILL_BYTES = 1 << 20 };
 
 /* ---- the backing file ---------------------------------------------------------------- */
 
@@ -141,50 +140,6 @@ static int write_image_file(struct command *c, const char *path, struct qc_creat
 	return r ? COMMAND_FAILED : COMMAND_OK;
 }
 
-/* ---- preallocation ------------------------------------------------------------------------ */
-
-static qc_err write_zeros(struct command *c, struct qc_image *img)
-{
-	static const uint8_t zeros[FILL_BYTES];
-	uint64_t size = qc_size(img);
-	qc_err r = 0;
-
-	for (uint64_t at = 0; !r && at < size; at += FILL_BYTES) {
-		r = qc_write(img, at, zeros, size - at < FILL_BYTES ? size - at : FILL_BYTES);
-		command_show_progress(c, at, size);
-	}
-	return r;
-}
-
-static int reserve_file_space(const char *path)
-{
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	struct stat st;
-	int r = fd < 0 || fstat(fd, &st) || fallocate(fd, 0, 0, st.st_size) ? -errno : 0;
-
-	if (fd >= 0)
-		close(fd);
-	return r;
-}
-
-static int preallocate(struct command *c, const char *path, const struct create_options *options)
-{
-	struct qc_image *img;
-	int status = command_open(c, path, QC_OPEN_WRITE, &img);
-	qc_err r;
-
-	if (status != COMMAND_OK)
-		return status;
-	r = options->preallocation == PREALLOC_FULL ? write_zeros(c, img) :
-						      qc_allocate(img, 0, qc_size(img));
-	if (!r)
-		r = qc_flush(img);
-	qc_close(img);
-	if (!r && options->preallocation == PREALLOC_FALLOC)
-		r = reserve_file_space(path);
-	return r ? command_fail(path, r, NULL) : COMMAND_OK;
-}
-
 int new_image_file_create(struct command *c, const char *path, struct create_options *options)
 {
 	struct qc_create_options *o = &options->o;
@@ -203,7 +158,7 @@ int new_image_file_create(struct command *c, const char *path, struct create_opt
 	if (status == COMMAND_OK)
 		status = write_image_file(c, path, o);
 	if (status == COMMAND_OK && options->preallocation != PREALLOC_OFF)
-		status = preallocate(c, path, options);
+		status = preallocation_apply_to_file(c, path, 0, options->preallocation);
 	qc_secure_free((void *)(uintptr_t)o->passphrase);
 	o->passphrase = NULL;
 	return status;
