@@ -81,6 +81,21 @@ qc_err qc_snapshot_rename(struct qc_image *img, const struct qc_snapshot *s, con
 			  size_t len);
 
 /*
+ * qc_snapshot_revert() - make the disk what it was when a snapshot was taken
+ *
+ * Content and size of the disk become those of the snapshot.  Everything written since is
+ * lost, unless another snapshot has it.  All snapshots stay, open or not, and VM state stays
+ * with its snapshot.  Clusters are shared, so that the call costs a read and a write of the
+ * tables.  It is atomic, also in a crash.
+ * Return: 0;
+ *	-EOPNOTSUPP  the format has no snapshots; version 2, and the size is another one
+ *	-EMLINK      a refcount at its maximum
+ *	-ENOENT      the table has no such snapshot
+ *	else as qc_write()
+ */
+qc_err qc_snapshot_revert(struct qc_image *img, const struct qc_snapshot *s);
+
+/*
  * qc_open_chain_from() - open the disk as seen from a layer of the chain
  * @n:    0: the image itself, 1: its backing file, ...
  * @out:  an image to be read and closed; with layer 0 it shows later writes to @img

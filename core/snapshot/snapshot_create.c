@@ -15,25 +15,6 @@
 #include "base/range.h"
 #include "snapshot/snapshot_update.h"
 
-/* Adds a reference to all clusters of an L2 table, and copies it for the active disk. */
-static qc_err share_clusters(struct qc_snapshot_update *u, struct qc_metadata_item *item)
-{
-	qc_err r = qc_snapshot_update_adjust_l2(u, item, 1);
-
-	if (r == -EOVERFLOW) {
-		qc_log(&u->layer->ctx->log, QC_LOG_ERROR,
-		       "%s: cannot create a snapshot: a refcount of %u bits cannot be higher "
-		       "(delete another snapshot)", u->layer->path,
-		       1u << u->layer->head.refcount_order);
-		return -EMLINK;
-	}
-	if (r)
-		return r;
-	for (uint64_t i = 0; i < item->len >> u->g->entry_bits; i++)
-		l2_entry_set_copied(u->g, item->bytes, i, false);
-	return qc_snapshot_update_write_copy(u, item);
-}
-
 /* Shares all clusters of the disk with the snapshot @s.  VM state, which is behind the
  * disk, belongs to the snapshot alone from then on. */
 static qc_err share_active_disk(struct qc_snapshot_update *u, const struct qc_snapshot *s)
@@ -42,16 +23,7 @@ static qc_err share_active_disk(struct qc_snapshot_update *u, const struct qc_sn
 
 	memset(u->l1 + 8 * need, 0, 8 * (s->l1_entries - need));
 	u->atomic.snapshots++;
-	return qc_snapshot_update_each_l2(u, u->l1, need, share_clusters);
-}
-
-static uint64_t count_active_l2_tables(const struct qc_snapshot_update *u)
-{
-	uint64_t n = 0;
-
-	for (uint64_t i = 0; i < u->atomic.l1.l1_entries; i++)
-		n += be64_at(u->l1 + 8 * i) != 0;
-	return n;
+	return qc_snapshot_update_each_l2(u, u->l1, need, qc_snapshot_update_share_l2);
 }
 
 static qc_err create_snapshot(struct qc_snapshot_update *u, const struct qc_snapshot_args *args)
@@ -78,7 +50,7 @@ static qc_err create_snapshot(struct qc_snapshot_update *u, const struct qc_snap
 	if (!r)
 		r = qc_snapshot_update_read_l1(u, &u->atomic.l1, &u->l1);
 	if (!r)
-		r = qc_snapshot_update_reserve(u, count_active_l2_tables(u));
+		r = qc_snapshot_update_reserve(u, qc_snapshot_update_count_l2(u->l1, s.l1_entries));
 	if (r)
 		return r == -EFBIG ? -EMLINK : r;
 	return qc_snapshot_update_change(u, share_active_disk, &s);

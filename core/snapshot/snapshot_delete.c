@@ -10,31 +10,6 @@
 
 #include "snapshot/snapshot_update.h"
 
-/* ---- the snapshot --------------------------------------------------------- */
-
-static qc_err drop_snapshot_l2_table(struct qc_snapshot_update *u, struct qc_metadata_item *item)
-{
-	qc_err r = qc_snapshot_update_adjust_l2(u, item, -1);
-
-	return r ? r : qc_atomic_update_adjust(&u->atomic, item->off, item->len, -1);
-}
-
-/* Drops all references of a snapshot: to its L1 table, L2 tables and clusters. */
-static qc_err drop_snapshot_tables(struct qc_snapshot_update *u, const struct qc_snapshot *s)
-{
-	struct qc_l1_table table = { s->l1_offset, s->l1_entries };
-	uint8_t *l1;
-	qc_err r = qc_snapshot_update_read_l1(u, &table, &l1);
-
-	if (!r)
-		r = qc_snapshot_update_each_l2(u, l1, s->l1_entries, drop_snapshot_l2_table);
-	free(l1);
-	if (!r && s->l1_entries)
-		r = qc_atomic_update_adjust(&u->atomic, s->l1_offset, s->l1_entries * UINT64_C(8),
-					    -1);
-	return r;
-}
-
 /* ---- COPIED in active L2 tables ------------------------------------------- */
 
 /* Sets COPIED for an active L2 table and in it, if no other snapshot shares the table. */
@@ -73,8 +48,8 @@ static qc_err count_l2_copies(struct qc_snapshot_update *u, struct qc_metadata_i
 
 static qc_err drop_snapshot(struct qc_snapshot_update *u, const struct qc_snapshot *s)
 {
-	struct qc_l1_table *l1 = &u->atomic.l1;
-	qc_err r = drop_snapshot_tables(u, s);
+	struct qc_l1_table *l1 = &u->atomic.l1, gone = { s->l1_offset, s->l1_entries };
+	qc_err r = qc_snapshot_update_drop_tables(u, &gone);
 
 	if (!r)
 		r = qc_snapshot_update_each_l2(u, u->l1, l1->l1_entries, restore_copied);

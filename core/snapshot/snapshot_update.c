@@ -98,6 +98,54 @@ qc_err qc_snapshot_update_write_copy(struct qc_snapshot_update *u,
 	return qc_file_write(u->w->file, to.v, item->bytes, item->len);
 }
 
+qc_err qc_snapshot_update_share_l2(struct qc_snapshot_update *u, struct qc_metadata_item *item)
+{
+	qc_err r = qc_snapshot_update_adjust_l2(u, item, 1);
+
+	if (r == -EOVERFLOW) {
+		qc_log(&u->layer->ctx->log, QC_LOG_ERROR,
+		       "%s: cannot share clusters with a snapshot: a refcount of %u bits cannot "
+		       "be higher (delete another snapshot)", u->layer->path,
+		       1u << u->layer->head.refcount_order);
+		return -EMLINK;
+	}
+	if (r)
+		return r;
+	for (uint64_t i = 0; i < item->len >> u->g->entry_bits; i++)
+		l2_entry_set_copied(u->g, item->bytes, i, false);
+	return qc_snapshot_update_write_copy(u, item);
+}
+
+uint64_t qc_snapshot_update_count_l2(const uint8_t *l1, uint64_t entries)
+{
+	uint64_t n = 0;
+
+	for (uint64_t i = 0; i < entries; i++)
+		n += be64_at(l1 + 8 * i) != 0;
+	return n;
+}
+
+static qc_err drop_l2_table(struct qc_snapshot_update *u, struct qc_metadata_item *item)
+{
+	qc_err r = qc_snapshot_update_adjust_l2(u, item, -1);
+
+	return r ? r : qc_atomic_update_adjust(&u->atomic, item->off, item->len, -1);
+}
+
+qc_err qc_snapshot_update_drop_tables(struct qc_snapshot_update *u, const struct qc_l1_table *table)
+{
+	uint8_t *l1;
+	qc_err r = qc_snapshot_update_read_l1(u, table, &l1);
+
+	if (!r)
+		r = qc_snapshot_update_each_l2(u, l1, table->l1_entries, drop_l2_table);
+	free(l1);
+	if (!r && table->l1_entries)
+		r = qc_atomic_update_adjust(&u->atomic, table->l1_offset,
+					    table->l1_entries * UINT64_C(8), -1);
+	return r;
+}
+
 /* ---- the change ----------------------------------------------------------- */
 
 static uint64_t clusters_of(const struct qc_snapshot_update *u, uint64_t bytes)

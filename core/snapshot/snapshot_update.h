@@ -79,6 +79,23 @@ qc_err qc_snapshot_update_adjust_l2(struct qc_snapshot_update *u,
 qc_err qc_snapshot_update_write_copy(struct qc_snapshot_update *u,
 				     const struct qc_metadata_item *item);
 
+/*
+ * qc_snapshot_update_share_l2() - share an L2 table's clusters with the active disk
+ *
+ * Adds a reference to all clusters of the table.  Writes a copy of it without COPIED flags,
+ * and sets that as the active L2 table: see qc_snapshot_update_write_copy().
+ * Return: 0; -EMLINK a refcount cannot be higher, which is logged; -EIO; an errno of the file.
+ */
+qc_err qc_snapshot_update_share_l2(struct qc_snapshot_update *u, struct qc_metadata_item *item);
+
+/* Returns the number of L2 tables in the first @entries entries of an L1 table. */
+uint64_t qc_snapshot_update_count_l2(const uint8_t *l1, uint64_t entries);
+
+/* Drops all references of an L1 table, which is not used any more: to itself, its L2 tables
+ * and their clusters.  Return: 0; -EIO damaged tables; -ENOMEM; an errno of the file. */
+qc_err qc_snapshot_update_drop_tables(struct qc_snapshot_update *u,
+				      const struct qc_l1_table *table);
+
 /* Reserves clusters for @l2_tables L2 tables, the L1 table, the new snapshot table, and all
  * refcounts.  Return: 0; -ENOSPC; -EFBIG; -ENOMEM; an errno of the file. */
 qc_err qc_snapshot_update_reserve(struct qc_snapshot_update *u, uint64_t l2_tables);

@@ -22,6 +22,7 @@ void qc_atomic_update_init(struct qc_atomic_update *a, struct qc_writer *w)
 
 	*a = (struct qc_atomic_update){
 		.w = w,
+		.size = h->size,
 		.l1 = qc_l1_active(w->layer),
 		.snapshots = h->snapshots,
 		.snapshots_offset = h->snapshots ? h->snapshots_offset : 0,
@@ -266,19 +267,23 @@ static qc_err write_refcount_table(struct qc_atomic_update *a)
 	return qc_file_write(a->w->file, a->table.v, be, rc->entries * 8);
 }
 
-/* Writes six adjacent fields of the header, and syncs. */
+/* Writes six adjacent fields of the header, and syncs.  If the size of the disk changes, this
+ * field is written as well, and the encryption method that is between them. */
 static qc_err switch_header(struct qc_atomic_update *a)
 {
+	const struct qc_header *h = &a->w->layer->head;
+	uint64_t from = a->size == h->size ? HEAD_L1_ENTRIES : HEAD_SIZE;
 	uint8_t head[HEAD_V2_BYTES];
 
+	be64_to(head + HEAD_SIZE, a->size);
+	be32_to(head + HEAD_CRYPT, h->crypt);
 	be32_to(head + HEAD_L1_ENTRIES, a->l1.l1_entries);
 	be64_to(head + HEAD_L1_OFFSET, a->l1.l1_offset);
 	be64_to(head + HEAD_REFTABLE_OFFSET, a->table.v);
 	be32_to(head + HEAD_REFTABLE_CLUSTERS, (uint32_t)a->table_clusters);
 	be32_to(head + HEAD_SNAPSHOTS, a->snapshots);
 	be64_to(head + HEAD_SNAPSHOTS_OFFSET, a->snapshots_offset);
-	return qc_writer_update_header(a->w, HEAD_L1_ENTRIES, head + HEAD_L1_ENTRIES,
-				       sizeof(head) - HEAD_L1_ENTRIES);
+	return qc_writer_update_header(a->w, from, head + from, sizeof(head) - from);
 }
 
 /* Drops cached slices of the freed clusters, and tells the allocator.  No table in the file
@@ -312,6 +317,8 @@ qc_err qc_atomic_update_commit(struct qc_atomic_update *a)
 	if (r)
 		return r;
 	a->committed = true;
+	h->size = a->size;
+	atomic_store(&a->w->layer->size, a->size);
 	h->geom.l1_offset = a->l1.l1_offset;
 	h->geom.l1_entries = a->l1.l1_entries;
 	h->snapshots = a->snapshots;

@@ -25,6 +25,7 @@
 struct qc_atomic_update {
 	struct qc_writer *w;
 	/* Header fields after the switch.  The caller sets them before the commit. */
+	uint64_t size; /* of the disk */
 	struct qc_l1_table l1;
 	uint32_t snapshots;
 	uint64_t snapshots_offset;

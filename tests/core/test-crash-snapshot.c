@@ -58,7 +58,19 @@ static void s_take(const char *name)
 	s->done = rec_position();
 }
 
-static qc_err with_snapshot(const char *name, const char *to)
+enum action { DELETE, RENAME, REVERT };
+
+static qc_err change_snapshot(const struct qc_snapshot *s, enum action what, const char *to)
+{
+	switch (what) {
+	case DELETE: return qc_snapshot_delete(rig.img, s);
+	case RENAME: return qc_snapshot_rename(rig.img, s, to, strlen(to));
+	case REVERT: return qc_snapshot_revert(rig.img, s);
+	}
+	return -EINVAL;
+}
+
+static qc_err with_snapshot(const char *name, enum action what, const char *to)
 {
 	struct qc_snapshots list;
 	qc_err r = qc_list_snapshots(rig.img, &list);
@@ -66,8 +78,7 @@ static qc_err with_snapshot(const char *name, const char *to)
 	for (size_t i = 0; !r && i < list.n; i++) {
 		if (strcmp(list.at[i].name, name))
 			continue;
-		r = to ? qc_snapshot_rename(rig.img, &list.at[i], to, strlen(to)) :
-			 qc_snapshot_delete(rig.img, &list.at[i]);
+		r = change_snapshot(&list.at[i], what, to);
 		break;
 	}
 	qc_snapshots_free(&list);
@@ -79,7 +90,7 @@ static void s_delete(const char *name)
 	struct shot *s = shot_of(name);
 
 	s->gone_from = rec_position();
-	CHECK(!with_snapshot(name, NULL));
+	CHECK(!with_snapshot(name, DELETE, NULL));
 	s->gone_done = rec_position();
 }
 
@@ -89,8 +100,66 @@ static void s_rename(const char *name, const char *to)
 
 	memcpy(n->disk, s->disk, s->bytes);
 	s->gone_from = n->from;
-	CHECK(!with_snapshot(name, to));
+	CHECK(!with_snapshot(name, RENAME, to));
 	s->gone_done = n->done = rec_position();
+}
+
+/* ---- going back ---------------------------------------------------------------- */
+
+static struct reverted {
+	size_t from, done; /* it began, was for certain */
+	const struct shot *to;
+	uint8_t *before;
+	uint64_t bytes;
+} reverted[8];
+static size_t nreverted;
+
+/* The sectors have the bytes of the snapshot from now on, and those behind it zeros. */
+static void model_revert(const struct shot *s, uint64_t old)
+{
+	static const uint8_t zeros[REC_SECTOR];
+
+	pthread_mutex_lock(&rig.lock);
+	for (uint64_t off = 0; off < max_u64(old, s->bytes); off += REC_SECTOR)
+		change_new((uint32_t)(off / REC_SECTOR), off < s->bytes ? s->disk + off : zeros);
+	pthread_mutex_unlock(&rig.lock);
+}
+
+/* A revert is in the file when it returns, as after a flush. */
+static void s_revert(const char *name)
+{
+	struct reverted *v = &reverted[nreverted++];
+	uint64_t old = qc_size(rig.img);
+
+	CHECK(!g_flush());
+	*v = (struct reverted){ .from = rec_position(), .done = (size_t)NEVER, .to = shot_of(name),
+				.before = malloc(old), .bytes = old };
+	CHECK(!qc_read(rig.img, 0, v->before, old));
+	rig.size[rig.sizes].from = v->from;
+	rig.size[rig.sizes].done = SIZE_MAX;
+	rig.size[rig.sizes++].size = v->to->bytes;
+	model_revert(v->to, old);
+	CHECK(!with_snapshot(name, REVERT, NULL));
+	v->done = rig.size[rig.sizes - 1].done = rec_position();
+	pthread_mutex_lock(&rig.lock);
+	rig.flush = realloc(rig.flush, (rig.flushes + 1) * sizeof(*rig.flush));
+	rig.flush[rig.flushes++] = (struct flushed){ rec_position(), rig.changes };
+	pthread_mutex_unlock(&rig.lock);
+}
+
+/* A crash in the middle of it leaves all of the old disk, or all of the new one. */
+static bool is_old_or_new(struct qc_image *img, const struct reverted *v)
+{
+	uint64_t n = qc_size(img);
+	uint8_t *disk = malloc(n + 1);
+	bool good = !qc_read(img, 0, disk, n);
+
+	good = good && ((n == v->bytes && !memcmp(disk, v->before, n)) ||
+			(n == v->to->bytes && !memcmp(disk, v->to->disk, n)));
+	free(disk);
+	if (!good)
+		complain("the disk is half reverted");
+	return good;
 }
 
 /* ---- looking ---------------------------------------------------------------- */
@@ -161,6 +230,9 @@ static bool look_at_snapshots(struct qc_image *img, size_t at, const char *dir, 
 	}
 	for (size_t i = 0; good && i < nshots; i++)
 		good = is_good(img, &list, &shots[i], at, dir, sample);
+	for (size_t i = 0; good && i < nreverted; i++)
+		if (reverted[i].from <= at && at < reverted[i].done)
+			good = is_old_or_new(img, &reverted[i]);
 	qc_snapshots_free(&list);
 	return good;
 }
@@ -251,7 +323,49 @@ static void resize_between(void)
 	some(3);
 }
 
+static void revert_and_write(void)
+{
+	some(5);
+	s_take("a");
+	some(5);
+	s_revert("a");
+	some(4);
+	s_take("b");
+	CHECK(!g_discard(100 * K, 200 * K));
+	s_revert("a");
+	some(2);
+	s_revert("b");
+	s_delete("a");
+	some(2);
+	s_delete("b");
+	some(3);
+}
+
+static void revert_to_another_size(void)
+{
+	uint64_t size = qc_size(rig.img);
+
+	some(3);
+	s_take("a");
+	CHECK(!g_resize(2 * size));
+	CHECK(!g_write(2 * size - 20 * K, 20 * K));
+	s_take("b");
+	some(2);
+	s_revert("a");
+	some(2);
+	s_revert("b");
+	some(2);
+}
+
 static const struct scenario scenarios[] = {
+	{ SCENARIO("revert-v2", "qcow2", make_filled, revert_and_write,
+		   "compat=0.10,cluster_size=4k", M) },
+	{ SCENARIO("revert-512", "qcow2", make_backed, revert_and_write, "cluster_size=512", M) },
+	{ SCENARIO("revert-extended", "qcow2", make_backed, revert_and_write,
+		   "cluster_size=16k,extended_l2=on", M) },
+	{ SCENARIO("revert-packed", "qcow2", make_packed, revert_and_write, "cluster_size=4k", M) },
+	{ SCENARIO("revert-size", "qcow2", make_filled, revert_to_another_size, "cluster_size=4k", M),
+	  .shrinks = true },
 	{ SCENARIO("take-v2", "qcow2", make_filled, take_and_write, "compat=0.10,cluster_size=4k", M) },
 	{ SCENARIO("take-512", "qcow2", make_filled, take_and_write, "cluster_size=512", M) },
 	{ SCENARIO("take-extended", "qcow2", make_backed, take_and_write,
@@ -272,6 +386,8 @@ static const struct scenario scenarios[] = {
 static void snapshot_scenario(const struct scenario *s)
 {
 	crash_scenario(s);
+	while (nreverted > 0)
+		free(reverted[--nreverted].before);
 	while (nshots > 0)
 		free(shots[--nshots].disk);
 }

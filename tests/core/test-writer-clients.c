@@ -67,6 +67,7 @@ static bool heard_range(uint64_t off, uint64_t len)
 static void each_change_of_a_range_is_told(void)
 {
 	struct qc_image *img = open_with_client();
+	struct qc_snapshots list;
 
 	CHECK(reads_byte(img, 0, M, 0) && !qc_flush(img));
 	CHECK(!heard.first_changes && !heard.flushes && !heard.ranges);
@@ -79,6 +80,11 @@ static void each_change_of_a_range_is_told(void)
 	CHECK(!qc_resize(img, 2 * M) && heard_range(M, M));
 	CHECK(!qc_resize(img, M / 2) && heard_range(M / 2, M + M / 2));
 	CHECK(!qc_resize(img, M / 2) && !heard.ranges);
+	CHECK(!qc_clear(img) && heard_range(0, M / 2));
+	CHECK(!qc_snapshot_take(img, "one", 3) && !qc_resize(img, M) && heard_range(M / 2, M / 2));
+	CHECK(!qc_list_snapshots(img, &list) && !qc_snapshot_revert(img, &list.at[0]));
+	CHECK(heard_range(0, M) && !heard.ranges);
+	qc_snapshots_free(&list);
 	CHECK(heard.first_changes == 1 && !heard.closes);
 	qc_close(img);
 	CHECK(heard.closes == 1 && heard.write_at_close && heard.flushes);
