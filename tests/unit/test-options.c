@@ -242,6 +242,7 @@ static void overlays(void)
 	char want[600];
 
 	CHECK(takes("write-base") && o.write_base && !o.mount_options);
+	options_free(&o);
 	CHECK(rejects("write-base=on", "write-base"));
 	CHECK(takes("cow") && o.cow && !o.cow_file && !o.ro && !o.mount_options);
 	options_free(&o);
