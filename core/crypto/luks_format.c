@@ -195,7 +195,7 @@ qc_err qc_luks_format(const struct qc_luks_params *p, const uint8_t *pass, size_
 	material = qc_secure_alloc(qc_luks_key_material_bytes(&l));
 	if (!material)
 		return qc_fail_errno(why, -ENOMEM, NULL);
-	gcry_randomize(key, p->key_bytes, GCRY_VERY_STRONG_RANDOM);
+	gcry_randomize(key, p->key_bytes, GCRY_STRONG_RANDOM);
 	memset(area, 0, qc_luks_format_bytes(p->key_bytes));
 	r = make_digest(&l, key, p->iter_time_ms);
 	if (!r)
