@@ -85,6 +85,18 @@ static uint32_t writable_flag(const struct qc_reference_count *m, bool copied, b
 	return copied && !m->ignore_copied && !in_snapshot ? QC_REF_WRITABLE : 0;
 }
 
+static qc_err count_damaged_entry(struct qc_reference_count *m, uint64_t word)
+{
+	bool v1 = m->g->layout == LAYOUT_V1;
+	uint64_t off = v1 ? word : word & L2_OFFSET_MASK;
+
+	if (!m->keep_damaged)
+		return damage_result(m);
+	if (m->g->external || !off || word & (v1 ? L2_V1_COMPRESSED : L2_COMPRESSED))
+		return 0;
+	return count_extent(m, off, geom_cluster(m->g), QC_REF_GUEST_DATA);
+}
+
 static qc_err count_entry(struct qc_reference_count *m, const struct qc_metadata_item *l2,
 			  uint64_t i)
 {
@@ -92,9 +104,10 @@ static qc_err count_entry(struct qc_reference_count *m, const struct qc_metadata
 	struct l2_entry e;
 
 	if (l2_entry_at(m->g, l2->bytes, i, &e))
-		return damage_result(m);
-	if (e.kind == QC_COMPRESSED) /* its last sector may be beyond the end of the file */
-		return count_extent(m, e.host.v, range_clamp(e.host.v, e.compressed_len, m->end),
+		return count_damaged_entry(m, be64_at(l2->bytes + (i << m->g->entry_bits)));
+	if (e.kind == QC_COMPRESSED)
+		return count_extent(m, e.host.v, m->exact_end ? e.compressed_len :
+				    range_clamp(e.host.v, e.compressed_len, m->end),
 				    kinds | QC_REF_COMPRESSED);
 	if (!e.host.v || m->g->external)
 		return 0;
@@ -105,7 +118,7 @@ static qc_err count_entry(struct qc_reference_count *m, const struct qc_metadata
 
 static qc_err count_l2_table(struct qc_reference_count *m, const struct qc_metadata_item *item)
 {
-	bool copied = l1_is_writable(m->g, item->entry);
+	bool copied = !item->invalid && l1_is_writable(m->g, item->entry);
 	qc_err r;
 
 	m->l2_tables++;
@@ -145,7 +158,7 @@ static qc_err count_item(void *arg, struct qc_metadata_item *item)
 		return count_bitmap(m, item);
 	if (item->excessive)
 		return note_out_of_range(m);
-	if (item->invalid)
+	if (item->invalid && !(m->keep_damaged && item->bytes))
 		return damage_result(m);
 	if (item->kind == QC_METADATA_L2_TABLE)
 		return count_l2_table(m, item);
@@ -160,7 +173,8 @@ qc_err qc_reference_count_run(struct qc_reference_count *m, uint64_t first)
 {
 	m->first = first;
 	memset(m->count, 0, (qc_reference_count_end(m) - first) * sizeof(*m->count));
-	return qc_metadata_for_each(m->md, QC_WALK_READ_L2, count_item, m);
+	return qc_metadata_for_each(m->md, QC_WALK_READ_L2 | (m->keep_damaged ? QC_WALK_DAMAGED : 0),
+				    count_item, m);
 }
 
 /* ---- estimating -------------------------------------------------------------- */

@@ -36,7 +36,11 @@ struct qc_reference_count {
 	uint64_t first;	    /* of the window */
 	unsigned int bits;  /* log2 of the bytes of a cluster */
 	bool ignore_damage; /* invalid entries reference nothing, instead of -EIO */
+	bool keep_damaged;  /* with ignore_damage: an invalid entry references the cluster that its
+			     * offset locates, so that a repair does not free it */
 	bool ignore_copied; /* COPIED permits nothing */
+	bool exact_end;	    /* a compressed cluster may be out of range, too.  Otherwise its last
+			     * sectors are ignored: they may be beyond the end of the file */
 	bool out_of_range;  /* found a reference beyond the limit, or more L2 tables than the
 			     * file has room for */
 	uint64_t l2_tables; /* read so far, in all windows */

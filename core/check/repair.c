@@ -82,7 +82,7 @@ static qc_err open_count(struct repair *p)
 	qc_err r = qc_reference_count_open(m, &p->w->metadata);
 
 	m->ignore_copied = true;
-	m->ignore_damage = p->flags & QC_REPAIR_KEEP_DAMAGE;
+	m->ignore_damage = m->keep_damaged = p->flags & QC_REPAIR_KEEP_DAMAGE;
 	m->on_l2_table = report_l2_table;
 	if (!r && p->next > m->n) /* refcount blocks beyond the end of the file */
 		r = qc_reference_count_extend(m, p->next);
@@ -304,6 +304,7 @@ static qc_err run_steps(struct repair *p)
 
 	if (!r && !all && !p->is_different)
 		return 0;
+	p->done->has_written = !r;
 	if (!r)
 		r = set_dirty_bit(p->w);
 	if (!r)

@@ -27,6 +27,7 @@ enum qc_repair_flags {
 };
 
 struct qc_repair_done {
+	bool has_written;	    /* the repair was possible, and has begun */
 	uint64_t refcounts, copies; /* refcounts changed, clusters copied */
 };
 

@@ -113,7 +113,7 @@ static qc_err unshare_table(void *arg, struct qc_metadata_item *l2)
 	qc_err r;
 
 	if (l2->invalid)
-		return -EIO;
+		return u->m->ignore_damage ? 0 : -EIO;
 	shared = needs_copy(u->m, l2->off);
 	r = unshare_entries(u, l2, &changed);
 	if (!r && shared)

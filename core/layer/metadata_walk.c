@@ -101,7 +101,9 @@ static qc_err visit_l2(const struct walk *w, const struct qc_l1_table *l1, const
 	item.off = table.v;
 	if (!item.invalid && !table.v)
 		return 0;
-	if (l2 && !item.invalid) /* zeros behind the end of the file */
+	if (item.invalid && !(w->flags & QC_WALK_DAMAGED && range_inside(table.v, item.len, INT64_MAX)))
+		item.bytes = NULL;
+	if (item.bytes) /* zeros behind the end of the file */
 		r = qc_file_read(w->md->file, table.v, l2, item.len, &got);
 	return r ? r : w->fn(w->arg, &item);
 }

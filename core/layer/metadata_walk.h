@@ -35,7 +35,8 @@ struct qc_metadata_item {
 	uint64_t entry_off; /* host offset of the table that has the reference, else 0 */
 	uint64_t index;	    /* of the reference in that table */
 	uint64_t entry;	    /* the reference as it stands there */
-	uint8_t *bytes;	    /* L2 tables, with QC_WALK_READ_L2; the callee may change them */
+	uint8_t *bytes;	    /* L2 tables, with QC_WALK_READ_L2; the callee may change them.  NULL
+			     * if the table was not read */
 };
 
 /* Return: 0 goes on; anything else ends the walk, which returns it. */
@@ -43,6 +44,7 @@ typedef qc_err qc_metadata_fn(void *arg, struct qc_metadata_item *item);
 
 enum qc_walk_flags {
 	QC_WALK_READ_L2 = 1 << 0, /* from the file: nothing must be dirty in memory */
+	QC_WALK_DAMAGED = 1 << 1, /* with it: L2 tables, too, whose L1 entry is invalid */
 };
 
 /*

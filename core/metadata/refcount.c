@@ -72,7 +72,14 @@ static uint64_t find_refcount_slice(const struct qc_refcounts *r, uint64_t block
 
 /* ---- open ----------------------------------------------------------------- */
 
-static qc_err read_refcount_table(struct qc_refcounts *r, struct qc_reason *why)
+/* A block behind the end of the file would become another cluster. */
+static bool is_block_offset_valid(const struct qc_refcounts *r, uint64_t off, uint64_t file_bytes)
+{
+	return !(off & (refcount_cluster_bytes(r) - 1)) && (!off || off < file_bytes);
+}
+
+static qc_err read_refcount_table(struct qc_refcounts *r, qc_reftable_invalid_fn *invalid,
+				  void *arg, struct qc_reason *why)
 {
 	size_t bytes = r->entries * 8, got;
 	AUTO_FREE uint8_t *raw = malloc(bytes);
@@ -87,17 +94,21 @@ static qc_err read_refcount_table(struct qc_refcounts *r, struct qc_reason *why)
 	if (e)
 		return qc_fail_errno(why, e, "cannot read the refcount table");
 	for (uint64_t i = 0; i < r->entries; i++) {
-		r->table[i] = be64_at(raw + 8 * i);
-		/* A block behind the end of the file would become another cluster. */
-		if (r->table[i] & (refcount_cluster_bytes(r) - 1) ||
-		    (r->table[i] && r->table[i] >= now.size))
+		uint64_t off = be64_at(raw + 8 * i);
+		bool valid = is_block_offset_valid(r, off, now.size);
+
+		r->table[i] = valid ? off : 0;
+		if (!valid && !invalid)
 			return qc_fail(why, -EINVAL, "refcount table entry %" PRIu64 " is damaged", i);
+		if (!valid)
+			invalid(arg, i, off);
 	}
 	return 0;
 }
 
-qc_err qc_refcounts_open(struct qc_refcounts *r, struct qc_file *f, const struct qc_header *h,
-		    struct qc_budget *budget, struct qc_reason *why)
+qc_err qc_refcounts_open_damaged(struct qc_refcounts *r, struct qc_file *f,
+				 const struct qc_header *h, struct qc_budget *budget,
+				 qc_reftable_invalid_fn *invalid, void *arg, struct qc_reason *why)
 {
 	uint64_t cs = geom_cluster(&h->geom);
 	qc_err e;
@@ -110,12 +121,18 @@ qc_err qc_refcounts_open(struct qc_refcounts *r, struct qc_file *f, const struct
 		.table_offset = h->reftable_offset,
 		.entries = h->reftable_clusters * cs / 8,
 	};
-	e = read_refcount_table(r, why);
+	e = read_refcount_table(r, invalid, arg, why);
 	if (e)
 		return e;
 	e = qc_cache_new(f, r->slice_bytes, cs, r->entries * (cs / r->slice_bytes), budget,
 			 &r->blocks);
 	return e ? qc_fail(why, e, "out of memory") : 0;
+}
+
+qc_err qc_refcounts_open(struct qc_refcounts *r, struct qc_file *f, const struct qc_header *h,
+			 struct qc_budget *budget, struct qc_reason *why)
+{
+	return qc_refcounts_open_damaged(r, f, h, budget, NULL, NULL, why);
 }
 
 void qc_refcounts_close(struct qc_refcounts *r)

@@ -44,6 +44,12 @@ qc_err qc_refcounts_open(struct qc_refcounts *r, struct qc_file *f, const struct
 			 struct qc_budget *budget, struct qc_reason *why);
 void qc_refcounts_close(struct qc_refcounts *r);
 
+/* The same for a check: an entry that is invalid counts as 0, and is passed to @invalid. */
+typedef void qc_reftable_invalid_fn(void *arg, uint64_t index, uint64_t entry);
+qc_err qc_refcounts_open_damaged(struct qc_refcounts *r, struct qc_file *f,
+				 const struct qc_header *h, struct qc_budget *budget,
+				 qc_reftable_invalid_fn *invalid, void *arg, struct qc_reason *why);
+
 /* Reads the refcount of a cluster; 0 if no block covers it. */
 qc_err qc_refcounts_get(struct qc_refcounts *r, uint64_t cluster, uint64_t *count);
 

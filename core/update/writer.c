@@ -188,17 +188,11 @@ void qc_writer_free(struct qc_writer *w)
 	free(w);
 }
 
-qc_err qc_writer_open(struct qc_layer *l, struct qc_writer **out, struct qc_reason *why)
+qc_err qc_writer_open_for_repair(struct qc_layer *l, struct qc_writer **out, struct qc_reason *why)
 {
 	struct qc_writer *w;
-	qc_err r = qc_writer_check_writable(l, why);
+	qc_err r;
 
-	if (!r && l->head.snapshots)
-		r = check_snapshot_table(l, why);
-	if (r) {
-		why->cause = QC_CAUSE_READONLY;
-		return r;
-	}
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return qc_fail(why, -ENOMEM, "out of memory");
@@ -226,6 +220,19 @@ qc_err qc_writer_open(struct qc_layer *l, struct qc_writer **out, struct qc_reas
 	else
 		*out = w;
 	return r;
+}
+
+qc_err qc_writer_open(struct qc_layer *l, struct qc_writer **out, struct qc_reason *why)
+{
+	qc_err r = qc_writer_check_writable(l, why);
+
+	if (!r && l->head.snapshots)
+		r = check_snapshot_table(l, why);
+	if (r) {
+		why->cause = QC_CAUSE_READONLY;
+		return r;
+	}
+	return qc_writer_open_for_repair(l, out, why);
 }
 
 qc_err qc_writer_close(struct qc_writer *w)

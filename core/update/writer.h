@@ -50,6 +50,11 @@ qc_err qc_writer_check_writable(const struct qc_layer *l, struct qc_reason *why)
  */
 qc_err qc_writer_open(struct qc_layer *l, struct qc_writer **out, struct qc_reason *why);
 
+/* The same for an image that is marked corrupt, or whose snapshot table is damaged.  Return: as
+ * qc_writer_open(). */
+qc_err qc_writer_open_for_repair(struct qc_layer *l, struct qc_writer **out,
+				 struct qc_reason *why);
+
 /* Closes a writer without writing anything. */
 void qc_writer_free(struct qc_writer *w);
 

@@ -2,7 +2,8 @@
 #include "tree/identity.h"
 
 #include <stdint.h>
-#include <time.h>
+
+#include "qcow.h"
 
 struct identity identity_of(const struct stat *st)
 {
@@ -33,10 +34,5 @@ static int64_t nanoseconds_of(struct timespec t)
 
 bool identity_times_reliable(const struct identity *id)
 {
-	const int64_t tick = 50000000;
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return nanoseconds_of(now) - nanoseconds_of(id->mtime) > tick &&
-	       nanoseconds_of(now) - nanoseconds_of(id->ctime) > tick;
+	return qc_times_are_reliable(nanoseconds_of(id->mtime), nanoseconds_of(id->ctime));
 }

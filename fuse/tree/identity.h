@@ -18,12 +18,7 @@ struct identity identity_of(const struct stat *st);
 bool identity_same_file(const struct identity *a, const struct identity *b);
 bool identity_same_content(const struct identity *a, const struct identity *b);
 
-/*
- * identity_times_reliable() - whether a later change would show in the times
- *
- * False for a file that changed less than 50 ms ago: a second change in the same tick of the
- * kernel's clock would leave the times as they are (git calls such an entry racy).
- */
+/* Returns true if a later change of the file will show in its times: qc_times_are_reliable(). */
 bool identity_times_reliable(const struct identity *id);
 
 #endif

@@ -48,6 +48,7 @@ void report_progress(void *unused, const char *path, enum qc_work work, unsigned
 {
 	static const char *const doing[] = {
 		[QC_WORK_REPAIR] = "repairing",
+		[QC_WORK_CHECK] = "checking",
 		[QC_WORK_UNLOCK] = "unlocking",
 	};
 

@@ -23,7 +23,7 @@ NOUNS = {
         'inflight': 'inflight drain', 'l2_table': 'writer_l2_table',
         'layer_table': 'layer context', 'layer_writable': 'layer', 'lock': 'lock rank', 'log': 'log fail reason text',
         'checkpoint': 'checkpoint writer with_checkpoints', 'metadata_walk': 'metadata', 'overlap_check': 'overlap', 'pending_free': 'free_list alloc',
-        'range_lock': 'range', 'reference_count': 'reference',
+        'range_lock': 'range', 'entry_check': 'entry_check findings finding', 'reference_count': 'reference',
         'refcount': 'refcount refcounts', 'request': 'request', 'sector_lock': 'sector_locks',
         'watched_file': 'watch watched_file', 'writer_client': 'writer_client writer_add_client', 'secure_mem': 'secure crypto_init', 'snapshot_table': 'snapshot_table snapshot_entry',
         'snapshot_delete': 'snapshot_delete', 'table_cache': 'cache', 'table_writeback': 'cache', 'unlock': 'unlock',
