@@ -10,7 +10,8 @@
 #include "util/report.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static bool collecting;	   /* lock */
+static bool collecting;	     /* lock */
+static bool shares_fd;	     /* lock */
 static char collected[1000]; /* lock; the last message */
 
 static void log_libfuse_message(enum fuse_log_level level, const char *fmt, va_list ap)
@@ -31,6 +32,7 @@ static void log_libfuse_message(enum fuse_log_level level, const char *fmt, va_l
 		text[n - 1] = 0;
 	pthread_mutex_lock(&lock);
 	keep = collecting;
+	shares_fd = shares_fd || strstr(text, "without -o clone_fd");
 	if (keep)
 		snprintf(collected, sizeof(collected), "%s", text);
 	pthread_mutex_unlock(&lock);
@@ -62,6 +64,16 @@ void libfuse_log_last(char *out, size_t room)
 	colon = strstr(collected, ": ");
 	snprintf(out, room, "%s", colon ? colon + 2 : collected);
 	pthread_mutex_unlock(&lock);
+}
+
+bool libfuse_log_shares_fd(void)
+{
+	bool shares;
+
+	pthread_mutex_lock(&lock);
+	shares = shares_fd;
+	pthread_mutex_unlock(&lock);
+	return shares;
 }
 
 void libfuse_log_pass_on(void)

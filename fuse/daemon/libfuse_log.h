@@ -9,6 +9,7 @@
 #ifndef LIBFUSE_LOG_H
 #define LIBFUSE_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Takes over the messages, and collects them. */
@@ -16,6 +17,9 @@ void libfuse_log_collect(void);
 
 /* Writes the last collected message, without the name of its program, or "". */
 void libfuse_log_last(char *out, size_t room);
+
+/* Returns true if libfuse has logged that its workers share one descriptor of /dev/fuse. */
+bool libfuse_log_shares_fd(void);
 
 /* Reports each later message at once. */
 void libfuse_log_pass_on(void);

@@ -19,25 +19,27 @@
 
 /* A pipe in place of stderr.  (A file in memory would be cut off by a limit of file sizes.) */
 struct stderr_capture {
-	int saved;  /* stderr as it was; -1: not captured */
+	int saved;  /* stderr as it was */
 	int output; /* end of the pipe to read from */
 };
 
-static void begin_capture(struct stderr_capture *c)
+static int begin_capture(struct stderr_capture *c)
 {
-	int ends[2];
+	int ends[2], r = 0;
 
 	fflush(stderr);
-	c->saved = -1;
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK)) /* a full pipe must not block fusermount3 */
-		return;
+		return -errno;
 	c->output = ends[0];
 	c->saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-	if (c->saved >= 0)
-		dup2(ends[1], STDERR_FILENO);
-	else
+	if (c->saved < 0) {
+		r = -errno;
 		close(ends[0]);
+	} else {
+		dup2(ends[1], STDERR_FILENO);
+	}
 	close(ends[1]);
+	return r;
 }
 
 /* Restores stderr, and writes the last captured line without the name of its program, or "". */
@@ -46,9 +48,6 @@ static void end_capture(struct stderr_capture *c, char *out, size_t room)
 	char text[4000] = "", *line, *colon;
 	ssize_t n = 0;
 
-	*out = 0;
-	if (c->saved < 0)
-		return;
 	fflush(stderr);
 	dup2(c->saved, STDERR_FILENO);
 	close(c->saved);
@@ -154,17 +153,21 @@ static const int ending[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGXCPU };
 
 bool mount_session(struct fuse_session *session, const char *mountpoint, const struct options *o)
 {
-	struct stderr_capture c;
+	struct stderr_capture c = { -1, -1 };
 	char message[1000];
 	sigset_t ends, old;
 	bool mounted;
+	int r = begin_capture(&c);
 
+	if (r) {
+		report(QC_LOG_ERROR, "mountpoint %s: %s%s", o->mountpoint, strerror(-r), qc_errno_hint(r));
+		return false;
+	}
 	/* A signal that ends the daemon waits until it is mounted.  It would interrupt libfuse,
 	 * which waits for its helper, after the mount is already there. */
 	sigemptyset(&ends);
 	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
 		sigaddset(&ends, ending[i]);
-	begin_capture(&c);
 	pthread_sigmask(SIG_BLOCK, &ends, &old);
 	mounted = !fuse_session_mount(session, mountpoint);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

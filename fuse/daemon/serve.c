@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/mount_options.h"
@@ -26,6 +27,7 @@
 #include "daemon/signal_handlers.h"
 #include "ops/op_table.h"
 #include "ops/open_file.h"
+#include "util/preload.h"
 #include "util/report.h"
 
 /* ---- the mount ------------------------------------------------------------------ */
@@ -96,6 +98,22 @@ static enum exitcode mount_source(struct daemon *d)
 
 /* ---- serving -------------------------------------------------------------------- */
 
+/* Does everything that would fail after the mount for want of descriptors, memory or threads.  A
+ * worker and the signal thread are needed, and a process that unmounts; libfuse has one more
+ * for auto_unmount. */
+static enum exitcode preload(struct daemon *d)
+{
+	int r = preload_libc_files(d->o.auto_unmount ? 4 : 3);
+
+	if (r == -ELIBACC)
+		report(QC_LOG_ERROR, "%s: cannot load libgcc_s.so.1, which ends threads: descriptors or "
+		       "memory are used up (ulimit -n, ulimit -v), or it is not installed", d->o.source);
+	else if (r)
+		report(QC_LOG_ERROR, "%s: cannot create a thread: %s (ulimit -u, ulimit -v, or pids.max of the cgroup)",
+		       d->o.source, strerror(-r));
+	return r ? EXIT_RUNNING : EXIT_OK;
+}
+
 /* Chooses the number of workers and the limit for one image.  There are enough for several
  * images that are slow at the same time: deriving a key from a passphrase takes seconds.
  * libfuse creates them when they are needed. */
@@ -129,6 +147,28 @@ static int run_session_loop(struct daemon *d)
 	r = fuse_session_loop_mt(d->session, config);
 	fuse_loop_cfg_destroy(config);
 	return r;
+}
+
+/*
+ * Runs the loop again if it ends for want of memory or threads: libfuse ends the session if a
+ * new worker cannot allocate its buffer.  The old workers have freed theirs by then.  A request
+ * that one of them had just read is dropped, and fails when the worker's own descriptor of
+ * /dev/fuse is closed.  Where they share one it would hang, so the session has to end.
+ */
+static int serve_until_unmounted(struct daemon *d)
+{
+	const struct timespec pause = { .tv_nsec = 100 * 1000 * 1000 };
+
+	for (;;) {
+		int r = run_session_loop(d);
+
+		/* -1 is what libfuse returns if it cannot create a thread. */
+		if ((r != -ENOMEM && r != -1) || !d->ready || libfuse_log_shares_fd() ||
+		    fuse_session_exited(d->session))
+			return r;
+		report(QC_LOG_WARN, "%s: too little memory or too few threads: trying again", d->o.source);
+		nanosleep(&pause, NULL);
+	}
 }
 
 /* Closes the image that the start has opened, and tells the parent and the service manager that
@@ -166,12 +206,7 @@ static enum exitcode enter_sandbox(struct daemon *d)
 	if (!d->o.no_sandbox)
 		r = sandbox_enter(&d->sandbox);
 	sandbox_free(&d->sandbox);
-	if (!r)
-		return EXIT_OK;
-	report(QC_LOG_ERROR, "%s: cannot enter the sandbox: %s%s", d->o.source, strerror(-r),
-	       r == -EAGAIN ? " (threads are limited: ulimit -u, or pids.max of the cgroup)" :
-			      " (sandbox=off does without)");
-	return EXIT_RUNNING;
+	return r ? EXIT_RUNNING : EXIT_OK;
 }
 
 /* Reports why the session has ended with the result @r of its loop. */
@@ -209,11 +244,11 @@ static enum exitcode serve_requests(struct daemon *d)
 	};
 	r = signal_thread_start(&d->signal_thread);
 	if (r) {
-		report(QC_LOG_ERROR, "%s: cannot create a thread: %s (ulimit -u, or pids.max of the cgroup)",
+		report(QC_LOG_ERROR, "%s: cannot create a thread: %s (ulimit -u, ulimit -v, or pids.max of the cgroup)",
 		       d->o.source, strerror(-r));
 		e = EXIT_RUNNING;
 	} else {
-		e = report_end(d, run_session_loop(d));
+		e = report_end(d, serve_until_unmounted(d));
 	}
 	open_files_close_all(&d->server); /* first, since other programs wait for the locks */
 	signal_thread_stop(&d->signal_thread);
@@ -278,6 +313,8 @@ static enum exitcode start_and_serve(struct daemon *d, char **argv)
 	e = startup_open_source(d);
 	if (!e)
 		e = collect_sandbox_paths(d);
+	if (!e)
+		e = preload(d);
 	if (!e)
 		e = mount_source(d);
 	if (!e)

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -83,27 +84,37 @@ static void rename_process(char **argv)
 	prctl(PR_SET_NAME, NAME, 0, 0, 0);
 }
 
-/* Closes all descriptors but the socket and those of the pid file: an image or a pipe that the
- * helper holds open would stay locked, or without an end. */
-static void close_other_fds(int *sock, struct pidfile *p)
+static void close_fds(int first, int last)
 {
 	long max = sysconf(_SC_OPEN_MAX);
-	int keep[3] = { *sock, p->fd, p->where.fd }, null = open("/dev/null", O_RDWR);
+
+	if (first > last || !syscall(SYS_close_range, (unsigned int)first, (unsigned int)last, 0U))
+		return;
+	for (int fd = first; fd <= last && fd < max; fd++)
+		close(fd);
+}
+
+static int compare_fds(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* Closes all descriptors but the socket and those of the pid file: an image or a pipe that the
+ * helper holds open would stay locked, or without an end. */
+static void close_other_fds(int sock, const struct pidfile *p)
+{
+	int keep[3] = { sock, p->fd, p->where.fd }, null = open("/dev/null", O_RDWR), next = 3;
 
 	for (int std = 0; std <= 2; std++)
 		dup2(null, std);
-	for (int i = 0; i < 3; i++) /* first above 15, so that none is overwritten below */
-		keep[i] = keep[i] < 0 ? -1 : fcntl(keep[i], F_DUPFD, 16);
+	qsort(keep, 3, sizeof(*keep), compare_fds);
 	for (int i = 0; i < 3; i++) {
-		close(3 + i);
-		keep[i] = keep[i] < 0 ? -1 : dup2(keep[i], 3 + i);
+		if (keep[i] < next)
+			continue;
+		close_fds(next, keep[i] - 1);
+		next = keep[i] + 1;
 	}
-	*sock = keep[0];
-	p->fd = keep[1];
-	p->where.fd = keep[2];
-	if (syscall(SYS_close_range, 6U, ~0U, 0U))
-		for (int other = 6; other < max; other++)
-			close(other);
+	close_fds(next, INT_MAX);
 }
 
 static bool obey_request(char request, const char *mountpoint, struct pidfile *p)
@@ -129,8 +140,8 @@ static void run_helper(int sock, const char *mountpoint, bool killed, struct pid
 
 	signal_handlers_ignore_all();
 	setsid();
-	close_other_fds(&sock, p);
-	if (sock < 0 || chdir("/") || write(sock, "", 1) != 1)
+	close_other_fds(sock, p);
+	if (chdir("/") || write(sock, "", 1) != 1)
 		_exit(1);
 	while (read(sock, &request, 1) == 1) {
 		done = obey_request(request, mountpoint, p);
@@ -188,7 +199,7 @@ int unmount_helper_start(struct unmount_helper *u, const char *mountpoint, bool 
 	close(other);
 	if (!r && read(u->socket, &ready, 1) != 1) {
 		waitpid(pid, NULL, 0);
-		r = -EMFILE; /* it could not keep its descriptors */
+		r = -EIO; /* a signal has killed it */
 	}
 	if (r)
 		close_helper_fds(u);

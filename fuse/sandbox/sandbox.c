@@ -10,13 +10,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "sandbox/capabilities.h"
@@ -86,28 +84,6 @@ void sandbox_free(struct sandbox *s)
 
 /* ---- enter ---------------------------------------------------------------- */
 
-static void *sleep_until_cancelled(void *unused)
-{
-	for (;;)
-		pause();
-	return unused;
-}
-
-/* Makes the C library read files that it would read at first use, when the sandbox forbids it:
- * the time zone for the log, and the unwinder that pthread_cancel(3) needs, by which libfuse
- * ends its worker threads. */
-static int preload_libc_files(void)
-{
-	pthread_t t;
-	int r = -pthread_create(&t, NULL, sleep_until_cancelled, NULL);
-
-	tzset();
-	if (r)
-		return r;
-	pthread_cancel(t);
-	return -pthread_join(t, NULL);
-}
-
 /* Returns true, after a log line, if @r says that the kernel has no such feature or that a
  * container forbids it. */
 static bool is_missing_feature(int r, const char *what)
@@ -133,16 +109,18 @@ static void append_to_summary(struct summary *l, const char *fmt, ...)
 	va_end(ap);
 }
 
+static int report_sandbox_error(const char *what, int r)
+{
+	report(QC_LOG_ERROR, "sandbox: %s: %s (sandbox=off does without)", what, strerror(-r));
+	return r;
+}
+
 /* Adds a part of the sandbox to the summary if its result @r is a success.  Returns 0 also if the
  * kernel lacks that part. */
 static int note_result(struct summary *l, int r, const char *what)
 {
-	if (r < 0 && is_missing_feature(r, what))
-		return 0;
-	if (r < 0) {
-		report(QC_LOG_ERROR, "sandbox: %s: %s", what, strerror(-r));
-		return r;
-	}
+	if (r < 0)
+		return is_missing_feature(r, what) ? 0 : report_sandbox_error(what, r);
 	append_to_summary(l, ", %s", what);
 	if (r)
 		append_to_summary(l, " %d", r); /* the version of the interface */
@@ -152,19 +130,20 @@ static int note_result(struct summary *l, int r, const char *what)
 int sandbox_enter(const struct sandbox *s)
 {
 	struct summary l = { "sandbox: no new privileges" };
-	int r = preload_libc_files();
+	int r = 0;
 
-	if (!r && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		r = -errno;
-	if (!r && !WITH_SANITIZER)
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return report_sandbox_error("no new privileges", -errno);
+	if (!WITH_SANITIZER)
 		r = note_result(&l, landlock_restrict(s->rule, s->n), "Landlock");
-	if (!r)
-		r = capabilities_drop(s->write, s->noatime);
-	if (!r) {
-		append_to_summary(&l, ", capabilities:");
-		capabilities_report(l.text, sizeof(l.text));
-	}
-	if (!r && WITH_FILTER)
+	if (r)
+		return r;
+	r = capabilities_drop(s->write, s->noatime);
+	if (r)
+		return report_sandbox_error("capabilities", r);
+	append_to_summary(&l, ", capabilities:");
+	capabilities_report(l.text, sizeof(l.text));
+	if (WITH_FILTER)
 		r = note_result(&l, seccomp_restrict(s->io_uring), "filter of system calls");
 	if (!r)
 		report(QC_LOG_INFO, "%s", l.text);

@@ -32,9 +32,9 @@ int sandbox_allow_fd(struct sandbox *s, int fd, enum landlock_use use);
 /*
  * sandbox_enter() - restrict this thread and all that it creates later
  *
- * Call it while the process has one thread.  Logs the parts that the kernel lacks, and the
+ * Call it while the process has one thread, and after preload_libc_files().  Logs the parts that the kernel lacks, and the
  * parts in force.
- * Return: 0; -errno: a part that the kernel has could not be put in force.
+ * Return: 0; -errno after a message: a part that the kernel has could not be put in force.
  */
 int sandbox_enter(const struct sandbox *s);
 

@@ -58,8 +58,15 @@ int image_attr_stat_file(struct tree *t, struct node *image, struct stat *st)
 
 /* ---- the disk ------------------------------------------------------------- */
 
-/* Reads the headers of the chain. */
-static void probe_headers(struct tree *t, struct node *n, const char *path,
+/* Returns true for an error that says nothing about the image. */
+static bool is_shortage(int r)
+{
+	return r == -ENOMEM || r == -EMFILE || r == -ENFILE;
+}
+
+/* Reads the headers of the chain.  An image that cannot be used has the size 0.  Return: 0; the
+ * error of a shortage: the size is not known, and 0 would make a reader see an empty disk. */
+static int probe_headers(struct tree *t, struct node *n, const char *path,
 			  const struct identity *id)
 {
 	struct qc_image *img = NULL;
@@ -69,6 +76,8 @@ static void probe_headers(struct tree *t, struct node *n, const char *path,
 
 	if (fd >= 0)
 		close(fd);
+	if (is_shortage(r))
+		return r;
 	pthread_mutex_lock(&n->attr_lock);
 	n->image.probed = true;
 	n->image.probed_at = *id;
@@ -80,6 +89,7 @@ static void probe_headers(struct tree *t, struct node *n, const char *path,
 	pthread_mutex_unlock(&n->attr_lock);
 	if (!r)
 		qc_close(img);
+	return 0;
 }
 
 static bool is_later(const struct timespec *a, const struct timespec *b)
@@ -108,11 +118,12 @@ static nlink_t count_names(struct tree *t, const struct node *image)
 	return n ? n : 1;
 }
 
-static void fill_disk_attr(struct tree *t, struct node *n, const char *path, struct stat *st)
+static int fill_disk_attr(struct tree *t, struct node *n, const char *path, struct stat *st)
 {
 	struct identity id = identity_of(st);
 	struct stat overlay;
 	bool known, used;
+	int r;
 
 	if (cow_overlay_stat(n, &overlay, &used)) {
 		id = identity_of(&overlay); /* it has the size of the disk */
@@ -123,8 +134,9 @@ static void fill_disk_attr(struct tree *t, struct node *n, const char *path, str
 	known = n->image.probed && !n->image.error &&
 		identity_same_content(&n->image.probed_at, &id);
 	pthread_mutex_unlock(&n->attr_lock);
-	if (!known)
-		probe_headers(t, n, path, &id);
+	r = known ? 0 : probe_headers(t, n, path, &id);
+	if (r)
+		return r;
 	pthread_mutex_lock(&n->attr_lock);
 	st->st_size = (off_t)n->image.size;
 	if (n->image.cluster_size)
@@ -135,6 +147,7 @@ static void fill_disk_attr(struct tree *t, struct node *n, const char *path, str
 	if (t->config.cow)
 		st->st_mode |= S_IWUSR;
 	st->st_nlink = count_names(t, n);
+	return 0;
 }
 
 int image_attr_get(struct tree *t, struct node *image, struct stat *st)
@@ -143,9 +156,10 @@ int image_attr_get(struct tree *t, struct node *image, struct stat *st)
 	int r = stat_by_name(t, image, &path, st);
 
 	if (!r) {
-		fill_disk_attr(t, image, path, st);
-		node_finish_attr(t, image, st);
-	} else if (r != -ENOMEM && r != -EMFILE && r != -ENFILE) {
+		r = fill_disk_attr(t, image, path, st);
+		if (!r)
+			node_finish_attr(t, image, st);
+	} else if (!is_shortage(r)) {
 		/* A file that is gone, but still open, is as it was.  -ESTALE makes the kernel
 		 * look the name up again. */
 		r = !node_last_attr(image, st) ? 0 : t->src->only ? r : -ESTALE;

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 static enum qc_level report_max = QC_LOG_WARN;
-static atomic_bool to_syslog;
+/* The lowest level that still goes to stderr; the others go to the system log. */
+static _Atomic(enum qc_level) stderr_max = QC_LOG_TRACE;
+static atomic_bool has_stderr = true;
 
 void report_set_verbosity(unsigned int verbose)
 {
@@ -18,11 +20,12 @@ void report_set_verbosity(unsigned int verbose)
 void report_open_syslog(void)
 {
 	openlog("qcowfs", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+	stderr_max = QC_LOG_ERROR;
 }
 
 void report_to_syslog(void)
 {
-	to_syslog = true;
+	has_stderr = false;
 }
 
 void report_line(void *unused, enum qc_level level, const char *msg)
@@ -37,7 +40,7 @@ void report_line(void *unused, enum qc_level level, const char *msg)
 	(void)unused;
 	if (level > report_max)
 		return;
-	if (to_syslog)
+	if (!has_stderr || level > stderr_max)
 		syslog(priority[level], "%s", msg);
 	else
 		fprintf(stderr, "qcowfs: %s\n", msg);
@@ -53,7 +56,7 @@ void report_progress(void *unused, const char *path, enum qc_work work, unsigned
 	};
 
 	(void)unused;
-	if (to_syslog || !isatty(STDERR_FILENO))
+	if (!has_stderr || !isatty(STDERR_FILENO))
 		return;
 	if (percent < 100)
 		fprintf(stderr, "\rqcowfs: %s: %s: %u %%", path, doing[work], percent);

@@ -22,7 +22,8 @@ void report_set_verbosity(unsigned int verbose);
 /* Shows progress in one line of the terminal, if stderr is one.  Is a qc_progress_fn. */
 void report_progress(void *unused, const char *path, enum qc_work work, unsigned int percent);
 
-/* Connects to the system log.  The sandbox forbids new sockets, so call it before. */
+/* Connects to the system log, and sends messages there, but for errors: these may tell why the
+ * start failed.  The sandbox forbids new sockets, so call it before. */
 void report_open_syslog(void);
 
 /* Sends all later messages to the system log, as facility LOG_DAEMON. */
