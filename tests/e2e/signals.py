@@ -38,9 +38,9 @@ for options in [], ['-s']:
               f'they have been counted: {line}')
     check(len(m.log().splitlines()) == 3, f'nothing else is logged: {m.log()}')
 
-# Stopped and continued, as by ^Z and fg, it serves on.
+# Stopped and continued it serves on.
 with Mount('disk.qcow2') as m:
-    m.process.send_signal(signal.SIGTSTP)
+    m.process.send_signal(signal.SIGSTOP)
     until(PATIENCE, lambda: 'T (stopped)' in Path(f'/proc/{m.process.pid}/status').read_text(), 'it stops')
     m.process.send_signal(signal.SIGCONT)
     check(Path(m.path('disk.raw')).read_bytes()[:1] == b'\1', 'it serves on')
