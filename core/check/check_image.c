@@ -2,7 +2,7 @@
 /*
  * check_image.c - qc_check(): open one image file, check it, repair it, check it again.
  *
- * The file is opened for its own, and not by way of the table of open layers: only QEMU's locks
+ * The file is opened anew, and not by way of the table of open layers: only the locks of QEMU
  * keep it from an image that is open here.
  */
 #include <errno.h>

@@ -11,9 +11,9 @@
 /* ---- L1 ------------------------------------------------------------------- */
 
 /* Returns the L2 table for `at`; or 0, and for how many bytes there is no L2 table. */
-static qc_err read_l1_entry(struct qc_layer *l, const struct qc_l1_table *root, const struct qc_slice_view *v,
-		      uint64_t index, struct goff at, uint64_t max, struct hoff *table,
-		      uint64_t *hole)
+static qc_err read_l1_entry(struct qc_layer *l, const struct qc_l1_table *root,
+			    const struct qc_slice_view *v, uint64_t index, struct goff at,
+			    uint64_t max, struct hoff *table, uint64_t *hole)
 {
 	const struct geom *g = &l->head.geom;
 	uint64_t per_slice = l->slice_bytes / 8;
@@ -140,7 +140,7 @@ static void fill_from_entry(const struct geom *g, const struct l2_entry *e, stru
 	*x = (struct qc_map_extent){
 		.kind = e->kind,
 		.len = geom_cluster(g) - inside,
-		.owned = e->copied,
+		.writable_in_place = e->copied,
 		.host = e->host,
 		.compressed_len = e->compressed_len,
 	};
@@ -151,18 +151,20 @@ static void fill_from_entry(const struct geom *g, const struct l2_entry *e, stru
 }
 
 static bool continues_extent(const struct qc_map_extent *x, const struct qc_map_extent *next,
-		      bool owned)
+		      bool split)
 {
 	if (x->kind != next->kind || x->kind == QC_COMPRESSED)
 		return false;
-	if (owned && x->owned != next->owned)
+	if (split && x->writable_in_place != next->writable_in_place)
 		return false;
 	return x->kind != QC_DATA || x->host.v + x->len == next->host.v;
 }
 
-/* Fills the extent from entry `index` of a slice of n entries, and from those that continue it. */
-static qc_err fill_from_slice(const struct geom *g, const struct qc_slice_view *v, uint64_t index, uint64_t n,
-		     struct goff at, uint64_t max, struct qc_map_extent *x, bool owned)
+/* Fills the extent from entry `index` of a slice of n entries, and from those that continue it.
+ * @split: it ends where writable_in_place changes. */
+static qc_err fill_from_slice(const struct geom *g, const struct qc_slice_view *v, uint64_t index,
+			      uint64_t n, struct goff at, uint64_t max, struct qc_map_extent *x,
+			      bool split)
 {
 	struct l2_entry e;
 	qc_err r = read_l2_entry(g, v, index, at, &e);
@@ -179,7 +181,7 @@ static qc_err fill_from_slice(const struct geom *g, const struct qc_slice_view *
 		if (geom_in_cluster(g, next) || read_l2_entry(g, v, index, next, &e))
 			break;
 		fill_from_entry(g, &e, next, &y);
-		if (!continues_extent(x, &y, owned))
+		if (!continues_extent(x, &y, split))
 			break;
 		x->len += y.len;
 	}
@@ -187,7 +189,7 @@ static qc_err fill_from_slice(const struct geom *g, const struct qc_slice_view *
 }
 
 static qc_err lookup_in_l2(struct qc_layer *l, struct hoff table, struct goff at, uint64_t max,
-			   struct qc_map_extent *x, bool owned)
+			   struct qc_map_extent *x, bool split)
 {
 	const struct geom *g = &l->head.geom;
 	uint64_t per_slice = l->slice_bytes >> g->entry_bits, index;
@@ -205,7 +207,7 @@ static qc_err lookup_in_l2(struct qc_layer *l, struct hoff table, struct goff at
 			set_damage(x, QC_DAMAGE_L2_UNREADABLE, table.v, rest);
 			return 0;
 		}
-		bad = fill_from_slice(g, &v, index, per_slice, at, max, x, owned);
+		bad = fill_from_slice(g, &v, index, per_slice, at, max, x, split);
 	} while (!qc_slice_view_valid(&v));
 	if (bad)
 		set_damage(x, QC_DAMAGE_L2_ENTRY, table.v, rest);
@@ -215,7 +217,7 @@ static qc_err lookup_in_l2(struct qc_layer *l, struct hoff table, struct goff at
 /* --------------------------------------------------------------------------- */
 
 static qc_err lookup_extent(struct qc_layer *l, const struct qc_l1_table *root, struct goff at,
-		     uint64_t max, struct qc_map_extent *x, bool owned)
+		     uint64_t max, struct qc_map_extent *x, bool split)
 {
 	struct hoff table;
 	qc_err r;
@@ -226,7 +228,7 @@ static qc_err lookup_extent(struct qc_layer *l, const struct qc_l1_table *root, 
 	}
 	r = lookup_in_l1(l, root, at, max, &table, x);
 	if (!r && table.v)
-		r = lookup_in_l2(l, table, at, max, x, owned);
+		r = lookup_in_l2(l, table, at, max, x, split);
 	x->len = min_u64(x->len, max);
 	return r;
 }
@@ -263,7 +265,7 @@ qc_err qc_map_lookup_writable(struct qc_layer *l, struct goff at, uint64_t max,
 		return 0;
 	}
 	r = lookup_extent(l, &live, at, max, x, true);
-	x->owned = !r && x->owned && l1_is_writable(&l->head.geom, raw);
+	x->writable_in_place = !r && x->writable_in_place && l1_is_writable(&l->head.geom, raw);
 	return r;
 }
 

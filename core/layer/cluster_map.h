@@ -22,7 +22,7 @@ enum qc_damage {
 struct qc_map_extent {
 	enum qc_kind kind;
 	uint64_t len;
-	bool owned;		 /* writable in place: the refcount is 1 */
+	bool writable_in_place;	 /* the refcount is 1 */
 	struct hoff host;	 /* of the first byte; compressed: of the compressed data;
 				  * damaged: of the slice or L2 table, or 0 */
 	enum qc_damage damage;	 /* damaged: why */
@@ -55,12 +55,12 @@ static inline struct qc_l1_table qc_l1_active(const struct qc_layer *l)
 qc_err qc_map_lookup(struct qc_layer *l, struct goff at, uint64_t max,
 		     struct qc_map_extent *x);
 
-/* The same through the L1 table of a snapshot.  x->owned has no meaning: COPIED in tables of
- * a snapshot is stale. */
+/* The same through the L1 table of a snapshot.  x->writable_in_place has no meaning: COPIED is
+ * stale in tables of a snapshot. */
 qc_err qc_map_lookup_snapshot(struct qc_layer *l, const struct qc_l1_table *root, struct goff at,
 			uint64_t max, struct qc_map_extent *x);
 
-/* Like qc_map_lookup(), but x->owned is true for all of the extent, or false for all. */
+/* Like qc_map_lookup(), but x->writable_in_place is the same for all of the extent. */
 qc_err qc_map_lookup_writable(struct qc_layer *l, struct goff at, uint64_t max,
 			   struct qc_map_extent *x);
 

@@ -106,7 +106,7 @@ static qc_err copy_cow_regions(struct qc_cow_request *c, uint64_t off, uint64_t 
 
 static bool is_copied_data(const struct qc_map_extent *x)
 {
-	return x->kind == QC_DATA && x->owned;
+	return x->kind == QC_DATA && x->writable_in_place;
 }
 
 static bool has_host_cluster(const struct qc_map_extent *x)

@@ -53,7 +53,7 @@ qc_err qc_write_inflight(struct qc_image *img, uint64_t off, const uint8_t *buf,
 			r = fail_on_damage(w, at, &x);
 		if (r)
 			return r;
-		if (x.kind == QC_DATA && x.owned) {
+		if (x.kind == QC_DATA && x.writable_in_place) {
 			r = overwrite_data(w, &x, at, buf);
 			done = x.len;
 		} else {
