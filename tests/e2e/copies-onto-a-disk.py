@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # timeout: 400
+# sanitize: none
 # Every program that copies a file onto a raw file leaves the bytes of the file there, or ends with
 # an error.  Behind a shorter file the disk reads as zeros, or as before where the program was told
 # to keep that.
