@@ -15,7 +15,7 @@ static uint64_t cluster_count_max(const struct qc_alloc *a)
 static void lower_refcount(struct qc_alloc *a, uint64_t c)
 {
 	if (qc_refcounts_add(&a->refcounts, c, -1))
-		qc_free_list_add(a, &a->pending, c << a->cluster_bits,
+		qc_free_list_add(&a->pending, a->cluster_bits, c << a->cluster_bits,
 				 UINT64_C(1) << a->cluster_bits);
 }
 
@@ -167,7 +167,7 @@ qc_err qc_alloc_contiguous(struct qc_alloc *a, uint64_t n, struct hoff *first)
 
 	while (!(r = qc_alloc_clusters(a, QC_ALLOC_DATA, n, first, &got, &never_written)) &&
 	       got < n) {
-		r = qc_free_list_add(a, &tried, first->v, got << a->cluster_bits);
+		r = qc_free_list_add(&tried, a->cluster_bits, first->v, got << a->cluster_bits);
 		if (r) {
 			qc_alloc_cancel(a, *first, got);
 			break;
@@ -176,7 +176,7 @@ qc_err qc_alloc_contiguous(struct qc_alloc *a, uint64_t n, struct hoff *first)
 	for (size_t i = 0; i < tried.n; i++)
 		qc_alloc_cancel(a, (struct hoff){ tried.extent[i].off },
 				tried.extent[i].len >> a->cluster_bits);
-	free(tried.extent);
+	qc_free_list_clear(&tried);
 	return r;
 }
 

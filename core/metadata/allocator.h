@@ -14,7 +14,7 @@
 #define QC_ALLOCATOR_H
 
 #include "base/lock.h"
-#include "metadata/pending_free.h"
+#include "metadata/free_list.h"
 #include "metadata/refcount.h"
 
 struct qc_alloc {

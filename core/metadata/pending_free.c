@@ -1,43 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "metadata/pending_free.h"
 
-#include <errno.h>
-
-#include "base/array.h"
 #include "base/outcome.h"
 #include "base/range.h"
-#include "metadata/allocator.h"
-
-qc_err qc_free_list_add(const struct qc_alloc *a, struct qc_free_list *l, uint64_t off,
-			uint64_t len)
-{
-	struct qc_free_extent *last = l->n ? &l->extent[l->n - 1] : NULL;
-	uint64_t in_cluster = off & ((UINT64_C(1) << a->cluster_bits) - 1);
-
-	/* Two compressed clusters may share a host cluster, and each holds a reference to
-	 * that cluster.  Merged, they would release one of the two. */
-	if (last && last->off + last->len == off && !in_cluster) {
-		last->len += len;
-		return 0;
-	}
-	if (array_reserve(&l->extent, &l->capacity, l->n + 1, sizeof(*l->extent)))
-		return -ENOMEM;
-	l->extent[l->n++] = (struct qc_free_extent){ off, len };
-	return 0;
-}
-
-static void clear_free_list(struct qc_free_list *l)
-{
-	free(l->extent);
-	*l = (struct qc_free_list){ 0 };
-}
 
 void qc_alloc_defer_free(struct qc_alloc *a, uint64_t off, uint64_t len)
 {
 	if (!a->has_refcounts)
 		return;
 	qc_lock(&a->lock);
-	qc_free_list_add(a, &a->pending, off, len);
+	qc_free_list_add(&a->pending, a->cluster_bits, off, len);
 	qc_unlock(&a->lock);
 }
 
@@ -53,9 +25,9 @@ void qc_alloc_requeue_pending(struct qc_alloc *a, struct qc_free_list *l)
 {
 	qc_lock(&a->lock);
 	for (size_t i = 0; i < l->n; i++)
-		qc_free_list_add(a, &a->pending, l->extent[i].off, l->extent[i].len);
+		qc_free_list_add(&a->pending, a->cluster_bits, l->extent[i].off, l->extent[i].len);
 	qc_unlock(&a->lock);
-	clear_free_list(l);
+	qc_free_list_clear(l);
 }
 
 /* Counts the clusters from c on, before end, whose refcount is 1. */
@@ -124,8 +96,8 @@ qc_err qc_alloc_free_pending(struct qc_alloc *a, struct qc_free_list *l, qc_free
 			break;
 	}
 	for (; i < l->n; i++)
-		qc_free_list_add(a, &a->pending, l->extent[i].off, l->extent[i].len);
+		qc_free_list_add(&a->pending, a->cluster_bits, l->extent[i].off, l->extent[i].len);
 	qc_unlock(&a->lock);
-	clear_free_list(l);
+	qc_free_list_clear(l);
 	return r;
 }

@@ -12,24 +12,7 @@
 #ifndef QC_PENDING_FREE_H
 #define QC_PENDING_FREE_H
 
-#include "base/util.h"
-
-struct qc_alloc;
-
-/* An extent of the image file that has one reference less. */
-struct qc_free_extent {
-	uint64_t off, len; /* bytes; whole clusters, except for compressed clusters */
-};
-
-struct qc_free_list {
-	struct qc_free_extent *extent;
-	size_t n, capacity;
-};
-
-/* Adds an extent to @l, merged with the last one if they are adjacent.  Takes no lock.
- * Return: 0; -ENOMEM. */
-qc_err qc_free_list_add(const struct qc_alloc *a, struct qc_free_list *l, uint64_t off,
-			uint64_t len);
+#include "metadata/allocator.h"
 
 /* Queues an extent that no table in memory references any more.  Without memory for the
  * list entry its clusters leak.  Version 1 has no refcounts: nothing happens. */

@@ -60,7 +60,8 @@ qc_err qc_atomic_update_reserve_run(struct qc_atomic_update *a, uint64_t n, stru
 	r = qc_alloc_contiguous(&a->w->alloc, n, first);
 	if (r)
 		return r;
-	r = qc_free_list_add(&a->w->alloc, &a->runs, first->v, n * update_cluster_bytes(a));
+	r = qc_free_list_add(&a->runs, a->w->alloc.cluster_bits, first->v,
+			     n * update_cluster_bytes(a));
 	if (r)
 		qc_alloc_cancel(&a->w->alloc, *first, n);
 	return r;
@@ -216,7 +217,7 @@ static qc_err adjust_refcount(struct qc_atomic_update *a, uint64_t cluster, int 
 	if (!r)
 		r = qc_refcounts_add(rc, cluster, by);
 	if (!r && count == 1 && by < 0)
-		r = qc_free_list_add(&a->w->alloc, &a->freed, cluster << rc->cluster_bits,
+		r = qc_free_list_add(&a->freed, rc->cluster_bits, cluster << rc->cluster_bits,
 				     update_cluster_bytes(a));
 	return r;
 }
@@ -344,6 +345,6 @@ void qc_atomic_update_end(struct qc_atomic_update *a)
 	if (!keep)
 		cancel_table(a);
 	free(a->reserved);
-	free(a->runs.extent);
-	free(a->freed.extent);
+	qc_free_list_clear(&a->runs);
+	qc_free_list_clear(&a->freed);
 }

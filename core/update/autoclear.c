@@ -27,7 +27,7 @@ qc_err qc_autoclear_clear(struct qc_writer *w, uint64_t valid)
 		h->autoclear = keep;
 	if (!r && drop_bitmaps)
 		r = qc_bitmaps_remove(w, &bitmaps);
-	free(bitmaps.extent);
+	qc_free_list_clear(&bitmaps);
 	return r;
 }
 

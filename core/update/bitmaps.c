@@ -45,7 +45,9 @@ static qc_err collect_item(void *arg, struct qc_metadata_item *item)
 {
 	struct collect *c = arg;
 
-	return item->invalid ? 0 : qc_free_list_add(&c->w->alloc, c->out, item->off, item->len);
+	if (item->invalid)
+		return 0;
+	return qc_free_list_add(c->out, c->w->alloc.cluster_bits, item->off, item->len);
 }
 
 qc_err qc_bitmaps_collect(struct qc_writer *w, struct qc_free_list *out)

@@ -9,7 +9,7 @@
 #ifndef QC_BITMAPS_H
 #define QC_BITMAPS_H
 
-#include "metadata/pending_free.h"
+#include "metadata/free_list.h"
 #include "update/writer.h"
 
 /*

@@ -101,7 +101,7 @@ static qc_err free_extents(struct qc_writer *w, struct qc_free_list *taken)
 	qc_err r;
 
 	if (!taken->n) {
-		free(taken->extent);
+		qc_free_list_clear(taken);
 		return 0;
 	}
 	qc_inflight_synchronize(&w->layer->inflight);

@@ -173,7 +173,7 @@ static qc_err open_allocator(struct qc_writer *w, struct qc_reason *why)
 void qc_writer_free(struct qc_writer *w)
 {
 	qc_writer_client_close(w, false);
-	free(w->alloc.pending.extent);
+	qc_free_list_clear(&w->alloc.pending);
 	qc_overlap_map_free(w->overlap_map);
 	qc_refcounts_close(&w->alloc.refcounts);
 	if (w->data != w->file)

@@ -14,8 +14,8 @@
 #define QC_WRITER_H
 
 #include "layer/layer.h"
-#include "metadata/allocator.h"
 #include "metadata/metadata.h"
+#include "metadata/pending_free.h"
 #include "update/range_lock.h"
 #include "update/writer_client.h"
 

@@ -22,7 +22,7 @@ NOUNS = {
         'encrypted_io': 'encrypted crypt_state', 'external_file': 'file_location open_external_file',
         'inflight': 'inflight drain', 'l2_table': 'writer_l2_table',
         'layer_table': 'layer context', 'layer_writable': 'layer', 'lock': 'lock rank', 'log': 'log fail reason text',
-        'checkpoint': 'checkpoint writer with_checkpoints', 'metadata_walk': 'metadata', 'overlap_check': 'overlap', 'pending_free': 'free_list alloc',
+        'checkpoint': 'checkpoint writer with_checkpoints', 'metadata_walk': 'metadata', 'overlap_check': 'overlap', 'pending_free': 'alloc',
         'range_lock': 'range', 'entry_check': 'entry_check findings finding', 'reference_count': 'reference',
         'refcount': 'refcount refcounts', 'request': 'request', 'sector_lock': 'sector_locks',
         'watched_file': 'watch watched_file', 'writer_client': 'writer_client writer_add_client', 'secure_mem': 'secure crypto_init', 'snapshot_table': 'snapshot_table snapshot_entry',

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which clusters are taken, given back, and when they may be taken again. */
-#include "metadata/allocator.h"
+#include "metadata/pending_free.h"
 
 #include <errno.h>
 
