@@ -77,6 +77,24 @@ static qc_err read_compression(const struct qc_create_options *o, struct qc_new_
 #endif
 }
 
+/* Turns all options but the encryption into @n. */
+static qc_err read_create_options(const struct qc_create_options *o, struct qc_new_image *n,
+				  struct qc_reason *why)
+{
+	qc_err r;
+
+	*n = (struct qc_new_image){
+		.extended_l2 = o->extended_l2,
+		.lazy_refcounts = o->lazy_refcounts,
+		.data_file = o->data_file,
+		.data_file_raw = o->data_file_raw,
+		.backing = o->backing,
+		.backing_format = o->backing_format,
+	};
+	r = read_numbers(o, n, why);
+	return r ? r : read_compression(o, n, why);
+}
+
 /* Fills the cipher specification of the header, such as "aes", "cbc-essiv:sha256". */
 static qc_err read_luks_params(const struct qc_create_options *o, struct qc_luks_params *p,
 			       struct qc_reason *why)
@@ -164,22 +182,13 @@ static qc_err lock_new_image(int fd, struct qc_reason *why)
 qc_err qc_create(int fd, const struct qc_create_options *o, struct qc_reason *why)
 {
 	AUTO_FREE uint8_t *luks = NULL;
-	struct qc_new_image n = {
-		.extended_l2 = o->extended_l2,
-		.lazy_refcounts = o->lazy_refcounts,
-		.data_file = o->data_file,
-		.data_file_raw = o->data_file_raw,
-		.backing = o->backing,
-		.backing_format = o->backing_format,
-		.crypt = o->encryption == QC_CREATE_LUKS ? CRYPT_LUKS :
-			 o->encryption == QC_CREATE_AES	 ? CRYPT_AES :
-							   CRYPT_NONE,
-	};
+	struct qc_new_image n;
 	struct qc_new_layout layout;
-	qc_err r = read_numbers(o, &n, why);
+	qc_err r = read_create_options(o, &n, why);
 
-	if (!r)
-		r = read_compression(o, &n, why);
+	n.crypt = o->encryption == QC_CREATE_LUKS ? CRYPT_LUKS :
+		  o->encryption == QC_CREATE_AES  ? CRYPT_AES :
+						    CRYPT_NONE;
 	if (!r && o->encryption == QC_CREATE_LUKS && n.version > 1)
 		r = make_luks_header(o, &n, &luks, why);
 	if (!r)
@@ -196,21 +205,12 @@ qc_err qc_create(int fd, const struct qc_create_options *o, struct qc_reason *wh
 qc_err qc_measure(const struct qc_create_options *o, uint64_t *metadata, uint32_t *cluster_size,
 		  struct qc_reason *why)
 {
-	struct qc_new_image n = {
-		.extended_l2 = o->extended_l2,
-		.lazy_refcounts = o->lazy_refcounts,
-		.data_file = o->data_file,
-		.data_file_raw = o->data_file_raw,
-		.backing = o->backing,
-		.backing_format = o->backing_format,
-	};
+	struct qc_new_image n;
 	struct qc_luks_params p;
 	struct qc_new_layout layout;
 	uint64_t luks = 0;
-	qc_err r = read_numbers(o, &n, why);
+	qc_err r = read_create_options(o, &n, why);
 
-	if (!r)
-		r = read_compression(o, &n, why);
 	if (!r && n.version == 1)
 		r = qc_fail(why, -EINVAL, "version 1 is not measured");
 	if (!r && o->encryption == QC_CREATE_LUKS)

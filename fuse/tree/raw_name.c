@@ -35,7 +35,7 @@ char *raw_name_cut(char *name, size_t max)
 
 	if (!name || strlen(name) <= max)
 		return name;
-	/* The bytes 10xxxxxx continue a UTF-8 character. */
+	/* Bytes whose top two bits are 10 continue a UTF-8 character. */
 	while (keep > max - mark - 3 && ((unsigned char)name[keep] & 0xc0) == 0x80)
 		keep--;
 	if (asprintf(&out, "%.*s%%~%016" PRIx64, (int)keep, name,

@@ -309,7 +309,8 @@ static void delete_of_qemu(void)
 	some(4);
 }
 
-static void resize_between(void)
+/* Takes the snapshot "a", doubles the disk, and takes "b". Returns the size before. */
+static uint64_t grow_between_snapshots(void)
 {
 	uint64_t size = qc_size(rig.img);
 
@@ -318,7 +319,12 @@ static void resize_between(void)
 	CHECK(!g_resize(2 * size));
 	CHECK(!g_write(2 * size - 20 * K, 20 * K));
 	s_take("b");
-	CHECK(!g_resize(size / 2));
+	return size;
+}
+
+static void resize_between(void)
+{
+	CHECK(!g_resize(grow_between_snapshots() / 2));
 	s_delete("a");
 	some(3);
 }
@@ -343,13 +349,7 @@ static void revert_and_write(void)
 
 static void revert_to_another_size(void)
 {
-	uint64_t size = qc_size(rig.img);
-
-	some(3);
-	s_take("a");
-	CHECK(!g_resize(2 * size));
-	CHECK(!g_write(2 * size - 20 * K, 20 * K));
-	s_take("b");
+	grow_between_snapshots();
 	some(2);
 	s_revert("a");
 	some(2);

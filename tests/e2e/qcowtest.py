@@ -148,6 +148,22 @@ def qemu_map(name, fmt='qcow2'):
 NEWER_KEYS = {'children', 'detached-header'}
 
 
+def check_json(theirs, ours, where, own=None):
+    """Checks that our JSON has all keys and values of QEMU's, and no other keys but @own, if given."""
+    if isinstance(theirs, dict):
+        for key in set(theirs) - NEWER_KEYS:
+            check(key in ours, f'{where} has {key}')
+            check_json(theirs[key], ours[key], f'{where}.{key}', own)
+        if own is not None:
+            check(set(ours) - set(theirs) <= own, f'{where} has no other keys: {list(ours)}')
+    elif isinstance(theirs, list):
+        check(len(theirs) == len(ours), f'{where} has {len(theirs)} parts')
+        for i, (a, b) in enumerate(zip(theirs, ours)):
+            check_json(a, b, f'{where}.{i}', own)
+    else:
+        check(theirs == ours, f'{where} is {theirs!r}, not {ours!r}')
+
+
 def as_of_7_2(text):
     """The output of qemu-img info for people, as version 7.2 prints it."""
     text = re.sub(r"^Child node '.*':\n(?: .*\n)*", '', text, flags=re.M)

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def check(so, text):
         sys.exit(1)
 
 
-here = Path(os.environ.get('TEST_TMP', '.')).resolve()
+here = Path(os.environ.get('TEST_TMP') or tempfile.mkdtemp()).resolve()
 program = here / 'qcowfs'  # tests/run takes a backtrace of a program of this name
 shutil.copy(shutil.which('sleep'), program)
 script = here / 'hangs.sh'
