@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A disk that is cleared reads as zeros, whatever its format, and gives its space back. */
+/*
+ * A disk that is cleared reads as zeros, whatever its format, and gives its space back.
+ *
+ * sanitize: address
+ */
 #include <time.h>
 
 #include "write.h"

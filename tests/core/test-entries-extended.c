@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What requests make of extended entries, with both of their words; a subcluster is 2 KiB. */
+/*
+ * What requests make of extended entries, with both of their words; a subcluster is 2 KiB.
+ *
+ * sanitize: address
+ */
 #include "entries.h"
 
 #define ALL UINT64_C(0xffffffff)

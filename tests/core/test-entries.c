@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Each kind of entry after a write, zeros and a discard, word by word. */
+/*
+ * Each kind of entry after a write, zeros and a discard, word by word.
+ *
+ * sanitize: address
+ */
 #include "entries.h"
 
 enum state { ABSENT, DATA, ZERO_PLAIN, ZERO_PLACE, COMPRESSED };

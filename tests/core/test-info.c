@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The facts of an image as JSON: all that qemu-img says, and why it cannot be used. */
+/*
+ * The facts of an image as JSON: all that qemu-img says, and why it cannot be used.
+ *
+ * sanitize: address
+ */
 #include "make.h"
 
 #include <jansson.h>

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # Every kind of image that QEMU makes reads as QEMU reads it, and its holes are QEMU's.
+# sanitize: none
 import concurrent.futures
 from qcowtest import *
 
