@@ -28,7 +28,7 @@ static const struct command_row {
 	{ "info", cmd_info, "[--json] [--backing-chain] IMAGE" },
 	{ "measure", cmd_measure, "[--json] [-O FMT] [-o OPTIONS] --size=N|SRC" },
 	{ "resize", cmd_resize, "[--shrink] [--preallocation=MODE] IMAGE [+|-]SIZE" },
-	{ "snapshot", cmd_snapshot, "[-l | -c NAME | -d NAME] IMAGE" },
+	{ "snapshot", cmd_snapshot, "[-l | -c NAME | -a NAME | -d NAME] IMAGE" },
 };
 
 static const struct command_row *find_command(const char *name)

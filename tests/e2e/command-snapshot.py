@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# `qcowfs snapshot` lists as qemu-img does, and takes and deletes snapshots that QEMU reads.
+# `qcowfs snapshot` lists as qemu-img does, takes and deletes snapshots that QEMU reads, and goes back to
+# them.
 from qcowtest import *
 
 
@@ -56,6 +57,9 @@ for i, options in enumerate(('', 'compat=0.10', 'cluster_size=512', 'extended_l2
         check(as_of_snapshot(image, name) == content, f'{image}: bytes of {name}')
     sound(image)
     now = raw_of(image)
+    snapshot('-c', 'now', image), snapshot('-a', 'one', image)
+    check(raw_of(image) == wanted['one'], f'{image} goes back')
+    snapshot('-a', 'now', image), snapshot('-d', 'now', image)
 
     # A name comes before an ID: '2' is the name of the second, '3' is the ID of the third.
     snapshot('-d', '2', image)
@@ -98,11 +102,13 @@ qio('full.qcow2', 'write 0 64k')
 Path('text').write_text('no image\n' * 100)
 before = {p: Path(p).read_bytes() for p in ('ours.qcow2', 'v1.qcow', 'data.qcow2', 'text')}
 full = Path('full.qcow2').read_bytes()
-for argv in (['-c', 'other', 'ours.qcow2'], ['-d', 'none', 'ours.qcow2'], ['-c', '', 'ours.qcow2'],
+for argv in (['-c', 'other', 'ours.qcow2'], ['-d', 'none', 'ours.qcow2'],
+             ['-a', 'none', 'ours.qcow2'], ['-a', 'x', 'v1.qcow'], ['-a', 'x', 'text'], ['-c', '', 'ours.qcow2'],
              ['-c', 'x' * 256, 'ours.qcow2'], ['-c', 'x', 'v1.qcow'], ['-d', 'x', 'v1.qcow'],
              ['-c', 'x', 'data.qcow2'], ['-c', 'x', 'full.qcow2'], ['-c', 'x', 'text'],
              ['-l', 'text'], ['-l', 'missing'], [],
              ['-l', '-c', 'x', 'ours.qcow2'], ['-c', 'x', '-d', 'other', 'ours.qcow2'], ['-c', 'x'],
+             ['-a', 'other', '-d', 'other', 'ours.qcow2'],
              ['-l', 'ours.qcow2', 'v1.qcow'], ['-c']):
     snapshot(*argv, ok=False)
 for path, content in before.items():
@@ -113,7 +119,7 @@ sound('full.qcow2')
 # An image that QEMU writes is left alone; with -U it is listed.
 user = subprocess.Popen(['qemu-io', 'ours.qcow2'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 user.stdin.write(b'read 0 512\n'), user.stdin.flush(), user.stdout.readline()
-for argv in (['-c', 'x'], ['-d', 'other'], ['-l']):
+for argv in (['-c', 'x'], ['-a', 'other'], ['-d', 'other'], ['-l']):
     snapshot(*argv, 'ours.qcow2', ok=False)
 check('other' in snapshot('-l', '-U', 'ours.qcow2'), '-U lists it')
 user.stdin.close(), user.wait()

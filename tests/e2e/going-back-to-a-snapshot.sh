@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# A snapshot's disk that is copied onto the raw file, as the manual says, is the disk again; and the
-# recipe for a raw disk works on an image that is not new.
+# The disk of a snapshot is the disk again after the command of the manual, also where the image is
+# mounted but not in use; and the recipe for a raw disk works on an image that is not new.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 
 # from_manual WORD...: the command lines of the manual with all these words in them.
@@ -13,7 +13,8 @@ from_manual() {
 	echo "$lines"
 }
 
-go_back=$(from_manual 'cp ' /disk.raw)
+qcowfs() { "$QCOWFS" "$@"; }
+go_back=$(from_manual 'qcowfs snapshot -a')
 restore=$(from_manual 'dd ' if=disk.raw)
 mkdir mnt
 for compat in 0.10 1.1; do
@@ -23,6 +24,14 @@ for compat in 0.10 1.1; do
 	raw_of vm.qcow2 >monday
 	qemu-io -c "write -P 90 0 16M" vm.qcow2 >/dev/null
 	mount_fs -o rw,snapshots vm.qcow2 mnt
+	same mnt/vm.raw <(raw_of vm.qcow2)
+	eval "$go_back"
+	same mnt/vm.raw monday
+	same mnt/vm.snapshots/monday/disk.raw monday
+	exec 5<>mnt/vm.raw
+	echo changed >&5
+	eval "$go_back" 2>busy && fail "an image that is in use does not go back"
+	exec 5>&-
 	eval "$go_back"
 	same mnt/vm.raw monday
 	unmount mnt
