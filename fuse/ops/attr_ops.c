@@ -18,7 +18,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 static void forget_node(fuse_req_t req, fuse_ino_t ino, uint64_t n)
 {
 	if (ino != FUSE_ROOT_ID)
-		tree_forget(server_of(req)->tree, node_of(req, ino), n);
+		node_forget(server_of(req)->tree, node_of(req, ino), n);
 }
 
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)

@@ -29,7 +29,7 @@ void entry_reply_send(fuse_req_t req, int r, struct node *n)
 	if (!r) {
 		r = entry_reply_fill(req, n, &e);
 		if (r)
-			tree_forget(server_of(req)->tree, n, 1);
+			node_forget(server_of(req)->tree, n, 1);
 	}
 	if (r)
 		reply_err(req, r);

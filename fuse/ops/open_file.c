@@ -67,12 +67,12 @@ void open_file_close(struct server *s, struct open_file *f)
 		s->closes_begun++;
 	pthread_mutex_unlock(&s->open_files_lock);
 	if (f->listing)
-		tree_list_free(s->tree, f->listing);
+		listing_free(s->tree, f->listing);
 	if (f->img)
 		close_image(s, f);
 	shared_buf_put(f->text);
 	if (f->node)
-		tree_forget(s->tree, f->node, 1);
+		node_forget(s->tree, f->node, 1);
 	free(f->listing);
 	free(f);
 	count_close(s);

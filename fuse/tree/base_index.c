@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "tree/image_file.h"
+#include "tree/backing_path.h"
 #include "tree/name.h"
 #include "tree/scan.h"
 
@@ -35,7 +35,7 @@ static void free_users(struct base_user *at, size_t n)
 
 void base_index_init(struct base_index *b)
 {
-	*b = (struct base_index){ .stale = true };
+	*b = (struct base_index){ 0 };
 	pthread_mutex_init(&b->lock, NULL);
 }
 
@@ -44,118 +44,6 @@ void base_index_destroy(struct base_index *b)
 	free_users(b->at, b->n);
 	free(b->by_path);
 	pthread_mutex_destroy(&b->lock);
-}
-
-bool base_index_is_needed(const struct tree *t)
-{
-	return !t->src->only && !t->config.ro && !t->config.cow && !t->config.write_base;
-}
-
-/* ---- names of backing files ------------------------------------------------ */
-
-/* Returns the rest of a path that is `dir` or below it, by its letters; else NULL. */
-static const char *rest_below(const char *path, const char *dir)
-{
-	size_t n = strcmp(dir, "/") ? strlen(dir) : 0;
-
-	if (strncmp(path, dir, n) || (path[n] && path[n] != '/'))
-		return NULL;
-	return path + n + strspn(path + n, "/");
-}
-
-/* Applies -o backing-map, as the core does when it opens the file. */
-static char *map_path(const struct tree *t, const char *dir, const char *name)
-{
-	char *path;
-
-	for (size_t i = 0; i < t->config.npath_maps; i++) {
-		const struct qc_path_map *m = &t->config.path_maps[i];
-		const char *rest = rest_below(name, m->old_prefix);
-
-		if (rest)
-			return asprintf(&path, "%s%s%s", m->new_prefix, *rest ? "/" : "", rest) < 0 ?
-				       NULL :
-				       path;
-	}
-	return asprintf(&path, "%s%s", *name == '/' ? "" : dir, name) < 0 ? NULL : path;
-}
-
-/* Removes empty components, "." and "dir/.." from a path, in place.  A ".." that leaves SOURCE
- * stays. */
-static void normalize_path(char *path)
-{
-	char *out = path, *floor = path; /* all components before `floor` are ".." */
-
-	for (char *part = path, *next; part; part = next) {
-		size_t n = strcspn(part, "/");
-		bool up = n == 2 && !strncmp(part, "..", 2);
-
-		next = part[n] ? part + n + 1 : NULL;
-		if (!n || (n == 1 && *part == '.'))
-			continue;
-		if (up && out > floor) {
-			do
-				out--;
-			while (out > floor && *out != '/');
-			continue;
-		}
-		if (out > path)
-			*out++ = '/';
-		memmove(out, part, n);
-		out += n;
-		if (up)
-			floor = out;
-	}
-	*out = 0;
-}
-
-char *base_index_read(const struct tree *t, const char *dir, int fd)
-{
-	struct qc_backing_info info;
-	struct qc_reason ignored;
-	const char *name = info.backing, *rest = NULL;
-	char *path, *below;
-
-	if (qc_read_backing_info(fd, &info, &ignored) || !*name)
-		return NULL;
-	if (!strncmp(name, "file:", 5))
-		name += 5;
-	path = map_path(t, dir, name);
-	if (!path)
-		return NULL;
-	if (*path == '/') {
-		rest = rest_below(path, t->src->dir);
-		if (!rest)
-			rest = rest_below(path, t->src->as_given);
-		if (!rest)
-			return path;
-	}
-	/* SOURCE may be covered by this mount: only its descriptor leads to the images. */
-	below = strdup(rest ? rest : path);
-	free(path);
-	if (below)
-		normalize_path(below);
-	return below;
-}
-
-void base_index_set(struct base_index *b, struct node *image, char *backing)
-{
-	char *old = image->image.backing;
-
-	if (!old != !backing || (old && backing && strcmp(old, backing)))
-		b->stale = true;
-	free(old);
-	image->image.backing = backing;
-}
-
-void base_index_forget(struct base_index *b, struct node *image)
-{
-	base_index_set(b, image, NULL);
-}
-
-void base_index_note_change(struct base_index *b)
-{
-	b->stale = true;
 }
 
 /* ---- the array -------------------------------------------------------------- */
@@ -172,6 +60,7 @@ static int compare_users(const void *a, const void *b)
 struct collected_users {
 	struct base_user *at;
 	size_t n, room;
+	uint64_t version; /* tree.names_version */
 	bool failed;
 };
 
@@ -199,13 +88,11 @@ static void collect_overlay(struct node *image, void *arg)
 static int collect_overlays(struct tree *t, struct collected_users *c)
 {
 	pthread_mutex_lock(&t->lock);
-	t->bases.stale = false;
+	c->version = t->names_version;
 	node_table_for_each_image(&t->nodes, count_overlay, c);
 	c->at = calloc(c->room + 1, sizeof(*c->at));
 	if (c->at)
 		node_table_for_each_image(&t->nodes, collect_overlay, c);
-	if (!c->at || c->failed)
-		t->bases.stale = true;
 	pthread_mutex_unlock(&t->lock);
 	if (c->at && !c->failed)
 		return 0;
@@ -253,13 +140,6 @@ static const struct base_user **sort_by_path(const struct collected_users *c)
 	return by_path;
 }
 
-static void mark_index_stale(struct tree *t)
-{
-	pthread_mutex_lock(&t->lock);
-	t->bases.stale = true;
-	pthread_mutex_unlock(&t->lock);
-}
-
 static int rebuild_if_stale(struct tree *t)
 {
 	struct base_index *b = &t->bases;
@@ -269,7 +149,7 @@ static int rebuild_if_stale(struct tree *t)
 	int r;
 
 	pthread_mutex_lock(&t->lock);
-	stale = b->stale;
+	stale = b->version != t->names_version;
 	pthread_mutex_unlock(&t->lock);
 	if (!stale)
 		return 0;
@@ -280,7 +160,6 @@ static int rebuild_if_stale(struct tree *t)
 	by_path = sort_by_path(&c);
 	if (!by_path) {
 		free_users(c.at, c.n);
-		mark_index_stale(t);
 		return -ENOMEM;
 	}
 	free_users(b->at, b->n);
@@ -288,6 +167,7 @@ static int rebuild_if_stale(struct tree *t)
 	b->at = c.at;
 	b->by_path = by_path;
 	b->n = c.n;
+	b->version = c.version;
 	return 0;
 }
 
@@ -368,7 +248,7 @@ static const struct base_user *find_user(struct tree *t, const struct node *imag
 	const struct base_user *u = find_user_by_file(&t->bases, image);
 	char *path;
 
-	for (size_t i = 0; !u && (path = image_file_path(t, image, i)); i++) {
+	for (size_t i = 0; !u && (path = name_path_of_image(t, image, i)); i++) {
 		u = find_user_by_path(&t->bases, image, path);
 		free(path);
 	}
@@ -381,7 +261,7 @@ int base_index_check_write(struct tree *t, struct node *image, struct qc_reason 
 	struct node **dir;
 	int r;
 
-	if (!base_index_is_needed(t))
+	if (!backing_path_is_needed(t))
 		return 0;
 	dir = dirs_above(t, image);
 	if (!dir)

@@ -3,9 +3,8 @@
  * base_index.h - which images of SOURCE are backing files of others.
  *
  * Asked before an image is opened for writing: a change of a backing file would ruin its
- * overlays.  A scan reads the path of the backing file from each image's header, along with the
- * magic.  An image is a backing file if one of its names in SOURCE is such a path, or if such a
- * path leads to its file.
+ * overlays.  An image is a backing file if one of its names in SOURCE is the path in another
+ * image's header (backing_path.h), or if such a path leads to its file.
  *
  * The paths are resolved to files when an image is next opened for writing, and not in the scan:
  * a backing file that another file replaced would be missed, since its overlays do not change
@@ -25,27 +24,11 @@ struct base_index {
 	struct base_user *at; /* lock; sorted by the backing file's device and inode */
 	const struct base_user **by_path; /* lock; sorted by its path */
 	size_t n;	      /* lock; of both */
-	bool stale;	      /* tree.lock; the array must be built anew */
+	uint64_t version;     /* lock; tree.names_version when the arrays were built */
 };
 
 void base_index_init(struct base_index *b);
 void base_index_destroy(struct base_index *b);
-
-/* Whether the mount can write images, and must not write backing files. */
-bool base_index_is_needed(const struct tree *t);
-
-/* Returns the path of an image's backing file, to be freed: absolute, or below SOURCE.  `dir` is
- * the image's directory in SOURCE, "" or with a slash at its end.  NULL: none, or no path. */
-char *base_index_read(const struct tree *t, const char *dir, int fd);
-
-/* Notes what base_index_read() returned; consumes it.  tree.lock is held. */
-void base_index_set(struct base_index *b, struct node *image, char *backing);
-
-/* The image has no name any more.  tree.lock is held. */
-void base_index_forget(struct base_index *b, struct node *image);
-
-/* A name leads to another file than before.  tree.lock is held. */
-void base_index_note_change(struct base_index *b);
 
 /*
  * base_index_check_write() - whether an image may be written

@@ -38,7 +38,7 @@ static int stat_by_name(struct tree *t, const struct node *image, char **path, s
 {
 	int r = -ESTALE;
 
-	for (size_t i = 0; (*path = image_file_path(t, image, i)); i++) {
+	for (size_t i = 0; (*path = name_path_of_image(t, image, i)); i++) {
 		r = stat_path(t, image, *path, st);
 		if (!r)
 			break;

@@ -9,27 +9,10 @@
 #include <unistd.h>
 
 #include "tree/cow_overlay.h"
-#include "tree/image_attr.h"
+#include "tree/base_index.h"
 #include "tree/name.h"
 #include "util/fd_reserve.h"
-#include "util/hash_bytes.h"
 #include "util/report.h"
-
-/* ---- paths ---------------------------------------------------------------- */
-
-char *image_file_path(struct tree *t, const struct node *image, size_t i)
-{
-	const struct name *nm;
-	char *path;
-
-	pthread_mutex_lock(&t->lock);
-	nm = image->image.names;
-	while (nm && i--)
-		nm = nm->next;
-	path = nm ? name_path(nm) : NULL;
-	pthread_mutex_unlock(&t->lock);
-	return path;
-}
 
 static void set_open_reason(struct qc_reason *why, int r, const char *text)
 {
@@ -71,7 +54,7 @@ static int open_by_name(struct tree *t, struct node *image, char **path, struct 
 {
 	int r = -ESTALE;
 
-	for (size_t i = 0; (*path = image_file_path(t, image, i)); i++) {
+	for (size_t i = 0; (*path = name_path_of_image(t, image, i)); i++) {
 		r = open_path(t, image, *path, why);
 		if (r >= 0)
 			break;
@@ -157,7 +140,7 @@ static int open_unlogged(struct tree *t, struct node *image, bool cow, unsigned 
 /* Logs a reason, unless it is the same as the last one. */
 static void log_reason(struct tree *t, struct node *image, const struct qc_reason *why)
 {
-	char *path = image_file_path(t, image, 0);
+	char *path = name_path_of_image(t, image, 0);
 	bool is_new;
 
 	pthread_mutex_lock(&image->attr_lock);
@@ -278,7 +261,7 @@ int image_file_inspect(struct tree *t, struct node *image, struct image_inspecti
 	*out = (struct image_inspection){ 0 };
 	r = fd = open_by_name(t, image, &path, &out->why);
 	if (fd < 0)
-		path = image_file_path(t, image, 0);
+		path = name_path_of_image(t, image, 0);
 	if (asprintf(&out->path, "%s/%s", t->src->dir, path ? path : "") < 0)
 		out->path = NULL;
 	if (fd >= 0) {
@@ -304,38 +287,4 @@ void image_file_inspection_end(struct image_inspection *i)
 	if (i->live)
 		qc_close(i->live);
 	free(i->path);
-}
-
-/* ---- nodes ---------------------------------------------------------------- */
-
-static int open_image_node(struct tree *t, struct node *n, bool write, struct qc_image **out)
-{
-	return image_file_open_cow(t, n, write ? QC_OPEN_WRITE : 0, out);
-}
-
-static bool image_is_unused(struct tree *t, struct node *n)
-{
-	(void)t;
-	return !n->image.names;
-}
-
-static const struct node_ops image_ops = {
-	.getattr = image_attr_get,
-	.open = open_image_node,
-	.unused = image_is_unused,
-};
-
-struct node *image_file_new(struct tree *t, const struct identity *id)
-{
-	uint64_t key[] = { id->dev, id->ino };
-	struct node *n = node_new(t, &image_ops, false, hash_bytes(0, key, sizeof(key)), NULL);
-
-	if (!n)
-		return NULL;
-	n->nlookup = 0;
-	n->image.id = *id;
-	for (size_t i = 0; i < t->nproviders; i++)
-		n->follows_writes = n->follows_writes || t->provider[i]->writes_image;
-	node_table_add_image(&t->nodes, n);
-	return n;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * image_file.h - the image files of SOURCE: their nodes, and opening them.
+ * image_file.h - opening the image files of SOURCE.
  *
  * A file is opened by the first of its names that still leads to it.  Names that are no
  * symbolic links come first: the backing file of an image is looked for from the directory of
@@ -10,10 +10,6 @@
 #define IMAGE_FILE_H
 
 #include "tree/tree.h"
-
-/* Makes the node of an image, with neither name nor reference.  tree.lock is held.  NULL: no
- * memory. */
-struct node *image_file_new(struct tree *t, const struct identity *id);
 
 /*
  * image_file_open() - open an image as it is, without its overlay
@@ -37,10 +33,6 @@ int image_file_report(struct tree *t, struct node *image, int r, const struct qc
 
 /* Returns a number that changes when the image's files were written since the last call. */
 unsigned int image_file_write_version(struct node *image);
-
-/* Returns the i-th path in SOURCE, to be freed, the preferred one first; NULL: there are no
- * more, or no memory. */
-char *image_file_path(struct tree *t, const struct node *image, size_t i);
 
 /* Opens an image file at a descriptor, for its headers only.  `flags` are added. */
 int image_file_open_headers(struct tree *t, struct node *image, const char *path, int fd,

@@ -64,7 +64,7 @@ static struct node *find_checked(struct tree *t, struct node *dir, const char *n
 
 	free(path);
 	if (n && !good)
-		tree_forget(t, n, 1);
+		node_forget(t, n, 1);
 	return good ? n : NULL;
 }
 
@@ -93,6 +93,7 @@ struct collected {
 	struct listing *l;
 	size_t room;
 	bool images_only;
+	int failed; /* -ENOMEM */
 };
 
 static void count_name(struct name *nm, void *n)
@@ -104,24 +105,13 @@ static void count_name(struct name *nm, void *n)
 static void collect_name(struct name *nm, void *arg)
 {
 	struct collected *c = arg;
-	struct listing *l = c->l;
 	struct node *n;
 
-	if (!name_is_live(nm) || l->n == c->room || (c->images_only && (nm->owner || nm->is_dir)))
+	if (!name_is_live(nm) || c->l->n == c->room || (c->images_only && (nm->owner || nm->is_dir)))
 		return;
 	n = name_ref_node(c->t, nm);
-	if (!n)
-		return;
-	l->node[l->n] = n;
-	l->name[l->n++] = strdup(nm->shown); /* NULL fails the listing in check_listing() */
-}
-
-static int check_listing(const struct listing *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (!l->name[i])
-			return -ENOMEM;
-	return 0;
+	if (n && listing_append(c->l, n, nm->shown))
+		c->failed = -ENOMEM;
 }
 
 /* Lists the live names, with no look at their files. */
@@ -133,14 +123,13 @@ static int list_live(struct tree *t, struct node *dir, bool images_only, struct 
 	*out = (struct listing){ 0 };
 	pthread_mutex_lock(&t->lock);
 	name_for_each(dir, count_name, &c.room);
-	out->node = calloc(c.room + 1, sizeof(*out->node));
-	out->name = calloc(c.room + 1, sizeof(*out->name));
-	if (out->node && out->name)
+	r = listing_reserve(out, c.room);
+	if (!r)
 		name_for_each(dir, collect_name, &c);
 	pthread_mutex_unlock(&t->lock);
-	r = out->node && out->name ? check_listing(out) : -ENOMEM;
+	r = r ? r : c.failed;
 	if (r)
-		tree_list_free(t, out);
+		listing_free(t, out);
 	return r;
 }
 
@@ -167,7 +156,7 @@ static void refresh_one(struct tree *t, const struct view_provider *p, struct no
 	pthread_mutex_lock(&t->lock);
 	nm = name_find(dir, shown); /* never freed while the tree is served */
 	pthread_mutex_unlock(&t->lock);
-	p->refresh(t, nm, image, &nm->state[tree_provider_index(t, p)]);
+	p->refresh(t, nm, image, name_state_of(t, nm, p));
 }
 
 void mirror_dir_refresh_view_of(struct tree *t, const struct view_provider *p, struct node *dir,
@@ -181,7 +170,7 @@ void mirror_dir_refresh_view_of(struct tree *t, const struct view_provider *p, s
 		return;
 	if (n->origin == n && !n->is_dir)
 		refresh_one(t, p, dir, image, n);
-	tree_forget(t, n, 1);
+	node_forget(t, n, 1);
 }
 
 void mirror_dir_refresh_views(struct tree *t, const struct view_provider *p, struct node *dir)
@@ -192,7 +181,7 @@ void mirror_dir_refresh_views(struct tree *t, const struct view_provider *p, str
 		return;
 	for (size_t i = 0; i < l.n; i++)
 		refresh_one(t, p, dir, l.name[i], l.node[i]);
-	tree_list_free(t, &l);
+	listing_free(t, &l);
 }
 
 /* ---- attributes ----------------------------------------------------------- */

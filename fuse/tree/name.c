@@ -7,10 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tree/image_file.h"
-#include "tree/mirror_dir.h"
+#include "tree/backing_path.h"
 #include "tree/raw_name.h"
-#include "util/hash_bytes.h"
 #include "util/report.h"
 
 /* ---- finding -------------------------------------------------------------- */
@@ -105,6 +103,20 @@ char *name_path_of_dir(const struct node *dir)
 	return dir->dir.name ? name_path(dir->dir.name) : strdup("");
 }
 
+char *name_path_of_image(struct tree *t, const struct node *image, size_t i)
+{
+	const struct name *nm;
+	char *path;
+
+	pthread_mutex_lock(&t->lock);
+	nm = image->image.names;
+	while (nm && i--)
+		nm = nm->next;
+	path = nm ? name_path(nm) : NULL;
+	pthread_mutex_unlock(&t->lock);
+	return path;
+}
+
 /* ---- making --------------------------------------------------------------- */
 
 /* Makes a name, and enters it in the trees of its directory.  Consumes `shown`. */
@@ -155,7 +167,6 @@ static char *choose_image_name(struct node *dir, const char *file)
 
 int name_add_dir(struct tree *t, struct node *dir, const char *file, const struct identity *id)
 {
-	uint64_t key[] = { id->dev, id->ino };
 	struct name *nm;
 
 	if (name_find(dir, file)) {
@@ -165,10 +176,9 @@ int name_add_dir(struct tree *t, struct node *dir, const char *file, const struc
 	nm = enter_new_name(dir, file, strdup(file), true);
 	if (!nm)
 		return -ENOMEM;
-	nm->node = node_new(t, &mirror_dir_ops, true, hash_bytes(0, key, sizeof(key)), NULL);
+	nm->node = node_new_of_dir(t, id);
 	if (!nm->node)
 		return -ENOMEM; /* the name stays, gone */
-	nm->node->nlookup = 0;
 	nm->node->parent = dir;
 	nm->node->dir.name = nm;
 	nm->scan = dir->dir.scan;
@@ -229,7 +239,7 @@ static void unlink_from_image(struct tree *t, struct name *nm)
 		detach_view_node(v);
 	if (!image->image.names) {
 		image->detached = true;
-		base_index_forget(&t->bases, image);
+		backing_path_set(t, image, NULL);
 		if (!image->nlookup)
 			node_free_locked(t, image);
 	}
@@ -246,7 +256,7 @@ static void link_to_image(struct tree *t, struct name *nm, struct node *image)
 	*p = nm;
 	nm->node = image;
 	image->detached = false;
-	base_index_note_change(&t->bases);
+	t->names_version++;
 }
 
 int name_set_image(struct tree *t, struct name *nm, bool is_link, const struct identity *id)
@@ -254,7 +264,7 @@ int name_set_image(struct tree *t, struct name *nm, bool is_link, const struct i
 	struct node *image = node_table_find_image(&t->nodes, id->dev, id->ino);
 
 	if (!image)
-		image = image_file_new(t, id);
+		image = node_new_of_image(t, id);
 	if (!image)
 		return -ENOMEM;
 	if (nm->node != image || nm->is_link != is_link) {
@@ -343,6 +353,15 @@ void name_replace_view(struct tree *t, struct name *view, void *data)
 	free(view->data);
 	view->data = data;
 	view->gone = false;
+}
+
+void **name_state_of(const struct tree *t, struct name *nm, const struct view_provider *p)
+{
+	size_t i = 0;
+
+	while (t->provider[i] != p)
+		i++;
+	return &nm->state[i];
 }
 
 struct node *name_ref_node(struct tree *t, struct name *nm)

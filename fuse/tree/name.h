@@ -6,7 +6,7 @@
  * to something else for the life of the mount: when its file goes, the name stays, `gone`; when
  * another file replaces its file, the name leads to that one.
  *
- * All fields are under tree.lock, and so are all calls; `dir`, `file`, `shown`, `is_dir`,
+ * All fields are under tree.lock, and so are all calls but name_path_of_image(); `dir`, `file`, `shown`, `is_dir`,
  * `owner` and `provider` never change.
  */
 #ifndef NAME_H
@@ -90,11 +90,18 @@ char *name_path(const struct name *nm);
 /* Returns the path of a directory of SOURCE, likewise. */
 char *name_path_of_dir(const struct node *dir);
 
+/* Returns the i-th path of an image in SOURCE, to be freed, the preferred one first; NULL: there
+ * are no more, or no memory.  Takes tree.lock. */
+char *name_path_of_image(struct tree *t, const struct node *image, size_t i);
+
 /* Calls each() with all names of a directory, in byte order. */
 void name_for_each(const struct node *dir, void (*each)(struct name *, void *), void *arg);
 
 /* Makes the name of an image that is the root of the mount.  NULL: no memory. */
 struct name *name_new_of_root(struct tree *t, const char *file, const struct identity *id);
+
+/* Returns the state of a provider for an image's name.  Takes no lock. */
+void **name_state_of(const struct tree *t, struct name *nm, const struct view_provider *p);
 
 /* Frees a name, and all names below it. */
 void name_free(struct tree *t, struct name *nm);

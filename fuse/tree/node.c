@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "tree/node.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
 #include "tree/cow_overlay.h"
-#include "tree/node_ops.h"
-#include "tree/tree_private.h"
+#include "tree/name.h"
 #include "util/hash_bytes.h"
 
 /* ---- lifetime ------------------------------------------------------------- */
@@ -37,6 +37,36 @@ struct node *node_new(struct tree *t, const struct node_ops *ops, bool is_dir, u
 	return n;
 }
 
+static uint64_t ino_of_file(const struct identity *id)
+{
+	uint64_t key[] = { id->dev, id->ino };
+
+	return hash_bytes(0, key, sizeof(key));
+}
+
+struct node *node_new_of_dir(struct tree *t, const struct identity *id)
+{
+	struct node *n = node_new(t, t->dir_ops, true, ino_of_file(id), NULL);
+
+	if (n)
+		n->nlookup = 0;
+	return n;
+}
+
+struct node *node_new_of_image(struct tree *t, const struct identity *id)
+{
+	struct node *n = node_new(t, t->image_ops, false, ino_of_file(id), NULL);
+
+	if (!n)
+		return NULL;
+	n->nlookup = 0;
+	n->image.id = *id;
+	for (size_t i = 0; i < t->nproviders; i++)
+		n->follows_writes = n->follows_writes || t->provider[i]->writes_image;
+	node_table_add_image(&t->nodes, n);
+	return n;
+}
+
 static void free_image_fields(struct node *n)
 {
 	pthread_mutex_destroy(&n->image.overlay_lock);
@@ -59,6 +89,50 @@ void node_free_locked(struct tree *t, struct node *n)
 	}
 	pthread_mutex_destroy(&n->attr_lock);
 	free(n);
+}
+
+/* Drops references without a lock, unless the last one is among them. */
+static bool drop_unless_last(struct node *n, uint64_t references)
+{
+	uint64_t have = n->nlookup;
+
+	while (have > references)
+		if (atomic_compare_exchange_weak(&n->nlookup, &have, have - references))
+			return true;
+	return false;
+}
+
+/* Whether nothing leads to a node without a reference.  Its last_ref_lock is held. */
+static bool is_unreachable(struct tree *t, struct node *n)
+{
+	if (n->ops->unused)
+		return n->ops->unused(t, n);
+	if (n->view_name)
+		n->view_name->node = NULL;
+	return true;
+}
+
+void node_forget(struct tree *t, struct node *n, uint64_t references)
+{
+	while (n && !drop_unless_last(n, references)) {
+		struct node *held = n->held;
+		pthread_mutex_t *last_ref_lock = n->last_ref_lock;
+		bool dead;
+
+		pthread_mutex_lock(last_ref_lock);
+		assert(n->nlookup >= references);
+		dead = atomic_fetch_sub(&n->nlookup, references) == references &&
+		       is_unreachable(t, n);
+		if (dead && last_ref_lock != &t->lock)
+			pthread_mutex_lock(&t->lock);
+		if (dead)
+			node_free_locked(t, n);
+		if (dead && last_ref_lock != &t->lock)
+			pthread_mutex_unlock(&t->lock);
+		pthread_mutex_unlock(last_ref_lock);
+		n = dead ? held : NULL;
+		references = 1;
+	}
 }
 
 /* ---- fields --------------------------------------------------------------- */

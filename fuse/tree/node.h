@@ -143,6 +143,14 @@ unsigned int node_content_version(const struct node *n);
 struct node *node_new(struct tree *t, const struct node_ops *ops, bool is_dir, uint64_t wanted,
 		      struct node *held);
 
+/* Makes the node of a directory or an image of SOURCE, with neither name nor reference.  Call
+ * with tree.lock held.  NULL: no memory. */
+struct node *node_new_of_dir(struct tree *t, const struct identity *id);
+struct node *node_new_of_image(struct tree *t, const struct identity *id);
+
+/* Drops references; a node with none left may be freed.  NULL is allowed. */
+void node_forget(struct tree *t, struct node *n, uint64_t references);
+
 /* Frees a node without a reference.  Call with tree.lock held. */
 void node_free_locked(struct tree *t, struct node *n);
 

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tree/backing_path.h"
 #include "tree/name.h"
 
 /* A new entry. */
@@ -79,8 +80,8 @@ static int examine_file(struct scan *s, const char *file, char **backing)
 		r = fd == -ENOENT || fd == -EMEDIUMTYPE ? NO_IMAGE : UNREADABLE;
 	else
 		r = qc_is_image(fd) ? IMAGE : NO_IMAGE;
-	if (r == IMAGE && base_index_is_needed(s->t))
-		*backing = base_index_read(s->t, s->path, fd);
+	if (r == IMAGE && backing_path_is_needed(s->t))
+		*backing = backing_path_read(s->t, s->path, fd);
 	if (fd >= 0)
 		close(fd);
 	free(path);
@@ -126,7 +127,7 @@ static int note_image(struct scan *s, const char *file, bool is_link, const stru
 	if (nm) {
 		r = name_set_image(s->t, nm, is_link, id);
 		if (!r)
-			base_index_set(&s->t->bases, nm->node, backing);
+			backing_path_set(s->t, nm->node, backing);
 		else
 			free(backing);
 	} else {
@@ -246,7 +247,7 @@ static int publish_found(struct scan *s, struct found *f)
 	r = name_add_image(s->t, s->dir, f->file, f->is_link, &f->id, &nm);
 	if (r)
 		return r;
-	base_index_set(&s->t->bases, nm->node, f->backing);
+	backing_path_set(s->t, nm->node, f->backing);
 	f->backing = NULL;
 	return 0;
 }

@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "tree/image_file.h"
+#include "tree/image_node.h"
 #include "tree/mirror_dir.h"
 #include "tree/name.h"
-#include "util/hash_bytes.h"
 
 /* ---- names ---------------------------------------------------------------- */
 
@@ -25,17 +25,6 @@ int tree_list(struct tree *t, struct node *dir, struct listing *out)
 {
 	*out = (struct listing){ 0 };
 	return dir->is_dir ? dir->ops->list(t, dir, out) : -ENOTDIR;
-}
-
-void tree_list_free(struct tree *t, struct listing *l)
-{
-	for (size_t i = 0; i < l->n; i++) {
-		free(l->name[i]);
-		tree_forget(t, l->node[i], 1);
-	}
-	free(l->name);
-	free(l->node);
-	*l = (struct listing){ 0 };
 }
 
 const struct node *tree_origin_of_name(struct tree *t, struct node *dir, const char *name)
@@ -51,50 +40,6 @@ const struct node *tree_origin_of_name(struct tree *t, struct node *dir, const c
 		n = nm->owner ? nm->owner->node : nm->node;
 	pthread_mutex_unlock(&t->lock);
 	return n ? n : dir;
-}
-
-/* Drops references without a lock, unless the last one is among them. */
-static bool drop_unless_last(struct node *n, uint64_t references)
-{
-	uint64_t have = n->nlookup;
-
-	while (have > references)
-		if (atomic_compare_exchange_weak(&n->nlookup, &have, have - references))
-			return true;
-	return false;
-}
-
-/* Whether nothing leads to a node without a reference.  Its last_ref_lock is held. */
-static bool is_unreachable(struct tree *t, struct node *n)
-{
-	if (n->ops->unused)
-		return n->ops->unused(t, n);
-	if (n->view_name)
-		n->view_name->node = NULL;
-	return true;
-}
-
-void tree_forget(struct tree *t, struct node *n, uint64_t references)
-{
-	while (n && !drop_unless_last(n, references)) {
-		struct node *held = n->held;
-		pthread_mutex_t *last_ref_lock = n->last_ref_lock;
-		bool dead;
-
-		pthread_mutex_lock(last_ref_lock);
-		assert(n->nlookup >= references);
-		dead = atomic_fetch_sub(&n->nlookup, references) == references &&
-		       is_unreachable(t, n);
-		if (dead && last_ref_lock != &t->lock)
-			pthread_mutex_lock(&t->lock);
-		if (dead)
-			node_free_locked(t, n);
-		if (dead && last_ref_lock != &t->lock)
-			pthread_mutex_unlock(&t->lock);
-		pthread_mutex_unlock(last_ref_lock);
-		n = dead ? held : NULL;
-		references = 1;
-	}
 }
 
 int tree_mkdir(struct tree *t, struct node *dir, const char *name, struct node **out)
@@ -206,16 +151,14 @@ static int stat_source(const struct source *src, const char *path, struct identi
 static int make_root_dir(struct tree *t)
 {
 	struct identity id;
-	uint64_t key[2];
 	int r = stat_source(t->src, "", &id);
 
 	if (r)
 		return r;
-	key[0] = id.dev;
-	key[1] = id.ino;
-	t->root = node_new(t, &mirror_dir_ops, true, hash_bytes(0, key, sizeof(key)), NULL);
+	t->root = node_new_of_dir(t, &id);
 	if (!t->root)
 		return -ENOMEM;
+	t->root->nlookup = 1;
 	t->root->parent = t->root;
 	return 0;
 }
@@ -250,6 +193,9 @@ int tree_new(struct qc_context *ctx, const struct source *src, const struct tree
 	t->ctx = ctx;
 	t->src = src;
 	t->config = *config;
+	t->dir_ops = &mirror_dir_ops;
+	t->image_ops = &image_node_ops;
+	t->names_version = 1;
 	t->seed = make_random_seed();
 	pthread_mutex_init(&t->lock, NULL);
 	base_index_init(&t->bases);
@@ -286,18 +232,12 @@ int tree_register_views(struct tree *t, const struct view_provider *p)
 	return t->only ? name_add_views_of(t, t->only, p) : 0;
 }
 
-size_t tree_provider_index(const struct tree *t, const struct view_provider *p)
-{
-	size_t i = 0;
-
-	while (i < t->nproviders && t->provider[i] != p)
-		i++;
-	return i;
-}
-
 bool tree_shows_views(const struct tree *t, const struct view_provider *p)
 {
-	return tree_provider_index(t, p) < t->nproviders;
+	for (size_t i = 0; i < t->nproviders; i++)
+		if (t->provider[i] == p)
+			return true;
+	return false;
 }
 
 void tree_set_readonly(struct tree *t)

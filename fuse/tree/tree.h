@@ -14,6 +14,7 @@
 
 #include <sys/statvfs.h>
 
+#include "tree/listing.h"
 #include "tree/node.h"
 #include "tree/source.h"
 
@@ -59,9 +60,6 @@ struct node *tree_only(struct tree *t); /* the image, where SOURCE is one; else 
 /* Finds a name in a directory.  Returns its node with one reference more. */
 int tree_lookup(struct tree *t, struct node *dir, const char *name, struct node **out);
 
-/* Drops references; a node with none left may be freed. */
-void tree_forget(struct tree *t, struct node *n, uint64_t references);
-
 /*
  * tree_origin_of_name() - the image or directory of SOURCE that a lookup will use
  *
@@ -70,14 +68,8 @@ void tree_forget(struct tree *t, struct node *n, uint64_t references);
  */
 const struct node *tree_origin_of_name(struct tree *t, struct node *dir, const char *name);
 
-/* The entries of a directory, each with a reference. */
-struct listing {
-	struct node **node;
-	char **name;
-	size_t n;
-};
+/* Lists a directory; free *out with listing_free(). */
 int tree_list(struct tree *t, struct node *dir, struct listing *out);
-void tree_list_free(struct tree *t, struct listing *l);
 
 int tree_stat(struct tree *t, struct node *n, struct stat *st);
 int tree_statfs(struct tree *t, struct statvfs *st); /* of the file system of SOURCE */

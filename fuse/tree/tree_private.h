@@ -16,14 +16,15 @@ struct tree {
 	pthread_mutex_t lock; /* names, tables, last references; see node.h */
 	struct node_table nodes; /* lock */
 	struct base_index bases;
+	/* lock; another number whenever a name leads to another file, or an image has another
+	 * backing file */
+	uint64_t names_version;
+	const struct node_ops *dir_ops, *image_ops; /* of nodes of SOURCE */
 	struct node *root;
 	struct name *only; /* of the image, where SOURCE is one */
 	const struct view_provider *provider[TREE_PROVIDERS]; /* constant while served */
 	size_t nproviders;
 	uint64_t seed; /* random, for hashes that are not shown */
 };
-
-/* Returns the index of a provider; t->nproviders: it is not registered. */
-size_t tree_provider_index(const struct tree *t, const struct view_provider *p);
 
 #endif

@@ -230,13 +230,6 @@ int entry_dir_lookup(struct tree *t, struct node *dir, const char *name, struct 
 	return r;
 }
 
-int entry_dir_append(struct listing *l, struct node *n, const char *name)
-{
-	l->node[l->n] = n;
-	l->name[l->n] = strdup(name);
-	return l->name[l->n++] ? 0 : -ENOMEM;
-}
-
 static int list_entries(struct tree *t, struct node *dir, struct listing *l)
 {
 	struct dir_entries *e = &((struct entry_dir *)dir->data)->entries;
@@ -248,14 +241,11 @@ static int list_entries(struct tree *t, struct node *dir, struct listing *l)
 	r = entry_dir_read(t, dir, NULL);
 	if (r)
 		return r;
-	l->node = calloc(e->n + 1, sizeof(*l->node));
-	l->name = calloc(e->n + 1, sizeof(*l->name));
-	if (!l->node || !l->name)
-		return -ENOMEM;
+	r = listing_reserve(l, e->n);
 	for (size_t i = 0; !r && i < e->n; i++) {
 		r = entry_dir_ref_node(t, dir, &e->at[i], &n);
 		if (!r)
-			r = entry_dir_append(l, n, e->at[i].shown);
+			r = listing_append(l, n, e->at[i].shown);
 	}
 	return r;
 }
@@ -268,6 +258,6 @@ int entry_dir_list(struct tree *t, struct node *dir, struct listing *out)
 	r = list_entries(t, dir, out);
 	pthread_mutex_unlock(&dir->dir.lock);
 	if (r)
-		tree_list_free(t, out);
+		listing_free(t, out);
 	return r;
 }

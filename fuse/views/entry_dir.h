@@ -61,7 +61,4 @@ struct dir_entry *entry_dir_find(struct node *dir, const char *name);
 int entry_dir_ref_node(struct tree *t, struct node *dir, struct dir_entry *e, struct node **out);
 void entry_dir_expire(struct node *dir);
 
-/* Appends a node with a reference, which the listing takes, to a listing with room.  -ENOMEM. */
-int entry_dir_append(struct listing *l, struct node *n, const char *name);
-
 #endif

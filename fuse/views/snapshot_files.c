@@ -168,25 +168,21 @@ static int lookup_file(struct tree *t, struct node *dir, const char *name, struc
 
 static int list_files(struct tree *t, struct node *dir, struct listing *out)
 {
-	int r = 0;
+	int r = listing_reserve(out, FILES);
 
-	out->node = calloc(FILES, sizeof(*out->node));
-	out->name = calloc(FILES, sizeof(*out->name));
-	if (!out->node || !out->name)
-		r = -ENOMEM;
 	pthread_mutex_lock(&dir->dir.lock);
 	for (unsigned int i = 0; !r && i < FILES; i++) {
 		struct node *n;
 
 		r = ref_file_node(t, dir, i, &n);
 		if (!r)
-			r = entry_dir_append(out, n, file_names[i]);
+			r = listing_append(out, n, file_names[i]);
 		else if (r == -ENOENT)
 			r = 0;
 	}
 	pthread_mutex_unlock(&dir->dir.lock);
 	if (r)
-		tree_list_free(t, out);
+		listing_free(t, out);
 	return r;
 }
 
