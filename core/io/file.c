@@ -250,13 +250,3 @@ qc_err qc_file_read(struct qc_file *f, uint64_t off, void *buf, size_t len, size
 		memset((uint8_t *)buf + *got, 0, len - *got);
 	return r;
 }
-
-qc_err qc_file_zero(struct qc_file *f, uint64_t off, uint64_t len)
-{
-	static const uint8_t zeros[64 * 1024];
-	qc_err r = 0;
-
-	for (; !r && len; len -= min_u64(len, sizeof(zeros)), off += sizeof(zeros))
-		r = qc_file_write(f, off, zeros, (size_t)min_u64(len, sizeof(zeros)));
-	return r;
-}

@@ -60,9 +60,6 @@ static inline int qc_file_fd(const struct qc_file *f)
 extern const struct qc_file_ops *(*qc_file_interpose)(const struct qc_file_ops *real);
 #endif
 
-/* Writes @len zeros.  Return: as qc_file_write() */
-qc_err qc_file_zero(struct qc_file *f, uint64_t off, uint64_t len);
-
 /*
  * qc_file_read() - read bytes, with zeros behind the end of the file
  * @len:  all bytes of @buf are set

@@ -16,7 +16,6 @@
 #include "base/range.h"
 #include "request/request.h"
 #include "request/unlink.h"
-#include "update/checkpoint.h"
 
 struct clear_request {
 	struct qc_image *img;
@@ -89,13 +88,8 @@ qc_err qc_clear_inflight(struct qc_image *img, uint64_t size)
 		return clear_raw_data_file(&c, size);
 	for (uint64_t at = 0; !r && at < size; at += span)
 		r = clear_table_range(&c, at, min_u64(size, at + span));
-	if (r || c.keep || c.w->data == c.w->file)
-		return r;
-	/* The data file is punched when its clusters are no longer linked in the file, either:
-	 * after a crash encrypted data would read as garbage there. */
-	r = qc_checkpoint(c.w, false);
-	if (!r)
-		qc_file_punch(c.w->data, 0, size); /* gives back space, if the file system can */
+	if (!r && !c.keep && c.w->data != c.w->file)
+		qc_data_punch_later(c.w, 0, size);
 	return r;
 }
 

@@ -126,6 +126,7 @@ static qc_err allocate_host_clusters(struct qc_cow_request *c)
 	if (g->external) {
 		c->host.v = c->start.v;
 		c->keeps_host = l2_entry_has_host(g, &c->old[0]);
+		qc_data_punch_cancel(c->w, c->start.v, c->n * geom_cluster(g));
 	} else if (l2_entry_has_host(g, &c->old[0]) && c->old[0].copied) {
 		c->host = c->old[0].host;
 		c->keeps_host = true;

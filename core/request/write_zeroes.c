@@ -112,14 +112,6 @@ static bool zero_cluster(const struct zero_request *z, struct l2_entry *e)
 	return unlinks;
 }
 
-/* Gives the space of a range of an external data file back, or writes zeros to it. */
-static qc_err zero_data_file(const struct zero_request *z, uint64_t off, uint64_t end)
-{
-	if (!qc_file_punch(z->w->data, off, end - off))
-		return 0;
-	return qc_file_zero(z->w->data, off, end - off);
-}
-
 /* Changes the entries of a range, which are in one slice.
  * Return: 0; QC_MUST_WRITE_ZEROS; as qc_writer_l2_table(). */
 static qc_err zero_l2_slice(const struct zero_request *z, struct hoff table, uint64_t off,
@@ -150,10 +142,10 @@ static qc_err zero_l2_slice(const struct zero_request *z, struct hoff table, uin
 			zero_subclusters(&e, which);
 		raw[k] = l2_entry_encode(g, &e);
 	}
-	if (!r && g->external && !z->keep)
-		r = zero_data_file(z, off, end);
 	if (!r)
 		r = qc_map_l2_set(z->w->layer, table, first, n, raw);
+	if (!r && g->external && !z->keep)
+		qc_data_punch_later(z->w, off, end - off);
 	for (uint64_t k = 0; !r && k < n; k++)
 		if (unlinked[k])
 			qc_unlink_defer_free(z->w, &old[k]);

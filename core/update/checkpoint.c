@@ -94,21 +94,34 @@ void qc_writer_on_cluster_freed(void *arg, uint64_t off, uint64_t len)
 		qc_file_punch(w->file, off, len); /* a failure only costs space */
 }
 
+static void take_frees(struct qc_writer *w, struct qc_free_list *taken)
+{
+	qc_alloc_take_pending(&w->alloc, taken);
+	qc_data_punch_take(w);
+}
+
+static void requeue_frees(struct qc_writer *w, struct qc_free_list *taken)
+{
+	qc_alloc_requeue_pending(&w->alloc, taken);
+	qc_data_punch_requeue(w);
+}
+
 /* Frees extents that are in no table in the file, once no request in flight can have looked
- * them up.  Empties @taken. */
+ * them up, and punches those of the data file.  Empties @taken. */
 static qc_err free_extents(struct qc_writer *w, struct qc_free_list *taken)
 {
 	qc_err r;
 
-	if (!taken->n) {
+	if (!taken->n && !qc_data_punch_is_taken(w)) {
 		qc_free_list_clear(taken);
 		return 0;
 	}
 	qc_inflight_synchronize(&w->layer->inflight);
 	if (FAIL_POINT("checkpoint.before-free")) {
-		qc_alloc_requeue_pending(&w->alloc, taken);
+		requeue_frees(w, taken);
 		return -EIO;
 	}
+	qc_data_punch_run(w);
 	r = qc_alloc_free_pending(&w->alloc, taken, qc_writer_on_cluster_freed, w);
 	if (r == QC_REFCOUNT_UNDERFLOW)
 		r = qc_writer_mark_corrupt(w, "the refcount of a cluster that becomes free is 0");
@@ -143,11 +156,11 @@ static qc_err write_checkpoint(struct qc_writer *w, struct qc_free_list *taken)
 		atomic_store(&w->aborted, true);
 	if (!w->aborted) {
 		if (taken)
-			qc_alloc_take_pending(&w->alloc, taken);
+			take_frees(w, taken);
 		r = write_dirty_metadata(w);
 	}
 	if (r && taken)
-		qc_alloc_requeue_pending(&w->alloc, taken);
+		requeue_frees(w, taken);
 	qc_unlock(&w->checkpoint_lock);
 	return r;
 }
@@ -184,7 +197,7 @@ qc_err qc_with_checkpoints(struct qc_writer *w, qc_checkpoint_fn *fn, void *arg)
 bool qc_writer_is_dirty(struct qc_writer *w)
 {
 	return !w->aborted && (qc_cache_is_dirty(w->layer->tables) ||
-			       qc_alloc_is_dirty(&w->alloc));
+			       qc_alloc_is_dirty(&w->alloc) || qc_data_punch_is_pending(w));
 }
 
 /* Returns true if metadata is dirty, once no other thread's checkpoint is running: slices that

@@ -10,7 +10,8 @@
  *	2  entries of the refcount table
  *	3  L2 tables
  *	4  the L1 table
- *	5  then the pending frees that were taken become free
+ *	5  then the pending frees that were taken become free, and ranges of the data file
+ *	   that nothing references are punched
  *
  * Invariant: refcounts in the file are only ever too high, never too low.
  */

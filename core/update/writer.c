@@ -174,6 +174,7 @@ void qc_writer_free(struct qc_writer *w)
 {
 	qc_writer_client_close(w, false);
 	qc_free_list_clear(&w->alloc.pending);
+	qc_data_punch_destroy(&w->data_punch);
 	qc_overlap_map_free(w->overlap_map);
 	qc_refcounts_close(&w->alloc.refcounts);
 	if (w->data != w->file)
@@ -199,6 +200,7 @@ qc_err qc_writer_open_for_repair(struct qc_layer *l, struct qc_writer **out, str
 	w->layer = l;
 	w->unmap = l->ctx->unmap;
 	qc_range_locks_init(&w->range_locks);
+	qc_data_punch_init(&w->data_punch);
 	qc_mutex_init(&w->table_lock, QC_RANK_TABLE);
 	qc_mutex_init(&w->resize_lock, QC_RANK_RESIZE);
 	qc_mutex_init(&w->pending_free_lock, QC_RANK_PENDING_FREE);

@@ -16,6 +16,7 @@
 #include "layer/layer.h"
 #include "metadata/metadata.h"
 #include "metadata/pending_free.h"
+#include "update/data_punch.h"
 #include "update/range_lock.h"
 #include "update/writer_client.h"
 
@@ -33,6 +34,7 @@ struct qc_writer {
 	struct qc_mutex pending_free_lock; /* freeing pending extents; held across all of that */
 	struct qc_mutex checkpoint_lock;   /* one checkpoint at a time; held across I/O */
 	struct qc_alloc alloc;
+	struct qc_data_punch data_punch;   /* empty without an external data file */
 	struct qc_writer_clients clients;
 	struct qc_overlap_map *overlap_map; /* NULL: the refcounts were checked and are right */
 	atomic_bool aborted;		    /* see abort.h */

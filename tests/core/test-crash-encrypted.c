@@ -37,6 +37,26 @@ static void requests(void)
 	CHECK(!g_flush());
 }
 
+/* Discarded clusters of an external data file, some of which are written again before the next
+ * flush.  Their space must not be given back while the file has their old entries: the holes
+ * would decrypt to garbage. */
+static void discards(void)
+{
+	uint64_t size = qc_size(rig.img);
+
+	for (uint64_t i = 0; i < 24; i++) {
+		uint64_t off = random_below(&rig.seed, size / 4096) * 4096;
+		uint64_t len = 4096 * (1 + random_below(&rig.seed, min_u64(16, (size - off) / 4096)));
+
+		CHECK(!g_discard(off, len));
+		if (i % 2)
+			CHECK(!g_write(off + len / 2 + 100, 3000));
+		if (i % 3 == 2)
+			CHECK(!g_flush());
+	}
+	CHECK(!g_flush());
+}
+
 static void take(const char *name)
 {
 	CHECK(!qc_snapshot_take(rig.img, name, strlen(name)));
@@ -67,6 +87,9 @@ static const struct scenario scenarios[] = {
 	{ SCENARIO("luks-snapshot-4k", "qcow2", make_snapshot, requests,
 		   LUKS ",cluster_size=4k,encrypt.cipher-alg=aes-128", M),
 	  .encrypted = true, .snapshot = true },
+	{ SCENARIO("luks-data-file-discards", "qcow2", make_filled, discards,
+		   LUKS ",cluster_size=4k,data_file=d.data,encrypt.cipher-alg=aes-128", M),
+	  .encrypted = true, .data_file = true },
 	{ SCENARIO("luks-extended", "qcow2", make_filled, requests,
 		   LUKS ",cluster_size=16k,extended_l2=on,encrypt.cipher-alg=aes-128,"
 		   "encrypt.cipher-mode=cbc,encrypt.ivgen-alg=essiv,encrypt.ivgen-hash-alg=sha256",
