@@ -102,15 +102,11 @@ with open('/dev/full', 'w') as full:
 check(r.returncode == 1 and 'No space left' in r.stderr, f'output that is lost: {r}')
 
 # An image that QEMU writes to may change meanwhile.
-holder = subprocess.Popen(['qemu-io', '-f', 'qcow2', '-c', 'sleep 600000', 'lazy.qcow2'],
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-atexit.register(holder.kill)
-until(20, lambda: info('lazy.qcow2')[0] == 1, 'QEMU locks it')
+holder = hold('lazy.qcow2')
 fails('has it open for writing', 'lazy.qcow2')
 check(info('-U', 'lazy.qcow2')[0] == 0, '-U reads it all the same')
 check(info('--force-share', '--locking=off', 'lazy.qcow2')[0] == 0, 'and so does locking=off')
-holder.kill()
-holder.wait()
+let_go(holder)
 
 # Names do not reach the terminal as they are.
 create('odd.qcow2', '1M')

@@ -108,16 +108,11 @@ refused(2, 'not a QCOW', '-o', 'cow=new.over', 'flat')
 check(not os.path.exists('new.over') and not os.path.exists('over'), 'and nothing is made for that')
 
 # In use by QEMU.
-holder = subprocess.Popen(['qemu-io', '-f', 'qcow2', '-c', 'sleep 600000', 'src/v3.qcow2.over'],
-                          stdout=subprocess.DEVNULL)
-atexit.register(holder.kill)
-until(20, lambda: ' 203 203\n' in ''.join(
-    p.read_text() for p in Path(f'/proc/{holder.pid}/fdinfo').iterdir()), 'QEMU has it')
+holder = hold('src/v3.qcow2.over')
 refused(3, 'v3.qcow2.over: locked', '-o', 'cow=src/v3.qcow2.over', 'src/v3.qcow2')
 with Mount('src/v3.qcow2', '-o', 'cow', ro=False) as m:  # which QEMU only reads
     Path(m.path('v3.raw')).open('r+b').write(b'meanwhile')
-holder.kill()
-holder.wait()
+let_go(holder)
 
 # Given to another image while it is mounted: no byte of that is taken for this one.
 with Mount('src/v3.qcow2', '-o', 'cow=src/own.over', ro=False) as m:

@@ -10,23 +10,14 @@ def bits(name, at):
     return int.from_bytes(peek(name, at, 8), 'big')
 
 
-def sleeps(process):
-    """It came to the last of its commands: it used no time for a while."""
-    def used():
-        return Path(f'/proc/{process.pid}/stat').read_text().split(')')[1].split()[11:13]
-    before = used()
-    time.sleep(0.3)
-    return used() == before
-
-
 def make_dirty(name, options):
     create(name, '64M', options='lazy_refcounts=on,' + options)
-    p = subprocess.Popen(['qemu-io', '-f', 'qcow2', '-c', 'write -P 5 1M 9M', '-c',
-                          'write -P 6 50M 64k', '-c', 'discard 2M 1M', '-c', 'flush', '-c',
-                          'sleep 600000', name], stdout=subprocess.DEVNULL)
-    until(10, lambda: sleeps(p) and bits(name, 72) & 1, 'it is dirty')
-    p.kill()
-    p.wait()
+    p = hold(name, 'write -P 5 1M 9M', 'write -P 6 50M 64k', 'discard 2M 1M', 'flush')
+    until(10, lambda: 'failed' not in run('qemu-io', '-r', '-U', '-f', 'qcow2', '-c', 'read -P 5 1M 1M',
+                                          '-c', 'read -P 5 3M 7M', '-c', 'read -P 0 2M 1M', '-c',
+                                          'read -P 6 50M 64k', name, ok=False), 'all is in the file')
+    check(bits(name, 72) & 1, 'it is dirty')
+    let_go(p)
     model = bytearray(64 * M)
     model[M:10 * M] = b'\5' * (9 * M)
     model[2 * M:3 * M] = bytes(M)

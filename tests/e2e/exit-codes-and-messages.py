@@ -71,15 +71,8 @@ for row in TABLE:
         says(row[0], row[1], [*foreground, *row[2]])
 
 # Another program has it.
-until(20, lambda: not subprocess.run(['qemu-io', '-f', 'qcow2', '-c', 'quit', 'good.qcow2'],
-                                     capture_output=True).returncode, 'nobody has it any more')
-holder = subprocess.Popen(['qemu-io', '-f', 'qcow2', '-c', 'sleep 600000', 'good.qcow2'],
-                          stdout=subprocess.DEVNULL)
 with contextlib.ExitStack() as stack:
-    stack.callback(holder.wait)
-    stack.callback(holder.kill)
-    until(20, lambda: subprocess.run(['qemu-img', 'info', 'good.qcow2'],
-                                     capture_output=True).returncode, 'it is locked')
+    stack.callback(let_go, hold('good.qcow2'))
     says(3, ['good.qcow2: locked: qemu-io (process', 'locking=share'], ['good.qcow2', 'mnt'])
 
 # No process to be had, so there is no background.

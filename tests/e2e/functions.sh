@@ -294,12 +294,20 @@ has_locked() {
 	cat /proc/"$1"/fdinfo/* 2>/dev/null | grep -q 'OFDLCK.* 203 203$'
 }
 
+# holds_now IMAGE: starts $HOLDER, again if it has ended: the image was still locked.
+holds_now() {
+	if [ -z "$HOLDER" ] || ! [ -e "/proc/$HOLDER/fd/0" ]; then
+		qemu-io -f "${FMT:-qcow2}" -c "sleep 600000" "$1" </dev/null >/dev/null 2>&1 &
+		HOLDER=$!
+		PROCESSES+=("$HOLDER")
+	fi
+	has_locked "$HOLDER"
+}
+
 # hold IMAGE: a qemu-io has it open for writing, $HOLDER.
 hold() {
-	qemu-io -f "${FMT:-qcow2}" -c "sleep 600000" "$1" >/dev/null 2>&1 &
-	HOLDER=$!
-	PROCESSES+=("$HOLDER")
-	until_true 20 has_locked "$HOLDER"
+	HOLDER=
+	until_true 20 holds_now "$1"
 }
 
 let_go() {

@@ -29,13 +29,7 @@ with Mount('src', '-o', 'backing=any,info', ro=False) as m:
         check('src/q.qcow2, which is open here' in m.log().splitlines()[-1], m.log())
 
     # Another program is still called that.
-    until(PATIENCE, lambda: not subprocess.run(['qemu-io', '-f', 'qcow2', '-c', 'quit', 'p.qcow2'], cwd='src',
-                                               capture_output=True).returncode, 'the locks are gone')
-    holder = subprocess.Popen(['qemu-io', '-f', 'qcow2', '-c', 'sleep 600000', 'p.qcow2'], cwd='src',
-                              stdout=subprocess.DEVNULL)
-    atexit.register(holder.wait)
-    atexit.register(holder.kill)
-    until(PATIENCE, lambda: errno_of(os.open, m.path('q.raw'), os.O_RDONLY) == errno.EBUSY, 'QEMU has it')
+    holder = hold('p.qcow2', files=2, cwd='src')
+    check(errno_of(os.open, m.path('q.raw'), os.O_RDONLY) == errno.EBUSY, 'QEMU has it')
     check('another program has it open' in m.log().splitlines()[-1], m.log())
-    holder.kill()
-    holder.wait()
+    let_go(holder)

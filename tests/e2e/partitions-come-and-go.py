@@ -87,13 +87,11 @@ def in_use_by_another(m):
     time.sleep(0.3)  # from then on the file's times tell
     numbers_are(m, 'used', [1])
     before, written = m.log(), os.stat('src/used.qcow2').st_mtime_ns
-    other = subprocess.Popen(['qemu-io', '-f', 'qcow2', '-c', 'write 4M 4k', '-c', 'sleep 600000',
-                              'src/used.qcow2'], stdout=subprocess.DEVNULL)
+    other = hold('src/used.qcow2', 'write 4M 4k')
     until(10, lambda: os.stat('src/used.qcow2').st_mtime_ns != written, 'it writes')
     until(10, lambda: shown(m.where, 'used') == [], 'who writes it hides them')
     os.stat(m.path('used.raw'))
-    other.kill()
-    other.wait()
+    let_go(other)
     until(10, lambda: shown(m.where, 'used') == [1], 'and they come back')
     check(m.log() == before, f'nobody asked for it: {m.log()}')
 

@@ -52,12 +52,17 @@ def requires_root():
 
 
 def run(*argv, ok=True, **kwargs):
-    """Runs it; its output, both streams."""
-    r = subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL, text=True,
-                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kwargs)
-    if ok and r.returncode:
-        fail(f'{argv} succeeds: status {r.returncode}: {r.stdout}')
-    return r.stdout
+    """Runs it; its output, both streams.  A command of QEMU that must succeed is repeated while the
+    image is locked: the kernel tells the daemon of a close() a moment later."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        r = subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL, text=True,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kwargs)
+        if not ok or not r.returncode:
+            return r.stdout
+        if not re.search('Failed to get .* lock', r.stdout) or time.monotonic() > deadline:
+            fail(f'{argv} succeeds: status {r.returncode}: {r.stdout}')
+        time.sleep(0.05)
 
 
 def until(seconds, condition, text):
@@ -119,6 +124,38 @@ def qio(name, *commands, fmt='qcow2', ok=True):
     for c in commands:
         argv += ['-c', c]
     return run(*argv, name, ok=ok)
+
+
+def locked_files(process):
+    """Counts the files on which a process has all of QEMU's locks for writing."""
+    try:
+        return sum(' 203 203\n' in p.read_text() for p in Path(f'/proc/{process.pid}/fdinfo').iterdir())
+    except OSError:
+        return 0
+
+
+def hold(name, *commands, files=1, **kwargs):
+    """Starts a qemu-io that has an image open for writing after some commands, and returns it when
+    it has locked its files.  To look with qemu-img instead would keep it from getting the locks."""
+    argv = ['qemu-io', '-f', 'qcow2']
+    for c in *commands, 'sleep 600000':
+        argv += ['-c', c]
+    holders = []
+
+    def has_it():
+        if not holders or holders[-1].poll() is not None:  # the image was still locked
+            holders.append(subprocess.Popen([*argv, name], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                            stdout=subprocess.DEVNULL, **kwargs))
+            atexit.register(let_go, holders[-1])
+        return locked_files(holders[-1]) >= files
+
+    until(20, has_it, f'QEMU has {name} open')
+    return holders[-1]
+
+
+def let_go(holder):
+    holder.kill()
+    holder.wait()
 
 
 def raw_of(name, fmt='qcow2'):

@@ -12,10 +12,6 @@ create('src/gone.qcow2', '1M')
 snap('src/gone.qcow2', '-c', 'x')
 
 
-def is_free_here():
-    return 'lock' not in run('qemu-img', 'snapshot', '-l', name, ok=False)
-
-
 def content(m, s):
     try:
         return Path(m.path(f'disk.snapshots/{s}/disk.raw')).read_bytes()[:1]
@@ -48,14 +44,11 @@ with Mount('src', '-o', 'snapshots,rw', ro=False) as m:
     until(4, lambda: sorted(os.listdir(folder)) == ['b', 'b%00'], 'so is one of another name')
 
     # In use.
-    p = subprocess.Popen(['qemu-io', '-f', 'qcow2', '-c', 'sleep 600000', name],
-                         stdout=subprocess.DEVNULL)
-    until(10, lambda: 'lock' in run('qemu-img', 'info', name, ok=False), 'QEMU has it')
+    p = hold(name)
     refuses(errno.EBUSY, os.listdir, folder)
     refuses(errno.EBUSY, os.mkdir, folder + '/c')
     until(4, lambda: content(m, 'b') == errno.EBUSY, 'it is not read')
-    p.kill()
-    p.wait()
+    let_go(p)
     check(sorted(os.listdir(folder)) == ['b', 'b%00'], 'it is free again')
 
     # Unusable, and gone.
