@@ -36,7 +36,7 @@ enum qc_rank {
 	QC_RANK_ALLOC,	       /* allocator: refcounts; I/O of refcount blocks */
 	QC_RANK_SLOT,	       /* table cache: which slice is in which slot */
 	QC_RANK_CLUSTER_CACHE, /* cluster cache: which cluster is in which slot */
-	QC_RANK_POOL,	       /* decoder pool: idle decoders */
+	QC_RANK_POOL,	       /* pools of idle decoders and encoders */
 };
 
 struct THREAD_ATTR(capability("mutex")) qc_mutex {

@@ -25,6 +25,7 @@ enum qc_outcome {
 	QC_FILL_FAILED,		/* another thread failed to fill the slot waited for */
 	QC_RETRY_CHECKPOINT,	/* all slots of a cache set are dirty: run a checkpoint, retry */
 	QC_MUST_WRITE_ZEROS,	/* no entry can say zero here: write zero bytes */
+	QC_MUST_WRITE_PLAIN,	/* the cluster cannot be stored compressed: write it plain */
 	QC_REFCOUNT_UNDERFLOW,	/* a refcount would fall below 0: the refcounts are damaged */
 	QC_TIME_OVER,		/* the check has used up its second */
 };

@@ -150,6 +150,14 @@ static inline enum qc_kind subcluster_kind(const struct l2_entry *e, unsigned in
 
 /* ---- encoding L2 entries --------------------------------------------------- */
 
+/* Returns true if the entry of a compressed cluster can hold the host offset. */
+static inline bool compressed_offset_fits(const struct geom *g, struct hoff host)
+{
+	unsigned int bits = (g->layout == LAYOUT_V1 ? 63 : 70) - g->cluster_bits;
+
+	return !(host.v >> bits) && (g->layout == LAYOUT_V1 || host.v < L2_OFFSET_END);
+}
+
 static inline uint64_t compressed_encode(const struct geom *g, const struct l2_entry *e)
 {
 	uint64_t sectors;

@@ -60,6 +60,8 @@ qc_err qc_context_new(const struct qc_config *config, struct qc_context **out)
 	if (!r)
 		r = qc_decoder_pool_new(&ctx->decoders);
 	if (!r)
+		r = qc_encoder_pool_new(&ctx->encoders);
+	if (!r)
 		r = qc_cluster_cache_new(&ctx->cluster_cache);
 	if (!r && ctx->key)
 		r = qc_key_cache_new(&ctx->key_cache);
@@ -81,6 +83,7 @@ void qc_context_free(struct qc_context *ctx)
 	free(ctx->policy.path_maps);
 	qc_cluster_cache_free(ctx->cluster_cache);
 	qc_decoder_pool_free(ctx->decoders);
+	qc_encoder_pool_free(ctx->encoders);
 	qc_key_cache_free(ctx->key_cache);
 	qc_mutex_destroy(&ctx->open_lock);
 	pthread_cond_destroy(&ctx->idle);

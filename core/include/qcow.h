@@ -2,8 +2,7 @@
 /*
  * qcow.h - the public header of core/: open QCOW images and use them as flat disks.
  *
- * A user of core/ includes this header only; it includes qcow_create.h, qcow_info.h and
- * qcow_snapshot.h.
+ * A user of core/ includes this header only; it includes all others.
  *
  * Threads: any thread may call any function on any object at any time.  Only qc_close()
  * and qc_context_free() must be the last call on their object.
@@ -390,6 +389,7 @@ qc_err qc_block_status(struct qc_image *img, uint64_t off, struct qc_extent *out
 #endif
 
 #include "qcow_check.h"
+#include "qcow_copy.h"
 #include "qcow_create.h"
 #include "qcow_info.h"
 #include "qcow_snapshot.h"

@@ -8,6 +8,7 @@
 #define QC_CONTEXT_H
 
 #include "metadata/table_cache.h"
+#include "compress/compress.h"
 #include "compress/decompress.h"
 #include "crypto/key_cache.h"
 #include "base/lock.h"
@@ -37,6 +38,7 @@ struct qc_context {
 
 	struct qc_budget budget; /* of all table caches */
 	struct qc_decoder_pool *decoders;
+	struct qc_encoder_pool *encoders;
 	struct qc_cluster_cache *cluster_cache;
 	struct qc_key_cache *key_cache; /* NULL: there are no keys */
 	atomic_bool warned_noatime, warned_swappable_keys; /* logged once */

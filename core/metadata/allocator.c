@@ -180,6 +180,81 @@ qc_err qc_alloc_contiguous(struct qc_alloc *a, uint64_t n, struct hoff *first)
 	return r;
 }
 
+/* ---- bytes of compressed clusters ------------------------------------------ */
+
+/* Returns true if the cluster behind the last compressed data can have one more reference. */
+static bool can_pack(struct qc_alloc *a) NEEDS(&a->lock);
+static bool can_pack(struct qc_alloc *a)
+{
+	uint64_t count;
+
+	if (!a->compressed_end || !a->has_refcounts)
+		return a->compressed_end;
+	return !qc_refcounts_get(&a->refcounts, a->compressed_end >> a->cluster_bits, &count) &&
+	       count && count < qc_refcount_max(a->refcounts.order);
+}
+
+/* Allocates bytes that begin in the cluster of the last compressed data.  *off: 0 if the bytes do
+ * not fit, and the cluster behind is taken; then *c is another new cluster. */
+static qc_err pack_bytes(struct qc_alloc *a, uint64_t len, uint64_t *c, uint64_t *off)
+	NEEDS(&a->lock);
+static qc_err pack_bytes(struct qc_alloc *a, uint64_t len, uint64_t *c, uint64_t *off)
+{
+	uint64_t last = a->compressed_end >> a->cluster_bits, got;
+	uint64_t room = ((last + 1) << a->cluster_bits) - a->compressed_end;
+	bool spans = len > room;
+	qc_err r = spans ? allocate_run(a, QC_ALLOC_DATA, 1, c, &got) : 0;
+
+	*off = 0;
+	if (r || (spans && *c != last + 1))
+		return r;
+	if (a->has_refcounts)
+		r = raise_run(a, last, 1);
+	if (r && spans && a->has_refcounts)
+		lower_refcount(a, *c);
+	if (!r)
+		*off = a->compressed_end;
+	return r;
+}
+
+static qc_err allocate_bytes(struct qc_alloc *a, uint64_t len, uint64_t *off) NEEDS(&a->lock);
+static qc_err allocate_bytes(struct qc_alloc *a, uint64_t len, uint64_t *off)
+{
+	uint64_t c = 0, got, mask = (UINT64_C(1) << a->cluster_bits) - 1;
+	qc_err r = 0;
+
+	*off = 0;
+	if (can_pack(a))
+		r = pack_bytes(a, len, &c, off);
+	if (!r && !*off && !c)
+		r = allocate_run(a, QC_ALLOC_DATA, 1, &c, &got);
+	if (r)
+		return r;
+	if (!*off)
+		*off = c << a->cluster_bits;
+	a->never_written = max_u64(a->never_written, div_up(*off + len, mask + 1));
+	a->compressed_end = (*off + len) & mask ? *off + len : 0;
+	return 0;
+}
+
+qc_err qc_alloc_bytes(struct qc_alloc *a, uint64_t len, struct hoff *first)
+{
+	qc_err r;
+
+	qc_lock(&a->lock);
+	r = allocate_bytes(a, len, &first->v);
+	qc_unlock(&a->lock);
+	return r;
+}
+
+void qc_alloc_end_packing(struct qc_alloc *a, uint64_t first, uint64_t end)
+{
+	uint64_t last = a->compressed_end >> a->cluster_bits;
+
+	if (last >= first && last < end)
+		a->compressed_end = 0;
+}
+
 /* ---- free ----------------------------------------------------------------- */
 
 static void move_cursors_back(struct qc_alloc *a, uint64_t c)
@@ -201,8 +276,24 @@ void qc_alloc_cancel(struct qc_alloc *a, struct hoff first, uint64_t n)
 	qc_unlock(&a->lock);
 }
 
-void qc_alloc_note_free(struct qc_alloc *a, uint64_t off)
+void qc_alloc_cancel_bytes(struct qc_alloc *a, struct hoff first, uint64_t len)
 {
+	uint64_t c = first.v >> a->cluster_bits, mask = (UINT64_C(1) << a->cluster_bits) - 1;
+	uint64_t end = div_up(first.v + len, mask + 1);
+
+	if (!a->has_refcounts)
+		return;
+	qc_lock(&a->lock);
+	qc_alloc_end_packing(a, c, end);
+	for (uint64_t i = c; i < end; i++)
+		lower_refcount(a, i);
+	move_cursors_back(a, c);
+	qc_unlock(&a->lock);
+}
+
+void qc_alloc_note_free(struct qc_alloc *a, uint64_t off, uint64_t len)
+{
+	qc_alloc_end_packing(a, off >> a->cluster_bits, (off + len) >> a->cluster_bits);
 	move_cursors_back(a, off >> a->cluster_bits);
 }
 

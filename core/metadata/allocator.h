@@ -29,6 +29,9 @@ struct qc_alloc {
 	 * number are reserved for L2 tables. */
 	uint64_t table_zone_end, table_zone_reserved; /* cluster; clusters */
 	uint64_t data_cursor; /* cluster; none from table_zone_end to here is free */
+	/* Host offset behind the last compressed data; no whole cluster.  The rest of its cluster
+	 * is free for more compressed data.  0: there is no such cluster. */
+	uint64_t compressed_end;
 	struct qc_free_list pending;
 };
 
@@ -55,9 +58,26 @@ qc_err qc_alloc_contiguous(struct qc_alloc *a, uint64_t n, struct hoff *first);
  * now, as on a full file system, the cluster becomes pending. */
 void qc_alloc_cancel(struct qc_alloc *a, struct hoff first, uint64_t n);
 
-/* Tells the allocator that the refcount of the cluster at @off becomes 0 before the caller unlocks
- * a->lock. */
-void qc_alloc_note_free(struct qc_alloc *a, uint64_t off) NEEDS(&a->lock);
+/*
+ * qc_alloc_bytes() - allocate bytes for the compressed data of one cluster
+ * @len:    less than a cluster
+ * @first:  out: host offset of the first byte
+ *
+ * Packs the data behind that of the last call, as long as the next cluster follows on.  Raises
+ * the refcounts of the one or two host clusters that the bytes are in.
+ * Return: as qc_alloc_clusters()
+ */
+qc_err qc_alloc_bytes(struct qc_alloc *a, uint64_t len, struct hoff *first);
+
+/* Frees bytes that were allocated and never linked.  Otherwise as qc_alloc_cancel(). */
+void qc_alloc_cancel_bytes(struct qc_alloc *a, struct hoff first, uint64_t len);
+
+/* Packs no more compressed data into the clusters [first, end), which become free. */
+void qc_alloc_end_packing(struct qc_alloc *a, uint64_t first, uint64_t end) NEEDS(&a->lock);
+
+/* Tells the allocator that the refcounts of the clusters at @off become 0 before the caller
+ * unlocks a->lock.  @len: bytes. */
+void qc_alloc_note_free(struct qc_alloc *a, uint64_t off, uint64_t len) NEEDS(&a->lock);
 
 /* ---- refcounts, for callers that do not hold the lock ---------------------- */
 

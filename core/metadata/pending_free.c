@@ -68,11 +68,13 @@ static qc_err free_extent(struct qc_alloc *a, struct qc_free_extent *x, qc_freed
 		r = count_last_references(a, c, end, &n);
 		if (!r && n) {
 			/* No other thread changes these refcounts: a cluster with one
-			 * reference, a pending one, is in no table. */
+			 * reference, a pending one, is in no table.  No more compressed
+			 * data goes to these clusters. */
+			qc_alloc_end_packing(a, c, c + n);
 			qc_unlock(&a->lock);
 			freed(arg, c << a->cluster_bits, n << a->cluster_bits);
 			qc_lock(&a->lock);
-			qc_alloc_note_free(a, c << a->cluster_bits);
+			qc_alloc_note_free(a, c << a->cluster_bits, n << a->cluster_bits);
 		}
 		for (n = max_u64(n, 1); !r && n; n--) {
 			r = qc_refcounts_add(&a->refcounts, c, -1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cow_fill.c - the fillers for plain clusters.
+ * cow_fill.c - the fillers for plain and for compressed clusters.
  *
  * A plain cluster holds guest data as it is, or encrypted.  The parts of the clusters that
  * the request does not write (COW regions) are copied from the disk as it was.
@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/outcome.h"
 #include "base/range.h"
 #include "layer/guest_data.h"
 #include "request/cow_write.h"
@@ -194,4 +195,56 @@ const struct qc_cow_filler qc_cow_preallocate = {
 	.fill = fill_with_copies,
 	.encode = encode_plain_entries,
 	.cancel = cancel_clusters,
+};
+
+/* ---- compressed data ------------------------------------------------------ */
+
+static bool has_plain_data(const struct qc_map_extent *x)
+{
+	return x->kind == QC_DATA;
+}
+
+/* Finds bytes for the compressed data.  An entry holds fewer bits of its offset than one of a
+ * plain cluster. */
+static qc_err allocate_compressed_bytes(struct qc_cow_request *c)
+{
+	const struct geom *g = &c->w->layer->head.geom;
+	const struct l2_entry *old = &c->old[0];
+	qc_err r;
+
+	c->keeps_host = c->never_written = false;
+	c->host_bytes = c->compressed_len;
+	if (old->kind == QC_DATA || (old->kind != QC_COMPRESSED && old->alloc))
+		return QC_MUST_WRITE_PLAIN;
+	r = qc_alloc_bytes(&c->w->alloc, c->compressed_len, &c->host);
+	if (r || compressed_offset_fits(g, c->host))
+		return r;
+	qc_alloc_cancel_bytes(&c->w->alloc, c->host, c->compressed_len);
+	return QC_MUST_WRITE_PLAIN;
+}
+
+static void cancel_compressed_bytes(struct qc_cow_request *c)
+{
+	qc_alloc_cancel_bytes(&c->w->alloc, c->host, c->compressed_len);
+}
+
+static qc_err fill_with_compressed(struct qc_cow_request *c)
+{
+	return qc_file_write(c->w->file, c->host.v, c->compressed, c->compressed_len);
+}
+
+static void encode_compressed_entry(struct qc_cow_request *c)
+{
+	struct l2_entry e = { .kind = QC_COMPRESSED, .host = c->host,
+			      .compressed_len = (uint32_t)c->compressed_len };
+
+	c->raw[0] = l2_entry_encode(&c->w->layer->head.geom, &e);
+}
+
+const struct qc_cow_filler qc_cow_fill_compressed = {
+	.is_done = has_plain_data, /* another request wrote it: the caller writes plain data, too */
+	.allocate = allocate_compressed_bytes,
+	.fill = fill_with_compressed,
+	.encode = encode_compressed_entry,
+	.cancel = cancel_compressed_bytes,
 };

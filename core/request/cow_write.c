@@ -105,6 +105,19 @@ static qc_err try_cow_write(void *arg)
 	return allocate_fill_link(c, a->done);
 }
 
+/* Locks the a->n clusters of the attempt, and runs it. */
+static qc_err run_cow_write(struct cow_attempt *a)
+{
+	uint64_t first = a->c.start.v, cluster = geom_cluster(&a->c.w->layer->head.geom);
+	struct qc_locked_range range;
+	qc_err r;
+
+	qc_range_lock(&a->c.w->range_locks, &range, first, first + a->n * cluster);
+	r = qc_with_checkpoints(a->c.w, try_cow_write, a);
+	qc_range_unlock(&a->c.w->range_locks, &range);
+	return r;
+}
+
 qc_err qc_cow_write(struct qc_image *img, const struct qc_cow_filler *filler, uint64_t off,
 		    const uint8_t *buf, uint64_t len, uint64_t *done)
 {
@@ -117,14 +130,23 @@ qc_err qc_cow_write(struct qc_image *img, const struct qc_cow_filler *filler, ui
 		.end = off + len,
 		.done = done,
 	};
-	struct qc_locked_range range;
-	qc_err r;
 
 	a.n = geom_is_extended(g) ? 1 : COW_CLUSTERS_MAX;
 	a.n = min_u64(a.n, qc_map_slice_clusters(l, start));
 	a.n = min_u64(a.n, div_up(off + len - start.v, geom_cluster(g)));
-	qc_range_lock(&a.c.w->range_locks, &range, start.v, start.v + a.n * geom_cluster(g));
-	r = qc_with_checkpoints(a.c.w, try_cow_write, &a);
-	qc_range_unlock(&a.c.w->range_locks, &range);
-	return r;
+	return run_cow_write(&a);
+}
+
+qc_err qc_cow_write_compressed(struct qc_image *img, uint64_t off, uint64_t len,
+			       const uint8_t *buf, size_t n, uint64_t *done)
+{
+	struct cow_attempt a = {
+		.c = { .img = img, .w = img->layer[0]->writer, .filler = &qc_cow_fill_compressed,
+		       .off = off, .start = { off }, .compressed = buf, .compressed_len = n },
+		.n = 1,
+		.end = off + len,
+		.done = done,
+	};
+
+	return run_cow_write(&a);
 }

@@ -22,6 +22,10 @@ struct qc_cow_request {
 	struct qc_writer *w;
 	const struct qc_cow_filler *filler;
 
+	/* Bytes to store for the one guest cluster of a compressed write. */
+	const uint8_t *compressed;
+	size_t compressed_len;
+
 	/* Guest range of the caller.  It begins in the first cluster, and ends in the last. */
 	uint64_t off, end;
 	const uint8_t *buf; /* its data; NULL to preallocate */
@@ -56,6 +60,9 @@ struct qc_cow_filler {
 /* Writes guest data to plain clusters. */
 extern const struct qc_cow_filler qc_cow_fill_data;
 
+/* Writes compressed data. */
+extern const struct qc_cow_filler qc_cow_fill_compressed;
+
 /* Allocates plain clusters that read as the disk did before. */
 extern const struct qc_cow_filler qc_cow_preallocate;
 
@@ -71,5 +78,16 @@ extern const struct qc_cow_filler qc_cow_preallocate;
  */
 qc_err qc_cow_write(struct qc_image *img, const struct qc_cow_filler *filler, uint64_t off,
 		    const uint8_t *buf, uint64_t len, uint64_t *done);
+
+/*
+ * qc_cow_write_compressed() - store the compressed data of one guest cluster
+ * @off, @len:   the cluster, up to the end of the disk
+ * @buf, @n:     its compressed data
+ * @done:        out: @len, or 0: as for qc_cow_write()
+ *
+ * Context, return: as qc_cow_write(); QC_MUST_WRITE_PLAIN if the cluster has plain data.
+ */
+qc_err qc_cow_write_compressed(struct qc_image *img, uint64_t off, uint64_t len,
+			       const uint8_t *buf, size_t n, uint64_t *done);
 
 #endif

@@ -22,6 +22,27 @@ qc_err qc_block_status_inflight(struct qc_image *img, uint64_t off, struct qc_ex
 /* Writes a range of the disk.  Return: as qc_write(). */
 qc_err qc_write_inflight(struct qc_image *img, uint64_t off, const uint8_t *buf, uint64_t len);
 
+/* Writes a range of the disk, whole clusters compressed.  Return: as qc_write_compressed(). */
+qc_err qc_write_compressed_inflight(struct qc_image *img, uint64_t off, const uint8_t *buf,
+				    uint64_t len);
+
+/*
+ * qc_compress_cluster() - compress guest data for qc_store_cluster_inflight()
+ * @len:  a cluster, or less at the end of the disk
+ * @out:  room for a cluster
+ * @n:    out: bytes of @out; 0: the cluster is better stored plain
+ *
+ * The image is one that qc_image_can_compress().  The caller need not be in flight.
+ * Return: 0; -ENOMEM
+ */
+qc_err qc_compress_cluster(struct qc_image *img, const uint8_t *buf, uint64_t len, uint8_t *out,
+			   size_t *n);
+
+/* Stores a cluster of guest data, compressed if it can be.  @off, @buf, @len: the guest data;
+ * @compressed, @n: of qc_compress_cluster().  Return: as qc_write(). */
+qc_err qc_store_cluster_inflight(struct qc_image *img, uint64_t off, const uint8_t *buf,
+				 uint64_t len, const uint8_t *compressed, size_t n);
+
 /* Allocates host clusters where the range has none.  Return: as qc_allocate(). */
 qc_err qc_allocate_inflight(struct qc_image *img, uint64_t off, uint64_t len);
 

@@ -103,9 +103,20 @@ static qc_err change_to_holes(struct qc_image *img, uint64_t off, const void *bu
 	return qc_write_zeroes_inflight(img, off, len, !img->ctx->unmap);
 }
 
+static qc_err change_to_compressed(struct qc_image *img, uint64_t off, const void *buf,
+				   uint64_t len)
+{
+	return qc_write_compressed_inflight(img, off, buf, len);
+}
+
 qc_err qc_write(struct qc_image *img, uint64_t off, const void *buf, size_t len)
 {
 	return submit_change(img, off, buf, len, change_bytes);
+}
+
+qc_err qc_write_compressed(struct qc_image *img, uint64_t off, const void *buf, size_t len)
+{
+	return submit_change(img, off, buf, len, change_to_compressed);
 }
 
 qc_err qc_allocate(struct qc_image *img, uint64_t off, uint64_t len)

@@ -296,7 +296,7 @@ UNCHECKED static void release_freed(struct qc_atomic_update *a)
 
 		qc_cache_invalidate(a->w->alloc.refcounts.blocks, x.off, x.len);
 		qc_writer_on_cluster_freed(a->w, x.off, x.len);
-		qc_alloc_note_free(&a->w->alloc, x.off);
+		qc_alloc_note_free(&a->w->alloc, x.off, x.len);
 	}
 }
 

@@ -18,7 +18,8 @@ BUILD = Path(os.environ.get('TEST_BUILD', TOP / 'build'))
 NOUNS = {
     'core': {
         'abort': 'writer', 'allocator': 'alloc', 'bitmap_directory': 'bitmaps',
-        'cipher': 'cipher cipher_pool', 'cluster_map': 'map', 'decompress': 'decode decoder',
+        'cipher': 'cipher cipher_pool', 'cluster_map': 'map', 'compress': 'encode encoder can_encode',
+        'compressed_write': 'write_compressed compress store', 'decompress': 'decode decoder',
         'encrypted_io': 'encrypted crypt_state', 'external_file': 'file_location open_external_file',
         'inflight': 'inflight drain', 'l2_table': 'writer_l2_table',
         'layer_table': 'layer context', 'layer_writable': 'layer', 'lock': 'lock rank', 'log': 'log fail reason text',

@@ -360,6 +360,56 @@ static void version_1_only_grows(void)
 	end();
 }
 
+/* ---- compressed data --------------------------------------------------------------- */
+
+static uint64_t packs(uint64_t len)
+{
+	struct hoff at = { 0 };
+
+	CHECK(!qc_alloc_bytes(&alloc, len, &at));
+	return at.v;
+}
+
+static void compressed_data_is_packed(void)
+{
+	begin(4);
+	CHECK(packs(100) == 3 * CS && packs(CS - 200) == 3 * CS + 100);
+	CHECK(counted(3) == 2 && counted(4) == 0);
+	CHECK(packs(300) == 4 * CS - 100 && counted(3) == 3 && counted(4) == 1);
+	CHECK(packs(CS - 200) == 4 * CS + 200 && counted(4) == 2); /* ends with the cluster */
+	CHECK(packs(10) == 5 * CS && counted(4) == 2 && counted(5) == 1);
+	CHECK(allocates(QC_ALLOC_DATA, 1, 6, 1, true)); /* the next one is in use: not spanned */
+	CHECK(packs(CS - 5) == 7 * CS && counted(5) == 1 && counted(7) == 1);
+	end();
+}
+
+static void full_clusters_are_not_packed(void)
+{
+	begin(1); /* refcounts up to 3 */
+	CHECK(packs(10) == 3 * CS && packs(10) == 3 * CS + 10 && packs(10) == 3 * CS + 20);
+	CHECK(packs(10) == 4 * CS && counted(3) == 3 && counted(4) == 1);
+	end();
+	begin(0);
+	CHECK(packs(10) == 3 * CS && packs(CS - 1) == 4 * CS && packs(10) == 5 * CS);
+	end();
+}
+
+static void freed_clusters_are_not_packed(void)
+{
+	struct hoff first = { 3 * CS };
+
+	begin(4);
+	CHECK(packs(100) == first.v);
+	qc_alloc_cancel_bytes(&alloc, first, 100);
+	CHECK(counted(3) == 0 && packs(50) == first.v && counted(3) == 1);
+	qc_lock(&alloc.lock);
+	qc_alloc_note_free(&alloc, first.v, CS);
+	CHECK(!qc_refcounts_add(&alloc.refcounts, 3, -1));
+	qc_unlock(&alloc.lock);
+	CHECK(packs(50) == first.v && counted(3) == 1);
+	end();
+}
+
 int main(void)
 {
 	RUN(the_first_free_ones_are_taken);
@@ -372,6 +422,9 @@ int main(void)
 	RUN(pending_clusters_are_free_after_the_checkpoint);
 	RUN(only_the_last_name_frees);
 	RUN(clusters_of_compressed_data_lose_one_reference_each);
+	RUN(compressed_data_is_packed);
+	RUN(full_clusters_are_not_packed);
+	RUN(freed_clusters_are_not_packed);
 	RUN(damaged_counts_end_it);
 	RUN(a_release_that_fails_comes_again);
 	RUN(tables_lie_low);

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * compress.c - raw deflate by zlib or libdeflate, and zstd.
+ *
+ * A match of deflate reaches back 4 KiB at most, as in images of QEMU.  Some readers of QCOW
+ * images keep no more than that.  libdeflate is faster than zlib, but its matches reach back
+ * 32 KiB.  So it compresses clusters that are no longer than 4 KiB, and zlib all others.
+ *
+ * A zstd frame has its content size, and no checksum.
+ */
+#include "compress/compress.h"
+
+#include <errno.h>
+#include <string.h>
+#include <zlib.h>
+#ifdef HAVE_LIBDEFLATE
+#include <libdeflate.h>
+#endif
+#ifdef HAVE_ZSTD
+#include <zstd.h>
+#endif
+
+#include "base/lock.h"
+
+enum {
+	WINDOW_BITS = 12,
+	MEM_LEVEL = 9,
+	LIBDEFLATE_LEVEL = 6,
+	ZSTD_LEVEL = 3,
+};
+
+/* An encoder of one thread at a time.  The objects of the libraries are made when first needed. */
+struct encoder {
+	struct encoder *next; /* in the pool */
+	void *libdeflate, *zstd;
+	bool has_zlib;
+	z_stream zlib;
+};
+
+struct qc_encoder_pool {
+	struct qc_mutex lock;
+	struct encoder *idle; /* lock */
+};
+
+qc_err qc_encoder_pool_new(struct qc_encoder_pool **out)
+{
+	struct qc_encoder_pool *pool = calloc(1, sizeof(*pool));
+
+	if (!pool)
+		return -ENOMEM;
+	qc_mutex_init(&pool->lock, QC_RANK_POOL);
+	*out = pool;
+	return 0;
+}
+
+static void free_encoder(struct encoder *e)
+{
+#ifdef HAVE_LIBDEFLATE
+	libdeflate_free_compressor(e->libdeflate);
+#endif
+#ifdef HAVE_ZSTD
+	ZSTD_freeCCtx(e->zstd);
+#endif
+	if (e->has_zlib)
+		deflateEnd(&e->zlib);
+	free(e);
+}
+
+void qc_encoder_pool_free(struct qc_encoder_pool *pool)
+{
+	if (!pool)
+		return;
+	while (pool->idle) {
+		struct encoder *e = pool->idle;
+
+		pool->idle = e->next;
+		free_encoder(e);
+	}
+	qc_mutex_destroy(&pool->lock);
+	free(pool);
+}
+
+static struct encoder *get_encoder(struct qc_encoder_pool *pool)
+{
+	struct encoder *e;
+
+	qc_lock(&pool->lock);
+	e = pool->idle;
+	if (e)
+		pool->idle = e->next;
+	qc_unlock(&pool->lock);
+	return e ? e : calloc(1, sizeof(*e));
+}
+
+static void put_encoder(struct qc_encoder_pool *pool, struct encoder *e)
+{
+	qc_lock(&pool->lock);
+	e->next = pool->idle;
+	pool->idle = e;
+	qc_unlock(&pool->lock);
+}
+
+/* ---- deflate ---------------------------------------------------------------- */
+
+static qc_err encode_zlib(struct encoder *e, const void *in, size_t len, void *out, size_t room,
+			  size_t *n)
+{
+	z_stream *s = &e->zlib;
+
+	if (!e->has_zlib && deflateInit2(s, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -WINDOW_BITS,
+					 MEM_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
+		return -ENOMEM;
+	e->has_zlib = true;
+	s->next_in = (z_const Bytef *)in;
+	s->avail_in = (uInt)len;
+	s->next_out = out;
+	s->avail_out = (uInt)room;
+	*n = deflate(s, Z_FINISH) == Z_STREAM_END ? room - s->avail_out : 0;
+	return deflateReset(s) == Z_OK ? 0 : -EINVAL;
+}
+
+static qc_err encode_deflate(struct encoder *e, const void *in, size_t len, void *out, size_t room,
+			     size_t *n)
+{
+#ifdef HAVE_LIBDEFLATE
+	if (len <= (size_t)1 << WINDOW_BITS && !e->libdeflate)
+		e->libdeflate = libdeflate_alloc_compressor(LIBDEFLATE_LEVEL);
+	if (len <= (size_t)1 << WINDOW_BITS && e->libdeflate) {
+		*n = libdeflate_deflate_compress(e->libdeflate, in, len, out, room);
+		return 0;
+	}
+#endif
+	return encode_zlib(e, in, len, out, room, n);
+}
+
+/* ---- zstd --------------------------------------------------------------------- */
+
+#ifdef HAVE_ZSTD
+static qc_err encode_zstd(struct encoder *e, const void *in, size_t len, void *out, size_t room,
+			  size_t *n)
+{
+	if (!e->zstd)
+		e->zstd = ZSTD_createCCtx();
+	if (!e->zstd)
+		return -ENOMEM;
+	*n = ZSTD_compressCCtx(e->zstd, out, room, in, len, ZSTD_LEVEL);
+	if (ZSTD_isError(*n))
+		*n = 0;
+	return 0;
+}
+#endif
+
+/* ---- public --------------------------------------------------------------------- */
+
+bool qc_can_encode(enum qc_compression type)
+{
+	switch (type) {
+	case COMPRESSION_DEFLATE:
+		return true;
+	case COMPRESSION_ZSTD:
+#ifdef HAVE_ZSTD
+		return true;
+#else
+		return false;
+#endif
+	}
+	return false;
+}
+
+static qc_err encode_by_type(struct encoder *e, enum qc_compression type, const void *in,
+			     size_t len, void *out, size_t room, size_t *n)
+{
+	switch (type) {
+	case COMPRESSION_DEFLATE:
+		return encode_deflate(e, in, len, out, room, n);
+	case COMPRESSION_ZSTD:
+#ifdef HAVE_ZSTD
+		return encode_zstd(e, in, len, out, room, n);
+#else
+		break;
+#endif
+	}
+	return -ENOTSUP;
+}
+
+qc_err qc_encode(struct qc_encoder_pool *pool, enum qc_compression type, const void *in,
+		 size_t len, void *out, size_t room, size_t *n)
+{
+	struct encoder *e = get_encoder(pool);
+	qc_err r = e ? encode_by_type(e, type, in, len, out, room, n) : -ENOMEM;
+
+	if (e)
+		put_encoder(pool, e);
+	return r;
+}
