@@ -197,7 +197,7 @@ qc_err qc_create(int fd, const struct qc_create_options *o, struct qc_reason *wh
 		r = lock_new_image(fd, why);
 	if (!r)
 		r = write_new_image(fd, &n, why);
-	if (!r && fsync(fd))
+	if (!r && !o->no_sync && fsync(fd))
 		r = qc_fail_errno(why, -errno, "cannot sync the new image");
 	return r;
 }

@@ -49,7 +49,7 @@ static void fill_from_head(const struct qc_header *h, struct qc_layer_info *f)
 	const struct geom *g = &h->geom;
 
 	f->version = h->version;
-	f->size = h->size;
+	f->size = h->size; /* see qc_get_layer_info() */
 	if (g->cluster_bits >= CLUSTER_BITS_MIN && g->cluster_bits <= CLUSTER_BITS_MAX)
 		f->cluster_size = UINT32_C(1) << g->cluster_bits;
 	if (h->version > 1 && h->refcount_order <= REFCOUNT_ORDER_MAX)
@@ -90,6 +90,8 @@ qc_err qc_get_layer_info(struct qc_image *img, unsigned int n, struct qc_layer_i
 	};
 	if (!f->raw)
 		fill_from_head(&l->head, f);
+	if (l->writer) /* the disk may have grown since its size was written */
+		f->size = l->size;
 	qc_image_lock_query(qc_file_fd(l->file), &f->locks);
 	qc_layer_get_usage(l, &f->use);
 	return list_features(l, f);

@@ -369,6 +369,16 @@ qc_err qc_writeback(struct qc_image *img);
  */
 qc_err qc_resize(struct qc_image *img, uint64_t size);
 
+/*
+ * qc_grow() - grow a disk that is written from its beginning to its end
+ * @size:  whole sectors; at most the size of the disk: does nothing
+ *
+ * Most calls change the size in memory only: the L1 table has room in advance, and qc_flush(),
+ * qc_writeback() and qc_close() write the size to the file.
+ * Return: as qc_resize()
+ */
+qc_err qc_grow(struct qc_image *img, uint64_t size);
+
 struct qc_extent {
 	uint64_t len;
 	bool data; /* else a hole: reads as zeros */

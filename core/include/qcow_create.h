@@ -36,6 +36,7 @@ struct qc_create_options {
 	const void *passphrase;	    /* secure memory */
 	size_t passphrase_len;
 	enum qc_locking locking; /* on, or off */
+	bool no_sync;		 /* leave it to the caller to sync the file */
 };
 
 /*
@@ -53,7 +54,7 @@ qc_err qc_measure(const struct qc_create_options *o, uint64_t *metadata, uint32_
  * qc_create() - make an empty image of a file
  * @fd:  open for reading and writing; all that it holds is lost
  *
- * Checks the options before it changes the file. The file is synced. QEMU's locks for writing
+ * Checks the options before it changes the file. The file is synced, unless @o->no_sync. QEMU's locks for writing
  * are taken; they end with the open file description of @fd.
  * Return:
  *   0

@@ -63,6 +63,15 @@ static qc_err copy_l1_table(struct qc_writer *w, struct hoff to, uint64_t bytes)
 	return r ? r : qc_checkpoint(w, false);
 }
 
+/* Returns the entries of an L1 table that fills its clusters, twice as many as now at least: a disk
+ * that grows step by step needs few of them. */
+static uint64_t roomy_l1_entries(const struct geom *g, uint64_t need)
+{
+	uint64_t entries = max_u64(need, 2 * (uint64_t)g->l1_entries);
+
+	return min_u64(round_up(entries * 8, geom_cluster(g)) / 8, L1_ENTRIES_MAX);
+}
+
 /* Moves the L1 table to clusters with room for @entries. */
 static qc_err move_l1_table(struct qc_writer *w, uint64_t entries)
 {
@@ -115,6 +124,7 @@ static qc_err shrink_disk(struct qc_image *img, uint64_t size)
 	struct qc_writer *w = img->layer[0]->writer;
 	qc_err r = qc_checkpoint(w, false);
 
+	w->zeros_behind = false;
 	if (!r)
 		r = write_disk_size(w, size);
 	if (!r)
@@ -163,22 +173,24 @@ static qc_err check_backing_size(const struct qc_image *img, uint64_t size)
 	return -EOPNOTSUPP;
 }
 
-/* Grows the disk.  The size is written last, when the new range reads as zeros. */
-static qc_err grow_disk(struct qc_image *img, uint64_t size)
+/* Grows the disk.  The size is written last, when the new range reads as zeros.  @by_steps: more
+ * steps will follow. */
+static qc_err grow_disk(struct qc_image *img, uint64_t size, bool by_steps)
 {
 	struct qc_layer *l = img->layer[0];
 	struct qc_writer *w = l->writer;
 	const struct geom *g = &l->head.geom;
-	uint64_t old = l->size, end = min_u64(round_up(old, geom_cluster(g)), size);
+	uint64_t old = l->size, cluster_end = round_up(old, geom_cluster(g));
+	uint64_t end = min_u64(cluster_end, size), need = geom_l1_need(g, size);
 	uint64_t shows = min_u64(backing_disk_size(img), size);
 	qc_err r = check_backing_size(img, size);
 
 	if (!r)
 		r = unlink_behind(w, old);
-	if (!r && geom_l1_need(g, size) > g->l1_entries)
-		r = move_l1_table(w, geom_l1_need(g, size));
-	if (!r)
-		r = zero_last_cluster(img, old, end);
+	if (!r && need > g->l1_entries)
+		r = move_l1_table(w, by_steps ? roomy_l1_entries(g, need) : need);
+	if (!r) /* the next step does not look at the rest of this cluster again */
+		r = zero_last_cluster(img, old, by_steps ? cluster_end : end);
 	if (!r && shows > end)
 		r = qc_write_zeroes_inflight(img, end, round_up(shows, geom_cluster(g)) - end,
 					     false);
@@ -204,8 +216,8 @@ static qc_err check_new_size(struct qc_layer *l, uint64_t size)
 	return 0;
 }
 
-/* Resizes the disk in a drained section. */
-static qc_err resize_drained(struct qc_image *img, uint64_t size)
+/* Resizes the disk in a drained section.  @by_steps: as for grow_disk(). */
+static qc_err resize_drained(struct qc_image *img, uint64_t size, bool by_steps)
 {
 	struct qc_layer *l = img->layer[0];
 	qc_err r;
@@ -217,7 +229,7 @@ static qc_err resize_drained(struct qc_image *img, uint64_t size)
 		r = qc_writer_prepare(l->writer);
 	if (r)
 		return r;
-	r = size < l->size ? shrink_disk(img, size) : grow_disk(img, size);
+	r = size < l->size ? shrink_disk(img, size) : grow_disk(img, size, by_steps);
 	if (!r && l->data != l->file)
 		r = qc_file_resize(l->writer->data, size);
 	return r;
@@ -234,9 +246,66 @@ qc_err qc_resize(struct qc_image *img, uint64_t size)
 	qc_lock(&l->writer->resize_lock);
 	qc_drain_begin(&l->inflight);
 	old = l->size;
-	r = resize_drained(img, size);
+	r = resize_drained(img, size, false);
 	qc_writer_range_changed(l->writer, min_u64(old, size),
 				max_u64(old, size) - min_u64(old, size));
+	qc_drain_end(&l->inflight);
+	qc_unlock(&l->writer->resize_lock);
+	return qc_no_outcome(r);
+}
+
+/* ---- grow step by step ---------------------------------------------------- */
+
+/* Whether the disk can grow in memory: no other file and no client of the writer has to know. */
+static bool grows_in_memory(const struct qc_image *img)
+{
+	const struct qc_layer *l = img->layer[0];
+
+	return img->depth == 1 && l->data == l->file && l->head.version > 1 &&
+	       !(l->head.version == 2 && l->head.snapshots) && !l->writer->clients.any_for_ranges;
+}
+
+/* Grows the disk in memory.  *done: false where the L1 table is too small, or where bytes behind
+ * the end may not be zeros. */
+static qc_err grow_in_memory(struct qc_image *img, uint64_t size, bool *done)
+{
+	struct qc_layer *l = img->layer[0];
+	struct qc_inflight_token token = qc_inflight_begin(&l->inflight);
+	qc_err r = 0;
+
+	*done = size <= l->size;
+	if (!*done && l->writer->zeros_behind && size % SECTOR == 0 &&
+	    geom_l1_need(&l->head.geom, size) <= l->head.geom.l1_entries && grows_in_memory(img)) {
+		r = qc_writer_prepare(l->writer);
+		if (!r)
+			qc_writer_grow_size(l->writer, size);
+		*done = true;
+	}
+	qc_inflight_end(&l->inflight, token);
+	return r;
+}
+
+qc_err qc_grow(struct qc_image *img, uint64_t size)
+{
+	struct qc_layer *l = img->layer[0];
+	uint64_t old;
+	bool done;
+	qc_err r;
+
+	if (!img->writable)
+		return -EROFS;
+	r = grow_in_memory(img, size, &done);
+	if (done)
+		return qc_no_outcome(r);
+	qc_lock(&l->writer->resize_lock);
+	qc_drain_begin(&l->inflight);
+	old = l->size;
+	if (size > old) {
+		r = resize_drained(img, size, true);
+		if (!r)
+			l->writer->zeros_behind = grows_in_memory(img);
+	}
+	qc_writer_range_changed(l->writer, old, max_u64(old, size) - old);
 	qc_drain_end(&l->inflight);
 	qc_unlock(&l->writer->resize_lock);
 	return qc_no_outcome(r);

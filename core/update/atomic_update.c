@@ -318,6 +318,7 @@ qc_err qc_atomic_update_commit(struct qc_atomic_update *a)
 	if (r)
 		return r;
 	a->committed = true;
+	a->w->zeros_behind = a->w->zeros_behind && h->size == a->size;
 	h->size = a->size;
 	atomic_store(&a->w->layer->size, a->size);
 	h->geom.l1_offset = a->l1.l1_offset;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/byteorder.h"
 #include "base/failpoint.h"
 #include "base/outcome.h"
 #include "base/range.h"
@@ -128,6 +129,36 @@ static qc_err free_extents(struct qc_writer *w, struct qc_free_list *taken)
 	return r;
 }
 
+/* ---- the size ------------------------------------------------------------- */
+
+void qc_writer_grow_size(struct qc_writer *w, uint64_t size)
+{
+	uint64_t now = atomic_load(&w->layer->size);
+
+	while (now < size && !atomic_compare_exchange_weak(&w->layer->size, &now, size))
+		;
+	atomic_store(&w->size_dirty, true);
+}
+
+/* Writes the size of a disk that has grown in memory only.  Call with checkpoint_lock. */
+static qc_err write_grown_size(struct qc_writer *w)
+{
+	uint8_t raw[8];
+	uint64_t size;
+	qc_err r;
+
+	if (!atomic_exchange(&w->size_dirty, false))
+		return 0;
+	size = atomic_load(&w->layer->size);
+	be64_to(raw, size);
+	r = qc_writer_update_header(w, HEAD_SIZE, raw, sizeof(raw));
+	if (r)
+		atomic_store(&w->size_dirty, true);
+	else
+		w->layer->head.size = size;
+	return r;
+}
+
 /* ---- checkpoints ---------------------------------------------------------- */
 
 /* Writes all dirty metadata.  L1 and L2 slices are copied before refcount blocks, so that the
@@ -158,6 +189,8 @@ static qc_err write_checkpoint(struct qc_writer *w, struct qc_free_list *taken)
 		if (taken)
 			take_frees(w, taken);
 		r = write_dirty_metadata(w);
+		if (!r)
+			r = write_grown_size(w);
 	}
 	if (r && taken)
 		requeue_frees(w, taken);
@@ -197,7 +230,8 @@ qc_err qc_with_checkpoints(struct qc_writer *w, qc_checkpoint_fn *fn, void *arg)
 bool qc_writer_is_dirty(struct qc_writer *w)
 {
 	return !w->aborted && (qc_cache_is_dirty(w->layer->tables) ||
-			       qc_alloc_is_dirty(&w->alloc) || qc_data_punch_is_pending(w));
+			       qc_alloc_is_dirty(&w->alloc) || qc_data_punch_is_pending(w) ||
+			       w->size_dirty);
 }
 
 /* Returns true if metadata is dirty, once no other thread's checkpoint is running: slices that

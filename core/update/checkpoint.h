@@ -54,6 +54,10 @@ qc_err qc_writer_sync(struct qc_writer *w);
 /* Writes @len bytes of the header at offset @at, and syncs. */
 qc_err qc_writer_update_header(struct qc_writer *w, uint64_t at, const void *field, size_t len);
 
+/* Grows the disk in memory.  The next checkpoint writes the size to the file.  Needs a request in
+ * flight, or a drained section. */
+void qc_writer_grow_size(struct qc_writer *w, uint64_t size);
+
 /* Drops cached slices and decompressed clusters of an extent that becomes free, and punches
  * the extent if discard=unmap.  A qc_freed_fn; @w is a struct qc_writer. */
 void qc_writer_on_cluster_freed(void *w, uint64_t off, uint64_t len);

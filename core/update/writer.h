@@ -38,6 +38,8 @@ struct qc_writer {
 	struct qc_writer_clients clients;
 	struct qc_overlap_map *overlap_map; /* NULL: the refcounts were checked and are right */
 	atomic_bool aborted;		    /* see abort.h */
+	atomic_bool size_dirty;	   /* the size of the disk in the file is an older one */
+	atomic_bool zeros_behind;  /* bytes behind the end of the disk read as zeros if it grows */
 };
 
 /* Checks if the header allows writing.  Return: 0; -EROFS. */
