@@ -24,6 +24,7 @@ static const struct command_row {
 	command_fn *run;
 	const char *usage; /* for --help: without the options of all commands */
 } commands[] = {
+	{ "check", cmd_check, "[--json] [-r leaks|all] IMAGE" },
 	{ "create", cmd_create, "[-f FMT] [-o OPTIONS] [-b BASE [-F FMT]] IMAGE [SIZE]" },
 	{ "info", cmd_info, "[--json] [--backing-chain] IMAGE" },
 	{ "measure", cmd_measure, "[--json] [-O FMT] [-o OPTIONS] --size=N|SRC" },

@@ -43,8 +43,8 @@ static void add_invalid_block(void *arg, uint64_t index, uint64_t entry)
 	qc_findings_add(&k->check.out, &f);
 }
 
-/* Checks the file as it is, with refcounts that are read anew. */
-static qc_err check_once(struct image_check *k, qc_finding_fn *fn, struct qc_check_result *result)
+/* Checks the file as it is, with refcounts that are read anew.  @is_left: a repair has ended. */
+static qc_err check_once(struct image_check *k, bool is_left, struct qc_check_result *result)
 {
 	struct qc_layer *l = k->layer;
 	struct qc_check_result table = { 0 };
@@ -53,7 +53,7 @@ static qc_err check_once(struct image_check *k, qc_finding_fn *fn, struct qc_che
 	qc_err r = 0;
 
 	k->check.md = &md;
-	k->check.out.fn = fn;
+	k->check.out.is_left = is_left;
 	k->check.out.result = &table;
 	if (l->head.version > 1) {
 		r = qc_refcounts_open_damaged(&refcounts, l->file, &l->head, &l->ctx->budget,
@@ -120,7 +120,7 @@ static qc_err repair_and_check(struct image_check *k, struct qc_writer *w,
 	if (!r) /* the refcount table may have moved */
 		r = qc_header_read(k->layer->file, &k->layer->head, k->why);
 	if (!r)
-		r = check_once(k, NULL, out);
+		r = check_once(k, true, out);
 	if (!r && !out->corruptions) {
 		r = clear_state_bits(w);
 		out->dirty = out->corrupt = false;
@@ -154,10 +154,10 @@ static qc_err repair_image(struct image_check *k, const struct qc_check_result *
 
 /* ----------------------------------------------------------------------------------- */
 
-static qc_err check_layer(struct image_check *k, qc_finding_fn *fn, struct qc_check_result *out)
+static qc_err check_layer(struct image_check *k, struct qc_check_result *out)
 {
 	struct qc_check_result found;
-	qc_err r = check_once(k, fn, out);
+	qc_err r = check_once(k, false, out);
 
 	if (r || !is_repair_wanted(k, out))
 		return r;
@@ -181,8 +181,9 @@ qc_err qc_check(struct qc_context *ctx, const struct qc_image_location *src, uns
 		k.check.progress = ctx->progress;
 		k.check.progress_arg = ctx->log.arg;
 		k.check.path = k.layer->path;
+		k.check.out.fn = fn;
 		k.check.out.arg = arg;
-		r = check_layer(&k, fn, out);
+		r = check_layer(&k, out);
 		qc_layer_close(k.layer);
 	}
 	qc_file_location_close(&at);

@@ -16,14 +16,17 @@ struct entry_check {
 	uint64_t next; /* host offset behind the previous cluster of this L2 table; 0: none */
 };
 
-void qc_findings_add(struct qc_findings *out, const struct qc_finding *f)
+void qc_findings_add(struct qc_findings *out, const struct qc_finding *found)
 {
-	if (f->is_leak)
+	struct qc_finding f = *found;
+
+	f.is_left = out->is_left;
+	if (f.is_leak)
 		out->result->leaks++;
 	else
 		out->result->corruptions++;
 	if (out->fn)
-		out->fn(out->arg, f);
+		out->fn(out->arg, &f);
 }
 
 const char *qc_finding_table(enum qc_metadata_kind kind)

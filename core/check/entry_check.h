@@ -16,6 +16,7 @@ struct qc_findings {
 	qc_finding_fn *fn; /* may be NULL */
 	void *arg;
 	struct qc_check_result *result;
+	bool is_left; /* struct qc_finding.is_left of all findings */
 };
 
 /* Counts a finding, and tells the caller of qc_check(). */

@@ -115,6 +115,7 @@ qc_err qc_full_check(const struct qc_full_check *c)
 	uint64_t file_bytes = r ? 0 : round_up(now.size, SECTOR);
 
 	*result = (struct qc_check_result){
+		.version = h->version,
 		.total_clusters = div_up(h->size, geom_cluster(&h->geom)),
 		.dirty = h->incompatible & INCOMPAT_DIRTY,
 		.corrupt = h->incompatible & INCOMPAT_CORRUPT,

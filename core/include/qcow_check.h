@@ -32,6 +32,7 @@ enum qc_finding_kind {
 struct qc_finding {
 	enum qc_finding_kind kind;
 	bool is_leak;	   /* harmless; else it counts as a corruption */
+	bool is_left;	   /* a repair did not mend it */
 	bool in_snapshot;  /* in a table of a snapshot, not in an active one */
 	const char *table; /* "L2 table", ...: the table with the entry, or the invalid one; "" */
 	uint64_t table_offset; /* host offset of this table */
@@ -51,6 +52,7 @@ struct qc_check_result {
 	uint64_t corruptions_fixed, leaks_fixed;
 	uint64_t image_end_offset; /* end of the last cluster in use */
 	uint64_t total_clusters, allocated_clusters, fragmented_clusters, compressed_clusters;
+	unsigned int version;
 	bool dirty, corrupt; /* feature bits, after the repair */
 	qc_err repair_error; /* why a wanted repair was not possible; else 0 */
 };
@@ -59,7 +61,7 @@ struct qc_check_result {
  * qc_check() - check all metadata of one image file, and repair it
  * @src:    the image file; its backing file, data file and key are not needed
  * @flags:  enum qc_check_flag
- * @fn:     told of each fault, before a repair; NULL: only counted
+ * @fn:     told of each fault, and after a repair of each that is left; NULL: only counted
  *
  * Works on every image whose header is valid, also if it is marked corrupt, dirty, or may
  * not be written.  Takes QEMU's locks for reading; with a flag of enum qc_check_flag, those for

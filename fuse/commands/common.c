@@ -187,14 +187,24 @@ int command_get_key(struct command *c, const char *path, void *buf, size_t room,
 	return r ? r : key_source_get(&c->keys, path, 0, buf, room, len);
 }
 
+/* A qc_progress_fn: with -p progress is shown as qemu-img shows it. */
+static void show_work(void *arg, const char *path, enum qc_work work, unsigned int percent)
+{
+	if (((struct command *)arg)->progress && work != QC_WORK_UNLOCK)
+		command_show_progress(arg, percent, 100);
+	else
+		report_progress(arg, path, work, percent);
+}
+
 /* Opens the context before the first image.  Reading headers needs no key: a key source that is
  * always there keeps encrypted images from being refused. */
 static int make_context(struct command *c, unsigned int flags)
 {
 	struct qc_config config = {
 		.log = report_line,
+		.log_arg = c,
 		.log_max = QC_LOG_TRACE,
-		.progress = report_progress,
+		.progress = show_work,
 		.refs = c->o.refs,
 		.locking = c->o.locking,
 		.data_file = c->o.data_file,
@@ -235,27 +245,40 @@ static int open_image_file(const struct path_dir *where)
 	return fd;
 }
 
+qc_err command_locate(struct command *c, const char *path, unsigned int flags,
+		      struct command_file *out)
+{
+	int r = path_dir_open(&out->where, path);
+
+	out->at = (struct qc_image_location){ .fd = -1 };
+	if (!r)
+		r = out->at.fd = open_image_file(&out->where);
+	if (r < 0)
+		return r;
+	out->at.dirfd = out->where.fd;
+	out->at.dir = out->where.dir;
+	out->at.name = out->where.name;
+	return make_context(c, flags);
+}
+
+void command_file_close(struct command_file *f)
+{
+	if (f->at.fd >= 0)
+		close(f->at.fd);
+	path_dir_close(&f->where);
+}
+
 qc_err command_try_open(struct command *c, const char *path, unsigned int flags,
 			struct qc_image **out, struct qc_reason *why)
 {
-	struct qc_image_location at = { .fd = -1 };
-	struct path_dir where;
-	int r = path_dir_open(&where, path);
+	struct command_file f;
+	qc_err r = command_locate(c, path, flags, &f);
 
 	*why = (struct qc_reason){ 0 };
 	*out = NULL;
 	if (!r)
-		r = at.fd = open_image_file(&where);
-	if (at.fd >= 0) {
-		r = make_context(c, flags);
-		at.dirfd = where.fd;
-		at.dir = where.dir;
-		at.name = where.name;
-		if (!r)
-			r = qc_open(c->ctx, &at, flags, out, why);
-		close(at.fd);
-	}
-	path_dir_close(&where);
+		r = qc_open(c->ctx, &f.at, flags, out, why);
+	command_file_close(&f);
 	return r;
 }
 

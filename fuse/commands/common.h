@@ -32,6 +32,7 @@
 #include "cli/options.h"
 #include "keys/key_source.h"
 #include "qcow.h"
+#include "util/path_dir.h"
 
 enum {
 	COMMAND_RUN = -1, /* of command_begin(): go on */
@@ -95,6 +96,23 @@ int command_end(struct command *c, int status);
  * Return: COMMAND_OK, *out is to be closed with qc_close(); COMMAND_FAILED after a message.
  */
 int command_open(struct command *c, const char *path, unsigned int flags, struct qc_image **out);
+
+/* An image file that is open, but not as an image. */
+struct command_file {
+	struct path_dir where;
+	struct qc_image_location at;
+};
+
+/*
+ * command_locate() - open the file at @path for reading, and make c->ctx
+ * @flags:  enum qc_open_flag
+ * @out:    for command_file_close(), also after a failure
+ *
+ * Return: 0; -EMEDIUMTYPE neither a regular file nor a block device; another -errno
+ */
+qc_err command_locate(struct command *c, const char *path, unsigned int flags,
+		      struct command_file *out);
+void command_file_close(struct command_file *f);
 
 /* The same without a message.  Return: as qc_open(), with the reason in *@why. */
 qc_err command_try_open(struct command *c, const char *path, unsigned int flags,

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_check.c - qcowfs check: check the metadata of an image, and repair it, as qemu-img check
+ * does.
+ *
+ * Only the image file is opened: neither its chain nor its data file nor its key is needed.
+ */
+#include "commands/commands.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "commands/check_report.h"
+#include "commands/common.h"
+#include "commands/image_format.h"
+#include "util/report.h"
+
+enum { JSON = 256, OUTPUT };
+
+enum {
+	CHECK_CORRUPT = 2,
+	CHECK_LEAKS = 3,
+};
+
+struct check_args {
+	struct check_report report;
+	unsigned int flags; /* enum qc_check_flag */
+	const char *format;
+};
+
+static int set_check_option(void *to, int id, const char *value)
+{
+	struct check_args *a = to;
+
+	switch (id) {
+	case JSON:
+		a->report.json = true;
+		return 0;
+	case OUTPUT:
+		a->report.json = !strcmp(value, "json");
+		return a->report.json || !strcmp(value, "human") ? 0 : -EINVAL;
+	case 'r':
+		a->flags = strcmp(value, "all") ? QC_CHECK_FIX_LEAKS : QC_CHECK_FIX_ALL;
+		return !strcmp(value, "all") || !strcmp(value, "leaks") ? 0 : -EINVAL;
+	default:
+		a->format = value;
+		return image_format_is_known(value) && strcmp(value, "raw") ? 0 : -EINVAL;
+	}
+}
+
+static const struct command_option check_options[] = {
+	{ 'f', NULL, "qcow|qcow2", "the format that IMAGE must have" },
+	{ JSON, "json", NULL, "the same as --output=json" },
+	{ OUTPUT, "output", "human|json", "how the result is shown (human)" },
+	{ 'r', NULL, "leaks|all", "repair: clusters that are lost, or all that can be" },
+	{ 0 },
+};
+
+static const struct command_spec spec = {
+	.name = "check",
+	.summary = "Checks the tables and refcounts of an image, and repairs them",
+	.operands = "IMAGE",
+	.min_operands = 1,
+	.max_operands = 1,
+	.options = check_options,
+	.set = set_check_option,
+};
+
+static const char *describe_repair_error(qc_err r)
+{
+	switch (r) {
+	case -EIO:
+		return "a table shares a cluster with other data, or is damaged";
+	case -EINVAL:
+		return "the refcount table is damaged";
+	case -EOVERFLOW:
+		return "a cluster has more references than its refcount can count";
+	case -EFBIG:
+		return "the refcount table cannot grow as far";
+	default:
+		return strerror(-r);
+	}
+}
+
+/* Says on standard error why a repair that the user wanted has left something. */
+static void explain_repair(const struct check_args *a, const char *path,
+			   const struct qc_check_result *r)
+{
+	bool all = a->flags & QC_CHECK_FIX_ALL;
+
+	if (!a->flags || (!r->leaks && !(all && r->corruptions)))
+		return;
+	if (r->repair_error)
+		report(QC_LOG_ERROR, "%s: cannot repair: %s (nothing was changed)", path,
+		       describe_repair_error(r->repair_error));
+	else if (r->version == 1)
+		report(QC_LOG_ERROR, "%s: cannot repair: version 1 has no refcounts", path);
+	else
+		report(QC_LOG_ERROR, "%s: cannot repair all of it: no repair makes up guest data "
+		       "or tables", path);
+}
+
+static int check_image(struct command *c, struct check_args *a)
+{
+	const char *path = c->operand[0];
+	struct qc_check_result result;
+	struct qc_reason why = { 0 };
+	struct command_file f;
+	qc_err r = command_locate(c, path, 0, &f);
+
+	a->report.quiet = c->quiet;
+	if (!r)
+		r = image_format_check(f.at.fd, a->format, &why);
+	if (!r)
+		r = qc_check(c->ctx, &f.at, a->flags, check_report_finding, &a->report, &result, &why);
+	command_file_close(&f);
+	if (r) {
+		check_report_abandon(&a->report);
+		return command_fail(path, r, &why);
+	}
+	check_report_end(&a->report, path, &result);
+	explain_repair(a, path, &result);
+	return result.corruptions ? CHECK_CORRUPT : result.leaks ? CHECK_LEAKS : COMMAND_OK;
+}
+
+int cmd_check(int argc, char **argv)
+{
+	struct check_args a = { 0 };
+	struct command c;
+	int status = command_begin(&c, &spec, &a, argc, argv);
+
+	if (status == COMMAND_RUN)
+		status = check_image(&c, &a);
+	return command_end(&c, status);
+}
