@@ -8,7 +8,10 @@
 #ifndef BACKING_PATH_H
 #define BACKING_PATH_H
 
-#include "tree/node.h"
+#include <stdbool.h>
+
+struct node;
+struct tree;
 
 /* Returns true if the mount can write images, and must not write backing files. */
 bool backing_path_is_needed(const struct tree *t);

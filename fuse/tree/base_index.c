@@ -12,6 +12,7 @@
 
 #include "tree/backing_path.h"
 #include "tree/name.h"
+#include "tree/node_table.h"
 #include "tree/scan.h"
 
 /* An overlay, and its backing file. */
@@ -24,6 +25,14 @@ struct base_user {
 	char *overlay; /* path, for messages */
 };
 
+struct base_index {
+	pthread_mutex_t lock; /* before tree.lock */
+	struct base_user *at; /* lock; sorted by the backing file's device and inode */
+	const struct base_user **by_path; /* lock; sorted by its path */
+	size_t n;	      /* lock; of both */
+	uint64_t version;     /* lock; tree.names_version when the arrays were built */
+};
+
 static void free_users(struct base_user *at, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -33,17 +42,23 @@ static void free_users(struct base_user *at, size_t n)
 	free(at);
 }
 
-void base_index_init(struct base_index *b)
+struct base_index *base_index_new(void)
 {
-	*b = (struct base_index){ 0 };
-	pthread_mutex_init(&b->lock, NULL);
+	struct base_index *b = calloc(1, sizeof(*b));
+
+	if (b)
+		pthread_mutex_init(&b->lock, NULL);
+	return b;
 }
 
-void base_index_destroy(struct base_index *b)
+void base_index_free(struct base_index *b)
 {
+	if (!b)
+		return;
 	free_users(b->at, b->n);
 	free(b->by_path);
 	pthread_mutex_destroy(&b->lock);
+	free(b);
 }
 
 /* ---- the array -------------------------------------------------------------- */
@@ -89,10 +104,10 @@ static int collect_overlays(struct tree *t, struct collected_users *c)
 {
 	pthread_mutex_lock(&t->lock);
 	c->version = t->names_version;
-	node_table_for_each_image(&t->nodes, count_overlay, c);
+	node_table_for_each_image(t->nodes, count_overlay, c);
 	c->at = calloc(c->room + 1, sizeof(*c->at));
 	if (c->at)
-		node_table_for_each_image(&t->nodes, collect_overlay, c);
+		node_table_for_each_image(t->nodes, collect_overlay, c);
 	pthread_mutex_unlock(&t->lock);
 	if (c->at && !c->failed)
 		return 0;
@@ -142,7 +157,7 @@ static const struct base_user **sort_by_path(const struct collected_users *c)
 
 static int rebuild_if_stale(struct tree *t)
 {
-	struct base_index *b = &t->bases;
+	struct base_index *b = t->bases;
 	struct collected_users c = { 0 };
 	const struct base_user **by_path;
 	bool stale;
@@ -245,11 +260,11 @@ static const struct base_user *find_user_by_path(const struct base_index *b,
 
 static const struct base_user *find_user(struct tree *t, const struct node *image)
 {
-	const struct base_user *u = find_user_by_file(&t->bases, image);
+	const struct base_user *u = find_user_by_file(t->bases, image);
 	char *path;
 
 	for (size_t i = 0; !u && (path = name_path_of_image(t, image, i)); i++) {
-		u = find_user_by_path(&t->bases, image, path);
+		u = find_user_by_path(t->bases, image, path);
 		free(path);
 	}
 	return u;
@@ -269,7 +284,7 @@ int base_index_check_write(struct tree *t, struct node *image, struct qc_reason 
 	for (size_t i = 0; dir[i]; i++)
 		tree_scan_if_changed(t, dir[i]); /* what cannot be scanned stays as it was */
 	free(dir);
-	pthread_mutex_lock(&t->bases.lock);
+	pthread_mutex_lock(&t->bases->lock);
 	r = rebuild_if_stale(t);
 	if (!r)
 		u = find_user(t, image);
@@ -280,6 +295,6 @@ int base_index_check_write(struct tree *t, struct node *image, struct qc_reason 
 			 u->overlay);
 		r = -EROFS;
 	}
-	pthread_mutex_unlock(&t->bases.lock);
+	pthread_mutex_unlock(&t->bases->lock);
 	return r;
 }

@@ -13,22 +13,14 @@
 #ifndef BASE_INDEX_H
 #define BASE_INDEX_H
 
-#include <pthread.h>
+#include "qcow.h"
 
-#include "tree/node.h"
+struct base_index;
+struct node;
+struct tree;
 
-struct base_user;
-
-struct base_index {
-	pthread_mutex_t lock; /* before tree.lock */
-	struct base_user *at; /* lock; sorted by the backing file's device and inode */
-	const struct base_user **by_path; /* lock; sorted by its path */
-	size_t n;	      /* lock; of both */
-	uint64_t version;     /* lock; tree.names_version when the arrays were built */
-};
-
-void base_index_init(struct base_index *b);
-void base_index_destroy(struct base_index *b);
+struct base_index *base_index_new(void); /* NULL: no memory */
+void base_index_free(struct base_index *b); /* NULL is allowed */
 
 /*
  * base_index_check_write() - whether an image may be written

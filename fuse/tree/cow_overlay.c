@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tree/node.h"
+#include "tree/tree_private.h"
 #include "util/report.h"
 
 /* All fields are under node_image.overlay_lock; fd does not change. */

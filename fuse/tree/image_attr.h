@@ -3,7 +3,7 @@
 #ifndef IMAGE_ATTR_H
 #define IMAGE_ATTR_H
 
-#include "tree/tree.h"
+#include "tree/node.h"
 
 /* Gives the attributes of the file itself.  -ESTALE: no name leads to it any more. */
 int image_attr_stat_file(struct tree *t, struct node *image, struct stat *st);

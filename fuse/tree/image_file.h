@@ -9,7 +9,7 @@
 #ifndef IMAGE_FILE_H
 #define IMAGE_FILE_H
 
-#include "tree/tree.h"
+#include "tree/node.h"
 
 /*
  * image_file_open() - open an image as it is, without its overlay

@@ -3,6 +3,7 @@
 
 #include "tree/image_attr.h"
 #include "tree/image_file.h"
+#include "tree/tree_private.h"
 
 static int open_image_node(struct tree *t, struct node *n, bool write, struct qc_image **out)
 {

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tree/listing.h"
 #include "tree/name.h"
 #include "tree/scan.h"
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tree/backing_path.h"
+#include "tree/node_table.h"
 #include "tree/raw_name.h"
 #include "util/report.h"
 
@@ -261,7 +262,7 @@ static void link_to_image(struct tree *t, struct name *nm, struct node *image)
 
 int name_set_image(struct tree *t, struct name *nm, bool is_link, const struct identity *id)
 {
-	struct node *image = node_table_find_image(&t->nodes, id->dev, id->ino);
+	struct node *image = node_table_find_image(t->nodes, id->dev, id->ino);
 
 	if (!image)
 		image = node_new_of_image(t, id);

@@ -6,39 +6,14 @@
  * to something else for the life of the mount: when its file goes, the name stays, `gone`; when
  * another file replaces its file, the name leads to that one.
  *
- * All fields are under tree.lock, and so are all calls but name_path_of_image(); `dir`, `file`, `shown`, `is_dir`,
- * `owner` and `provider` never change.
+ * Call with tree.lock held, except for name_path_of_image() and name_state_of().
  */
 #ifndef NAME_H
 #define NAME_H
 
+#include "tree/node.h"
 #include "tree/node_ops.h"
 #include "tree/tree_private.h"
-
-struct name {
-	struct node *dir; /* NULL: the root is the image */
-	char *file;	  /* in SOURCE; NULL: a virtual file */
-	char *shown;	  /* in the mount */
-	bool is_dir;	  /* a directory of SOURCE */
-	bool is_link;	  /* a symbolic link */
-	bool gone;
-	struct node *node; /* NULL: gone, or a virtual file without a reference */
-
-	/* Of a file of SOURCE. */
-	unsigned int scan;	 /* number of the last scan that saw it */
-	struct identity checked; /* the file when its magic was last read */
-
-	/* Of an image. */
-	struct name *next; /* among the names of the image */
-	struct name *views; /* of its virtual files */
-	void *state[TREE_PROVIDERS]; /* of the providers; not under the lock */
-
-	/* Of a virtual file. */
-	struct name *owner; /* the name of its image */
-	const struct view_provider *provider;
-	struct name *next_view;
-	void *data; /* of the provider; allocated, freed with the name */
-};
 
 /* NULL: the directory never had it. */
 struct name *name_find(const struct node *dir, const char *shown);
@@ -100,7 +75,7 @@ void name_for_each(const struct node *dir, void (*each)(struct name *, void *), 
 /* Makes the name of an image that is the root of the mount.  NULL: no memory. */
 struct name *name_new_of_root(struct tree *t, const char *file, const struct identity *id);
 
-/* Returns the state of a provider for an image's name.  Takes no lock. */
+/* Returns the state of a provider for an image's name.  Needs no lock. */
 void **name_state_of(const struct tree *t, struct name *nm, const struct view_provider *p);
 
 /* Frees a name, and all names below it. */

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 
 #include "tree/cow_overlay.h"
-#include "tree/name.h"
+#include "tree/node_ops.h"
+#include "tree/node_table.h"
+#include "tree/tree_private.h"
 #include "util/hash_bytes.h"
 
 /* ---- lifetime ------------------------------------------------------------- */
@@ -33,7 +35,7 @@ struct node *node_new(struct tree *t, const struct node_ops *ops, bool is_dir, u
 		pthread_mutex_init(&n->image.overlay_lock, NULL);
 	if (held)
 		held->nlookup++;
-	node_table_add(&t->nodes, n);
+	node_table_add(t->nodes, n);
 	return n;
 }
 
@@ -63,7 +65,7 @@ struct node *node_new_of_image(struct tree *t, const struct identity *id)
 	n->image.id = *id;
 	for (size_t i = 0; i < t->nproviders; i++)
 		n->follows_writes = n->follows_writes || t->provider[i]->writes_image;
-	node_table_add_image(&t->nodes, n);
+	node_table_add_image(t->nodes, n);
 	return n;
 }
 
@@ -77,14 +79,14 @@ static void free_image_fields(struct node *n)
 
 void node_free_locked(struct tree *t, struct node *n)
 {
-	node_table_remove(&t->nodes, n);
+	node_table_remove(t->nodes, n);
 	if (n->ops->free)
 		n->ops->free(n);
 	if (n->is_dir) {
 		pthread_mutex_destroy(&n->dir.lock);
 		no_images_free(&n->dir.no_images);
 	} else if (n->origin == n) {
-		node_table_remove_image(&t->nodes, n);
+		node_table_remove_image(t->nodes, n);
 		free_image_fields(n);
 	}
 	pthread_mutex_destroy(&n->attr_lock);

@@ -8,96 +8,20 @@
  * Lifetime: a directory of SOURCE lives as long as the tree; an image's node as long as it has
  * a name or a reference; every other node as long as it has a reference.  A node holds a
  * reference of `held`, so the image of a virtual file is never freed before the file.
- *
- * Locks, in ascending order, never two of a kind:
- *   node_dir.lock           a scan, or reading the entries of a virtual directory; held over I/O
- *   node_image.overlay_lock opening an image through its overlay; held over I/O
- *   tree.lock               names, tables of nodes, last references; never held over I/O
- *   node.attr_lock          the fields that say so
  */
 #ifndef NODE_H
 #define NODE_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 
 #include "qcow.h"
+#include "tree/byte_range.h"
 #include "tree/identity.h"
-#include "tree/no_images.h"
 
-struct cow_overlay;
-struct name;
+struct node;
 struct node_ops;
-struct shared_buf;
 struct tree;
-
-/* A part of a disk, in bytes. */
-struct byte_range {
-	uint64_t start, len;
-};
-
-/* A directory, of SOURCE or virtual. */
-struct node_dir {
-	pthread_mutex_t lock;
-	struct name *name; /* of a directory of SOURCE; NULL: the root, or virtual */
-	void *by_shown, *by_file; /* tree.lock; tsearch(3) trees of the names */
-	unsigned int scan; /* lock; number of the last scan, from 1 on */
-	struct identity scanned; /* lock; the directory before the last complete scan */
-	bool scanned_reliable;	 /* lock; a later change would show in its times */
-	struct no_images no_images; /* lock */
-};
-
-/* An image file of SOURCE. */
-struct node_image {
-	struct identity id;	 /* dev and ino never change */
-	struct name *names;	 /* tree.lock; real names before symbolic links */
-	struct node *table_next; /* tree.lock */
-	char *backing;		 /* tree.lock; path of its backing file (base_index.h); NULL */
-	pthread_mutex_t overlay_lock;
-	struct cow_overlay *_Atomic overlay; /* made under overlay_lock, and stays */
-	atomic_bool written; /* since image_file_write_version() was last called */
-	atomic_uint opened;  /* times that it was opened; wraps around */
-	/* attr_lock */
-	unsigned int write_version;
-	bool probed; /* the fields below are true for the file probed_at */
-	struct identity probed_at;
-	int error; /* 0: the image is usable */
-	uint64_t size;
-	uint32_t cluster_size;
-	char *last_error; /* logged; NULL: none since it was last opened */
-	bool no_key;	  /* last_error says that no key fits */
-};
-
-struct node {
-	const struct node_ops *ops;
-	uint64_t ino;
-	bool is_dir;
-	bool follows_writes; /* shares bytes with another file of the mount */
-	atomic_bool detached; /* its name leads to another node, or is gone */
-	struct byte_range range; /* of the image that ops->open gives */
-	_Atomic uint64_t nlookup; /* references, of the kernel and ours */
-	pthread_mutex_t *last_ref_lock;	  /* held while the last reference is dropped */
-	struct node *ino_next;	  /* tree.lock; in the table of inode numbers */
-	struct node *parent; /* the directory of a directory; the root is its own */
-	struct node *origin; /* the image or directory of SOURCE that this belongs to, or itself */
-	struct node *held;   /* referenced by this node; NULL */
-	struct name *view_name; /* tree.lock; of a virtual file beside an image; NULL: detached */
-	uint64_t key;	     /* of an entry of a virtual directory (entry_dir.h) */
-	void *data;	     /* of the kind of virtual file */
-
-	pthread_mutex_t attr_lock;
-	struct stat last_attr; /* attr_lock; last reported to the kernel */
-	unsigned int opens;    /* attr_lock */
-	bool has_fingerprint;  /* attr_lock */
-	struct qc_fingerprint fingerprint; /* attr_lock; at the last open */
-	atomic_uint content_version;
-
-	union {
-		struct node_dir dir;	 /* is_dir */
-		struct node_image image; /* origin is the node itself, and no directory */
-	};
-};
 
 bool node_is_dir(const struct node *n);
 bool node_is_text(const struct node *n); /* no image: text that is made when it is opened */

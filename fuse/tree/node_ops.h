@@ -9,7 +9,15 @@
 #ifndef NODE_OPS_H
 #define NODE_OPS_H
 
-#include "tree/tree.h"
+#include <stdbool.h>
+#include <sys/stat.h>
+
+struct listing;
+struct name;
+struct node;
+struct qc_image;
+struct shared_buf;
+struct tree;
 
 /* A NULL member: not for this kind.  Those that return int return 0 or -errno. */
 struct node_ops {
@@ -62,8 +70,5 @@ struct view_provider {
 
 	void (*free_state)(void *state);
 };
-
-/* Whether a provider has been registered. */
-bool tree_shows_views(const struct tree *t, const struct view_provider *p);
 
 #endif

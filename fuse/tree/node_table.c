@@ -1,25 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 #include "tree/node_table.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
+#include "tree/tree_private.h"
 #include "util/hash_bytes.h"
 
 enum { FIRST_SLOTS = 256 };
 
-int node_table_init(struct node_table *t)
+struct node_table {
+	struct node **by_ino, **by_file;
+	size_t slots; /* of each; a power of two */
+	size_t n;     /* nodes in by_ino */
+	size_t first; /* no slot of by_ino before this one is used; for node_table_any() only */
+};
+
+struct node_table *node_table_new(void)
 {
-	*t = (struct node_table){ .slots = FIRST_SLOTS };
+	struct node_table *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->slots = FIRST_SLOTS;
 	t->by_ino = calloc(t->slots, sizeof(struct node *));
 	t->by_file = calloc(t->slots, sizeof(struct node *));
-	return t->by_ino && t->by_file ? 0 : -ENOMEM;
+	if (t->by_ino && t->by_file)
+		return t;
+	node_table_free(t);
+	return NULL;
 }
 
-void node_table_destroy(struct node_table *t)
+void node_table_free(struct node_table *t)
 {
+	if (!t)
+		return;
 	free(t->by_ino);
 	free(t->by_file);
+	free(t);
 }
 
 static struct node **ino_slot(const struct node_table *t, uint64_t ino)
@@ -75,7 +92,8 @@ static void grow_tables(struct node_table *t)
 			insert_by_file(t, n);
 		}
 	}
-	node_table_destroy(&old);
+	free(old.by_ino);
+	free(old.by_file);
 }
 
 static bool ino_is_used(const struct node_table *t, uint64_t ino)

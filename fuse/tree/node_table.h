@@ -7,17 +7,14 @@
 #ifndef NODE_TABLE_H
 #define NODE_TABLE_H
 
-#include "tree/node.h"
+#include <stdint.h>
+#include <sys/types.h>
 
-struct node_table {
-	struct node **by_ino, **by_file;
-	size_t slots; /* of each; a power of two */
-	size_t n;     /* nodes in by_ino */
-	size_t first; /* no slot of by_ino before this one is used; for node_table_any() only */
-};
+struct node;
+struct node_table;
 
-int node_table_init(struct node_table *t); /* -ENOMEM */
-void node_table_destroy(struct node_table *t);
+struct node_table *node_table_new(void); /* NULL: no memory */
+void node_table_free(struct node_table *t); /* NULL is allowed */
 
 /* Adds a node under its inode number, or the next one that is free, which it gets.  Zero is
  * never used.  Grows the tables if there is memory. */

@@ -3,7 +3,8 @@
 #ifndef SCAN_H
 #define SCAN_H
 
-#include "tree/node.h"
+struct node;
+struct tree;
 
 /* Scans a directory; call without locks.  -errno: the names stay as they were. */
 int tree_scan(struct tree *t, struct node *dir);

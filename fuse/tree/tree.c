@@ -9,10 +9,13 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "tree/base_index.h"
 #include "tree/image_file.h"
 #include "tree/image_node.h"
 #include "tree/mirror_dir.h"
 #include "tree/name.h"
+#include "tree/node_ops.h"
+#include "tree/node_table.h"
 
 /* ---- names ---------------------------------------------------------------- */
 
@@ -198,10 +201,9 @@ int tree_new(struct qc_context *ctx, const struct source *src, const struct tree
 	t->names_version = 1;
 	t->seed = make_random_seed();
 	pthread_mutex_init(&t->lock, NULL);
-	base_index_init(&t->bases);
-	r = node_table_init(&t->nodes);
-	if (!r)
-		r = make_nodes(t, in_dir);
+	t->bases = base_index_new();
+	t->nodes = node_table_new();
+	r = t->bases && t->nodes ? make_nodes(t, in_dir) : -ENOMEM;
 	if (r)
 		tree_free(t);
 	else
@@ -217,10 +219,10 @@ void tree_free(struct tree *t)
 		name_free(t, t->only);
 	else if (t->root)
 		name_free_all(t, t->root);
-	while ((n = node_table_any(&t->nodes)))
+	while (t->nodes && (n = node_table_any(t->nodes)))
 		node_free_locked(t, n);
-	node_table_destroy(&t->nodes);
-	base_index_destroy(&t->bases);
+	node_table_free(t->nodes);
+	base_index_free(t->bases);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
 }

@@ -17,24 +17,10 @@
 #include "tree/listing.h"
 #include "tree/node.h"
 #include "tree/source.h"
+#include "tree/tree_config.h"
 
-struct cow;
-struct tree;
+struct shared_buf;
 struct view_provider;
-
-/* Options of the mount that change names, attributes, or the way images are opened. */
-struct tree_config {
-	bool set_uid, set_gid;
-	uid_t uid;
-	gid_t gid;
-	mode_t mask;	 /* removed from all modes */
-	bool ro;	 /* write bits are removed, and no image is opened for writing */
-	bool write_base; /* the backing file of another image may be written */
-	struct cow *cow; /* writes go to overlays; else NULL */
-	bool changing;	 /* images may change while they are read (locking=share) */
-	const struct qc_path_map *path_maps;
-	size_t npath_maps;
-};
 
 /*
  * tree_new() - make the tree of a mount
@@ -50,6 +36,9 @@ void tree_free(struct tree *t);
 
 /* Adds a kind of virtual file.  Call before the mount is served.  -ENOMEM. */
 int tree_register_views(struct tree *t, const struct view_provider *p);
+
+/* Returns true if a provider has been registered. */
+bool tree_shows_views(const struct tree *t, const struct view_provider *p);
 
 /* Makes the tree read-only.  Call before the mount is served. */
 void tree_set_readonly(struct tree *t);

@@ -11,6 +11,7 @@
 #ifndef ENTRY_DIR_H
 #define ENTRY_DIR_H
 
+#include "tree/listing.h"
 #include "views/entry_data.h"
 #include "views/view.h"
 
