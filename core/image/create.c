@@ -18,6 +18,7 @@
 #include "crypto/secure_mem.h"
 #include "format/measure.h"
 #include "format/new_image.h"
+#include "io/backing_name.h"
 #include "io/image_lock.h"
 
 enum { ITER_TIME_MS = 2000 };
@@ -254,4 +255,12 @@ qc_err qc_read_backing_info(int fd, struct qc_backing_info *out, struct qc_reaso
 	qc_file_close(f);
 	free(h);
 	return r;
+}
+
+char *qc_backing_path(const char *backing)
+{
+	char format[QC_BACKING_FORMAT_ROOM], *path;
+	struct qc_reason ignored;
+
+	return *backing && !qc_backing_name_parse(backing, &path, format, &ignored) ? path : NULL;
 }

@@ -92,6 +92,10 @@ struct qc_backing_info {
 /* Reads the header of the image file @fd.  Return: as qc_open() */
 qc_err qc_read_backing_info(int fd, struct qc_backing_info *out, struct qc_reason *why);
 
+/* Returns the path of a backing file, also from a json: or file: name, to be freed.  Return: NULL
+ * no local file is meant, or out of memory. */
+char *qc_backing_path(const char *backing);
+
 #ifdef __cplusplus
 }
 #endif

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/stat.h> /* struct statx, which some C libraries lack */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +10,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "daemon/unmount_helper.h"
 #include "qcow.h"
 #include "util/report.h"
 
@@ -23,65 +21,6 @@ enum { TYPE_MASK = 0170000, TYPE_DIR = 0040000, TYPE_FILE = 0100000, TYPE_DEVICE
 static int read_attributes(const char *path, int flags, struct statx *st)
 {
 	return syscall(SYS_statx, AT_FDCWD, path, AT_NO_AUTOMOUNT | flags, STATX_TYPE, st) ? -errno : 0;
-}
-
-/* ---- a mount whose daemon is dead ----------------------------------------------- */
-
-/* Returns true if the mount table has a FUSE file system with this device number. */
-static bool is_fuse_device(uint32_t major, uint32_t minor)
-{
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	char *line = NULL, dev[30], found[30];
-	size_t room = 0;
-	bool fuse = false;
-
-	snprintf(dev, sizeof(dev), "%u:%u", major, minor);
-	while (f && !fuse && getline(&line, &room, f) > 0) {
-		const char *type = strstr(line, " - ");
-
-		fuse = sscanf(line, "%*d %*d %29s", found) == 1 && !strcmp(found, dev) && type &&
-		       !strncmp(type + 3, "fuse", 4);
-	}
-	free(line);
-	if (f)
-		fclose(f);
-	return fuse;
-}
-
-/* Unmounts a dead file system.  realpath(3) fails for its path, but the kernel tells where an
- * O_PATH descriptor is, without symbolic links. */
-static bool unmount_dead(const char *path)
-{
-	int fd = open(path, O_PATH | O_CLOEXEC);
-	char self[40], real[PATH_MAX];
-	ssize_t n;
-
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	n = fd < 0 ? -1 : readlink(self, real, sizeof(real) - 1);
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0)
-		return false;
-	real[n] = 0;
-	return unmount_helper_run(real, UNMOUNT_LAZILY);
-}
-
-enum exitcode mountpoint_clear(const char *path)
-{
-	struct statx st;
-	int r = read_attributes(path, 0, &st);
-
-	if ((r != -ENOTCONN && r != -ECONNABORTED) ||
-	    read_attributes(path, AT_STATX_DONT_SYNC, &st) ||
-	    !is_fuse_device(st.stx_dev_major, st.stx_dev_minor))
-		return EXIT_OK;
-	if (unmount_dead(path)) {
-		report(QC_LOG_WARN, "mountpoint %s: unmounted what a killed daemon had left there", path);
-		return EXIT_OK;
-	}
-	report(QC_LOG_ERROR, "mountpoint %s: cannot mount there: a daemon was killed and has left its "
-	       "mount (as root or as its user: umount, or fusermount3 -u -z)", path);
-	return EXIT_MOUNT;
 }
 
 /* ---- before the mount ------------------------------------------------------------ */

@@ -21,10 +21,6 @@ struct mountpoint {
 	uint32_t dev_major, dev_minor; /* of the mount, once it stands */
 };
 
-/* Unmounts a file system at @path whose daemon is dead, if there is one.  Return: EXIT_OK;
- * EXIT_MOUNT after a message. */
-enum exitcode mountpoint_clear(const char *path);
-
 /* Finds the mountpoint.  Return: EXIT_OK; EXIT_MOUNT, EXIT_USAGE after a message. */
 enum exitcode mountpoint_find(struct mountpoint *m, const char *path);
 

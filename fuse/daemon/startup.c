@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "daemon/dead_mount.h"
 #include "views/chain_dir.h"
 #include "views/json_file.h"
 #include "views/partition_files.h"
@@ -51,7 +52,7 @@ static enum exitcode check_kinds(const struct daemon *d, bool source_is_dir)
 enum exitcode startup_check_paths(struct daemon *d)
 {
 	const struct options *o = &d->o;
-	enum exitcode e = mountpoint_clear(o->mountpoint);
+	enum exitcode e = dead_mount_clear(o->mountpoint);
 	struct stat src;
 
 	if (e)

@@ -72,14 +72,14 @@ char *backing_path_read(const struct tree *t, const char *dir, int fd)
 {
 	struct qc_backing_info info;
 	struct qc_reason ignored;
-	const char *name = info.backing, *rest = NULL;
-	char *path, *below;
+	const char *rest = NULL;
+	char *name, *path, *below;
 
-	if (qc_read_backing_info(fd, &info, &ignored) || !*name)
+	if (qc_read_backing_info(fd, &info, &ignored))
 		return NULL;
-	if (!strncmp(name, "file:", 5))
-		name += 5;
-	path = map_path(t, dir, name);
+	name = qc_backing_path(info.backing);
+	path = name ? map_path(t, dir, name) : NULL;
+	free(name);
 	if (!path)
 		return NULL;
 	if (*path == '/') {

@@ -21,6 +21,10 @@ ln -s src link
 image src/linked.qcow2 1M
 overlay src/via.qcow2 "$PWD/link/linked.qcow2" qcow2
 ln -s far.qcow2 src/soft.qcow2
+image src/nested.qcow2 1M
+qemu-img create -q -u -f qcow2 -F qcow2 -b 'json:{"driver": "qcow2", "file": {"driver": "file", "filename": "nested.qcow2"}}' src/json.qcow2 1M
+image src/flat.qcow2 1M
+qemu-img create -q -u -f qcow2 -F qcow2 -b "json:{\"driver\": \"qcow2\", \"file.filename\": \"$PWD/src/flat.qcow2\"}" src/dotted.qcow2 1M
 
 writes() { # writes NAME: to it
 	printf x | dd of="mnt/$1" conv=notrunc status=none
@@ -39,6 +43,8 @@ is_refused base.raw over.qcow2 # nothing was listed before
 is_refused lab/deep/low.raw top.qcow2
 is_refused round.raw about.qcow2
 is_refused real.raw abs.qcow2
+is_refused nested.raw json.qcow2
+is_refused flat.raw dotted.qcow2
 fails_with 'Read-only file system' truncate -s 2M mnt/base.raw
 writes free.raw
 writes over.raw
