@@ -27,6 +27,7 @@ static const struct command_row {
 	{ "check", cmd_check, "[--json] [-r leaks|all] IMAGE" },
 	{ "create", cmd_create, "[-f FMT] [-o OPTIONS] [-b BASE [-F FMT]] IMAGE [SIZE]" },
 	{ "info", cmd_info, "[--json] [--backing-chain] IMAGE" },
+	{ "key", cmd_key, "list|add|remove [--slot=N] [--new-key-file=PATH] IMAGE" },
 	{ "measure", cmd_measure, "[--json] [-O FMT] [-o OPTIONS] --size=N|SRC" },
 	{ "resize", cmd_resize, "[--shrink] [--preallocation=MODE] IMAGE [+|-]SIZE" },
 	{ "snapshot", cmd_snapshot, "[-l | -c NAME | -a NAME | -d NAME] IMAGE" },

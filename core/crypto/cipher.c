@@ -175,6 +175,11 @@ qc_err qc_cipher_pool_new(const struct qc_cipher_spec *s, const uint8_t *key,
 	return 0;
 }
 
+const uint8_t *qc_cipher_pool_key(const struct qc_cipher_pool *p)
+{
+	return p->key;
+}
+
 static void free_cipher(struct qc_cipher *x)
 {
 	if (!x)

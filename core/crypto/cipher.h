@@ -52,6 +52,9 @@ void qc_cipher_pool_free(struct qc_cipher_pool *p); /* NULL is allowed; all are 
 
 struct qc_cipher;
 
+/* Returns the key of the pool, in secure memory. */
+const uint8_t *qc_cipher_pool_key(const struct qc_cipher_pool *p);
+
 /* Returns a cipher for one thread, or NULL without memory. */
 struct qc_cipher *qc_cipher_get(struct qc_cipher_pool *p);
 

@@ -10,7 +10,7 @@
 
 struct qc_image {
 	struct qc_context *ctx;
-	bool headers_only, inspect, writable;
+	bool headers_only, inspect, no_backing, writable;
 	unsigned int depth;
 	struct qc_layer *layer[CHAIN_MAX]; /* [0] is the image itself */
 

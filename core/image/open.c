@@ -130,7 +130,7 @@ static qc_err open_chain(struct qc_image *img, struct qc_file_location *at, stru
 			replace_location(at, below);
 			continue;
 		}
-		if (!r && !*img->layer[i]->head.backing) {
+		if (!r && (img->no_backing || !*img->layer[i]->head.backing)) {
 			qc_log(&img->ctx->log, QC_LOG_INFO, "%s: open, with %u files",
 			       img->layer[0]->path, img->depth);
 			return 0;
@@ -202,6 +202,7 @@ static qc_err open_image(struct qc_context *ctx, const struct qc_image_location 
 	img->ctx = ctx;
 	img->headers_only = flags & QC_OPEN_HEADERS_ONLY;
 	img->inspect = flags & QC_OPEN_INSPECT;
+	img->no_backing = flags & QC_OPEN_NO_BACKING;
 	if (img->inspect)
 		*out = NULL;
 	if (!img->headers_only)

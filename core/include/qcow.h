@@ -229,6 +229,9 @@ enum qc_open_flag {
 	 * and qc_close() with all that could be read, or NULL.  An image that is in use
 	 * counts as a failure. */
 	QC_OPEN_INSPECT = 1 << 2,
+	/* Do not open the backing file.  Clusters that the image does not have read as zeros.
+	 * For changes of the image file that need no guest data. */
+	QC_OPEN_NO_BACKING = 1 << 3,
 };
 
 /*
@@ -402,6 +405,7 @@ qc_err qc_block_status(struct qc_image *img, uint64_t off, struct qc_extent *out
 #include "qcow_copy.h"
 #include "qcow_create.h"
 #include "qcow_info.h"
+#include "qcow_key.h"
 #include "qcow_snapshot.h"
 
 #endif

@@ -8,6 +8,7 @@ typedef int command_fn(int argc, char **argv);
 command_fn cmd_check;
 command_fn cmd_create;
 command_fn cmd_info;
+command_fn cmd_key;
 command_fn cmd_measure;
 command_fn cmd_resize;
 command_fn cmd_snapshot;

@@ -14,7 +14,7 @@ TOP = Path(os.environ.get('TEST_TOP', Path(__file__).resolve().parents[2]))
 # Lowest first. Folders of one string do not see each other.
 ORDER = {
     'core': ['include', 'base', 'io', 'format', 'compress crypto metadata', 'layer', 'update',
-             'check', 'image', 'request snapshot'],
+             'check', 'image', 'amend request snapshot'],
     'fuse': ['util', 'cli', 'keys sandbox info', 'tree', 'views', 'ops', 'commands daemon', ''],
 }
 # A header that only declares a struct and its two ends: who fills it stands higher.
