@@ -9,7 +9,7 @@
 #define QC_HEADER_EXTENSION_H
 
 #include "base/log.h"
-#include "format/header.h"
+#include "format/header_fields.h"
 
 /*
  * qc_header_extension_parse_all() - decode all extensions into the header

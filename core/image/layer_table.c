@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "update/checkpoint.h"
+#include "update/writer.h"
 
 static struct qc_layer **bucket_of(struct qc_context *ctx, uint64_t dev, uint64_t ino)
 {

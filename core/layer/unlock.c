@@ -13,7 +13,7 @@
 
 #include "layer/context.h"
 #include "base/failpoint.h"
-#include "layer/layer.h"
+#include "layer/layer_fields.h"
 #include "crypto/luks.h"
 #include "crypto/secure_mem.h"
 

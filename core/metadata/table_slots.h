@@ -26,8 +26,13 @@
 #ifndef QC_TABLE_SLOTS_H
 #define QC_TABLE_SLOTS_H
 
+#include "base/byteorder.h"
 #include "base/lock.h"
-#include "metadata/table_cache.h"
+#include "base/util.h"
+
+struct qc_budget;
+struct qc_file;
+struct qc_slice_view;
 
 enum { WAYS = 8, LOCKS = 16 };
 

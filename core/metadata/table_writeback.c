@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/array.h"
+#include "metadata/table_cache.h"
 #include "metadata/table_slots.h"
 
 #define WITHOUT_LIMIT (UINT64_MAX / 2)

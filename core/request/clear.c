@@ -16,6 +16,7 @@
 #include "base/range.h"
 #include "request/request.h"
 #include "request/unlink.h"
+#include "update/data_punch.h"
 
 struct clear_request {
 	struct qc_image *img;

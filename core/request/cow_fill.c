@@ -5,14 +5,16 @@
  * A plain cluster holds guest data as it is, or encrypted.  The parts of the clusters that
  * the request does not write (COW regions) are copied from the disk as it was.
  */
+#include "request/cow_fill.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "base/outcome.h"
 #include "base/range.h"
 #include "layer/guest_data.h"
-#include "request/cow_write.h"
 #include "request/request.h"
+#include "update/data_punch.h"
 
 /* ---- COW regions ---------------------------------------------------------- */
 

@@ -16,6 +16,7 @@
 #include "request/unlink.h"
 #include "update/abort.h"
 #include "update/checkpoint.h"
+#include "update/data_punch.h"
 #include "update/l2_table.h"
 
 enum {

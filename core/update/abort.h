@@ -10,7 +10,7 @@
 #ifndef QC_ABORT_H
 #define QC_ABORT_H
 
-#include "update/writer.h"
+#include "update/writer_fields.h"
 
 /* Aborts the writer.  Logs "@attempt: strerror(-@r)" the first time.  Returns @r. */
 qc_err qc_writer_abort(struct qc_writer *w, qc_err r, const char *attempt);

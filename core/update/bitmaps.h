@@ -10,7 +10,7 @@
 #define QC_BITMAPS_H
 
 #include "metadata/free_list.h"
-#include "update/writer.h"
+#include "update/writer_fields.h"
 
 /*
  * qc_bitmaps_collect() - list the extents of all bitmaps, while they are valid

@@ -9,6 +9,8 @@
 #include "base/range.h"
 #include "layer/context.h"
 #include "update/abort.h"
+#include "update/data_punch.h"
+#include "update/writer_client.h"
 
 qc_err qc_writer_sync(struct qc_writer *w)
 {

@@ -18,7 +18,7 @@
 #ifndef QC_CHECKPOINT_H
 #define QC_CHECKPOINT_H
 
-#include "update/writer.h"
+#include "update/writer_fields.h"
 
 /*
  * qc_checkpoint() - make all changes before the call durable

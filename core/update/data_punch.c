@@ -3,7 +3,7 @@
 
 #include "base/array.h"
 #include "base/range.h"
-#include "update/writer.h"
+#include "update/writer_fields.h"
 
 /* The range that is punched under one range lock: allocating writes there wait for so long. */
 enum { PUNCH_BYTES_MAX = 64 * 1024 * 1024 };

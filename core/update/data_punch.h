@@ -13,26 +13,9 @@
 #ifndef QC_DATA_PUNCH_H
 #define QC_DATA_PUNCH_H
 
-#include <pthread.h>
-
-#include "base/util.h"
+#include "update/data_punch_fields.h"
 
 struct qc_writer;
-
-struct qc_punch_extent {
-	uint64_t off, len; /* bytes of the data file; len 0: removed */
-};
-
-struct qc_punch_queue {
-	struct qc_punch_extent *extent;
-	size_t n, capacity;
-};
-
-struct qc_data_punch {
-	pthread_mutex_t lock; /* a leaf */
-	struct qc_punch_queue pending; /* lock */
-	struct qc_punch_queue taken;   /* lock; by the checkpoint that is running */
-};
 
 void qc_data_punch_init(struct qc_data_punch *p);
 void qc_data_punch_destroy(struct qc_data_punch *p);

@@ -8,7 +8,7 @@
 #ifndef QC_L2_TABLE_H
 #define QC_L2_TABLE_H
 
-#include "update/writer.h"
+#include "update/writer_fields.h"
 
 /*
  * qc_writer_l2_table() - find or make the writable L2 table of a guest offset

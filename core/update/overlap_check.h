@@ -14,7 +14,7 @@
 #ifndef QC_OVERLAP_CHECK_H
 #define QC_OVERLAP_CHECK_H
 
-#include "update/writer.h"
+#include "update/writer_fields.h"
 
 /* Makes the map of clusters that hold metadata, before the first request uses the writer.
  * Return: 0; -ENOMEM; an errno of the file. */

@@ -16,6 +16,7 @@
 #include "layer/context.h"
 #include "update/autoclear.h"
 #include "update/checkpoint.h"
+#include "update/data_punch.h"
 #include "update/overlap_check.h"
 
 /* ---- open ----------------------------------------------------------------- */

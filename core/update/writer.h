@@ -13,34 +13,8 @@
 #ifndef QC_WRITER_H
 #define QC_WRITER_H
 
-#include "layer/layer.h"
-#include "metadata/metadata.h"
-#include "metadata/pending_free.h"
-#include "update/data_punch.h"
-#include "update/range_lock.h"
 #include "update/writer_client.h"
-
-struct qc_overlap_map;
-
-struct qc_writer {
-	struct qc_layer *layer;
-	struct qc_file *file; /* the image file, open for writing */
-	struct qc_file *data; /* file of the guest data: `file`, or the external data file */
-	struct qc_metadata metadata; /* for functions that only read it */
-	bool unmap;	      /* discard=unmap: punch clusters that become free */
-	struct qc_range_locks range_locks;
-	struct qc_mutex table_lock;	   /* making an L2 table; held across its I/O */
-	struct qc_mutex resize_lock;	   /* one resize at a time; held across I/O */
-	struct qc_mutex pending_free_lock; /* freeing pending extents; held across all of that */
-	struct qc_mutex checkpoint_lock;   /* one checkpoint at a time; held across I/O */
-	struct qc_alloc alloc;
-	struct qc_data_punch data_punch;   /* empty without an external data file */
-	struct qc_writer_clients clients;
-	struct qc_overlap_map *overlap_map; /* NULL: the refcounts were checked and are right */
-	atomic_bool aborted;		    /* see abort.h */
-	atomic_bool size_dirty;	   /* the size of the disk in the file is an older one */
-	atomic_bool zeros_behind;  /* bytes behind the end of the disk read as zeros if it grows */
-};
+#include "update/writer_fields.h"
 
 /* Checks if the header allows writing.  Return: 0; -EROFS. */
 qc_err qc_writer_check_writable(const struct qc_layer *l, struct qc_reason *why);

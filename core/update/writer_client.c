@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "update/writer_client.h"
 
-#include "update/writer.h"
+#include "update/writer_fields.h"
 
 void qc_writer_add_client(struct qc_writer *w, const struct qc_writer_client_ops *ops,
 			  void *state)

@@ -11,13 +11,9 @@
 #ifndef QC_WRITER_CLIENT_H
 #define QC_WRITER_CLIENT_H
 
-#include <stdatomic.h>
-
 #include "base/util.h"
 
 struct qc_writer;
-
-enum { QC_WRITER_CLIENTS = 4 }; /* most that a writer can have */
 
 /* Any of these functions may be NULL.  @state is that of qc_writer_add_client(). */
 struct qc_writer_client_ops {
@@ -51,18 +47,6 @@ struct qc_writer_client_ops {
 	 * Frees @state.  Context: no request in flight, no lock.
 	 */
 	qc_err (*close)(struct qc_writer *w, void *state, bool write);
-};
-
-struct qc_writer_client {
-	const struct qc_writer_client_ops *ops;
-	void *state;
-};
-
-struct qc_writer_clients {
-	struct qc_writer_client client[QC_WRITER_CLIENTS]; /* constant once requests begin */
-	unsigned int n;
-	bool any_for_ranges;	  /* one of them has range_changed() */
-	atomic_bool first_change; /* first_change() of all has succeeded */
 };
 
 /* Registers a client, before the first request uses the writer. */

@@ -3,7 +3,7 @@
 #ifndef MOUNT_OPTIONS_H
 #define MOUNT_OPTIONS_H
 
-#include "cli/options.h"
+#include "cli/options_fields.h"
 
 /* Appends NAME or NAME=VALUE to o->mount_options, with commas and backslashes of @value escaped
  * as libfuse wants them.  @value may be NULL.  Return: 0; -ENOMEM. */

@@ -8,7 +8,7 @@
 #ifndef OPTION_SETTERS_H
 #define OPTION_SETTERS_H
 
-#include "cli/options.h"
+#include "cli/options_fields.h"
 
 typedef int option_setter(struct options *o, const char *value);
 

@@ -3,7 +3,7 @@
 #ifndef OPTION_TABLE_H
 #define OPTION_TABLE_H
 
-#include "cli/options.h"
+#include "cli/options_fields.h"
 
 struct option_spec {
 	const char *name;

@@ -3,7 +3,7 @@
 #ifndef COMMAND_HELP_H
 #define COMMAND_HELP_H
 
-#include "commands/common.h"
+#include "commands/command_spec.h"
 
 /* Ends with an id of 0.  Long options are named as the mount options that mean the same. */
 extern const struct command_option command_shared_options[];

@@ -7,7 +7,7 @@
 #ifndef QEMU_IMG_JSON_H
 #define QEMU_IMG_JSON_H
 
-#include "info/image_json.h"
+#include "info/image_json_fields.h"
 #include "info/json.h"
 
 struct json_report {
