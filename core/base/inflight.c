@@ -6,7 +6,12 @@
  * waiter may switch sides in between: the request is then counted on the side that the
  * waiter has found empty.  That waiter may ignore the request, which has not looked up
  * anything yet.  The next waiter must not.  So each wait drains both sides in turn, as
- * SRCU does.  All operations on the counters are sequentially consistent.
+ * SRCU does.
+ *
+ * A waiter reads a counter by adding 0 to it.  So of its change and that of a request one is
+ * first: either the waiter sees the request, or the request sees all that the waiter's
+ * thread did before, such as unlinking an extent or setting `draining`.  A load would not be enough
+ * on processors that load before their earlier stores are visible (tests/models/grace-period.litmus).
  */
 #include "base/inflight.h"
 
@@ -30,7 +35,7 @@ static unsigned int count_requests(struct qc_inflight *f, unsigned int side)
 	unsigned int n = 0;
 
 	for (int i = 0; i < QC_INFLIGHT_SHARDS; i++)
-		n += atomic_load(&f->shard[i].count[side]);
+		n += atomic_fetch_add(&f->shard[i].count[side], 0);
 	return n;
 }
 

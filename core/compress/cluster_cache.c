@@ -4,7 +4,8 @@
  *
  *  state    owner   users  its bytes
  *  EMPTY    NULL    >=0    mean nothing; users are threads that saw the filling fail
- *  FILLING  set     >0     are written by one user; the other users wait
+ *  FILLING  any     >0     are written by one user; the other users wait.  NULL: the slot
+ *                          was invalidated, and becomes EMPTY
  *  READY    set     >=0    do not change
  *
  * The state of all slots changes under the lock.  Users write and copy the bytes without
@@ -52,9 +53,9 @@ static void audit_cluster_cache(const struct qc_cluster_cache *c)
 	for (int i = 0; i < SLOTS; i++) {
 		const struct slot *s = &c->slot[i];
 
-		assert(!s->filling || (s->owner && s->users)); /* FILLING */
-		assert(!s->owner || s->bytes);		       /* FILLING, READY */
-		assert(!s->users || s->bytes);		       /* users keep the bytes */
+		assert(!s->filling || s->users); /* FILLING */
+		assert(!s->owner || s->bytes);	 /* FILLING, READY */
+		assert(!s->users || s->bytes);	 /* users keep the bytes */
 		assert(!s->room == !s->bytes && s->last_use <= c->clock);
 		total += s->room;
 		for (int k = 0; s->owner && k < i; k++)

@@ -312,6 +312,24 @@ static void a_failed_filling_leaves_an_empty_slot(void)
 	finish();
 }
 
+static void invalidate_all(void)
+{
+	qc_cluster_cache_invalidate(cache, owner);
+}
+
+/* The file may have changed after its bytes were read: only reads that began before get them. */
+static void a_slot_invalidated_while_it_is_filled_becomes_empty(void)
+{
+	struct job after = { .offset = 7, .cluster = 4096 };
+	struct reader r = { .job = after, .result = 1 };
+
+	begin();
+	behind_one(&r, 1, invalidate_all);
+	CHECK(!r.result && r.job.made == 1);
+	CHECK(!read_part(&after, owner, 0, 10) && after.made == 1);
+	finish();
+}
+
 /* ---- all slots in use ------------------------------------------------------- */
 
 enum { MANY = 16 };
@@ -385,6 +403,7 @@ int main(void)
 	RUN(readers_at_once_decompress_only_once);
 	RUN(a_waiter_gets_its_own_error);
 	RUN(a_failed_filling_leaves_an_empty_slot);
+	RUN(a_slot_invalidated_while_it_is_filled_becomes_empty);
 	RUN(without_a_free_slot_readers_decompress_uncached);
 #endif
 	return DONE();
