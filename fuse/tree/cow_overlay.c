@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "tree/tree_private.h"
+#include "util/path_dir.h"
 #include "util/report.h"
 
 /* All fields are under node_image.overlay_lock; fd does not change. */
@@ -24,11 +24,17 @@ struct cow_overlay {
 
 /* ---- the directory ---------------------------------------------------------- */
 
-static int open_overlay_dir(struct cow *c, const char *path)
+/* Opens the directory @path, or that of the file @path.  It must be readable: it is synced. */
+static int open_overlay_dir(struct cow *c, const char *path, bool of_file)
 {
-	c->dir = realpath(path, NULL);
-	c->dirfd = c->dir ? open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	return c->dirfd < 0 ? -errno : 0;
+	struct path_dir p;
+	int r = of_file ? path_dir_open_as(&p, path, O_RDONLY) :
+			  path_dir_open_self(&p, path, O_RDONLY);
+
+	c->dir = p.dir;
+	c->file = p.name;
+	c->dirfd = p.fd;
+	return r;
 }
 
 static int open_nameless(const struct cow *c)
@@ -41,7 +47,7 @@ static int open_nameless(const struct cow *c)
 /* Tries a file without a name now, not at the first write. */
 static int begin_temporary(struct cow *c, const char *dir)
 {
-	int r = open_overlay_dir(c, dir);
+	int r = open_overlay_dir(c, dir, false);
 
 	if (!r)
 		r = open_nameless(c);
@@ -53,25 +59,13 @@ static int begin_temporary(struct cow *c, const char *dir)
 	return 0;
 }
 
-static int begin_file(struct cow *c, const char *file)
-{
-	char *copy = strdup(file);
-	int r = copy ? open_overlay_dir(c, dirname(copy)) : -ENOMEM;
-
-	free(copy);
-	copy = strdup(file);
-	c->file = copy ? strdup(basename(copy)) : NULL;
-	free(copy);
-	return r ? r : c->file ? 0 : -ENOMEM;
-}
-
 enum exitcode cow_overlay_begin(struct cow *c, const char *file)
 {
 	const char *dir = getenv("TMPDIR");
 	int r;
 
 	if (file) {
-		r = begin_file(c, file);
+		r = open_overlay_dir(c, file, true);
 	} else if (dir && *dir) {
 		r = begin_temporary(c, dir);
 	} else {

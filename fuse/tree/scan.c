@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "qcow_array.h"
 #include "tree/backing_path.h"
 #include "tree/name.h"
 
@@ -43,16 +44,9 @@ struct scan {
 /* Consumes f->backing. */
 static int add_found(struct scan *s, const char *file, struct found f)
 {
-	if (s->n == s->room) {
-		size_t room = s->room ? 2 * s->room : 64;
-		struct found *more = realloc(s->new, room * sizeof(*more));
-
-		if (!more) {
-			free(f.backing);
-			return -ENOMEM;
-		}
-		s->new = more;
-		s->room = room;
+	if (array_reserve(&s->new, &s->room, s->n + 1, sizeof(*s->new))) {
+		free(f.backing);
+		return -ENOMEM;
 	}
 	f.file = strdup(file);
 	s->new[s->n++] = f;

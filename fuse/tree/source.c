@@ -12,25 +12,25 @@
 
 #include "util/path_dir.h"
 
-static int open_source_dir(struct source *s, const char *path)
-{
-	s->dir = realpath(path, NULL);
-	s->dirfd = s->dir ? open(s->dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-	return s->dirfd < 0 ? -errno : 0;
-}
-
-/* Opens the directory of the image's name, not that of the file which a link leads to: backing
- * files are found from the name's directory. */
-static int open_single(struct source *s, const char *path, bool covered)
+/* Opens a directory, or that of the image's name.  Where the name is a link, backing files are
+ * found from the name's directory, not from that of the file. */
+static int open_source_dir(struct source *s, const char *path, bool single)
 {
 	struct path_dir p;
-	int r = path_dir_open(&p, path);
+	int r = single ? path_dir_open(&p, path) : path_dir_open_self(&p, path, O_PATH);
 
-	if (r)
-		return r;
 	s->dir = p.dir;
 	s->only = p.name;
 	s->dirfd = p.fd;
+	return r;
+}
+
+static int open_single(struct source *s, const char *path, bool covered)
+{
+	int r = open_source_dir(s, path, true);
+
+	if (r)
+		return r;
 	if (!covered)
 		return 0;
 	s->pinned = open(path, O_PATH | O_CLOEXEC);
@@ -65,7 +65,7 @@ int source_open(struct source *s, const char *source, const char *mountpoint, bo
 	s->covered_dev = mnt.st_dev;
 	s->covered_ino = mnt.st_ino;
 	if (S_ISDIR(st.st_mode))
-		r = open_source_dir(s, source);
+		r = open_source_dir(s, source, false);
 	else
 		r = open_single(s, source,
 				st.st_dev == mnt.st_dev && st.st_ino == mnt.st_ino);

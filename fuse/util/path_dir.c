@@ -29,19 +29,34 @@ static int split_path(struct path_dir *p, const char *path)
 	return r;
 }
 
-int path_dir_open(struct path_dir *p, const char *path)
+/* Opens p->dir; @r is the error of the steps before. */
+static int open_split(struct path_dir *p, int flags, int r)
 {
-	int r;
-
-	*p = PATH_DIR_NONE;
-	r = split_path(p, path);
 	if (!r) {
-		p->fd = open(p->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		p->fd = open(p->dir, flags | O_DIRECTORY | O_CLOEXEC);
 		r = p->fd < 0 ? -errno : 0;
 	}
 	if (r)
 		path_dir_close(p);
 	return r;
+}
+
+int path_dir_open_as(struct path_dir *p, const char *path, int flags)
+{
+	*p = PATH_DIR_NONE;
+	return open_split(p, flags, split_path(p, path));
+}
+
+int path_dir_open(struct path_dir *p, const char *path)
+{
+	return path_dir_open_as(p, path, O_PATH);
+}
+
+int path_dir_open_self(struct path_dir *p, const char *path, int flags)
+{
+	*p = PATH_DIR_NONE;
+	p->dir = realpath(path, NULL);
+	return open_split(p, flags, p->dir ? 0 : -errno);
 }
 
 void path_dir_close(struct path_dir *p)

@@ -52,6 +52,20 @@ static void the_root_is_a_name_in_itself(void)
 	path_dir_close(&p);
 }
 
+static void a_directory_itself_has_no_name(void)
+{
+	char want[400];
+	struct path_dir p;
+
+	snprintf(want, sizeof(want), "%s/sub", tempdir);
+	CHECK(!path_dir_open_self(&p, "./link", O_RDONLY));
+	CHECK(!strcmp(p.dir, want) && !p.name);
+	CHECK((fcntl(p.fd, F_GETFL) & O_ACCMODE) == O_RDONLY && !(fcntl(p.fd, F_GETFL) & O_PATH));
+	CHECK(fcntl(p.fd, F_GETFD) == FD_CLOEXEC);
+	path_dir_close(&p);
+	CHECK(path_dir_open_self(&p, "nowhere", O_PATH) == -ENOENT && p.fd == -1 && !p.dir);
+}
+
 static void a_directory_that_is_missing_or_none_is_an_error(void)
 {
 	struct path_dir p;
@@ -80,6 +94,7 @@ int main(void)
 	tempdir_enter();
 	RUN(a_path_is_a_directory_and_a_name);
 	RUN(the_root_is_a_name_in_itself);
+	RUN(a_directory_itself_has_no_name);
 	RUN(a_directory_that_is_missing_or_none_is_an_error);
 	RUN(the_directory_stays_when_the_path_changes);
 	return DONE();
