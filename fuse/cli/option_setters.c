@@ -11,6 +11,7 @@
 
 #include "cli/mount_options.h"
 #include "cli/option_values.h"
+#include "util/report.h"
 
 /* Finds the word in a list, and writes its index. */
 static int parse_word(const char *text, const char *const *words, size_t n, size_t *out)
@@ -57,6 +58,30 @@ int option_set_cow_file(struct options *o, const char *value)
 		return -EINVAL;
 	o->cow = true;
 	return set_absolute_path(&o->cow_file, value);
+}
+
+/* Returns the first of the options that a mount cannot give to all new images; NULL: there is none. */
+static const char *option_of_one_image(const struct create_options *c)
+{
+	return c->has_size				 ? "size" :
+	       c->o.backing				 ? "backing_file" :
+	       c->o.backing_format			 ? "backing_fmt" :
+	       c->o.data_file				 ? "data_file" :
+	       c->o.data_file_raw			 ? "data_file_raw" :
+	       c->preallocation != PREALLOC_OFF		 ? "preallocation" :
+	       c->o.encryption == QC_CREATE_AES		 ? "encrypt.format=aes" :
+							   NULL;
+}
+
+int option_set_create(struct options *o, const char *value)
+{
+	int r = create_options_add(&o->create_options, value, ':');
+	const char *name = r ? NULL : option_of_one_image(&o->create_options);
+
+	if (name)
+		report(QC_LOG_ERROR, "create: %s: not for the images that a mount makes (qcowfs create makes such an image)",
+		       name);
+	return r == -ENOMEM ? r : r || name ? -ECANCELED : 0;
 }
 
 int option_set_backing(struct options *o, const char *value)

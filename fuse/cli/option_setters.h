@@ -3,7 +3,8 @@
  * option_setters.h - store the value of an -o option; for the table in option_table.c.
  *
  * @value is NULL for an option without one.  Each returns 0; -EINVAL: the value is not of the
- * kind that the table shows; -EBADF: no such descriptor; -EOPNOTSUPP: not built in; -ENOMEM.
+ * kind that the table shows; -EBADF: no such descriptor; -EOPNOTSUPP: not built in; -ENOMEM;
+ * -ECANCELED after a message that names more than the value.
  */
 #ifndef OPTION_SETTERS_H
 #define OPTION_SETTERS_H
@@ -16,6 +17,7 @@ option_setter option_set_ro,
 	option_set_rw,
 	option_set_forensic,
 	option_set_cow_file,
+	option_set_create,
 	option_set_backing,
 	option_set_locking,
 	option_add_path_map,

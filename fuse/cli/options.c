@@ -35,6 +35,8 @@ int options_set(struct options *o, const char *name, const char *value)
 		*(bool *)((char *)o + spec->flag) = true;
 	if (!r && spec->pass_on)
 		r = mount_option_append(o, spec->name, value);
+	if (r == -ECANCELED)
+		return r;
 	if (r == -EINVAL)
 		report(QC_LOG_ERROR, "%s: '%s' is not %s", name, value, spec->arg);
 	else if (r == -EBADF)
@@ -196,6 +198,21 @@ static int check_cow(const struct options *o)
 	return -EINVAL;
 }
 
+/* Checks options that keep the mount from making images. */
+static int check_create(const struct options *o)
+{
+	const char *other = o->cow			      ? "cow" :
+			    o->forensic			      ? "forensic" :
+			    o->locking == QC_LOCKING_SHARE ? "locking=share" :
+			    o->ro			      ? "ro" :
+								NULL;
+
+	if (!other)
+		return 0;
+	report(QC_LOG_ERROR, "create: not together with %s", other);
+	return -EINVAL;
+}
+
 int options_check_keys(const struct options *o)
 {
 	if (!o->key_file || o->key_fd < 0)
@@ -241,6 +258,8 @@ enum exitcode options_parse(struct options *o, int argc, char **argv)
 	}
 	if (!r && o->cow)
 		r = check_cow(o);
+	if (!r && o->create)
+		r = check_create(o);
 	if (!r && o->forensic)
 		r = check_forensic(o);
 	if (!r && o->io_uring && o->single_thread) {
@@ -263,6 +282,7 @@ void options_free(struct options *o)
 		free((char *)o->path_maps[i].new_prefix);
 	}
 	free(o->path_maps);
+	create_options_free(&o->create_options);
 	free(o->cow_file);
 	free(o->data_file);
 	free(o->key_file);

@@ -25,7 +25,7 @@ int options_first_operand(int argc, char **argv, struct options_before *out);
  * options_set() - apply one -o option
  * @value: NULL: without "="
  *
- * Return: 0; -EINVAL, -EBADF, -ENOMEM, -EOPNOTSUPP after a message.
+ * Return: 0; -EINVAL, -EBADF, -ENOMEM, -EOPNOTSUPP, -ECANCELED after a message.
  */
 int options_set(struct options *o, const char *name, const char *value);
 

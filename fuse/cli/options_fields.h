@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include "cli/create_options.h"
 #include "qcow.h"
 
 enum option_action {
@@ -23,6 +24,8 @@ struct options {
 	bool snapshots, chain, info, partitions;
 	bool forensic; /* sets the four above, and ro unless cow is set */
 	bool write_base;
+	bool create; /* images and folders are made, renamed and removed through the mount */
+	struct create_options create_options; /* of new images */
 	bool cow;
 	char *cow_file; /* absolute; NULL: temporary overlays */
 	bool allow_other, auto_unmount, default_permissions;

@@ -19,6 +19,11 @@ static enum landlock_use image_use(const struct options *o)
 	return o->ro || o->cow ? LANDLOCK_READ : LANDLOCK_WRITE;
 }
 
+static enum landlock_use source_use(const struct options *o)
+{
+	return o->create && !o->ro ? LANDLOCK_CREATE : image_use(o);
+}
+
 /* Allows the directory of a file; if the file is a symbolic link, also that of its target. */
 static int allow_dir_of_file(struct sandbox *s, const char *path, enum landlock_use use)
 {
@@ -53,7 +58,7 @@ static int allow_source(struct sandbox *s, const struct options *o, const struct
 	int fd, r;
 
 	if (!src->only || !is_among_devices(src)) {
-		r = sandbox_allow_fd(s, src->dirfd, image_use(o));
+		r = sandbox_allow_fd(s, src->dirfd, src->only ? image_use(o) : source_use(o));
 		if (r || !src->only)
 			return r;
 	}
@@ -100,6 +105,7 @@ int sandbox_paths_collect(struct sandbox *s, const struct options *o, const stru
 	int r;
 
 	s->write = !o->ro;
+	s->create = o->create && !o->ro;
 	s->noatime = o->forensic;
 	s->io_uring = o->io_uring;
 	r = allow_source(s, o, src);

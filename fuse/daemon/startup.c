@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "daemon/dead_mount.h"
 #include "views/chain_dir.h"
@@ -41,6 +42,8 @@ static enum exitcode check_kinds(const struct daemon *d, bool source_is_dir)
 		       o->mountpoint, o->source);
 	else if (o->cow_file && source_is_dir)
 		report(QC_LOG_ERROR, "cow: a file is for one image, and %s is a folder (give cow without a file)", o->source);
+	else if (o->create && !source_is_dir)
+		report(QC_LOG_ERROR, "create: %s is no folder (images are made in a folder as SOURCE)", o->source);
 	else if (!d->mountpoint.is_dir && option)
 		report(QC_LOG_ERROR, "mountpoint %s: a file has no room for %s (give a folder)",
 		       o->mountpoint, option);
@@ -123,6 +126,12 @@ static struct tree_config tree_config_of(struct daemon *d)
 		.mask = o->umask,
 		.ro = o->ro,
 		.write_base = o->write_base,
+		.create = o->create ? &o->create_options.o : NULL,
+		.key = key_source_exists(&d->keys) ? key_source_get : NULL,
+		.key_arg = &d->keys,
+		.locking = o->locking,
+		.refs = o->refs,
+		.mountpoint = d->mountpoint.path,
 		.cow = o->cow ? &d->cow : NULL,
 		.changing = o->locking == QC_LOCKING_SHARE,
 		.path_maps = o->path_maps,
@@ -150,16 +159,38 @@ static int register_views(const struct options *o, struct tree *t)
 	return r;
 }
 
+/* Checks the options of new images, before the first one is made.  The modes of new files are as
+ * their makers want them: the kernel has applied their umask. */
+static enum exitcode prepare_to_create(const struct daemon *d)
+{
+	const struct qc_create_options *o = &d->o.create_options.o;
+	struct qc_reason why = { 0 };
+	uint64_t metadata;
+	uint32_t cluster_size;
+
+	umask(0);
+	if (qc_measure(o, &metadata, &cluster_size, &why))
+		report(QC_LOG_ERROR, "create: %s", why.text);
+	else if (o->encryption != QC_CREATE_PLAIN && !key_source_exists(&d->keys))
+		report(QC_LOG_ERROR, "create: encrypted images need a passphrase (key-file, key-fd or key-dir)");
+	else
+		return EXIT_OK;
+	return EXIT_USAGE;
+}
+
 static enum exitcode open_context_and_tree(struct daemon *d)
 {
 	const struct options *o = &d->o;
-	struct tree_config config_of_tree = tree_config_of(d);
+	struct tree_config config_of_tree;
 	struct qc_config config;
 	int r = source_open(&d->source, o->source, d->mountpoint.path, o->refs == QC_REFS_ANY);
 
 	if (!r && key_source_open(&d->keys, o, d->source.dir, d->source.only))
 		return EXIT_KEY;
 	config = context_config(d);
+	config_of_tree = tree_config_of(d);
+	if (!r && o->create && prepare_to_create(d))
+		return EXIT_USAGE;
 	if (!r && o->cow && cow_overlay_begin(&d->cow, o->cow_file))
 		return EXIT_USAGE;
 	if (!r)

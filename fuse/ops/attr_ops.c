@@ -39,8 +39,10 @@ static void reply_attr(fuse_req_t req, fuse_ino_t ino, bool emptied)
 	struct node *n = node_of(req, ino);
 	double timeout = emptied ? 0 : entry_reply_attr_timeout(server_of(req), n);
 	struct stat st;
-	int r = tree_stat(server_of(req)->tree, n, &st);
+	int r;
 
+	entry_reply_await_size(server_of(req), n);
+	r = tree_stat(server_of(req)->tree, n, &st);
 	if (emptied)
 		st.st_size = 0;
 	if (r)
@@ -55,20 +57,23 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	reply_attr(req, ino, false);
 }
 
-/* Checks that mode and owner stay as they are.  Programs that copy set them, and would end
- * with an error. */
-static int check_mode_and_owner(fuse_req_t req, fuse_ino_t ino, const struct stat *st, int which)
+/* Sets mode and owner of the file in SOURCE.  Without -o create they must stay as they are:
+ * programs that copy set them, and would end with an error. */
+static int set_mode_and_owner(fuse_req_t req, fuse_ino_t ino, const struct stat *st, int which)
 {
+	struct tree_maker owner = { (uid_t)-1, (gid_t)-1, (mode_t)-1 };
 	struct stat now;
 	int r = tree_stat(server_of(req)->tree, node_of(req, ino), &now);
 
 	if (r)
 		return r;
-	if ((which & FUSE_SET_ATTR_MODE && (st->st_mode ^ now.st_mode) & 07777) ||
-	    (which & FUSE_SET_ATTR_UID && st->st_uid != now.st_uid) ||
-	    (which & FUSE_SET_ATTR_GID && st->st_gid != now.st_gid))
-		return server_of(req)->ro ? -EROFS : -EPERM;
-	return 0;
+	if (which & FUSE_SET_ATTR_UID && st->st_uid != now.st_uid)
+		owner.uid = st->st_uid;
+	if (which & FUSE_SET_ATTR_GID && st->st_gid != now.st_gid)
+		owner.gid = st->st_gid;
+	if (which & FUSE_SET_ATTR_MODE && (st->st_mode ^ now.st_mode) & 07777)
+		owner.mode = st->st_mode & 07777;
+	return tree_set_owner(server_of(req)->tree, node_of(req, ino), &owner);
 }
 
 static int set_size(fuse_req_t req, fuse_ino_t ino, off_t size, struct fuse_file_info *fi)
@@ -91,7 +96,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int which,
 {
 	const int owner = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID;
 	bool sized = which & FUSE_SET_ATTR_SIZE;
-	int r = which & owner ? check_mode_and_owner(req, ino, st, which) : 0;
+	int r = which & owner ? set_mode_and_owner(req, ino, st, which) : 0;
 
 	if (!r && sized)
 		r = set_size(req, ino, st->st_size, fi);

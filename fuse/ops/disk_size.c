@@ -13,7 +13,9 @@ int disk_size_empty(struct open_file *f)
 	uint64_t size = open_file_size(f);
 	int r;
 
-	if (is_partition(f))
+	if (growing_disk_is_growing(f->node))
+		r = growing_disk_truncate(f->node, f->img, 0);
+	else if (is_partition(f))
 		r = size ? qc_discard(f->img, f->range.start, size) : 0;
 	else
 		r = qc_clear(f->img);
@@ -29,6 +31,10 @@ int disk_size_set(struct open_file *f, uint64_t size)
 	uint64_t now = open_file_size(f);
 	int r;
 
+	if (growing_disk_is_growing(f->node)) {
+		open_file_mark_written(f);
+		return growing_disk_truncate(f->node, f->img, size);
+	}
 	if (!size)
 		return disk_size_empty(f);
 	if (size == now || (f->emptied && size < now))

@@ -17,7 +17,7 @@
  * Return: 0, or as qc_clear(); then a part of it may read as zeros. */
 int disk_size_empty(struct open_file *f);
 
-/* Truncates through an open file:
+/* Truncates through an open file.  A disk that grows gets that size.  Any other:
  *   to 0: empties the disk or partition;
  *   to the size that it has, or to less if it was emptied through this file: does nothing;
  *   to any other size: resizes the disk.

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "ops/disk_size.h"
+#include "ops/entry_reply.h"
 #include "ops/open_file.h"
 #include "ops/ops.h"
 
@@ -69,28 +70,40 @@ static int open_disk(struct server *s, struct open_file *f, fuse_ino_t ino,
 	return r;
 }
 
-void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+int op_open_node(fuse_req_t req, struct node *n, struct fuse_file_info *fi)
 {
 	struct server *s = server_of(req);
 	struct open_file *f = calloc(1, sizeof(*f));
 	int r = -ENOMEM;
 
 	if (f) {
-		f->node = node_of(req, ino);
+		f->node = n;
 		f->writable = (fi->flags & O_ACCMODE) != O_RDONLY;
 		f->truncates = fi->flags & O_TRUNC;
 		r = (f->writable || f->truncates) && s->ro ? -EROFS :
 		    node_is_text(f->node)		   ? open_text(s, f, fi) :
-							     open_disk(s, f, ino, fi);
+							     open_disk(s, f, ino_of(req, n), fi);
 	}
 	if (r) {
 		free(f);
-		reply_err(req, r);
-		return;
+		return r;
 	}
 	node_ref(f->node);
 	open_file_add(s, f, fi);
-	fuse_reply_open(req, fi);
+	return 0;
+}
+
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct node *n = node_of(req, ino);
+	int r;
+
+	entry_reply_await_size(server_of(req), n);
+	r = op_open_node(req, n, fi);
+	if (r)
+		reply_err(req, r);
+	else
+		fuse_reply_open(req, fi);
 }
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

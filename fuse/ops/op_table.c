@@ -16,6 +16,7 @@ const struct fuse_lowlevel_ops op_table = {
 	.readdir = op_readdir,
 	.readdirplus = limited_readdirplus,
 	.releasedir = op_releasedir,
+	.fsyncdir = op_fsyncdir,
 	.open = limited_open,
 	.release = limited_release,
 	.read = limited_read,

@@ -22,15 +22,6 @@ void open_file_add(struct server *s, struct open_file *f, struct fuse_file_info 
 	fi->fh = (uintptr_t)f;
 }
 
-static void close_image(struct server *s, struct open_file *f)
-{
-	node_close(f->node, f->img);
-	pthread_mutex_lock(&s->open_files_lock);
-	s->closes_ended++;
-	pthread_cond_broadcast(&s->close_ended);
-	pthread_mutex_unlock(&s->open_files_lock);
-}
-
 void open_files_await_closes(struct server *s)
 {
 	struct timespec until;
@@ -59,23 +50,56 @@ static void count_close(struct server *s)
 void open_file_close(struct server *s, struct open_file *f)
 {
 	pthread_mutex_lock(&s->open_files_lock);
-	*f->prev = f->next;
-	if (f->next)
-		f->next->prev = f->prev;
-	s->truncating -= f->truncates;
-	if (f->img)
-		s->closes_begun++;
+	s->closes_begun += f->img != NULL;
 	pthread_mutex_unlock(&s->open_files_lock);
 	if (f->listing)
 		listing_free(s->tree, f->listing);
 	if (f->img)
-		close_image(s, f);
+		node_close(f->node, f->img);
+	pthread_mutex_lock(&s->open_files_lock);
+	*f->prev = f->next;
+	if (f->next)
+		f->next->prev = f->prev;
+	s->truncating -= f->truncates;
+	s->closes_ended += f->img != NULL;
+	pthread_cond_broadcast(&s->close_ended);
+	pthread_mutex_unlock(&s->open_files_lock);
 	shared_buf_put(f->text);
 	if (f->node)
 		node_forget(s->tree, f->node, 1);
 	free(f->listing);
 	free(f);
 	count_close(s);
+}
+
+/* Whether the image has open files, and all of them were closed.  Needs s->open_files_lock. */
+static bool awaits_release(const struct server *s, const struct node *image)
+{
+	bool any = false;
+
+	for (const struct open_file *f = s->open_files; f; f = f->next) {
+		if (!f->img || node_origin(f->node) != image)
+			continue;
+		if (!f->closed)
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+void open_files_await_release(struct server *s, const struct node *image, int ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += ms % 1000 * 1000000L;
+	until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_mutex_lock(&s->open_files_lock);
+	while (awaits_release(s, image) &&
+	       !pthread_cond_timedwait(&s->close_ended, &s->open_files_lock, &until))
+		;
+	pthread_mutex_unlock(&s->open_files_lock);
 }
 
 bool open_files_truncate(struct server *s, const struct node *n)

@@ -10,6 +10,7 @@
 #define OPEN_FILE_H
 
 #include "ops/server.h"
+#include "tree/growing_disk.h"
 
 struct open_file {
 	struct node *node;	      /* of a file; with a reference */
@@ -27,6 +28,10 @@ struct open_file {
 	struct open_file *next, **prev; /* in server.open_files */
 };
 
+/* Opens the file of a node, as the flags in @fi say, and makes it the handle of the request.
+ * Return: 0; as tree_open() or disk_size_empty(). */
+int op_open_node(fuse_req_t req, struct node *n, struct fuse_file_info *fi);
+
 /* Adds an open file to the list and makes it the handle of the request.  From then on
  * open_file_close() frees it with all that it holds. */
 void open_file_add(struct server *s, struct open_file *f, struct fuse_file_info *fi);
@@ -39,6 +44,16 @@ void open_files_await_closes(struct server *s);
 /* Closes all files.  Call it when the session has ended: the kernel sends no RELEASE for
  * files that were open at the unmount, or were closed just before. */
 void open_files_close_all(struct server *s);
+
+/*
+ * open_files_await_release() - wait until the files of an image that were closed are released
+ * @ms:  the most to wait
+ *
+ * The kernel sends RELEASE after close(2) has returned.  So a file that every user has closed can
+ * still be open here.  Waits only if every open file of the image and its views has had a FLUSH since
+ * it was last written.
+ */
+void open_files_await_release(struct server *s, const struct node *image, int ms);
 
 /* Returns true while the node is open with O_TRUNC.
  *
@@ -55,7 +70,8 @@ static inline struct open_file *open_file_of(const struct fuse_file_info *fi)
 /* Returns the size of the file now.  A resize through another file can change it. */
 static inline uint64_t open_file_size(const struct open_file *f)
 {
-	uint64_t disk = qc_size(f->img);
+	uint64_t disk = growing_disk_is_growing(f->node) ? growing_disk_size(f->node) :
+							   qc_size(f->img);
 	uint64_t room = disk > f->range.start ? disk - f->range.start : 0;
 
 	return room < f->range.len ? room : f->range.len;

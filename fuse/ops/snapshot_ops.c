@@ -13,10 +13,10 @@
 
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
+	const struct tree_maker by = op_maker(req, mode);
 	struct node *n = NULL;
-	int r = tree_mkdir(server_of(req)->tree, node_of(req, parent), name, &n);
+	int r = tree_mkdir(server_of(req)->tree, node_of(req, parent), name, &by, &n);
 
-	(void)mode;
 	entry_reply_send(req, r, n);
 }
 

@@ -30,18 +30,40 @@ static bool may_reply_short(const struct server *s, const struct fuse_file_info 
 	return s->direct_io || !(fi->flags & O_DIRECT);
 }
 
-/* Writes up to the end of the disk: a disk does not grow by being written, unless it was cut
- * through the same open file. */
+/* Makes room for a write that ends at @end.  *size: where the file ends then. */
+static int make_room(struct open_file *f, uint64_t end, uint64_t *size)
+{
+	bool growing = growing_disk_is_growing(f->node);
+	int r = open_file_is_stale(f) ? -ESTALE :
+		growing		      ? growing_disk_reserve(f->img, end) :
+					disk_size_regrow(f, end);
+
+	*size = growing ? end : open_file_size(f);
+	return r;
+}
+
+/* Notes where a change ended, if it can have made a growing disk longer. */
+static void note_end(struct open_file *f, uint64_t end, int r)
+{
+	if (!growing_disk_is_growing(f->node) || end <= growing_disk_size(f->node))
+		return;
+	if (r)
+		growing_disk_undo(f->node, f->img);
+	else
+		growing_disk_extend(f->node, end);
+}
+
+/* Writes up to the end of the disk: a disk does not grow by being written, unless it is new, or was
+ * cut through the same open file. */
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t off,
 	      struct fuse_file_info *fi)
 {
 	struct open_file *f = open_file_of(fi);
 	uint64_t size;
 	bool crosses = false;
-	int r = open_file_is_stale(f) ? -ESTALE : disk_size_regrow(f, (uint64_t)off + len);
+	int r = make_room(f, (uint64_t)off + len, &size);
 
 	(void)ino;
-	size = open_file_size(f);
 	if (!r && (uint64_t)off >= size && len)
 		r = -ENOSPC;
 	if (r) {
@@ -53,6 +75,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t
 		crosses = true;
 	}
 	r = qc_write(f->img, f->range.start + (uint64_t)off, buf, len);
+	note_end(f, (uint64_t)off + len, r);
 	open_file_mark_written(f);
 	if (!r && fi->flags & (O_SYNC | O_DSYNC))
 		r = qc_flush(f->img);
@@ -72,11 +95,15 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len
 	struct open_file *f = open_file_of(fi);
 	uint64_t size = open_file_size(f), end = (uint64_t)off + (uint64_t)len;
 	uint64_t at = f->range.start + (uint64_t)off;
-	int kind = mode & ~FALLOC_FL_KEEP_SIZE, r;
+	int kind = mode & ~FALLOC_FL_KEEP_SIZE, r = f->writable ? 0 : -EBADF;
 
 	(void)ino;
-	if (!f->writable || (end > size && !(mode & FALLOC_FL_KEEP_SIZE))) {
-		reply_err(req, f->writable ? -ENOSPC : -EBADF);
+	if (!r && !(mode & FALLOC_FL_KEEP_SIZE) && growing_disk_is_growing(f->node))
+		r = make_room(f, end, &size);
+	if (!r && end > size && !(mode & FALLOC_FL_KEEP_SIZE))
+		r = -ENOSPC;
+	if (r) {
+		reply_err(req, r);
 		return;
 	}
 	end = end < size ? end : size;
@@ -87,6 +114,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len
 		r = qc_discard(f->img, at, (uint64_t)len);
 	else
 		r = kind ? -EOPNOTSUPP : qc_allocate(f->img, at, (uint64_t)len);
+	note_end(f, end, r);
 	open_file_mark_written(f);
 	reply_err(req, r);
 }

@@ -43,10 +43,10 @@ static void lower_bounding_set(uint64_t keep)
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 }
 
-int capabilities_drop(bool write, bool noatime)
+int capabilities_drop(bool write, bool create, bool noatime)
 {
 	uint64_t keep = UINT64_C(1) << (write ? CAP_DAC_OVERRIDE : CAP_DAC_READ_SEARCH) |
-			(uint64_t)noatime << CAP_FOWNER;
+			(uint64_t)(create || noatime) << CAP_FOWNER | (uint64_t)create << CAP_CHOWN;
 	struct cap_sets s;
 	int r = get_capabilities(&s);
 
@@ -68,6 +68,7 @@ void capabilities_report(char *text, size_t size)
 		unsigned int cap;
 		const char *name;
 	} known[] = {
+		{ CAP_CHOWN, " chown" },
 		{ CAP_DAC_OVERRIDE, " dac_override" },
 		{ CAP_DAC_READ_SEARCH, " dac_read_search" },
 		{ CAP_FOWNER, " fowner" },

@@ -24,6 +24,11 @@ enum {
 	WRITE_FILE = 1 << 1,
 	READ_FILE = 1 << 2,
 	READ_DIR = 1 << 3,
+	REMOVE_DIR = 1 << 4,
+	REMOVE_FILE = 1 << 5,
+	MAKE_DIR = 1 << 7,
+	MAKE_REG = 1 << 8,
+	REFER = 1 << 13, /* from version 2; before, no file can go to another directory */
 	TRUNCATE = 1 << 14,
 	IOCTL_DEV = 1 << 15,
 	FILE_ACCESS = WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV,
@@ -64,6 +69,9 @@ static uint64_t access_for_use(enum landlock_use use)
 		return READ_FILE | READ_DIR;
 	case LANDLOCK_WRITE:
 		return READ_FILE | READ_DIR | WRITE_FILE | TRUNCATE;
+	case LANDLOCK_CREATE:
+		return READ_FILE | READ_DIR | WRITE_FILE | TRUNCATE | MAKE_REG | MAKE_DIR |
+		       REMOVE_FILE | REMOVE_DIR | REFER;
 	case LANDLOCK_DEVICE:
 		return READ_FILE | WRITE_FILE | IOCTL_DEV;
 	}

@@ -2,8 +2,8 @@
 /*
  * landlock.h - have the kernel restrict which files this process may open (landlock(7)).
  *
- * A file may be opened only at or below the path of a rule, and nothing can be executed,
- * created, removed or renamed.  Looking up names and reading attributes stay possible, and so
+ * A file may be opened only at or below the path of a rule, and nothing can be executed.  Without
+ * LANDLOCK_CREATE nothing can be created, removed or renamed.  Looking up names and reading attributes stay possible, and so
  * does every use of files that are open already.
  */
 #ifndef LANDLOCK_H
@@ -15,6 +15,7 @@
 enum landlock_use {
 	LANDLOCK_READ,
 	LANDLOCK_WRITE,	 /* read, write and truncate */
+	LANDLOCK_CREATE, /* the same; make, rename and remove regular files and directories */
 	LANDLOCK_DEVICE, /* read, write and ioctl(2) */
 };
 

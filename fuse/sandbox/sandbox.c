@@ -138,13 +138,13 @@ int sandbox_enter(const struct sandbox *s)
 		r = note_result(&l, landlock_restrict(s->rule, s->n), "Landlock");
 	if (r)
 		return r;
-	r = capabilities_drop(s->write, s->noatime);
+	r = capabilities_drop(s->write, s->create, s->noatime);
 	if (r)
 		return report_sandbox_error("capabilities", r);
 	append_to_summary(&l, ", capabilities:");
 	capabilities_report(l.text, sizeof(l.text));
 	if (WITH_FILTER)
-		r = note_result(&l, seccomp_restrict(s->io_uring), "filter of system calls");
+		r = note_result(&l, seccomp_restrict(s->io_uring, s->create), "filter of system calls");
 	if (!r)
 		report(QC_LOG_INFO, "%s", l.text);
 	return r;

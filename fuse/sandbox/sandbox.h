@@ -15,6 +15,7 @@
 /* A description of the sandbox; {0} is an empty one. */
 struct sandbox {
 	bool write;    /* images may be written */
+	bool create;   /* files and directories may be made, renamed and removed */
 	bool io_uring; /* requests come by io_uring */
 	bool noatime;  /* files of other users are opened with O_NOATIME */
 	struct landlock_rule *rule; /* files that may be opened later */

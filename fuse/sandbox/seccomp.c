@@ -8,7 +8,7 @@
  * not logged, since each new thread causes some.
  *
  * The filter excludes other programs (execve, fork), new sockets, mounts, signals to other
- * processes, new executable memory, and new names or modes of files.  It excludes clone3, whose
+ * processes, new executable memory, and, without -o create, new names or modes of files.  It excludes clone3, whose
  * arguments a filter cannot see; libc then creates threads with clone.
  */
 #include "sandbox/seccomp.h"
@@ -58,6 +58,12 @@ static const char *const for_io_uring[] = {
 	"io_uring_setup", "io_uring_enter", "io_uring_register",
 	/* to end its threads; to choose their processor and memory */
 	"eventfd2", "sched_setaffinity", "mbind",
+};
+
+/* Landlock says where. */
+static const char *const for_create[] = {
+	"linkat", "unlinkat", "mkdirat", "renameat", "renameat2", "fchown", "fchown32", "fchownat",
+	"fchmodat",
 };
 
 /* Calls with a condition on one argument: (argument & mask) == value. */
@@ -111,7 +117,7 @@ static unsigned int argument_number(const struct condition *c)
 	return c->arg;
 }
 
-static int add_call_rules(scmp_filter_ctx filter, bool io_uring)
+static int add_call_rules(scmp_filter_ctx filter, bool io_uring, bool create)
 {
 	struct scmp_arg_cmp self = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0);
 	int r = 0;
@@ -120,6 +126,8 @@ static int add_call_rules(scmp_filter_ctx filter, bool io_uring)
 		r = allow_call(filter, always[i], 0, NULL);
 	for (size_t i = 0; !r && io_uring && i < sizeof(for_io_uring) / sizeof(for_io_uring[0]); i++)
 		r = allow_call(filter, for_io_uring[i], 0, NULL);
+	for (size_t i = 0; !r && create && i < sizeof(for_create) / sizeof(for_create[0]); i++)
+		r = allow_call(filter, for_create[i], 0, NULL);
 	for (size_t i = 0; !r && i < sizeof(conditional) / sizeof(conditional[0]); i++) {
 		const struct condition *c = &conditional[i];
 		struct scmp_arg_cmp cmp = SCMP_CMP(argument_number(c), SCMP_CMP_MASKED_EQ, c->mask, c->value);
@@ -131,7 +139,7 @@ static int add_call_rules(scmp_filter_ctx filter, bool io_uring)
 	return r ? r : allow_call(filter, "tgkill", 1, &self);
 }
 
-int seccomp_restrict(bool io_uring)
+int seccomp_restrict(bool io_uring, bool create)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	int r;
@@ -141,7 +149,7 @@ int seccomp_restrict(bool io_uring)
 	seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1); /* no foreign code runs in this process */
 	seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
-	r = add_call_rules(filter, io_uring);
+	r = add_call_rules(filter, io_uring, create);
 	if (!r)
 		r = seccomp_load(filter);
 	seccomp_release(filter);
@@ -155,9 +163,9 @@ void seccomp_library(char *out, size_t n)
 	snprintf(out, n, "%u.%u.%u", v->major, v->minor, v->micro);
 }
 #else
-int seccomp_restrict(bool io_uring)
+int seccomp_restrict(bool io_uring, bool create)
 {
-	(void)io_uring;
+	(void)io_uring, (void)create;
 	return -ENOSYS;
 }
 

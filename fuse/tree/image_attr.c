@@ -131,14 +131,14 @@ static int fill_disk_attr(struct tree *t, struct node *n, const char *path, stru
 			add_overlay_attr(&overlay, st);
 	}
 	pthread_mutex_lock(&n->attr_lock);
-	known = n->image.probed && !n->image.error &&
-		identity_same_content(&n->image.probed_at, &id);
+	known = n->growing || (n->image.probed && !n->image.error &&
+				identity_same_content(&n->image.probed_at, &id));
 	pthread_mutex_unlock(&n->attr_lock);
 	r = known ? 0 : probe_headers(t, n, path, &id);
 	if (r)
 		return r;
 	pthread_mutex_lock(&n->attr_lock);
-	st->st_size = (off_t)n->image.size;
+	st->st_size = (off_t)(n->growing ? n->grown_size : n->image.size);
 	if (n->image.cluster_size)
 		st->st_blksize =
 			(blksize_t)(n->image.cluster_size < 4096 ? 4096 : n->image.cluster_size);

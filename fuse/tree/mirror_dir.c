@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "tree/listing.h"
+#include "tree/make_image.h"
 #include "tree/name.h"
 #include "tree/scan.h"
 
@@ -80,7 +81,7 @@ static int lookup_in_mirror(struct tree *t, struct node *dir, const char *name, 
 	if (*out)
 		return 0;
 	if (!t->src->only)
-		r = tree_scan(t, dir);
+		r = tree_scan_for_new(t, dir);
 	if (r)
 		return r;
 	*out = find_live(t, dir, name, NULL);
@@ -187,19 +188,35 @@ void mirror_dir_refresh_views(struct tree *t, const struct view_provider *p, str
 
 /* ---- attributes ----------------------------------------------------------- */
 
-static int getattr_of_mirror(struct tree *t, struct node *dir, struct stat *st)
+/* Opens the directory in SOURCE.  Returns a descriptor; -errno. */
+static int open_mirrored_dir(struct tree *t, struct node *dir, int flags)
 {
 	char *path;
-	int fd, r;
+	int fd;
 
 	pthread_mutex_lock(&t->lock);
 	path = name_path_of_dir(dir);
 	pthread_mutex_unlock(&t->lock);
-	if (!path)
-		return -ENOMEM;
-	fd = source_open_path(t->src, path, O_PATH);
+	fd = path ? source_open_path(t->src, path, flags) : -ENOMEM;
 	free(path);
-	r = fd < 0 ? fd : fstat(fd, st) ? -errno : 0;
+	return fd;
+}
+
+int mirror_dir_sync(struct tree *t, struct node *dir)
+{
+	int fd = open_mirrored_dir(t, dir, O_RDONLY | O_DIRECTORY);
+	int r = fd < 0 ? fd : fsync(fd) ? -errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+static int getattr_of_mirror(struct tree *t, struct node *dir, struct stat *st)
+{
+	int fd = open_mirrored_dir(t, dir, O_PATH);
+	int r = fd < 0 ? fd : fstat(fd, st) ? -errno : 0;
+
 	if (fd >= 0)
 		close(fd);
 	if (r)
@@ -218,6 +235,7 @@ static bool keep_mirror_dir(struct tree *t, struct node *dir)
 const struct node_ops mirror_dir_ops = {
 	.lookup = lookup_in_mirror,
 	.list = list_mirror,
+	.create = make_image_create,
 	.getattr = getattr_of_mirror,
 	.unused = keep_mirror_dir,
 };

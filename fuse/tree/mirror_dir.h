@@ -7,6 +7,9 @@
 
 extern const struct node_ops mirror_dir_ops;
 
+/* Syncs the directory in SOURCE.  Return: 0; as fsync(2). */
+int mirror_dir_sync(struct tree *t, struct node *dir);
+
 /* Calls p->refresh() for one image of a directory, found by its name in the mount. */
 void mirror_dir_refresh_view_of(struct tree *t, const struct view_provider *p, struct node *dir,
 				const char *image);

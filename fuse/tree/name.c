@@ -260,6 +260,33 @@ static void link_to_image(struct tree *t, struct name *nm, struct node *image)
 	t->names_version++;
 }
 
+int name_change_file(struct node *dir, struct name *nm, const char *file)
+{
+	struct name *other = name_find_file(dir, file, nm->is_dir);
+	char *copy;
+
+	if (other == nm)
+		return 0;
+	if (other) { /* exchanges the entries of the search tree, and the strings they are sorted by */
+		void **mine = tfind(nm, &dir->dir.by_file, compare_file);
+		void **others = tfind(other, &dir->dir.by_file, compare_file);
+
+		copy = nm->file;
+		nm->file = other->file;
+		other->file = copy;
+		*mine = other;
+		*others = nm;
+		return 0;
+	}
+	copy = strdup(file);
+	if (!copy)
+		return -ENOMEM;
+	tdelete(nm, &dir->dir.by_file, compare_file);
+	free(nm->file);
+	nm->file = copy;
+	return tsearch(nm, &dir->dir.by_file, compare_file) ? 0 : -ENOMEM;
+}
+
 int name_set_image(struct tree *t, struct name *nm, bool is_link, const struct identity *id)
 {
 	struct node *image = node_table_find_image(t->nodes, id->dev, id->ino);

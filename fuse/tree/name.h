@@ -33,6 +33,14 @@ int name_add_dir(struct tree *t, struct node *dir, const char *file, const struc
 int name_add_image(struct tree *t, struct node *dir, const char *file, bool is_link,
 		   const struct identity *id, struct name **out);
 
+/*
+ * name_change_file() - give a name to another file of the directory, which is not there yet
+ *
+ * The file that @nm was given to has gone.  If @file had a name that is gone, too, that name gets
+ * the old file in return.  Return: 0; -ENOMEM, and @nm is never found by a file again.
+ */
+int name_change_file(struct node *dir, struct name *nm, const char *file);
+
 /* Lets the name lead to the image `id`, which replaced another, or came back.  -ENOMEM. */
 int name_set_image(struct tree *t, struct name *nm, bool is_link, const struct identity *id);
 

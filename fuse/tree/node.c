@@ -199,6 +199,10 @@ void node_close(struct node *n, struct qc_image *img)
 	qc_close(img);
 	pthread_mutex_lock(&n->attr_lock);
 	n->opens--;
+	if (!n->opens && n->growing) {
+		n->growing = false;
+		n->image.probed = false;
+	}
 	pthread_mutex_unlock(&n->attr_lock);
 }
 

@@ -18,13 +18,17 @@ struct node;
 struct qc_image;
 struct shared_buf;
 struct tree;
+struct tree_maker;
 
 /* A NULL member: not for this kind.  Those that return int return 0 or -errno. */
 struct node_ops {
 	/* Of a directory. */
 	int (*lookup)(struct tree *t, struct node *dir, const char *name, struct node **out);
 	int (*list)(struct tree *t, struct node *dir, struct listing *out);
-	int (*mkdir)(struct tree *t, struct node *dir, const char *name, struct node **out);
+	int (*mkdir)(struct tree *t, struct node *dir, const char *name,
+		     const struct tree_maker *by, struct node **out);
+	int (*create)(struct tree *t, struct node *dir, const char *name,
+		      const struct tree_maker *by, struct node **out);
 	int (*rmdir)(struct tree *t, struct node *dir, const char *name);
 	int (*rename)(struct tree *t, struct node *dir, const char *name, struct node *to_dir,
 		      const char *to);

@@ -39,6 +39,7 @@ struct scan {
 	struct found *new;
 	size_t n, room;
 	struct no_images no_images; /* found by this scan */
+	bool quick; /* looks for other entries than those that have a name */
 };
 
 /* Consumes f->backing. */
@@ -179,6 +180,22 @@ static int scan_subdir(struct scan *s, const char *file, const struct stat *st)
 	return add_found(s, file, (struct found){ .is_dir = true, .id = identity_of(st) });
 }
 
+/* Whether the entry is an image that has a name already, by its inode number.  So a directory in
+ * which images come and go by the thousand is scanned without a stat(2) of each. */
+static bool is_known_entry(struct scan *s, const struct dirent *e)
+{
+	struct name *nm;
+	bool known;
+
+	pthread_mutex_lock(&s->t->lock);
+	nm = name_find_file(s->dir, e->d_name, false);
+	known = nm && !nm->gone && !nm->is_link && nm->node->image.id.ino == e->d_ino;
+	if (known)
+		nm->scan = s->dir->dir.scan;
+	pthread_mutex_unlock(&s->t->lock);
+	return known;
+}
+
 static int scan_entry(struct scan *s, const struct dirent *e, dev_t dev)
 {
 	const struct source *src = s->t->src;
@@ -192,6 +209,8 @@ static int scan_entry(struct scan *s, const struct dirent *e, dev_t dev)
 		return 0;
 	/* Without a stat(2): another file system may be mounted there, and hang. */
 	if (e->d_type == DT_DIR && is_known_subdir(s, e->d_name))
+		return 0;
+	if (s->quick && e->d_type == DT_REG && is_known_entry(s, e))
 		return 0;
 	if (fstatat(s->dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW))
 		return 0;
@@ -304,9 +323,11 @@ static bool is_unchanged(const struct node *dir, const struct identity *now)
 	return dir->dir.scanned_reliable && identity_same_content(&dir->dir.scanned, now);
 }
 
-static int scan_locked(struct tree *t, struct node *dir, bool always)
+enum scan_kind { SCAN_ALL, SCAN_FOR_NEW, SCAN_IF_CHANGED };
+
+static int scan_locked(struct tree *t, struct node *dir, enum scan_kind kind)
 {
-	struct scan s = { .t = t, .dir = dir };
+	struct scan s = { .t = t, .dir = dir, .quick = kind != SCAN_ALL && tree_makes_files(t) };
 	struct identity id;
 	struct stat st;
 	DIR *d;
@@ -318,7 +339,7 @@ static int scan_locked(struct tree *t, struct node *dir, bool always)
 	}
 	if (!r) {
 		id = identity_of(&st);
-		if (!always && is_unchanged(dir, &id)) {
+		if (kind == SCAN_IF_CHANGED && is_unchanged(dir, &id)) {
 			free_scan(&s, d);
 			return 0;
 		}
@@ -340,14 +361,24 @@ static int scan_locked(struct tree *t, struct node *dir, bool always)
 	return r;
 }
 
-int tree_scan(struct tree *t, struct node *dir)
+static int lock_and_scan(struct tree *t, struct node *dir, enum scan_kind kind)
 {
 	int r;
 
 	pthread_mutex_lock(&dir->dir.lock);
-	r = scan_locked(t, dir, true);
+	r = scan_locked(t, dir, kind);
 	pthread_mutex_unlock(&dir->dir.lock);
 	return r;
+}
+
+int tree_scan(struct tree *t, struct node *dir)
+{
+	return lock_and_scan(t, dir, SCAN_ALL);
+}
+
+int tree_scan_for_new(struct tree *t, struct node *dir)
+{
+	return lock_and_scan(t, dir, SCAN_FOR_NEW);
 }
 
 int tree_scan_if_changed(struct tree *t, struct node *dir)
@@ -356,7 +387,7 @@ int tree_scan_if_changed(struct tree *t, struct node *dir)
 
 	if (pthread_mutex_trylock(&dir->dir.lock))
 		return -EBUSY;
-	r = scan_locked(t, dir, false);
+	r = scan_locked(t, dir, SCAN_IF_CHANGED);
 	pthread_mutex_unlock(&dir->dir.lock);
 	return r;
 }

@@ -9,6 +9,10 @@ struct tree;
 /* Scans a directory; call without locks.  -errno: the names stay as they were. */
 int tree_scan(struct tree *t, struct node *dir);
 
+/* Likewise, for a name that is not known.  With -o create an image that has a name is taken to be
+ * as it was. */
+int tree_scan_for_new(struct tree *t, struct node *dir);
+
 /* Likewise, unless the times of the directory say that no entry came or went since the last
  * scan.  Does not notice a file that was overwritten.  -EBUSY: another thread scans it, and may
  * take long. */

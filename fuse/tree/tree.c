@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "tree/base_index.h"
+#include "tree/file_owner.h"
+#include "tree/growing_disk.h"
 #include "tree/image_file.h"
 #include "tree/image_node.h"
 #include "tree/mirror_dir.h"
@@ -45,9 +47,16 @@ const struct node *tree_origin_of_name(struct tree *t, struct node *dir, const c
 	return n ? n : dir;
 }
 
-int tree_mkdir(struct tree *t, struct node *dir, const char *name, struct node **out)
+int tree_mkdir(struct tree *t, struct node *dir, const char *name, const struct tree_maker *by,
+	       struct node **out)
 {
-	return dir->ops->mkdir ? dir->ops->mkdir(t, dir, name, out) : -EROFS;
+	return dir->ops->mkdir ? dir->ops->mkdir(t, dir, name, by, out) : -EROFS;
+}
+
+int tree_create(struct tree *t, struct node *dir, const char *name, const struct tree_maker *by,
+		struct node **out)
+{
+	return dir->ops->create ? dir->ops->create(t, dir, name, by, out) : -EROFS;
 }
 
 int tree_rmdir(struct tree *t, struct node *dir, const char *name)
@@ -101,9 +110,12 @@ int tree_open(struct tree *t, struct node *n, bool write, struct qc_image **out,
 	if (n->is_dir)
 		return -EISDIR;
 	r = n->ops->open ? n->ops->open(t, n, write, out) : -EOPNOTSUPP;
-	if (!r)
-		*keep = note_open(t, n, *out);
-	return r;
+	if (r)
+		return r;
+	*keep = note_open(t, n, *out);
+	if (write && t->config.create && n->origin == n)
+		growing_disk_begin(n, *out);
+	return 0;
 }
 
 int tree_open_text(struct tree *t, struct node *n, struct shared_buf **out)
@@ -240,6 +252,21 @@ bool tree_shows_views(const struct tree *t, const struct view_provider *p)
 		if (t->provider[i] == p)
 			return true;
 	return false;
+}
+
+int tree_set_owner(struct tree *t, struct node *n, const struct tree_maker *to)
+{
+	return file_owner_set(t, n, to);
+}
+
+int tree_sync_dir(struct tree *t, struct node *dir)
+{
+	return tree_makes_files(t) && dir->ops == &mirror_dir_ops ? mirror_dir_sync(t, dir) : 0;
+}
+
+bool tree_creates(const struct tree *t)
+{
+	return tree_makes_files(t);
 }
 
 void tree_set_readonly(struct tree *t)

@@ -18,6 +18,7 @@
 #include "tree/node.h"
 #include "tree/source.h"
 #include "tree/tree_config.h"
+#include "tree/tree_maker.h"
 
 struct shared_buf;
 struct view_provider;
@@ -39,6 +40,13 @@ int tree_register_views(struct tree *t, const struct view_provider *p);
 
 /* Returns true if a provider has been registered. */
 bool tree_shows_views(const struct tree *t, const struct view_provider *p);
+
+/* Brings the names of a directory to stable storage, if the mount makes some.  Return: 0; as
+ * fsync(2). */
+int tree_sync_dir(struct tree *t, struct node *dir);
+
+/* Whether images and directories can be made in it. */
+bool tree_creates(const struct tree *t);
 
 /* Makes the tree read-only.  Call before the mount is served. */
 void tree_set_readonly(struct tree *t);
@@ -85,10 +93,30 @@ int tree_open_text(struct tree *t, struct node *n, struct shared_buf **out);
 int tree_open_first(struct tree *t, struct node *n, struct qc_image **out,
 		    struct qc_reason *why);
 
-/* Changes of a directory, by operations of its kind; -EROFS where the kind has none. */
-int tree_mkdir(struct tree *t, struct node *dir, const char *name, struct node **out);
+/* Changes of a directory, by operations of its kind; -EROFS where the kind has none.  *out has a
+ * reference. */
+int tree_mkdir(struct tree *t, struct node *dir, const char *name, const struct tree_maker *by,
+	       struct node **out);
 int tree_rmdir(struct tree *t, struct node *dir, const char *name);
 int tree_rename(struct tree *t, struct node *dir, const char *name, struct node *to_dir,
 		const char *to);
+
+/*
+ * tree_set_owner() - change owner, group and mode of a file in SOURCE, if the mount makes files
+ * @to:  -1: stays as it is
+ *
+ * Return: 0, also if nothing is to be changed; -EROFS, -EPERM it cannot be changed; else the error
+ * of the file system of SOURCE.
+ */
+int tree_set_owner(struct tree *t, struct node *n, const struct tree_maker *to);
+
+/*
+ * tree_create() - make an empty image under a name that is not in use
+ *
+ * Return: 0; -EEXIST; -EPERM the name cannot become an image: see the log; -EACCES no passphrase
+ * for it; -EROFS; else the error of the file system of SOURCE.
+ */
+int tree_create(struct tree *t, struct node *dir, const char *name, const struct tree_maker *by,
+		struct node **out);
 
 #endif

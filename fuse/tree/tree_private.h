@@ -85,6 +85,8 @@ struct node {
 	bool has_fingerprint;  /* attr_lock */
 	struct qc_fingerprint fingerprint; /* attr_lock; at the last open */
 	atomic_uint content_version;
+	atomic_bool growing;	     /* changed under attr_lock; see growing_disk.h */
+	_Atomic uint64_t grown_size; /* of a disk that is growing, in bytes */
 
 	union {
 		struct node_dir dir;	 /* is_dir */
@@ -93,7 +95,7 @@ struct node {
 };
 
 /*
- * A name of SOURCE, or of a virtual file.  All fields are under tree.lock; `dir`, `file`,
+ * A name of SOURCE, or of a virtual file.  All fields are under tree.lock; `dir`,
  * `shown`, `is_dir`, `owner` and `provider` never change.
  */
 struct name {
@@ -138,5 +140,11 @@ struct tree {
 	size_t nproviders;
 	uint64_t seed; /* random, for hashes that are not shown */
 };
+
+/* Whether the mount makes, renames and removes files of SOURCE. */
+static inline bool tree_makes_files(const struct tree *t)
+{
+	return t->config.create && !t->config.ro;
+}
 
 #endif

@@ -130,7 +130,8 @@ static int find_snapshot(struct change *c, const char *name, const struct qc_sna
 	return r ? r : e ? 0 : -ENOENT;
 }
 
-static int take_snapshot(struct tree *t, struct node *dir, const char *name, struct node **out)
+static int take_snapshot(struct tree *t, struct node *dir, const char *name,
+			 const struct tree_maker *by, struct node **out)
 {
 	struct change c;
 	struct dir_entry *e;
@@ -138,6 +139,7 @@ static int take_snapshot(struct tree *t, struct node *dir, const char *name, str
 	size_t len;
 	int r = parse_snapshot_name(name, &bytes, &len);
 
+	(void)by;
 	if (r)
 		return r;
 	r = begin_change(&c, t, dir);
