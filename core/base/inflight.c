@@ -15,6 +15,8 @@
  */
 #include "base/inflight.h"
 
+#include "base/thread_number.h"
+
 void qc_inflight_init(struct qc_inflight *f)
 {
 	atomic_init(&f->side, 0);
@@ -48,20 +50,9 @@ void qc_inflight_destroy(struct qc_inflight *f)
 	qc_mutex_destroy(&f->sync_lock);
 }
 
-/* Returns the shard of this thread.  Threads get theirs in turn. */
-static unsigned int shard_of_thread(void)
-{
-	static atomic_uint threads;
-	static _Thread_local unsigned int mine;
-
-	if (!mine)
-		mine = atomic_fetch_add(&threads, 1) % QC_INFLIGHT_SHARDS + 1;
-	return mine - 1;
-}
-
 struct qc_inflight_token qc_inflight_begin(struct qc_inflight *f)
 {
-	struct qc_inflight_token token = { shard_of_thread(), atomic_load(&f->side) };
+	struct qc_inflight_token token = { qc_thread_number() % QC_INFLIGHT_SHARDS, atomic_load(&f->side) };
 
 	atomic_fetch_add(&f->shard[token.shard].count[token.side], 1);
 	while (atomic_load(&f->draining)) {

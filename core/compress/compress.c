@@ -20,7 +20,7 @@
 #include <zstd.h>
 #endif
 
-#include "base/lock.h"
+#include "compress/idle_pool.h"
 
 enum {
 	WINDOW_BITS = 12,
@@ -31,15 +31,14 @@ enum {
 
 /* An encoder of one thread at a time.  The objects of the libraries are made when first needed. */
 struct encoder {
-	struct encoder *next; /* in the pool */
+	struct qc_idle idle;
 	void *libdeflate, *zstd;
 	bool has_zlib;
 	z_stream zlib;
 };
 
 struct qc_encoder_pool {
-	struct qc_mutex lock;
-	struct encoder *idle; /* lock */
+	struct qc_idle_pool idle;
 };
 
 qc_err qc_encoder_pool_new(struct qc_encoder_pool **out)
@@ -48,7 +47,7 @@ qc_err qc_encoder_pool_new(struct qc_encoder_pool **out)
 
 	if (!pool)
 		return -ENOMEM;
-	qc_mutex_init(&pool->lock, QC_RANK_POOL);
+	qc_idle_pool_init(&pool->idle);
 	*out = pool;
 	return 0;
 }
@@ -68,36 +67,21 @@ static void free_encoder(struct encoder *e)
 
 void qc_encoder_pool_free(struct qc_encoder_pool *pool)
 {
+	struct encoder *e;
+
 	if (!pool)
 		return;
-	while (pool->idle) {
-		struct encoder *e = pool->idle;
-
-		pool->idle = e->next;
+	while ((e = qc_idle_pool_get(&pool->idle)))
 		free_encoder(e);
-	}
-	qc_mutex_destroy(&pool->lock);
+	qc_idle_pool_destroy(&pool->idle);
 	free(pool);
 }
 
 static struct encoder *get_encoder(struct qc_encoder_pool *pool)
 {
-	struct encoder *e;
+	struct encoder *e = qc_idle_pool_get(&pool->idle);
 
-	qc_lock(&pool->lock);
-	e = pool->idle;
-	if (e)
-		pool->idle = e->next;
-	qc_unlock(&pool->lock);
 	return e ? e : calloc(1, sizeof(*e));
-}
-
-static void put_encoder(struct qc_encoder_pool *pool, struct encoder *e)
-{
-	qc_lock(&pool->lock);
-	e->next = pool->idle;
-	pool->idle = e;
-	qc_unlock(&pool->lock);
 }
 
 /* ---- deflate ---------------------------------------------------------------- */
@@ -190,6 +174,6 @@ qc_err qc_encode(struct qc_encoder_pool *pool, enum qc_compression type, const v
 	qc_err r = e ? encode_by_type(e, type, in, len, out, room, n) : -ENOMEM;
 
 	if (e)
-		put_encoder(pool, e);
+		qc_idle_pool_put(&pool->idle, &e->idle);
 	return r;
 }

@@ -23,14 +23,12 @@
 #include <zstd.h>
 #endif
 
-#include "base/lock.h"
 
 /* An idle decoder keeps an input buffer for clusters of up to 128 KiB. */
 enum { KEEP_BYTES = 256 * 1024 };
 
 struct qc_decoder_pool {
-	struct qc_mutex lock;
-	struct qc_decoder *idle; /* lock */
+	struct qc_idle_pool idle;
 };
 
 qc_err qc_decoder_pool_new(struct qc_decoder_pool **out)
@@ -39,7 +37,7 @@ qc_err qc_decoder_pool_new(struct qc_decoder_pool **out)
 
 	if (!pool)
 		return -ENOMEM;
-	qc_mutex_init(&pool->lock, QC_RANK_POOL);
+	qc_idle_pool_init(&pool->idle);
 	*out = pool;
 	return 0;
 }
@@ -58,28 +56,21 @@ static void free_decoder(struct qc_decoder *d)
 
 void qc_decoder_pool_free(struct qc_decoder_pool *pool)
 {
+	struct qc_decoder *d;
+
 	if (!pool)
 		return;
-	while (pool->idle) {
-		struct qc_decoder *d = pool->idle;
-
-		pool->idle = d->next;
+	while ((d = qc_idle_pool_get(&pool->idle)))
 		free_decoder(d);
-	}
-	qc_mutex_destroy(&pool->lock);
+	qc_idle_pool_destroy(&pool->idle);
 	free(pool);
 }
 
 struct qc_decoder *qc_decoder_get(struct qc_decoder_pool *pool, size_t len)
 {
-	struct qc_decoder *d;
+	struct qc_decoder *d = qc_idle_pool_get(&pool->idle);
 	uint8_t *in;
 
-	qc_lock(&pool->lock);
-	d = pool->idle;
-	if (d)
-		pool->idle = d->next;
-	qc_unlock(&pool->lock);
 	if (!d)
 		d = calloc(1, sizeof(*d));
 	if (!d || d->in_room >= len)
@@ -101,10 +92,7 @@ void qc_decoder_put(struct qc_decoder_pool *pool, struct qc_decoder *d)
 		d->in = NULL;
 		d->in_room = 0;
 	}
-	qc_lock(&pool->lock);
-	d->next = pool->idle;
-	pool->idle = d;
-	qc_unlock(&pool->lock);
+	qc_idle_pool_put(&pool->idle, &d->idle);
 }
 
 static qc_err inflate_zlib(const uint8_t *in, size_t n, void *out, size_t out_len)

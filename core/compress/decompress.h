@@ -9,6 +9,7 @@
 #define QC_DECOMPRESS_H
 
 #include "base/util.h"
+#include "compress/idle_pool.h"
 #include "format/qcow_layout.h"
 
 struct qc_decoder_pool;
@@ -19,7 +20,7 @@ void qc_decoder_pool_free(struct qc_decoder_pool *pool); /* all decoders are idl
 
 /* A decoder of one thread at a time, with an input buffer. */
 struct qc_decoder {
-	struct qc_decoder *next; /* in the pool */
+	struct qc_idle idle;
 	uint8_t *in;
 	size_t in_room; /* bytes of `in` */
 	void *deflate, *zstd; /* of the libraries; made when first needed */

@@ -13,8 +13,9 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "format/qcow_layout.h"
+#include "base/thread_number.h"
 #include "crypto/secure_mem.h"
+#include "format/qcow_layout.h"
 
 enum { SLOTS = 32, IV_MAX = 16 };
 
@@ -235,20 +236,9 @@ static struct qc_cipher *make_cipher(const struct qc_cipher_pool *c)
 	return x;
 }
 
-/* Returns the slot where this thread starts.  Threads get theirs in turn. */
-static unsigned int slot_of_thread(void)
-{
-	static atomic_uint threads;
-	static _Thread_local unsigned int mine;
-
-	if (!mine)
-		mine = atomic_fetch_add(&threads, 1) % SLOTS + 1;
-	return mine - 1;
-}
-
 struct qc_cipher *qc_cipher_get(struct qc_cipher_pool *c)
 {
-	unsigned int first = slot_of_thread();
+	unsigned int first = qc_thread_number() % SLOTS;
 
 	for (unsigned int i = 0; i < SLOTS; i++) {
 		struct qc_cipher *_Atomic *slot = &c->idle[(first + i) % SLOTS];
@@ -262,7 +252,7 @@ struct qc_cipher *qc_cipher_get(struct qc_cipher_pool *c)
 
 void qc_cipher_put(struct qc_cipher_pool *c, struct qc_cipher *x)
 {
-	unsigned int first = slot_of_thread();
+	unsigned int first = qc_thread_number() % SLOTS;
 
 	for (unsigned int i = 0; i < SLOTS; i++) {
 		struct qc_cipher *none = NULL;

@@ -250,8 +250,10 @@ bool qc_luks_is_slow(const struct qc_luks *l, uint64_t iterations)
 	return (thread_cpu_seconds() - began) / (double)PROBE_ITERATIONS * (double)iterations > 1;
 }
 
-static qc_err decrypt_material(const struct qc_luks *l, const uint8_t *key, uint8_t *material)
+qc_err qc_luks_crypt_material(const struct qc_luks *l, const uint8_t *key, uint8_t *material,
+			      bool encrypt)
 {
+	size_t n = qc_luks_key_material_bytes(l);
 	struct qc_cipher_pool *c;
 	struct qc_cipher *x;
 	qc_err r = qc_cipher_pool_new(&l->spec, key, &c);
@@ -259,7 +261,12 @@ static qc_err decrypt_material(const struct qc_luks *l, const uint8_t *key, uint
 	if (r)
 		return r;
 	x = qc_cipher_get(c);
-	r = x ? qc_cipher_decrypt(x, 0, material, qc_luks_key_material_bytes(l)) : -ENOMEM;
+	if (!x)
+		r = -ENOMEM;
+	else if (encrypt)
+		r = qc_cipher_encrypt(x, 0, material, material, n);
+	else
+		r = qc_cipher_decrypt(x, 0, material, n);
 	if (x)
 		qc_cipher_put(c, x);
 	qc_cipher_pool_free(c);
@@ -285,7 +292,7 @@ qc_err qc_luks_open_slot(const struct qc_luks *l, unsigned int slot, uint8_t *ma
 	qc_err r = qc_luks_derive_key(l->hash, pass, pass_len, s->salt, s->iterations, key, n);
 
 	if (!r)
-		r = decrypt_material(l, key, material);
+		r = qc_luks_crypt_material(l, key, material, false);
 	if (r)
 		return r;
 	qc_luks_af_merge(l->hash, material, n, LUKS_STRIPES);

@@ -77,6 +77,11 @@ qc_err qc_luks_open_slot(const struct qc_luks *l, unsigned int slot, uint8_t *ma
 qc_err qc_luks_derive_key(int hash, const uint8_t *pass, size_t n, const uint8_t *salt,
 			  uint32_t iterations, uint8_t *out, size_t want);
 
+/* Encrypts or decrypts the key material of a slot, in place, with the key that is derived from its
+ * passphrase.  Return: 0; -ENOMEM; -EIO */
+qc_err qc_luks_crypt_material(const struct qc_luks *l, const uint8_t *key, uint8_t *material,
+			      bool encrypt);
+
 /* Splits a key of @n bytes into @stripes random stripes (AF_split of the LUKS1
  * specification): all of them together give the key again.  @key and @material must be secure
  * memory. */

@@ -71,22 +71,6 @@ static uint32_t calibrate_iterations(int hash, size_t key_bytes, uint32_t ms)
 
 /* ---- a slot ------------------------------------------------------------------------- */
 
-static qc_err encrypt_material(const struct qc_luks *l, const uint8_t *slot_key, uint8_t *material)
-{
-	struct qc_cipher_pool *c;
-	struct qc_cipher *x;
-	qc_err r = qc_cipher_pool_new(&l->spec, slot_key, &c);
-
-	if (r)
-		return r;
-	x = qc_cipher_get(c);
-	r = x ? qc_cipher_encrypt(x, 0, material, material, qc_luks_key_material_bytes(l)) : -ENOMEM;
-	if (x)
-		qc_cipher_put(c, x);
-	qc_cipher_pool_free(c);
-	return r;
-}
-
 static void put_slot(uint8_t *record, const struct qc_luks_slot *s)
 {
 	be32_to(record + LUKS_SLOT_STATE, s->active ? LUKS_SLOT_ON : LUKS_SLOT_OFF);
@@ -114,7 +98,7 @@ qc_err qc_luks_format_slot(struct qc_luks *l, unsigned int slot, uint32_t iter_t
 	if (!r)
 		r = qc_luks_af_split(l->hash, key, material, n, LUKS_STRIPES);
 	if (!r)
-		r = encrypt_material(l, slot_key, material);
+		r = qc_luks_crypt_material(l, slot_key, material, true);
 	if (!r)
 		put_slot(record, s);
 	return r;
