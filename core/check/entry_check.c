@@ -8,14 +8,6 @@
 
 enum { SNAPSHOT_EXTRA_MIN = 16, SNAPSHOT_FIXED_BYTES = 40 }; /* version 3 needs the disk size */
 
-struct entry_check {
-	const struct qc_metadata *md;
-	const struct geom *g;
-	struct qc_findings *out;
-	uint64_t file_bytes;
-	uint64_t next; /* host offset behind the previous cluster of this L2 table; 0: none */
-};
-
 void qc_findings_add(struct qc_findings *out, const struct qc_finding *found)
 {
 	struct qc_finding f = *found;
@@ -47,14 +39,19 @@ const char *qc_finding_table(enum qc_metadata_kind kind)
 	return names[kind];
 }
 
-/* Returns true if an extent ends a whole cluster or more beyond the end of the file.  The last
- * cluster of a file need not be complete. */
-static bool is_beyond_end(const struct entry_check *c, uint64_t off, uint64_t len)
+static const struct geom *geom_of(const struct qc_entry_check *c)
 {
-	return !range_inside(off, len, c->file_bytes + geom_cluster(c->g) - 1);
+	return &c->md->head->geom;
 }
 
-static void add_finding(struct entry_check *c, enum qc_finding_kind kind,
+/* Returns true if an extent ends a whole cluster or more beyond the end of the file.  The last
+ * cluster of a file need not be complete. */
+static bool is_beyond_end(const struct qc_entry_check *c, uint64_t off, uint64_t len)
+{
+	return !range_inside(off, len, c->file_bytes + geom_cluster(geom_of(c)) - 1);
+}
+
+static void add_finding(struct qc_entry_check *c, enum qc_finding_kind kind,
 			const struct qc_finding *where)
 {
 	struct qc_finding f = *where;
@@ -63,17 +60,32 @@ static void add_finding(struct entry_check *c, enum qc_finding_kind kind,
 	qc_findings_add(c->out, &f);
 }
 
+/* Returns true if COPIED agrees with the refcount, or is compared in another walk.  Clusters
+ * that are in no window are compared with the first one. */
+static bool is_copied_right(const struct qc_entry_check *c, uint64_t cluster, bool copied)
+{
+	uint64_t i = cluster - c->first;
+
+	if (cluster >= c->first && cluster < c->end)
+		return copied == (c->is_one[i / 8] >> i % 8 & 1);
+	return c->first || cluster < c->all_end;
+}
+
 /* Compares COPIED of an active entry with the refcount of its cluster. */
-static qc_err check_copied(struct entry_check *c, const struct qc_finding *where, uint64_t host,
+static qc_err check_copied(struct qc_entry_check *c, const struct qc_finding *where, uint64_t host,
 			   bool copied)
 {
+	bool is_l1 = where->table == qc_finding_table(QC_METADATA_L1_TABLE);
+	bool is_counted = is_l1 || !geom_of(c)->external;
 	struct qc_finding f = *where;
 	qc_err r = 0;
 
-	if (where->in_snapshot || !c->md->refcounts)
+	if (where->in_snapshot || !c->md->refcounts || is_counted != c->compares_copied)
 		return 0;
 	f.refcount = 1; /* of each cluster of an external data file */
-	if (!c->g->external || f.table == qc_finding_table(QC_METADATA_L1_TABLE))
+	if (is_counted && is_copied_right(c, host >> geom_of(c)->cluster_bits, copied))
+		return 0;
+	if (is_counted)
 		r = qc_metadata_refcount(c->md, host, &f.refcount);
 	if (!r && copied != (f.refcount == 1))
 		add_finding(c, QC_FINDING_COPIED, &f);
@@ -83,88 +95,118 @@ static qc_err check_copied(struct entry_check *c, const struct qc_finding *where
 /* ---- L2 entries --------------------------------------------------------------- */
 
 /* Counts as QEMU does: a compressed cluster is always a fragment. */
-static void add_to_statistics(struct entry_check *c, const struct l2_entry *e)
+static void add_to_statistics(struct qc_entry_check *c, bool compressed, uint64_t host)
 {
 	struct qc_check_result *s = c->out->result;
 
 	s->allocated_clusters++;
-	if (e->kind == QC_COMPRESSED) {
+	if (compressed) {
 		s->compressed_clusters++;
 		s->fragmented_clusters++;
 		return;
 	}
-	if (c->next && e->host.v != c->next)
+	if (c->next && host != c->next)
 		s->fragmented_clusters++;
-	c->next = e->host.v + geom_cluster(c->g);
+	c->next = host + geom_cluster(geom_of(c));
 }
 
-static qc_err check_data_entry(struct entry_check *c, struct qc_finding *where,
-			       const struct l2_entry *e)
+static void check_bounds(struct qc_entry_check *c, const struct qc_finding *where,
+			const struct l2_entry *e)
 {
-	uint64_t len = e->kind == QC_COMPRESSED ? e->compressed_len : geom_cluster(c->g);
-	bool external = c->g->external && e->kind != QC_COMPRESSED;
+	bool compressed = e->kind == QC_COMPRESSED;
+	uint64_t len = compressed ? e->compressed_len : geom_cluster(geom_of(c));
 
-	where->host_offset = e->host.v;
-	if (!external && is_beyond_end(c, e->host.v, len))
+	if (c->compares_copied)
+		return;
+	if ((compressed || !geom_of(c)->external) && is_beyond_end(c, e->host.v, len))
 		add_finding(c, QC_FINDING_BEYOND_END, where);
 	if (!where->in_snapshot)
-		add_to_statistics(c, e);
-	return e->kind == QC_COMPRESSED ? 0 : check_copied(c, where, e->host.v, e->copied);
+		add_to_statistics(c, compressed, e->host.v);
 }
 
 /* Reports an entry that cannot be decoded.  Its cluster counts as allocated, as in QEMU. */
-static void report_invalid_entry(struct entry_check *c, struct qc_finding *where)
+static void report_invalid_entry(struct qc_entry_check *c, struct qc_finding *where)
 {
 	uint64_t off = where->entry & L2_OFFSET_MASK;
-	struct l2_entry e = { .kind = QC_DATA, .host = { off } };
 
+	if (c->compares_copied)
+		return;
 	where->host_offset = off;
 	add_finding(c, QC_FINDING_INVALID_ENTRY, where);
-	if (!where->in_snapshot && off && c->g->layout != LAYOUT_V1 &&
+	if (!where->in_snapshot && off && geom_of(c)->layout != LAYOUT_V1 &&
 	    !(where->entry & L2_COMPRESSED))
-		add_to_statistics(c, &e);
+		add_to_statistics(c, false, off);
 }
 
-static qc_err check_l2_entry(struct entry_check *c, const struct qc_metadata_item *l2, uint64_t i)
+struct qc_finding qc_finding_at_entry(const struct geom *g, const struct qc_metadata_item *l2,
+				      uint64_t i)
 {
-	const uint8_t *p = l2->bytes + (i << c->g->entry_bits);
-	struct qc_finding where = {
+	return (struct qc_finding){
 		.in_snapshot = l2->in_snapshot,
 		.table = qc_finding_table(QC_METADATA_L2_TABLE),
 		.table_offset = l2->off,
 		.index = i,
-		.entry = be64_at(p),
-		.guest_offset = l2->index * geom_l1_span(c->g) + (i << c->g->cluster_bits),
+		.entry = be64_at(l2->bytes + (i << g->entry_bits)),
+		.guest_offset = l2->index * geom_l1_span(g) + (i << g->cluster_bits),
 		.host_offset = QC_NO_OFFSET,
 	};
+}
+
+static qc_err check_l2_entry(struct qc_entry_check *c, const struct qc_metadata_item *l2, uint64_t i)
+{
+	struct qc_finding where = qc_finding_at_entry(geom_of(c), l2, i);
 	struct l2_entry e;
 
-	if (l2_entry_at(c->g, l2->bytes, i, &e)) {
+	if (l2_entry_at(geom_of(c), l2->bytes, i, &e)) {
 		report_invalid_entry(c, &where);
 		return 0;
 	}
 	/* COPIED must not be set for a compressed cluster, but means nothing there. */
-	if (e.kind == QC_COMPRESSED && c->g->layout != LAYOUT_V1 && where.entry & L2_COPIED)
+	if (e.kind == QC_COMPRESSED && geom_of(c)->layout != LAYOUT_V1 && !c->compares_copied &&
+	    where.entry & L2_COPIED)
 		add_finding(c, QC_FINDING_INVALID_ENTRY, &where);
-	if (e.kind != QC_COMPRESSED && !l2_entry_has_host(c->g, &e))
+	if (e.kind != QC_COMPRESSED && !l2_entry_has_host(geom_of(c), &e))
 		return 0;
-	return check_data_entry(c, &where, &e);
+	where.host_offset = e.host.v;
+	check_bounds(c, &where, &e);
+	return e.kind == QC_COMPRESSED ? 0 : check_copied(c, &where, e.host.v, e.copied);
 }
 
-static qc_err check_l2_table(struct entry_check *c, const struct qc_metadata_item *l2)
+/* Returns true if check_l2_entry() would find nothing wrong with a plain entry. */
+static bool is_plain_entry_right(const struct qc_entry_check *c, const struct geom *g, uint64_t raw,
+				 uint64_t host)
 {
+	if (!c->compares_copied)
+		return host && !is_beyond_end(c, host, geom_cluster(g));
+	return host && is_copied_right(c, host >> g->cluster_bits, raw & L2_COPIED);
+}
+
+static qc_err check_l2_table(struct qc_entry_check *c, const struct qc_metadata_item *l2)
+{
+	const struct geom g = *geom_of(c); /* a copy, which the compiler keeps in registers */
+	bool counts = !c->compares_copied && !l2->in_snapshot;
 	qc_err r = 0;
 
+	if (!l2->bytes || (l2->in_snapshot && c->compares_copied))
+		return 0;
 	c->next = 0;
-	for (uint64_t i = 0; !r && l2->bytes && i < UINT64_C(1) << c->g->l2_bits; i++)
-		r = check_l2_entry(c, l2, i);
+	for (uint64_t i = 0; !r && i < UINT64_C(1) << g.l2_bits; i++) {
+		uint64_t raw = be64_at(l2->bytes + (i << g.entry_bits));
+		uint64_t host = l2_plain_host(&g, raw);
+
+		if (!raw && !geom_is_extended(&g))
+			continue;
+		if (!is_plain_entry_right(c, &g, raw, host))
+			r = check_l2_entry(c, l2, i);
+		else if (counts)
+			add_to_statistics(c, false, host);
+	}
 	return r;
 }
 
 /* ---- other items --------------------------------------------------------------- */
 
-/* Finds the table with the entry that references an item. */
-static struct qc_finding where_is(const struct entry_check *c, const struct qc_metadata_item *item)
+struct qc_finding qc_finding_at_item(const struct geom *g, const struct qc_metadata_item *item)
 {
 	enum qc_metadata_kind table = item->kind == QC_METADATA_L2_TABLE ? QC_METADATA_L1_TABLE :
 				      item->kind == QC_METADATA_REFCOUNT_BLOCK ?
@@ -181,30 +223,36 @@ static struct qc_finding where_is(const struct entry_check *c, const struct qc_m
 		.index = item->index,
 		.entry = item->entry,
 		.guest_offset = item->kind == QC_METADATA_L2_TABLE ?
-					item->index * geom_l1_span(c->g) : QC_NO_OFFSET,
+					item->index * geom_l1_span(g) : QC_NO_OFFSET,
 		.host_offset = item->off,
 	};
 }
 
-static qc_err check_item(void *arg, struct qc_metadata_item *item)
+static void check_item(struct qc_entry_check *c, const struct qc_metadata_item *item,
+		       const struct qc_finding *where)
 {
-	struct entry_check *c = arg;
-	struct qc_finding where = where_is(c, item);
+	if (item->invalid)
+		add_finding(c, item->entry_off ? QC_FINDING_INVALID_ENTRY :
+						 QC_FINDING_INVALID_TABLE, where);
+	else if (is_beyond_end(c, item->off, item->len))
+		add_finding(c, QC_FINDING_BEYOND_END, where);
+}
+
+qc_err qc_entry_check_item(struct qc_entry_check *c, const struct qc_metadata_item *item)
+{
+	struct qc_finding where = qc_finding_at_item(geom_of(c), item);
 	bool is_l2 = item->kind == QC_METADATA_L2_TABLE;
 	qc_err r = 0;
 
-	if (item->invalid)
-		add_finding(c, item->entry_off ? QC_FINDING_INVALID_ENTRY :
-						 QC_FINDING_INVALID_TABLE, &where);
-	else if (is_beyond_end(c, item->off, item->len))
-		add_finding(c, QC_FINDING_BEYOND_END, &where);
+	if (!c->compares_copied)
+		check_item(c, item, &where);
 	if (is_l2 && item->off)
 		r = check_copied(c, &where, item->off, item->entry & L2_COPIED);
 	return r || !is_l2 ? r : check_l2_table(c, item);
 }
 
 /* In version 3 each entry of the snapshot table must have the size of its disk. */
-static qc_err check_snapshot_entries(struct entry_check *c)
+qc_err qc_entry_check_snapshots(struct qc_entry_check *c)
 {
 	const struct qc_header *h = c->md->head;
 	struct qc_finding where = {
@@ -231,14 +279,4 @@ static qc_err check_snapshot_entries(struct entry_check *c)
 	}
 	qc_snapshot_table_free(&t);
 	return 0;
-}
-
-qc_err qc_entry_check(const struct qc_metadata *md, uint64_t file_bytes, struct qc_findings *out)
-{
-	struct entry_check c = {
-		.md = md, .g = &md->head->geom, .out = out, .file_bytes = file_bytes
-	};
-	qc_err r = qc_metadata_for_each(md, QC_WALK_READ_L2 | QC_WALK_DAMAGED, check_item, &c);
-
-	return r ? r : check_snapshot_entries(&c);
 }

@@ -116,6 +116,30 @@ static qc_err count_entry(struct qc_reference_count *m, const struct qc_metadata
 			    kinds | writable_flag(m, e.copied, l2->in_snapshot));
 }
 
+static qc_err count_entries(struct qc_reference_count *m, const struct qc_metadata_item *l2)
+{
+	uint32_t kinds = QC_REF_GUEST_DATA |
+			 (l2->in_snapshot ? 0 : QC_REF_ACTIVE | QC_REF_COPIED_LATER);
+	uint32_t writable = writable_flag(m, true, l2->in_snapshot);
+	const struct geom g = *m->g; /* copies, which the compiler keeps in registers */
+	uint64_t first = m->first, n = qc_reference_count_end(m) - first, end = m->end;
+	uint32_t *count = m->count;
+	qc_err r = 0;
+
+	for (uint64_t i = 0; !r && i < UINT64_C(1) << g.l2_bits; i++) {
+		uint64_t raw = be64_at(l2->bytes + (i << g.entry_bits));
+		uint64_t host = l2_plain_host(&g, raw), c = (host >> g.cluster_bits) - first;
+
+		if (!host || !range_inside(host, geom_cluster(&g), end)) {
+			if (raw || geom_is_extended(&g))
+				r = count_entry(m, l2, i);
+		} else if (c < n) {
+			count_cluster(&count[c], kinds | (raw & L2_COPIED ? writable : 0));
+		}
+	}
+	return r;
+}
+
 static qc_err count_l2_table(struct qc_reference_count *m, const struct qc_metadata_item *item)
 {
 	bool copied = !item->invalid && l1_is_writable(m->g, item->entry);
@@ -125,8 +149,8 @@ static qc_err count_l2_table(struct qc_reference_count *m, const struct qc_metad
 	r = count_extent(m, item->off, item->len,
 			 QC_REF_METADATA | writable_flag(m, copied, item->in_snapshot) |
 			 (item->in_snapshot ? 0 : QC_REF_ACTIVE | QC_REF_COPIED_LATER));
-	for (uint64_t i = 0; !r && i < UINT64_C(1) << m->g->l2_bits; i++)
-		r = count_entry(m, item, i);
+	if (!r)
+		r = count_entries(m, item);
 	return r || !m->on_l2_table ? r : m->on_l2_table(m);
 }
 
@@ -153,7 +177,10 @@ static qc_err count_item(void *arg, struct qc_metadata_item *item)
 {
 	struct qc_reference_count *m = arg;
 	bool writable = !item->in_snapshot && item->kind != QC_METADATA_SNAPSHOT_TABLE;
+	qc_err r = m->on_item ? m->on_item(m, item) : 0;
 
+	if (r)
+		return r;
 	if (is_of_bitmap(item))
 		return count_bitmap(m, item);
 	if (item->excessive)

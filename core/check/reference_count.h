@@ -15,7 +15,7 @@
 
 #include "layer/metadata_walk.h"
 
-enum { QC_REF_WINDOW = 8 << 20 }; /* clusters; 32 MiB of memory */
+enum { QC_REF_WINDOW = 10 << 20 }; /* clusters; 40 MiB of memory */
 
 /* The number of references to a cluster, and flags that tell their kinds. */
 #define QC_REF_WRITABLE (UINT32_C(1) << 31)   /* one that permits writing in place */
@@ -46,6 +46,8 @@ struct qc_reference_count {
 	uint64_t l2_tables; /* read so far, in all windows */
 	uint32_t *count;    /* of the clusters in the window */
 	qc_err (*on_l2_table)(struct qc_reference_count *m); /* after each one; may be NULL */
+	/* Before the references of an item are counted; may be NULL. */
+	qc_err (*on_item)(struct qc_reference_count *m, struct qc_metadata_item *item);
 };
 
 /* Prepares a count for the file as it is now.  Return: 0; -ENOMEM; an errno of the file.
@@ -58,7 +60,7 @@ qc_err qc_reference_count_extend(struct qc_reference_count *m, uint64_t n);
 
 /* Counts the references to a window of clusters that begins at @first.
  * Return: 0; -EIO a table is damaged, unless ignore_damage; -ENOMEM; an errno of the file;
- *	a result of on_l2_table() */
+ *	a result of on_l2_table() or on_item() */
 qc_err qc_reference_count_run(struct qc_reference_count *m, uint64_t first);
 
 /* Returns the cluster behind the window: its end, or the end of the file. */

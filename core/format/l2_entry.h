@@ -141,6 +141,18 @@ static inline qc_err l2_entry_decode(const struct geom *g, uint64_t raw, uint64_
 	return 0;
 }
 
+/* Returns the host offset of a plain entry of a data cluster, as most entries are; 0 if the
+ * entry must be decoded.  For loops over whole tables. */
+static inline uint64_t l2_plain_host(const struct geom *g, uint64_t raw)
+{
+	uint64_t host = raw & L2_OFFSET_MASK;
+
+	if (g->layout == LAYOUT_V1 || geom_is_extended(g) || g->external ||
+	    raw & ~(L2_OFFSET_MASK | L2_COPIED) || host & (geom_cluster(g) - 1))
+		return 0;
+	return host;
+}
+
 static inline enum qc_kind subcluster_kind(const struct l2_entry *e, unsigned int sub)
 {
 	if (e->alloc >> sub & 1)

@@ -250,3 +250,11 @@ qc_err qc_file_read(struct qc_file *f, uint64_t off, void *buf, size_t len, size
 		memset((uint8_t *)buf + *got, 0, len - *got);
 	return r;
 }
+
+void qc_file_prefetch(const struct qc_file *f, uint64_t off, uint64_t len)
+{
+	int fd = qc_file_fd(f);
+
+	if (fd >= 0 && range_inside(off, len, INT64_MAX))
+		posix_fadvise(fd, (off_t)off, (off_t)len, POSIX_FADV_WILLNEED);
+}

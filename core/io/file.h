@@ -69,6 +69,9 @@ extern const struct qc_file_ops *(*qc_file_interpose)(const struct qc_file_ops *
  */
 qc_err qc_file_read(struct qc_file *f, uint64_t off, void *buf, size_t len, size_t *got);
 
+/* Asks the kernel to read bytes into its page cache, and does not wait for it. */
+void qc_file_prefetch(const struct qc_file *f, uint64_t off, uint64_t len);
+
 /* The following call the function of the same name of struct qc_file_ops. */
 static inline qc_err qc_file_stat(struct qc_file *f, struct qc_file_stat *out)
 {

@@ -6,6 +6,7 @@
 #include "base/range.h"
 #include "format/bitmap_directory.h"
 #include "format/snapshot_table.h"
+#include "layer/table_prefetch.h"
 
 enum { CHUNK_BYTES = 64 * 1024 };
 
@@ -121,6 +122,7 @@ static qc_err visit_excessive(const struct walk *w, uint64_t l1_offset)
 static qc_err walk_l2(const struct walk *w, const struct qc_l1_table *l1, const uint8_t *bytes)
 {
 	uint64_t room = w->file_end / geom_l2_bytes(w->g), tables = 0;
+	struct qc_table_prefetch ahead = { w->md, bytes, l1->l1_entries, 0 };
 	AUTO_FREE uint8_t *l2 = NULL;
 	qc_err r = 0;
 
@@ -134,6 +136,8 @@ static qc_err walk_l2(const struct walk *w, const struct qc_l1_table *l1, const 
 			continue;
 		if (++tables > room)
 			return visit_excessive(w, l1->l1_offset);
+		if (l2)
+			qc_table_prefetch(&ahead, i);
 		r = visit_l2(w, l1, bytes, i, l2);
 	}
 	return r;

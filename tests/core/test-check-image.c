@@ -309,7 +309,7 @@ static const struct fault faults[] = {
 	F(corrupt_bit, 0, true, false),
 	F(two_entries_on_one, LOW, true, false),
 	F(entry_on_a_table, LOW, true, true),
-	F(compressed_with_copied, ENTRY | LOW, true, true),
+	F(compressed_with_copied, ENTRY | LOW | OVERLAP, false, true),
 	F(refcount_block_beyond_the_end, END, true, true),
 };
 
@@ -418,6 +418,57 @@ static void findings_say_where(void)
 	CHECK(t.last.is_leak && t.last.guest_offset == QC_NO_OFFSET);
 }
 
+/* A finding about a cluster names an entry that references it. */
+static void findings_name_an_entry(void)
+{
+	struct qc_check_result r;
+	struct tally t;
+
+	fresh("compat=1.1");
+	poke16(refcount_block() + 2 * 6, 2);
+	flip(l2_table() + 8 * 1, COPIED);
+	CHECK(!check_flags("image", 0, &t, &r) && r.leaks == 1 && !r.corruptions);
+	CHECK(t.last.kind == QC_FINDING_LEAK && t.last.references == 1);
+	CHECK(t.last.guest_offset == 64 * K && !strcmp(t.last.table, "L2 table"));
+	CHECK(t.last.table_offset == l2_table() && t.last.index == 1);
+	fresh("compat=1.1");
+	poke16(refcount_block() + l2_table() / 65536 * 2, 2);
+	flip(peek64("image", 40), COPIED);
+	CHECK(!check_flags("image", 0, &t, &r) && r.leaks == 1 && !r.corruptions);
+	CHECK(!strcmp(t.last.table, "L1 table") && t.last.table_offset == peek64("image", 40));
+	CHECK(t.last.host_offset == l2_table() && t.last.index == 0);
+}
+
+/* Compressed clusters share host clusters, and may share the sector in which one ends. */
+static void compressed_clusters_that_overlap(void)
+{
+	static const char *const how[] = {
+		"cluster_size=64k", "cluster_size=4k", "cluster_size=2k",
+		"compression_type=zstd", "extended_l2=on", "compat=0.10",
+	};
+
+	for (size_t i = 0; i < COUNT(how); i++) {
+		struct qc_check_result r;
+		struct tally t;
+		uint64_t a, b, width = strstr(how[i], "extended") ? 16 : 8;
+
+		sh("head -c 3000000 /dev/urandom | base64 >raw && truncate -s 4M raw && rm -f image &&"
+		   " qemu-img convert -c -O qcow2 -o %s raw image && qemu-img snapshot -c one image",
+		   how[i]);
+		CHECK(counts_as_qemu());
+		CHECK(!check_flags("image", 0, &t, &r) && !r.corruptions && !r.leaks);
+		a = peek64("image", l2_table());
+		b = peek64("image", l2_table() + width);
+		CHECK(a >> 62 == 1 && b >> 62 == 1);
+		/* The second one begins in the middle of the first one. */
+		poke64("image", l2_table() + width, (a & ~UINT64_C(0xffff)) | ((a & 0xffff) + 100));
+		CHECK(!check_flags("image", 0, &t, &r) && t.of[QC_FINDING_OVERLAP] >= 1);
+		/* One that is equal shares the data. */
+		poke64("image", l2_table() + width, a);
+		CHECK(!check_flags("image", 0, &t, &r) && !t.of[QC_FINDING_OVERLAP]);
+	}
+}
+
 static void version_1(void)
 {
 	struct qc_check_result r;
@@ -434,6 +485,12 @@ static void version_1(void)
 	CHECK(t.of[QC_FINDING_OVERLAP] == 8 && !r.corruptions_fixed); /* sectors */
 	poke64("image", l2 + 8 * 500, UINT64_C(1) << 40);
 	CHECK(!check_flags("image", 0, &t, &r) && t.of[QC_FINDING_BEYOND_END] == 1);
+	sh("qemu-img convert -c -O qcow raw image 2>/dev/null; test -s image");
+	CHECK(!check_flags("image", 0, &t, &r) && !r.corruptions && r.compressed_clusters);
+	l2 = peek64("image", peek64("image", 40));
+	poke64("image", l2 + 8, peek64("image", l2) + 10);
+	CHECK(!check_flags("image", 0, &t, &r) && r.corruptions == 1);
+	CHECK(t.of[QC_FINDING_OVERLAP] == 1 && t.last.guest_offset == t.last.index * 4096);
 }
 
 static void images_in_use(void)
@@ -482,6 +539,8 @@ int main(void)
 	RUN(each_fault_is_repaired);
 	RUN(leaks_alone_are_repaired);
 	RUN(findings_say_where);
+	RUN(findings_name_an_entry);
+	RUN(compressed_clusters_that_overlap);
 	RUN(version_1);
 	RUN(images_in_use);
 	RUN(files_that_are_missing);
