@@ -12,6 +12,7 @@
 #include "cli/option_table.h"
 #include "cli/options.h"
 #include "commands/commands.h"
+#include "daemon/mount_helper.h"
 #include "daemon/serve.h"
 #include "sandbox/seccomp.h"
 #include "util/inherited.h"
@@ -78,13 +79,14 @@ static void print_version(void)
 static enum exitcode mount_or_print(int argc, char **argv)
 {
 	struct options o;
-	enum exitcode e = options_parse(&o, argc, argv);
+	bool helper = mount_helper_is_called(argv[0]);
+	enum exitcode e = helper ? mount_helper_parse(&o, argc, argv) : options_parse(&o, argc, argv);
 
 	if (!e && o.action == ACTION_HELP) {
 		print_help();
 	} else if (!e && o.action == ACTION_VERSION) {
 		print_version();
-	} else if (!e) {
+	} else if (!e && o.action == ACTION_MOUNT) {
 		report_set_verbosity(o.verbose ? o.verbose : o.debug);
 		e = serve_source(&o, argv);
 	}
@@ -100,7 +102,7 @@ int main(int argc, char **argv)
 
 	if (inherited_repair())
 		return EXIT_RUNNING;
-	at = options_first_operand(argc, argv, &before);
+	at = mount_helper_is_called(argv[0]) ? 0 : options_first_operand(argc, argv, &before);
 	command = at ? find_command(argv[at]) : NULL;
 	if (command)
 		return run_command(command, &before, argc - at, argv + at);

@@ -97,7 +97,8 @@ static qc_err open_backing_file(struct qc_image *img, struct qc_file_location *a
 	if (probed && img->ctx->policy.refs != QC_REFS_ANY)
 		return qc_fail(why, -EACCES,
 				 "cannot open backing file '%s': the format of this image was "
-				 "not declared (backing=any allows it)", h->backing);
+				 "not declared (backing=any allows it; qemu-img rebase -u -b NAME "
+				 "-F qcow2 declares it)", h->backing);
 	r = open_named_file(img, h, at, &next, expect, why);
 	if (r)
 		return r;

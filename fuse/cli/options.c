@@ -19,6 +19,13 @@ int options_set(struct options *o, const char *name, const char *value)
 	const struct option_spec *spec = option_table_find(name, value);
 	int r = 0;
 
+	if (!strcmp(name, "remount")) {
+		report(QC_LOG_ERROR, "remount: a mount cannot be changed (unmount it, and mount it again "
+		       "with the other options)");
+		return -EINVAL;
+	}
+	if (!spec && o->ignore_unknown)
+		return 0;
 	if (!spec) {
 		report(QC_LOG_ERROR, "%s: unknown option (qcowfs --help lists those there are)",
 		       name);
@@ -244,20 +251,11 @@ int options_first_operand(int argc, char **argv, struct options_before *out)
 	return optind < argc ? optind : 0;
 }
 
-enum exitcode options_parse(struct options *o, int argc, char **argv)
+/* Checks the options together, and takes the operands. */
+static int finish_options(struct options *o, int argc, char **argv)
 {
-	int c, r = 0;
+	int r = o->cow ? check_cow(o) : 0;
 
-	*o = (struct options){ .ready_fd = -1, .key_fd = -1 };
-	optind = 0; /* begin anew */
-	while (!r && (c = getopt_long(argc, argv, ":hVvfdsro:", long_options, NULL)) != -1) {
-		if (c == '?')
-			r = report_unknown_option(argv);
-		else
-			r = apply_letter(o, c);
-	}
-	if (!r && o->cow)
-		r = check_cow(o);
 	if (!r && o->create)
 		r = check_create(o);
 	if (!r && o->forensic)
@@ -270,8 +268,66 @@ enum exitcode options_parse(struct options *o, int argc, char **argv)
 		o->ro = true; /* another program may be writing */
 	if (!r)
 		r = options_check_keys(o);
-	if (!r && o->action == ACTION_MOUNT)
+	if (!r && (o->action == ACTION_MOUNT || o->action == ACTION_NONE))
 		r = set_operands(o, argc - optind, argv + optind);
+	return r;
+}
+
+static void begin_options(struct options *o)
+{
+	*o = (struct options){ .ready_fd = -1, .key_fd = -1 };
+	optind = 0; /* begin anew */
+}
+
+enum exitcode options_parse(struct options *o, int argc, char **argv)
+{
+	int c, r = 0;
+
+	begin_options(o);
+	while (!r && (c = getopt_long(argc, argv, ":hVvfdsro:", long_options, NULL)) != -1) {
+		if (c == '?')
+			r = report_unknown_option(argv);
+		else
+			r = apply_letter(o, c);
+	}
+	if (!r)
+		r = finish_options(o, argc, argv);
+	return r ? EXIT_USAGE : EXIT_OK;
+}
+
+/* Applies a letter of mount(8).  -s comes before -o. */
+static int apply_helper_letter(struct options *o, int c, char **argv)
+{
+	switch (c) {
+	case 's':
+		o->ignore_unknown = true;
+		return 0;
+	case 'f':
+		o->action = ACTION_NONE;
+		return 0;
+	case 'n': /* there is no /etc/mtab to be written */
+	case 't':
+		return 0;
+	case 'N':
+		free(o->mount_namespace);
+		o->mount_namespace = strdup(optarg);
+		return o->mount_namespace ? 0 : -ENOMEM;
+	case '?':
+		return report_unknown_option(argv);
+	default:
+		return apply_letter(o, c);
+	}
+}
+
+enum exitcode options_parse_helper(struct options *o, int argc, char **argv)
+{
+	int c, r = 0;
+
+	begin_options(o);
+	while (!r && (c = getopt_long(argc, argv, ":hVsfnvrN:o:t:", long_options, NULL)) != -1)
+		r = apply_helper_letter(o, c, argv);
+	if (!r)
+		r = finish_options(o, argc, argv);
 	return r ? EXIT_USAGE : EXIT_OK;
 }
 
@@ -290,5 +346,6 @@ void options_free(struct options *o)
 	free(o->pid_file);
 	free(o->source);
 	free(o->mountpoint);
+	free(o->mount_namespace);
 	free(o->mount_options);
 }

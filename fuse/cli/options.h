@@ -11,6 +11,10 @@
 enum exitcode options_parse(struct options *o, int argc, char **argv);
 void options_free(struct options *o);
 
+/* Fills *@o from the command line that mount(8) gives its helpers: SOURCE MOUNTPOINT [-sfnv]
+ * [-N NAMESPACE] [-o OPTIONS] [-t TYPE].  Return: as options_parse(). */
+enum exitcode options_parse_helper(struct options *o, int argc, char **argv);
+
 /* Options that stand before the first operand. */
 struct options_before {
 	unsigned int verbose;

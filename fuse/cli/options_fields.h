@@ -12,6 +12,7 @@ enum option_action {
 	ACTION_MOUNT,
 	ACTION_HELP,
 	ACTION_VERSION,
+	ACTION_NONE, /* check the command line only */
 };
 
 struct options {
@@ -20,6 +21,8 @@ struct options {
 	char *mountpoint; /* as given */
 	bool foreground, debug, single_thread;
 	unsigned int verbose;
+	bool ignore_unknown; /* -o options */
+	char *mount_namespace; /* path of the namespace to mount in; NULL */
 	bool ro, rw, direct_io;
 	bool snapshots, chain, info, partitions;
 	bool forensic; /* sets the four above, and ro unless cow is set */

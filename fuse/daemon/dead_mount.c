@@ -22,7 +22,7 @@ enum { ANSWER_SECONDS = 20 }; /* a daemon that does not answer for so long is no
 
 /* A FUSE file system, as the mount table has it. */
 struct fuse_mount {
-	unsigned int uid, gid; /* of the user who mounted it */
+	unsigned int uid, gid; /* of the user that mounted it */
 };
 
 static int read_type(int fd, const char *path, unsigned int flags, unsigned int mask)

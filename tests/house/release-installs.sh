@@ -34,6 +34,7 @@ quietly meson install -C build --destdir "$PWD/root"
 (cd root && find . -type f | LC_ALL=C sort) >installed
 cat >want <<'END'
 ./usr/bin/qcowfs
+./usr/lib/systemd/system/qcowfs@.service
 ./usr/share/bash-completion/completions/qcowfs
 ./usr/share/man/man1/qcowfs-commands.1
 ./usr/share/man/man1/qcowfs.1
@@ -41,6 +42,15 @@ cat >want <<'END'
 ./usr/share/zsh/site-functions/_qcowfs
 END
 diff installed want || fail "installed (<) is what is wanted (>)"
+(cd root && find . -type l -printf '%p %l\n' | LC_ALL=C sort) >links
+cat >want <<'END'
+./usr/sbin/mount.fuse.qcowfs /usr/bin/qcowfs
+./usr/sbin/mount.qcowfs /usr/bin/qcowfs
+./usr/share/man/man8/mount.fuse.qcowfs.8 ../man1/qcowfs.1
+./usr/share/man/man8/mount.qcowfs.8 ../man1/qcowfs.1
+END
+diff links want || fail "installed links (<) are what is wanted (>)"
+grep -q '^ExecStart=/usr/bin/qcowfs ' root/usr/lib/systemd/system/qcowfs@.service || fail "the unit starts what is installed"
 [ "$(stat -c %a root/usr/bin/qcowfs)" = 755 ] || fail "it can be run"
 [ "$(root/usr/bin/qcowfs --version | head -n 1)" = "qcowfs $version" ] || fail "it has the version"
 ! grep -rnF "$version" --include='*.[ch1-8]' --include=meson.build --include='*.md' . |

@@ -19,6 +19,8 @@ static char said[4000]; /* the reported message */
 
 /* ---- one command line ------------------------------------------------------- */
 
+static bool as_helper; /* of mount(8) */
+
 static enum exitcode parse_quietly(int argc, char **argv)
 {
 	int keep = dup(STDERR_FILENO), mem = memfd_create("stderr", MFD_CLOEXEC);
@@ -27,7 +29,7 @@ static enum exitcode parse_quietly(int argc, char **argv)
 
 	fflush(stderr);
 	dup2(mem, STDERR_FILENO);
-	r = options_parse(&o, argc, argv);
+	r = (as_helper ? options_parse_helper : options_parse)(&o, argc, argv);
 	fflush(stderr);
 	dup2(keep, STDERR_FILENO);
 	n = pread(mem, said, sizeof(said) - 1, 0);
@@ -490,6 +492,27 @@ static void maps(void)
 	CHECK(rejects("backing-map=/a:/b,backing-map=c", "'c' is not OLD:NEW"));
 }
 
+/* Letters of mount(8) mean something else than those of the program. */
+static void helpers_of_mount(void)
+{
+	as_helper = true;
+	CHECK(!PARSE("src", "mnt", "-s", "-n", "-v", "-o", "ro,unheard-of,x=y", "-t", "fuse.qcowfs"));
+	CHECK(o.ro && !o.single_thread && !o.foreground && o.verbose == 1 && o.action == ACTION_MOUNT);
+	options_free(&o);
+	CHECK(!PARSE("src", "mnt", "-f", "-N", "/proc/1/ns/mnt"));
+	CHECK(o.action == ACTION_NONE && !strcmp(o.mount_namespace, "/proc/1/ns/mnt"));
+	options_free(&o);
+	CHECK(PARSE("src", "mnt", "-o", "ro,unheard-of") && strstr(said, "unheard-of: unknown option"));
+	options_free(&o);
+	CHECK(PARSE("src", "-f") && strstr(said, "MOUNTPOINT: missing"));
+	options_free(&o);
+	CHECK(PARSE("src", "mnt", "-x") && strstr(said, "-x: unknown option"));
+	options_free(&o);
+	as_helper = false;
+	CHECK(rejects("remount", "a mount cannot be changed"));
+	CHECK(rejects("ro,remount", "a mount cannot be changed"));
+}
+
 int main(void)
 {
 	RUN(two_operands);
@@ -515,5 +538,6 @@ int main(void)
 	RUN(names_in_the_mount_table);
 	RUN(passing_on);
 	RUN(maps);
+	RUN(helpers_of_mount);
 	return DONE();
 }
