@@ -26,6 +26,7 @@ static const struct command_row {
 	const char *usage; /* for --help: without the options of all commands */
 } commands[] = {
 	{ "check", cmd_check, "[--json] [-r leaks|all] IMAGE" },
+	{ "convert", cmd_convert, "[-c] [-n] [-O FMT] [-o OPTIONS] [-l SNAPSHOT] SRC DST" },
 	{ "create", cmd_create, "[-f FMT] [-o OPTIONS] [-b BASE [-F FMT]] IMAGE [SIZE]" },
 	{ "info", cmd_info, "[--json] [--backing-chain] IMAGE" },
 	{ "key", cmd_key, "list|add|remove [--slot=N] [--new-key-file=PATH] IMAGE" },

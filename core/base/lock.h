@@ -25,7 +25,8 @@
 #define UNCHECKED THREAD_ATTR(no_thread_safety_analysis)
 
 enum qc_rank {
-	QC_RANK_OPEN = 1,      /* layer: making it writable; I/O.  Context: the flusher */
+	QC_RANK_COPY,	       /* copy: the next chunk; I/O of tables */
+	QC_RANK_OPEN,      /* layer: making it writable; I/O.  Context: the flusher */
 	QC_RANK_RESIZE,	       /* writer: one resize at a time; I/O */
 	QC_RANK_LAYER_TABLE,   /* context: which layers are open */
 	QC_RANK_PENDING_FREE,  /* writer: one thread frees pending clusters; I/O */

@@ -100,6 +100,7 @@ struct qc_config {
 	void *key_arg;
 	size_t cache_bytes; /* table cache of one image; 0: 32 MiB */
 	bool noatime;	    /* call qc_set_noatime() for each file that is opened */
+	bool no_sync;	    /* never sync: for new images that are of no use half made */
 };
 
 struct qc_context;

@@ -30,6 +30,7 @@ struct qc_context {
 	enum qc_locking locking;
 	enum qc_verifying verify;
 	bool noatime;	 /* reading changes no access time */
+	bool no_sync;	 /* no file is synced */
 	bool unmap;	 /* punch holes into the image file for freed clusters */
 	char *data_file; /* external data file that may be written; NULL */
 	size_t cache_bytes;

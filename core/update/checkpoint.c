@@ -14,8 +14,11 @@
 
 qc_err qc_writer_sync(struct qc_writer *w)
 {
-	qc_err r = qc_file_sync(w->file);
+	qc_err r;
 
+	if (w->layer->ctx->no_sync)
+		return 0;
+	r = qc_file_sync(w->file);
 	if (!r && w->data != w->file)
 		r = qc_file_sync(w->data);
 	return r ? qc_writer_abort(w, r, "cannot sync") : 0;

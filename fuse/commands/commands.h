@@ -6,6 +6,7 @@
 typedef int command_fn(int argc, char **argv);
 
 command_fn cmd_check;
+command_fn cmd_convert;
 command_fn cmd_create;
 command_fn cmd_info;
 command_fn cmd_key;

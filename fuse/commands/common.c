@@ -211,6 +211,7 @@ static int make_context(struct command *c, unsigned int flags)
 		.path_maps = c->o.path_maps,
 		.npath_maps = c->o.npath_maps,
 		.key_arg = &c->keys,
+		.no_sync = c->no_sync,
 	};
 	int r;
 

@@ -45,6 +45,7 @@ struct command {
 	const struct command_spec *spec;
 	struct options o; /* of these only those that commands share: keys, backing, locking */
 	bool progress, quiet;
+	bool no_sync; /* as in struct qc_config; set before the first image is opened */
 	char **operand;
 	unsigned int operands;
 	struct qc_context *ctx; /* NULL before the first image is opened */

@@ -5,26 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "commands/snapshot_find.h"
 #include "util/report.h"
 
 enum { SNAPSHOTS_MAX = 65536 };
-
-static bool is_text(const char *bytes, size_t len, const char *text)
-{
-	return len == strlen(text) && !memcmp(bytes, text, len);
-}
-
-/* Finds a snapshot by its name, or else by its ID.  Return: NULL: there is none */
-static const struct qc_snapshot *find_named_snapshot(const struct qc_snapshots *s, const char *name)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (is_text(s->at[i].name, s->at[i].name_len, name))
-			return &s->at[i];
-	for (size_t i = 0; i < s->n; i++)
-		if (is_text(s->at[i].id, s->at[i].id_len, name))
-			return &s->at[i];
-	return NULL;
-}
 
 /* Deletes a snapshot, or goes back to one. */
 static qc_err use_named_snapshot(struct qc_image *img, int action, const char *name)
@@ -34,7 +18,7 @@ static qc_err use_named_snapshot(struct qc_image *img, int action, const char *n
 	qc_err r = qc_list_snapshots(img, &s);
 
 	if (!r) {
-		found = find_named_snapshot(&s, name);
+		found = snapshot_find(&s, name);
 		if (!found)
 			r = -ENOENT;
 		else

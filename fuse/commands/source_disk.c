@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "commands/image_format.h"
 #include "util/report.h"
 
 enum { DIRECTORY_ENTRY_BYTES = 24 };
@@ -29,17 +30,42 @@ static int open_raw(const char *path, struct source_disk *out)
 	return 0;
 }
 
+/* Opens the file as an image, unless it is to be raw.  Return: as command_try_open(). */
+static qc_err try_open_as(struct command *c, const char *path, const char *format,
+			  struct source_disk *out, struct qc_reason *why)
+{
+	struct command_file f;
+	qc_err r = command_locate(c, path, 0, &f);
+
+	if (!r && format && !strcmp(format, "raw"))
+		r = -EMEDIUMTYPE;
+	if (!r)
+		r = image_format_check(f.at.fd, format, why);
+	if (!r)
+		r = qc_open(c->ctx, &f.at, 0, &out->img, why);
+	command_file_close(&f);
+	return r;
+}
+
 int source_disk_open(struct command *c, const char *path, struct source_disk *out)
 {
-	struct qc_reason why;
+	return source_disk_open_as(c, path, NULL, out);
+}
+
+int source_disk_open_as(struct command *c, const char *path, const char *format,
+			struct source_disk *out)
+{
+	struct qc_reason why = { 0 };
 	struct qc_layer_info info;
 	qc_err r;
 
 	*out = (struct source_disk){ .fd = -1 };
-	r = command_try_open(c, path, 0, &out->img, &why);
+	r = try_open_as(c, path, format, out, &why);
 	if (r == -EMEDIUMTYPE) {
-		r = open_raw(path, out);
 		why = (struct qc_reason){ 0 };
+		r = open_raw(path, out);
+		if (!r)
+			r = qc_lock_raw_disk(out->fd, false, c->o.locking, &why);
 	} else if (!r) {
 		out->size = qc_size(out->img);
 		if (!qc_get_layer_info(out->img, 0, &info)) {

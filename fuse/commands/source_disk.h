@@ -19,6 +19,10 @@ struct source_disk {
 /* Opens an image for reading, or else a regular file or block device as a raw disk.
  * Return: COMMAND_OK; COMMAND_FAILED after a message */
 int source_disk_open(struct command *c, const char *path, struct source_disk *out);
+
+/* The same, with a format that the file must have: "raw", "qcow", "qcow2"; NULL: any. */
+int source_disk_open_as(struct command *c, const char *path, const char *format,
+			struct source_disk *out);
 void source_disk_close(struct source_disk *s);
 
 /* Finds out whether the bytes from @at on are data or a hole; @at < size.

@@ -62,7 +62,7 @@ _qcowfs_command()
 		esac
 	elif [[ $3 == -* ]]; then
 		mapfile -t COMPREPLY < <(
-			compgen -W "$(while IFS= read -r option; do echo "${option/%=*/=}"; done <<<"$options")" -- "$3")
+			compgen -W "$(while IFS= read -r option; do printf '%s\n' "${option/%=*/=}"; done <<<"$options")" -- "$3")
 		[[ ${COMPREPLY[*]} != *= ]] || compopt -o nospace
 	else
 		compopt -o default

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+#include "commands/convert_options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands/image_format.h"
+#include "util/report.h"
+
+enum { TARGET_IS_ZERO = 256 };
+
+enum { REQUESTS_MAX = 16 }; /* QEMU's */
+
+const struct command_option convert_options_table[] = {
+	{ 'f', NULL, "raw|qcow|qcow2", "format of SRC (found by its first bytes)" },
+	{ 'O', NULL, "raw|qcow|qcow2", "format of DST (raw)" },
+	{ 'o', NULL, "OPTION=VALUE,...", "options of a new image, as for create" },
+	{ 'c', NULL, NULL, "compress the clusters of DST" },
+	{ 'b', NULL, "BASE", "backing file of DST: store only what differs from it" },
+	{ 'B', NULL, "BASE", "the same as -b" },
+	{ 'F', NULL, "raw|qcow|qcow2", "format of the backing file" },
+	{ 'l', NULL, "SNAPSHOT", "copy this internal snapshot of SRC" },
+	{ 'n', NULL, NULL, "write to a DST that exists, instead of a new one" },
+	{ TARGET_IS_ZERO, "target-is-zero", NULL, "with -n: DST reads as zeros" },
+	{ 'S', NULL, "SIZE", "zeros of this size become a hole in a raw DST (4k); 0: none" },
+	{ 'm', NULL, "N", "requests in parallel (8)" },
+	{ 'W', NULL, NULL, "write DST out of order" },
+	{ 't', NULL, "CACHE", "how DST is written: unsafe, or writeback, which syncs it (unsafe)" },
+	{ 'T', NULL, "CACHE", "accepted, and ignored" },
+	{ 0 },
+};
+
+/* Reads QEMU's names of cache modes.  *sync: data is to be on stable storage in the end. */
+static int read_cache_mode(const char *value, bool *sync)
+{
+	static const char *const modes[] = { "none", "writeback", "writethrough", "directsync" };
+
+	*sync = false;
+	if (!strcmp(value, "unsafe"))
+		return 0;
+	*sync = true;
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		if (!strcmp(value, modes[i]))
+			return 0;
+	return -EINVAL;
+}
+
+static int set_format(const char **to, const char *value)
+{
+	*to = value;
+	return image_format_is_known(value) ? 0 : -EINVAL;
+}
+
+static int set_zero_bytes(struct convert_args *a, const char *value)
+{
+	uint64_t n;
+
+	if (create_options_size(value, &n) || n % 512 || n > 1 << 30)
+		return -EINVAL;
+	a->full = !n;
+	a->zero_bytes = (uint32_t)n;
+	return 0;
+}
+
+static int set_requests(struct convert_args *a, const char *value)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	a->requests = (unsigned int)n;
+	return *end || !n || n > REQUESTS_MAX ? -EINVAL : 0;
+}
+
+static void set_convert_switch(struct convert_args *a, int id)
+{
+	switch (id) {
+	case 'c':
+		a->compress = true;
+		break;
+	case 'n':
+		a->existing = true;
+		break;
+	case 'W':
+		a->any_order = true;
+		break;
+	default:
+		a->target_is_zero = true;
+		break;
+	}
+}
+
+int convert_options_set(void *to, int id, const char *value)
+{
+	struct convert_args *a = to;
+	bool ignored;
+
+	switch (id) {
+	case 'f':
+		return set_format(&a->source_format, value);
+	case 'O':
+		return set_format(&a->target_format, value);
+	case 'F':
+		return set_format(&a->options.o.backing_format, value);
+	case 'o':
+		return create_options_add(&a->options, value, ',') ? -ECANCELED : 0;
+	case 'b':
+	case 'B':
+		a->options.o.backing = value;
+		return 0;
+	case 'l':
+		a->snapshot = value;
+		return 0;
+	case 'S':
+		return set_zero_bytes(a, value);
+	case 'm':
+		return set_requests(a, value);
+	case 't':
+		return read_cache_mode(value, &a->sync);
+	case 'T':
+		return read_cache_mode(value, &ignored);
+	default:
+		set_convert_switch(a, id);
+		return 0;
+	}
+}
+
+int convert_options_check(const struct convert_args *a)
+{
+	const struct qc_create_options *o = &a->options.o;
+	bool raw = !a->target_format || !strcmp(a->target_format, "raw");
+	const char *why = NULL;
+
+	if (raw && a->compress)
+		why = "-c: a raw file is not compressed (-O qcow2)";
+	else if (raw && o->backing)
+		why = "-b: a raw file has no backing file (-O qcow2)";
+	else if (raw && a->options.text)
+		why = "-o: a raw file has no options (-O qcow2)";
+	else if (a->compress && (o->encryption != QC_CREATE_PLAIN || o->data_file))
+		why = "-c: an image that is encrypted, or has an external data file, has no "
+		      "compressed clusters";
+	else if (a->compress && a->options.preallocation != PREALLOC_OFF)
+		why = "-c: clusters cannot be compressed and preallocated at the same time";
+	else if (a->target_is_zero && !a->existing)
+		why = "--target-is-zero: only with -n";
+	else if (a->existing && a->options.text)
+		why = "-n: a file that exists gets no options";
+	if (why)
+		report(QC_LOG_ERROR, "%s", why);
+	return why ? COMMAND_FAILED : COMMAND_OK;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* convert_options.h - the command line of `qcowfs convert`. */
+#ifndef CONVERT_OPTIONS_H
+#define CONVERT_OPTIONS_H
+
+#include "cli/create_options.h"
+#include "commands/common.h"
+
+struct convert_args {
+	struct create_options options; /* of the new image, with its backing file */
+	const char *source_format, *target_format; /* NULL: not given */
+	const char *snapshot;	 /* -l */
+	bool compress, existing; /* -c, -n */
+	bool any_order, sync, target_is_zero;
+	bool full;	      /* -S 0 */
+	uint32_t zero_bytes;  /* -S; 0: not given */
+	unsigned int requests; /* -m; 0: not given */
+};
+
+extern const struct command_option convert_options_table[];
+
+/* A function for struct command_spec; @to is a struct convert_args. */
+int convert_options_set(void *to, int id, const char *value);
+
+/* Checks options against each other.  Return: COMMAND_OK; COMMAND_FAILED after a message */
+int convert_options_check(const struct convert_args *a);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#include "commands/interrupt.h"
+
+#include <signal.h>
+#include <stddef.h>
+
+static volatile sig_atomic_t has_come;
+
+static void note_interrupt(int number)
+{
+	(void)number;
+	has_come = 1;
+}
+
+void interrupt_catch(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction catch = { .sa_handler = note_interrupt, .sa_flags = SA_RESTART }, old;
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
+			sigaction(signals[i], &catch, NULL);
+}
+
+bool interrupt_has_come(void)
+{
+	return has_come;
+}
