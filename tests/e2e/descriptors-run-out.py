@@ -9,12 +9,7 @@ import qcowtest
 from qcowtest import *
 
 N = 3000
-create('model.qcow2', '1M', options='cluster_size=512')
-qio('model.qcow2', 'write -P 1 0 512')
-model = Path('model.qcow2').read_bytes()
-os.mkdir('src')
-for i in range(N):
-    Path(f'src/disk{i:04}.qcow2').write_bytes(model)
+many_images(N)
 Path('limited').write_text(f'#!/bin/sh\nulimit -n 256\nexec {QCOWFS} "$@"\n')
 os.chmod('limited', 0o755)
 qcowtest.QCOWFS = os.path.abspath('limited')

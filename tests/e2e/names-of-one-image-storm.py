@@ -5,8 +5,8 @@
 # folders are listed: each block is always one that its one writer wrote, and never an older one.
 import mmap
 import struct
-import threading
 from writing import *
+from storm import *
 
 SECONDS = 4 if not LONG else 60
 BLOCK, BLOCKS = 4096, 64
@@ -15,19 +15,8 @@ create('src/a.qcow2', '1M')
 os.link('src/a.qcow2', 'src/b.qcow2')
 os.symlink('../a.qcow2', 'src/sub/c.qcow2')
 NAMES = ['a.raw', 'b.raw', 'sub/c.raw']
-stop, failed = threading.Event(), []
 written = [0] * BLOCKS  # the last number that is in the file for sure
 done = [0, 0, 0]
-
-
-def loop(work, seed):
-    r = random.Random(SEED + seed)
-    try:
-        while not stop.is_set():
-            work(r)
-    except BaseException as e:  # the main thread tells
-        failed.append(repr(e))
-        stop.set()
 
 
 def fd_of(r, flags):
@@ -100,15 +89,7 @@ def look(r):
 
 with Mount('src', '-o', 'snapshots', ro=False) as m:
     works = [write(0), write(1), read, read, read_mapped, read_mapped, come_and_go, look]
-    threads = [threading.Thread(target=loop, args=(w, i)) for i, w in enumerate(works)]
-    for t in threads:
-        t.start()
-    stop.wait(SECONDS)
-    until(10, lambda: failed or min(done) > 10, 'all have done some')
-    stop.set()
-    for t in threads:
-        t.join()
-    check(not failed, f'{failed[:5]}')
+    storm(works, SECONDS, lambda: min(done) > 10, 'all have done some')
     print(f'# written, read, read mapped: {done}')
 got = raw_of('src/a.qcow2')
 for i in range(BLOCKS):

@@ -3,8 +3,8 @@
 # sanitize: thread
 # While tables change all the time others list, open, read and write partitions: each open one is a
 # place on the disk that some table named, to its end.
-import threading
 from partitions import *
+from storm import *
 
 SECONDS = 4 if not LONG else 60
 TABLES = [[entry(0x83, 2048 + 512 * i, 512 * (1 + i % 3)) for i in range(n)] for n in (0, 1, 2, 4)]
@@ -15,17 +15,7 @@ poke('disk.raw', 5120 * SECTOR, record(entry(0x83, 1, 500)))
 os.mkdir('src')
 for i in range(3):
     convert('disk.raw', f'src/vm{i}.qcow2')
-stop, failed, opened = threading.Event(), [], [0]
-
-
-def loop(work, seed):
-    r = random.Random(SEED + seed)
-    try:
-        while not stop.is_set():
-            work(r)
-    except BaseException as e:  # the main thread tells
-        failed.append(repr(e))
-        stop.set()
+opened = [0]
 
 
 def change_table(r):
@@ -59,16 +49,8 @@ def use(r):
 
 
 with Mount('src', '-o', 'partitions', ro=False) as m:
-    threads = [threading.Thread(target=loop, args=(w, i))
-               for i, w in enumerate([change_table, change_table, look, look, use, use, use])]
-    for t in threads:
-        t.start()
-    stop.wait(SECONDS)
-    until(10, lambda: failed or opened[0] > 3, 'some partitions were opened')
-    stop.set()
-    for t in threads:
-        t.join()
-    check(not failed, f'{failed}')
+    storm([change_table, change_table, look, look, use, use, use], SECONDS,
+          lambda: opened[0] > 3, 'some partitions were opened')
     print(f'# opened {opened[0]}')
 for i in range(3):
     run('qemu-img', 'check', '-q', f'src/vm{i}.qcow2')

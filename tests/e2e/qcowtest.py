@@ -225,6 +225,16 @@ def is_mounted(where):
     return bool(types) and types[-1].startswith('fuse')
 
 
+def many_images(n):
+    """Makes src/disk0000.qcow2 and so on, equal images of 1 MiB with 512 bytes of data."""
+    create('model.qcow2', '1M', options='cluster_size=512')
+    qio('model.qcow2', 'write -P 1 0 512')
+    model = Path('model.qcow2').read_bytes()
+    os.mkdir('src')
+    for i in range(n):
+        Path(f'src/disk{i:04}.qcow2').write_bytes(model)
+
+
 class Mount:
     """with Mount('x.qcow2') as m: ... m.path('x.raw') ... m.log()"""
     _count = 0

@@ -11,9 +11,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "fuzz_context.h"
 #include "image/chain_walk.h"
 
 enum {
+	CACHE_BYTES = 64 << 10, /* so that slices are evicted */
 	READS = 24,
 	READ_MAX = 128 << 10,
 	STEPS = 4000,
@@ -22,28 +24,6 @@ enum {
 
 static uint8_t whole[READ_MAX], part[READ_MAX];
 
-static void plain_log(void *arg, enum qc_level level, const char *msg)
-{
-	(void)arg, (void)level;
-	must_be_plain(msg, strlen(msg) + 1);
-}
-
-static struct qc_context *context(void)
-{
-	static const struct qc_config config = {
-		.log = plain_log,
-		.log_max = QC_LOG_TRACE,
-		.refs = QC_REFS_NONE,
-		.locking = QC_LOCKING_OFF,
-		.cache_bytes = 64 << 10, /* so that slices are evicted */
-	};
-	static struct qc_context *ctx;
-
-	if (!ctx)
-		MUST(!qc_context_new(&config, &ctx));
-	return ctx;
-}
-
 static int file_of(const uint8_t *data, size_t size)
 {
 	int fd = memfd_create("image", MFD_CLOEXEC);
@@ -51,17 +31,6 @@ static int file_of(const uint8_t *data, size_t size)
 	MUST(fd >= 0);
 	MUST(pwrite(fd, data, size, 0) == (ssize_t)size);
 	return fd;
-}
-
-static qc_err open_image(int fd, int dirfd, unsigned int flags, struct qc_image **out)
-{
-	struct qc_image_location src = { .fd = fd, .dirfd = dirfd, .dir = "/", .name = "image" };
-	struct qc_reason why = { 0 };
-	qc_err r = qc_open(context(), &src, flags, out, &why);
-
-	MUST(r <= 0 && (!r || *why.text));
-	must_be_plain(why.text, sizeof(why.text));
-	return r;
 }
 
 static bool is_zero(const uint8_t *p, size_t n)
@@ -88,15 +57,15 @@ static void read_about(struct qc_image *img, uint64_t *random)
 
 	for (int i = 0; size && i < READS; i++) {
 		/* Near the beginning, near the end, anywhere. */
-		uint64_t r = next_random(random);
+		uint64_t r = random_u64(random);
 		uint64_t near = min_u64(size, 1 << (9 + r % 12));
-		uint64_t off = next_random(random) % (i % 3 ? near : size);
+		uint64_t off = random_u64(random) % (i % 3 ? near : size);
 		size_t len;
 
 		if (i % 3 == 2)
 			off += size - near;
-		len = (size_t)min_u64(size - off, 1 + next_random(random) % (r & 8 ? READ_MAX : 2000));
-		read_twice(img, off, len, (size_t)(next_random(random) % (len + 1)));
+		len = (size_t)min_u64(size - off, 1 + random_u64(random) % (r & 8 ? READ_MAX : 2000));
+		read_twice(img, off, len, (size_t)(random_u64(random) % (len + 1)));
 	}
 	MUST(qc_read(img, size, whole, 1) == -EINVAL);
 	MUST(qc_read(img, UINT64_MAX, whole, 2) == -EINVAL);
@@ -150,7 +119,7 @@ static void use(struct qc_image *img, const uint8_t *data, size_t size)
 
 	walk(img, 0);
 	if (qc_size(img))
-		walk(img, next_random(&random) % qc_size(img));
+		walk(img, random_u64(&random) % qc_size(img));
 	read_about(img, &random);
 	if (qc_size(img) / qc_cluster_size(img) < CLUSTERS_MAX)
 		extents(img);
@@ -170,7 +139,7 @@ static void facts(int fd, int dirfd)
 	struct qc_bitmaps bitmaps;
 	struct qc_luks_info luks;
 
-	open_image(fd, dirfd, QC_OPEN_HEADERS_ONLY | QC_OPEN_INSPECT, &img);
+	open_input(CACHE_BYTES, fd, dirfd, QC_OPEN_HEADERS_ONLY | QC_OPEN_INSPECT, &img);
 	if (!img)
 		return;
 	MUST(qc_depth(img) == 1 && !qc_get_layer_info(img, 0, &f));
@@ -195,9 +164,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct qc_counters count;
 
 	MUST(dirfd >= 0);
-	if (!open_image(fd, dirfd, 0, &img)) {
+	if (!open_input(CACHE_BYTES, fd, dirfd, 0, &img)) {
 		MUST(qc_depth(img) == 1);
-		MUST(!open_image(fd, dirfd, QC_OPEN_HEADERS_ONLY, &headers_only));
+		MUST(!open_input(CACHE_BYTES, fd, dirfd, QC_OPEN_HEADERS_ONLY, &headers_only));
 		MUST(qc_size(headers_only) == qc_size(img));
 		qc_close(headers_only);
 		use(img, data, size);
@@ -206,7 +175,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	facts(fd, dirfd);
 	close(dirfd);
 	close(fd);
-	qc_get_counters(context(), &count);
+	qc_get_counters(context(CACHE_BYTES), &count);
 	MUST(!count.layers_open && !count.table_bytes);
 	return 0;
 }

@@ -13,9 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "qcow.h"
+#include "fuzz_context.h"
 
 enum {
+	CACHE_BYTES = 256 << 10,
 	STEPS = 24,
 	LEN_MAX = 96 << 10,
 	FILE_MAX = 64 << 20, /* of the image, before somebody stops */
@@ -31,41 +32,6 @@ static struct {
 } model;
 
 static uint8_t bytes[LEN_MAX], got[LEN_MAX], before[4096], after[4096];
-
-static void plain_log(void *arg, enum qc_level level, const char *msg)
-{
-	(void)arg, (void)level;
-	if (getenv("FUZZ_LOG"))
-		fprintf(stderr, "%s\n", msg);
-	must_be_plain(msg, strlen(msg) + 1);
-}
-
-static struct qc_context *context(void)
-{
-	static const struct qc_config config = {
-		.log = plain_log,
-		.log_max = QC_LOG_TRACE,
-		.refs = QC_REFS_NONE,
-		.locking = QC_LOCKING_OFF,
-		.cache_bytes = 256 << 10,
-		.verify = QC_VERIFY_ON,
-	};
-	static struct qc_context *ctx;
-
-	if (!ctx)
-		MUST(!qc_context_new(&config, &ctx));
-	return ctx;
-}
-
-static qc_err open_image(int fd, int dirfd, unsigned int flags, struct qc_image **out)
-{
-	struct qc_image_location src = { .fd = fd, .dirfd = dirfd, .dir = "/", .name = "image" };
-	struct qc_reason why = { 0 };
-	qc_err r = qc_open(context(), &src, flags, out, &why);
-
-	MUST(r <= 0 && (!r || *why.text));
-	return r;
-}
 
 static bool is_large(int fd)
 {
@@ -125,19 +91,19 @@ static void model_compare(struct qc_image *img)
 static struct request pick(struct qc_image *img, uint64_t *random)
 {
 	uint64_t size = qc_size(img), near = min_u64(size, SIZE_MAX_USED);
-	struct request q = { next_random(random) % near, 0 };
+	struct request q = { random_u64(random) % near, 0 };
 
-	if (next_random(random) % 4 == 0)
+	if (random_u64(random) % 4 == 0)
 		q.off += size - near;
-	if (next_random(random) % 2)
+	if (random_u64(random) % 2)
 		q.off -= q.off % 512;
-	q.len = (size_t)min_u64(size - q.off, 1 + next_random(random) % LEN_MAX);
+	q.len = (size_t)min_u64(size - q.off, 1 + random_u64(random) % LEN_MAX);
 	return q;
 }
 
 static void write_some(struct qc_image *img, struct request q, uint64_t *random)
 {
-	int byte = (int)next_random(random);
+	int byte = (int)random_u64(random);
 	qc_err r;
 
 	memset(bytes, byte, q.len);
@@ -150,7 +116,7 @@ static void write_some(struct qc_image *img, struct request q, uint64_t *random)
 
 static void zero_some(struct qc_image *img, struct request q, uint64_t *random)
 {
-	qc_err r = next_random(random) % 2 ? qc_write_zeroes(img, q.off, q.len) :
+	qc_err r = random_u64(random) % 2 ? qc_write_zeroes(img, q.off, q.len) :
 					     qc_discard(img, q.off, q.len);
 
 	model_set(q, 0, !r);
@@ -162,7 +128,7 @@ static void zero_some(struct qc_image *img, struct request q, uint64_t *random)
 
 static void resize_some(struct qc_image *img, uint64_t *random)
 {
-	uint64_t size = next_random(random) % (2 * SIZE_MAX_USED) / 512 * 512;
+	uint64_t size = random_u64(random) % (2 * SIZE_MAX_USED) / 512 * 512;
 
 	if (!qc_resize(img, size))
 		MUST(qc_size(img) == size);
@@ -179,13 +145,13 @@ static void snapshot_some(struct qc_image *img, uint64_t *random)
 
 	if (!n || qc_read(img, 0, before, n) || qc_snapshot_take(img, "taken", 5))
 		return;
-	memset(bytes, (int)next_random(random), n);
+	memset(bytes, (int)random_u64(random), n);
 	MUST(!qc_list_snapshots(img, &list) && list.n);
 	model_set((struct request){ 0, n }, bytes[0], !qc_write(img, 0, bytes, n));
 	MUST(!qc_snapshot_open(img, &list.at[list.n - 1], QC_PART_DISK, &v, &why));
 	MUST(!qc_read(v, 0, after, n) && !memcmp(before, after, n));
 	qc_close(v);
-	qc_snapshot_delete(img, &list.at[next_random(random) % list.n]);
+	qc_snapshot_delete(img, &list.at[random_u64(random) % list.n]);
 	qc_snapshots_free(&list);
 }
 
@@ -206,7 +172,7 @@ static void change(struct qc_image *img, uint64_t *random)
 		resize_some(img, random);
 		return;
 	}
-	switch (next_random(random) % 13) {
+	switch (random_u64(random) % 13) {
 	case 0: case 1: case 2: case 3: case 4:
 		write_some(img, pick(img, random), random);
 		break;
@@ -261,13 +227,13 @@ static void use(int fd, int dirfd, uint64_t random)
 	struct qc_image *img;
 	bool kept = true;
 
-	if (open_image(fd, dirfd, 0, &img))
+	if (open_input(CACHE_BYTES, fd, dirfd, 0, &img))
 		return;
 	model_read(img);
 	qc_close(img);
-	if (!open_image(fd, dirfd, QC_OPEN_WRITE, &img))
+	if (!open_input(CACHE_BYTES, fd, dirfd, QC_OPEN_WRITE, &img))
 		kept = change_all(img, fd, random);
-	if (!open_image(fd, dirfd, 0, &img)) {
+	if (!open_input(CACHE_BYTES, fd, dirfd, 0, &img)) {
 		if (kept)
 			model_compare(img);
 		read_all(img);
@@ -285,7 +251,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	use(fd, dirfd, feed_seed(data, size));
 	close(dirfd);
 	close(fd);
-	qc_get_counters(context(), &count);
+	qc_get_counters(context(CACHE_BYTES), &count);
 	MUST(!count.layers_open && !count.table_bytes);
 	return 0;
 }

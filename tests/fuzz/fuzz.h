@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/file.h"
 #include "base/range.h"
+#include "io/file.h"
+#include "unit/random.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -45,7 +46,7 @@ static inline uint64_t feed_number(struct feed *f, size_t bytes)
 	return v;
 }
 
-/* The same numbers for the same input, spread out (splitmix64). */
+/* The same numbers for the same input, for random_u64(). */
 static inline uint64_t feed_seed(const uint8_t *data, size_t size)
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325);
@@ -53,15 +54,6 @@ static inline uint64_t feed_seed(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < size; i++)
 		h = (h ^ data[i]) * UINT64_C(0x100000001b3);
 	return h;
-}
-
-static inline uint64_t next_random(uint64_t *state)
-{
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
 }
 
 /* A message for people: it ends, and cannot play tricks with a terminal. */
