@@ -16,12 +16,15 @@ struct qc_walk {
 	uint64_t at; /* guest offset of the next extent */
 	unsigned int depth;
 	uint64_t end[CHAIN_MAX]; /* the layers above layer i are unallocated up to end[i] */
+	enum qc_grade_reason reason[CHAIN_MAX]; /* why that is doubtful */
 };
 
 struct qc_step {
 	struct qc_layer *layer;
 	struct goff at;		/* guest offset in this layer */
 	struct qc_map_extent x; /* never QC_UNALLOCATED */
+	enum qc_grade_reason reason; /* why the extent is not good, in a graded image.  With
+				      * QC_DAMAGED: a reason that is set is the damage */
 };
 
 /* Begins a walk over [off, end) of the disk. */
@@ -32,6 +35,7 @@ static inline void qc_walk_begin(struct qc_walk *w, struct qc_image *img, uint64
 	w->at = off;
 	w->depth = img->top;
 	w->end[img->top] = end;
+	w->reason[img->top] = QC_REASON_NONE;
 }
 
 /*

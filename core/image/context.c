@@ -50,6 +50,11 @@ qc_err qc_context_new(const struct qc_config *config, struct qc_context **out)
 	ctx->no_sync = config->no_sync;
 	ctx->unmap = !config->keep_discarded;
 	ctx->data_file = config->data_file ? strdup(config->data_file) : NULL;
+	ctx->rescue = config->rescue;
+	ctx->doubtful_is_lost = config->doubtful_is_lost;
+	ctx->lost = config->lost;
+	ctx->unread = config->unread;
+	ctx->unread_arg = config->unread_arg;
 	ctx->key = config->key;
 	ctx->key_arg = config->key_arg;
 	ctx->cache_bytes = config->cache_bytes ? config->cache_bytes : CACHE_BYTES_DEFAULT;

@@ -7,6 +7,7 @@
 
 #include "layer/cluster_map.h"
 #include "image/layer_table.h"
+#include "rescue/grade.h"
 
 struct qc_image {
 	struct qc_context *ctx;
@@ -21,6 +22,11 @@ struct qc_image {
 	struct qc_l1_table root;
 	uint64_t base, size;
 	struct qc_pin pin;
+
+	/* With qc_config.rescue. */
+	bool backing_missing; /* the last layer names a backing file that could not be opened */
+	const struct qc_grade_map *grades[CHAIN_MAX]; /* of each layer's disk; NULL: not graded */
+	struct qc_grade_map *own_grades; /* of the snapshot, also in grades[0]; NULL */
 };
 
 /* Checks that the image, of which only headers were read, could be opened now.

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "rescue/grade.h"
 #include "update/checkpoint.h"
 #include "update/writer.h"
 
@@ -112,6 +113,7 @@ static void close_last_user(struct qc_context *ctx, struct qc_layer *l, struct q
 {
 	if (l->writer && qc_writer_close(l->writer))
 		qc_log(&ctx->log, QC_LOG_ERROR, "%s: cannot write the last changes: they may be lost", l->path);
+	qc_grade_forget(l);
 	qc_layer_close(l);
 	qc_lock(&ctx->layer_table_lock);
 	end_busy(ctx, mine);

@@ -115,6 +115,37 @@ static void replace_location(struct qc_file_location *at, struct qc_file_locatio
 	*below = QC_FILE_LOCATION_NONE;
 }
 
+/* Returns true if the image is served without the rest of its chain, to be rescued: the layers
+ * that are there hold a part of the disk.  A file that another program has locked is there, and
+ * so is one whose key the user can give. */
+static bool may_miss_backing(struct qc_image *img, unsigned int first,
+			     const struct qc_reason *why)
+{
+	if (!img->ctx->rescue || img->depth <= first || why->cause != QC_CAUSE_IMAGE)
+		return false;
+	img->backing_missing = true;
+	if (!img->headers_only)
+		qc_log(&img->ctx->log, QC_LOG_WARN, "%s: served without its backing file '%s': %s",
+		       img->layer[img->depth - 1]->path, img->layer[img->depth - 1]->head.backing,
+		       why->text);
+	return true;
+}
+
+/* Finds out that the header has lost the name of a backing file, whose format it still declares.
+ * QEMU removes both at once. */
+static void note_lost_backing_name(struct qc_image *img)
+{
+	const struct qc_layer *l = img->layer[img->depth - 1];
+
+	if (!img->ctx->rescue || *l->head.backing || !*l->head.backing_format)
+		return;
+	img->backing_missing = true;
+	if (!img->headers_only)
+		qc_log(&img->ctx->log, QC_LOG_WARN, "%s: served without its backing file, whose "
+		       "name is lost: the header declares its format '%s'", l->path,
+		       l->head.backing_format);
+}
+
 /* Opens the chain from @at down.  If @below is open, it is the next layer, and the name of the
  * backing file in the first one is ignored. */
 static qc_err open_chain(struct qc_image *img, struct qc_file_location *at, struct qc_file_location *below,
@@ -132,12 +163,15 @@ static qc_err open_chain(struct qc_image *img, struct qc_file_location *at, stru
 			continue;
 		}
 		if (!r && (img->no_backing || !*img->layer[i]->head.backing)) {
+			note_lost_backing_name(img);
 			qc_log(&img->ctx->log, QC_LOG_INFO, "%s: open, with %u files",
 			       img->layer[0]->path, img->depth);
 			return 0;
 		}
 		if (!r)
 			r = open_backing_file(img, at, probed, &expect, why);
+		if (r && may_miss_backing(img, first, why))
+			return 0;
 		if (r && i != first)
 			qc_reason_prefix(why, "%s %s/%s", i < first ? "overlay" : "backing file",
 					 at->dir, at->name);
@@ -179,6 +213,16 @@ static qc_err open_layers(struct qc_image *img, const struct qc_image_location *
 	return r;
 }
 
+/* Grades the disks of all layers, but for an overlay that is written. */
+static qc_err grade_layers(struct qc_image *img, bool over, struct qc_reason *why)
+{
+	qc_err r = 0;
+
+	for (unsigned int i = over; !r && i < img->depth; i++)
+		r = qc_grade_active(img->layer[i], &img->grades[i]);
+	return r ? qc_fail_errno(why, r, "cannot read its tables") : 0;
+}
+
 static qc_err make_top_writable(struct qc_image *img, bool over, struct qc_reason *why)
 {
 	struct qc_layer *l = img->layer[0];
@@ -217,6 +261,8 @@ static qc_err open_image(struct qc_context *ctx, const struct qc_image_location 
 		*out = img;
 		return r;
 	}
+	if (!r && ctx->rescue && !img->headers_only)
+		r = grade_layers(img, next, why);
 	if (!r && flags & QC_OPEN_WRITE)
 		r = make_top_writable(img, next, why);
 	if (r)
@@ -247,6 +293,7 @@ void qc_close(struct qc_image *img)
 		qc_layer_put(img->layer[i], i > 0);
 	if (!img->headers_only)
 		qc_context_adjust_budget(img->ctx, -1);
+	qc_grade_map_free(img->own_grades);
 	free(img);
 }
 

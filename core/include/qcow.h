@@ -78,6 +78,23 @@ enum qc_verifying {
 	QC_VERIFY_OFF,
 };
 
+/* The bytes that a read returns where those of the disk are lost. */
+enum qc_lost {
+	QC_LOST_EIO,   /* nothing: the read fails */
+	QC_LOST_ZEROS, /* zeros */
+	QC_LOST_MARK,  /* in each sector a line of text, with the guest offset and the reason */
+};
+
+/*
+ * qc_unread_fn - provide the mapfile of an image file that GNU ddrescue has copied
+ * @path:  the image file, or an external data file or raw backing file
+ * @text:  out: content of the mapfile, to be freed
+ *
+ * Called from any thread, without a lock held.
+ * Return: 0; -ENOENT all of the file could be read; else as read(2)
+ */
+typedef qc_err qc_unread_fn(void *arg, const char *path, char **text, size_t *len);
+
 /* Replaces the beginning of a backing or data file name. */
 struct qc_path_map {
 	const char *old_prefix; /* a path, which ends at a slash or at the end of the name */
@@ -101,6 +118,12 @@ struct qc_config {
 	size_t cache_bytes; /* table cache of one image; 0: 32 MiB */
 	bool noatime;	    /* call qc_set_noatime() for each file that is opened */
 	bool no_sync;	    /* never sync: for new images that are of no use half made */
+	bool rescue;	    /* read what a damaged image still holds; no image is written, but
+			     * for overlays of qc_open_over() */
+	bool doubtful_is_lost; /* with `rescue` */
+	enum qc_lost lost;
+	qc_unread_fn *unread; /* NULL: there are no mapfiles */
+	void *unread_arg;
 };
 
 struct qc_context;
@@ -407,6 +430,7 @@ qc_err qc_block_status(struct qc_image *img, uint64_t off, struct qc_extent *out
 #include "qcow_create.h"
 #include "qcow_info.h"
 #include "qcow_key.h"
+#include "qcow_rescue.h"
 #include "qcow_snapshot.h"
 
 #endif

@@ -34,6 +34,11 @@ struct qc_context {
 	bool unmap;	 /* punch holes into the image file for freed clusters */
 	char *data_file; /* external data file that may be written; NULL */
 	size_t cache_bytes;
+	bool rescue;	       /* serve what a damaged image still holds; nothing is written */
+	bool doubtful_is_lost; /* with `rescue` */
+	enum qc_lost lost;     /* what is read where bytes are lost */
+	qc_unread_fn *unread;  /* NULL: all files could be read */
+	void *unread_arg;
 	qc_key_fn *key; /* NULL: there are no keys */
 	void *key_arg;
 

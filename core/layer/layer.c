@@ -129,6 +129,29 @@ void qc_layer_explain_lock(const struct qc_layer *l, struct qc_file *file, struc
 	qc_unlock(&ctx->layer_table_lock);
 }
 
+/* Puts a masked file in front of *f if there is a mapfile of what could not be read of it. */
+static qc_err mask_unread_areas(struct qc_layer *l, struct qc_file **f, const char *path,
+				struct qc_reason *why)
+{
+	const struct qc_context *ctx = l->ctx;
+	struct qc_unread_areas **areas = f == &l->file ? &l->unread : &l->data_unread;
+	AUTO_FREE char *text = NULL;
+	size_t len = 0;
+	qc_err r = ctx->unread ? ctx->unread(ctx->unread_arg, path, &text, &len) : -ENOENT;
+
+	if (r == -ENOENT)
+		return 0;
+	if (r)
+		return qc_fail(why, r, "cannot read the mapfile of its unread areas: %s", strerror(-r));
+	r = qc_unread_areas_parse(text, len, areas, why);
+	if (r) {
+		qc_reason_prefix(why, "mapfile of its unread areas");
+		return r;
+	}
+	r = qc_unread_areas_mask(f, *areas);
+	return r ? qc_fail(why, r, "out of memory") : 0;
+}
+
 static qc_err lock_and_stat(struct qc_layer *l, struct qc_file **f, unsigned int flags,
 			    struct qc_file_stat *st, struct qc_reason *why)
 {
@@ -187,6 +210,8 @@ static qc_err open_data_file(struct qc_layer *l, const struct qc_file_location *
 			l->data_path = NULL;
 			r = qc_fail(why, -ENOMEM, "out of memory");
 		}
+		if (!r)
+			r = mask_unread_areas(l, &l->data, l->data_path, why);
 	}
 	qc_file_location_close(&data);
 	return r;
@@ -204,8 +229,10 @@ static qc_err open_table_cache(struct qc_layer *l, unsigned int flags, struct qc
 	per_table = geom_l2_bytes(g) / l->slice_bytes;
 	most = geom_l1_need(g, l->size) * per_table + div_up(g->l1_entries * UINT64_C(8), l->slice_bytes);
 	most *= 1 + l->head.snapshots; /* each may have L2 tables that no other has */
-	r = qc_cache_new(l->file, l->slice_bytes, geom_cluster(g), most, &l->ctx->budget,
-			 &l->tables);
+	r = l->ctx->rescue && l->unread ? qc_unread_areas_fill(l->file, &l->filled) : 0;
+	if (!r)
+		r = qc_cache_new(l->filled ? l->filled : l->file, l->slice_bytes, geom_cluster(g),
+				 most, &l->ctx->budget, &l->tables);
 	return r ? qc_fail(why, r, "out of memory") : 0;
 }
 
@@ -222,6 +249,8 @@ static qc_err open_qcow(struct qc_layer *l, const struct qc_file_location *at, b
 	if (l->head.compression == COMPRESSION_ZSTD && !(flags & QC_OPEN_METADATA))
 		return qc_fail(why, -ENOTSUP, "zstd compression was not built in (meson: -Dzstd=enabled)");
 #endif
+	if (l->head.geom.external)
+		l->data_unread = NULL;
 	if (l->head.geom.external && !(flags & QC_OPEN_METADATA))
 		r = open_data_file(l, at, may_refer, flags, why);
 	if (!r)
@@ -267,8 +296,11 @@ qc_err qc_layer_open(struct qc_context *ctx, struct qc_file_location *at, enum q
 	} else {
 		at->fd = -1;
 		r = lock_and_stat(l, &l->file, flags, &l->stat_at_open, why);
+		if (!r)
+			r = mask_unread_areas(l, &l->file, l->path, why);
 	}
 	l->data = l->file;
+	l->data_unread = l->unread;
 	if (!r && format == QC_FORMAT_QCOW)
 		r = open_qcow(l, at, may_refer, flags, why);
 	else if (!r)
@@ -285,10 +317,14 @@ void qc_layer_close(struct qc_layer *l)
 {
 	qc_cluster_cache_invalidate(l->ctx->cluster_cache, l);
 	qc_cache_free(l->tables);
+	qc_file_close(l->filled);
 	qc_crypt_state_free(l->crypt);
 	if (l->data != l->file)
 		qc_file_close(l->data);
 	qc_file_close(l->file);
+	if (l->data_unread != l->unread)
+		qc_unread_areas_free(l->data_unread);
+	qc_unread_areas_free(l->unread);
 	qc_inflight_destroy(&l->inflight);
 	qc_mutex_destroy(&l->open_lock);
 	qc_watch_destroy(&l->watch);

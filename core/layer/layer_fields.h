@@ -8,12 +8,14 @@
 #include "base/log.h"
 #include "format/header.h"
 #include "io/external_file.h"
+#include "io/unread_areas.h"
 #include "io/watched_file.h"
 #include "layer/io_stats.h"
 #include "metadata/table_cache.h"
 
 struct qc_crypt_state;
 struct qc_context;
+struct qc_layer_rescue;
 struct qc_writer;
 
 enum qc_format { QC_FORMAT_RAW, QC_FORMAT_QCOW };
@@ -46,6 +48,9 @@ struct qc_layer {
 	struct qc_file *data; /* holds the guest data: `file`, or the external data file */
 	struct qc_file_stat stat_at_open, data_stat_at_open;
 	struct qc_watch watch, data_watch; /* of both files, and of the writer's */
+	/* Areas of both files that could not be read when they were copied; NULL: none. */
+	struct qc_unread_areas *unread, *data_unread;
+	struct qc_file *filled; /* `file` with zeros there, for graded tables; NULL */
 	bool times_reliable; /* a later change of a file is seen by its times */
 	bool headers_only;   /* QC_OPEN_HEADERS_ONLY: not in the table of open layers */
 	bool refused;	     /* QC_OPEN_INSPECT: opening failed, and `head` is incomplete */
@@ -58,6 +63,7 @@ struct qc_layer {
 	_Atomic uint64_t size; /* of the disk */
 
 	struct qc_mutex open_lock;   /* one thread makes the layer writable; held across I/O */
+	struct qc_layer_rescue *rescue; /* open_lock; of rescue/grade.c; NULL: not made yet */
 	struct qc_inflight inflight; /* requests on images of which it is the top */
 	struct qc_io_stats io_stats; /* of these requests */
 	struct qc_writer *_Atomic writer; /* NULL: read-only; set once */

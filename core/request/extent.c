@@ -18,12 +18,20 @@ static qc_err classify_step(const struct qc_step *s, struct qc_extent *e)
 {
 	qc_err r;
 
-	*e = (struct qc_extent){ s->x.len, s->x.kind == QC_DATA || s->x.kind == QC_COMPRESSED };
+	*e = (struct qc_extent){ s->x.len, s->x.kind == QC_DATA || s->x.kind == QC_COMPRESSED ||
+					   s->x.kind == QC_DAMAGED };
 	if (s->layer->format != QC_FORMAT_RAW || s->x.kind != QC_DATA)
 		return 0;
 	r = qc_file_extent(s->layer->file, s->at.v, e);
 	e->len = min_u64(e->len, s->x.len);
 	return r;
+}
+
+/* Returns true if a program that looks for data is told that there is some: it reads filled
+ * bytes, or in an image that is rescued, the error. */
+static bool is_served(const struct qc_image *img, const struct qc_step *s)
+{
+	return img->ctx->lost != QC_LOST_EIO || s->reason != QC_REASON_NONE;
 }
 
 qc_err qc_block_status_inflight(struct qc_image *img, uint64_t off, struct qc_extent *out)
@@ -40,8 +48,8 @@ qc_err qc_block_status_inflight(struct qc_image *img, uint64_t off, struct qc_ex
 		struct qc_step s;
 
 		r = qc_walk_step(&w, &s);
-		if (!r &&
-		    s.x.kind == QC_DAMAGED) /* ends the run, or is reported by the next call */
+		if (!r && s.x.kind == QC_DAMAGED && !is_served(img, &s))
+			/* ends the run, or is reported by the next call */
 			r = out->len ? -EIO : qc_map_report_damage(s.layer, s.at, &s.x);
 		if (!r)
 			r = classify_step(&s, &e);

@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/range.h"
@@ -111,9 +112,59 @@ static qc_err read_compressed(struct qc_layer *l, const struct qc_map_extent *x,
 	return decompress_cluster(&c, buf);
 }
 
+/* ---- lost bytes ----------------------------------------------------------- */
+
+static const char *damage_text(const struct qc_step *s)
+{
+	if (s->reason != QC_REASON_NONE)
+		return qc_grade_map_text(s->reason);
+	switch (s->x.damage) {
+	case QC_DAMAGE_NO_L1_ENTRY:
+		return qc_grade_map_text(QC_REASON_NO_L1_ENTRY);
+	case QC_DAMAGE_L1_ENTRY:
+		return qc_grade_map_text(QC_REASON_L1_ENTRY);
+	case QC_DAMAGE_L2_ENTRY:
+		return qc_grade_map_text(QC_REASON_L2_ENTRY);
+	case QC_DAMAGE_L1_UNREADABLE:
+	case QC_DAMAGE_L2_UNREADABLE:
+		break;
+	}
+	return qc_grade_map_text(QC_REASON_UNREAD_TABLE);
+}
+
+/* Fills a range of lost bytes as the user wants them, if that is not an error.  @off counts on
+ * the disk. */
+static void fill_lost(const struct qc_image *img, uint64_t off, uint8_t *buf, uint64_t len,
+		      const char *reason)
+{
+	memset(buf, 0, len);
+	while (img->ctx->lost == QC_LOST_MARK && len) {
+		uint64_t inside = off % SECTOR, n = min_u64(SECTOR - inside, len);
+		char sector[SECTOR + 1];
+		int used = snprintf(sector, sizeof(sector), "qcowfs: lost 0x%012" PRIx64 " %s",
+				    off - inside, reason);
+
+		memset(sector + used, ' ', (size_t)(SECTOR - used));
+		sector[SECTOR - 1] = '\n';
+		memcpy(buf, sector + inside, n);
+		off += n;
+		buf += n;
+		len -= n;
+	}
+}
+
+/* Logs a lost extent.  Return: -EIO. */
+static qc_err report_lost(const struct qc_step *s)
+{
+	if (s->reason == QC_REASON_NONE)
+		return qc_map_report_damage(s->layer, s->at, &s->x);
+	return qc_layer_report_damage(s->layer, "guest offset 0x%" PRIx64 ": %s", s->at.v,
+				      qc_grade_map_text(s->reason));
+}
+
 /* ---- requests ------------------------------------------------------------- */
 
-static qc_err read_step(const struct qc_step *s, uint8_t *buf)
+qc_err qc_read_step(const struct qc_step *s, uint8_t *buf)
 {
 	switch (s->x.kind) {
 	case QC_DATA:
@@ -125,9 +176,47 @@ static qc_err read_step(const struct qc_step *s, uint8_t *buf)
 		memset(buf, 0, s->x.len);
 		return 0;
 	case QC_DAMAGED:
-		return qc_map_report_damage(s->layer, s->at, &s->x);
+		return report_lost(s);
 	}
 	return -EIO;
+}
+
+/* Reads an extent of data of which some sectors cannot be read, sector by sector. */
+static qc_err read_left_sectors(const struct qc_image *img, const struct qc_step *s, uint64_t off,
+				uint8_t *buf)
+{
+	for (uint64_t at = 0; at < s->x.len;) {
+		uint64_t n = min_u64(SECTOR - (off + at) % SECTOR, s->x.len - at);
+		struct qc_step part = *s;
+		qc_err r;
+
+		part.at.v += at;
+		part.x.host.v += at;
+		part.x.len = n;
+		r = read_data(s->layer, &part.x, part.at, buf + at);
+		if (r && r != -EIO)
+			return r;
+		if (r)
+			fill_lost(img, off + at, buf + at, n,
+				  qc_grade_map_text(QC_REASON_UNREAD_DATA));
+		at += n;
+	}
+	return 0;
+}
+
+/* Reads an extent.  What is lost of it is filled as the user wants it. */
+static qc_err read_or_fill(const struct qc_image *img, const struct qc_step *s, uint64_t off,
+			   uint8_t *buf)
+{
+	qc_err r = qc_read_step(s, buf);
+
+	if (r != -EIO || img->ctx->lost == QC_LOST_EIO)
+		return r;
+	if (s->x.kind == QC_DATA)
+		return read_left_sectors(img, s, off, buf);
+	fill_lost(img, off, buf, s->x.len, s->x.kind == QC_COMPRESSED ?
+		  qc_grade_map_text(QC_REASON_NOT_DECOMPRESSED) : damage_text(s));
+	return 0;
 }
 
 qc_err qc_read_inflight(struct qc_image *img, uint64_t off, uint8_t *buf, size_t len)
@@ -136,12 +225,12 @@ qc_err qc_read_inflight(struct qc_image *img, uint64_t off, uint8_t *buf, size_t
 
 	qc_walk_begin(&w, img, off, off + len);
 	while (w.at < off + len) {
-		uint8_t *to = buf + (w.at - off);
+		uint64_t at = w.at;
 		struct qc_step s;
 		qc_err r = qc_walk_step(&w, &s);
 
 		if (!r)
-			r = read_step(&s, to);
+			r = read_or_fill(img, &s, at, buf + (at - off));
 		if (r)
 			return r;
 	}

@@ -16,6 +16,10 @@
 /* Reads a range of the disk.  Return: as qc_read(). */
 qc_err qc_read_inflight(struct qc_image *img, uint64_t off, uint8_t *buf, size_t len);
 
+/* Reads the bytes of one step of a walk, also if they are doubtful.  Return: 0; -EIO they are
+ * lost, which is logged; -ENOMEM. */
+qc_err qc_read_step(const struct qc_step *s, uint8_t *buf);
+
 /* Finds the run of data, or of holes, that begins at @off.  Return: as qc_block_status(). */
 qc_err qc_block_status_inflight(struct qc_image *img, uint64_t off, struct qc_extent *out);
 

@@ -95,6 +95,8 @@ static struct qc_image *share_layers(struct qc_image *img)
 	v->ctx = img->ctx;
 	v->headers_only = img->headers_only;
 	v->depth = v->bottom = img->depth;
+	v->backing_missing = img->backing_missing;
+	memcpy(v->grades, img->grades, sizeof(v->grades));
 	for (unsigned int i = 0; i < img->depth; i++) {
 		v->layer[i] = img->layer[i];
 		qc_layer_ref(img->layer[i], i > 0);
@@ -164,6 +166,18 @@ static void select_snapshot(struct qc_image *v, const struct qc_snapshot *s, enu
 	qc_layer_pin_snapshot(v->layer[0], &v->pin);
 }
 
+/* Grades the disk of the snapshot, with its VM state, if the image is to be rescued. */
+static qc_err grade_snapshot(struct qc_image *v, struct qc_reason *why)
+{
+	qc_err r;
+
+	if (!v->grades[0])
+		return 0;
+	r = qc_grade_disk(v->layer[0], &v->root, v->base + v->size, &v->own_grades);
+	v->grades[0] = v->own_grades;
+	return r ? qc_fail_errno(why, r, "cannot read its tables") : 0;
+}
+
 /* Looks the snapshot up and pins it.  The caller is in flight, so that the snapshot is not
  * deleted in between. */
 static qc_err find_and_select(struct qc_image *v, const struct qc_snapshot *s, enum qc_part part,
@@ -202,6 +216,8 @@ qc_err qc_snapshot_open(struct qc_image *img, const struct qc_snapshot *s, enum 
 	token = qc_inflight_begin(&v->layer[0]->inflight);
 	r = find_and_select(v, s, part, why);
 	qc_inflight_end(&v->layer[0]->inflight, token);
+	if (!r)
+		r = grade_snapshot(v, why);
 	if (r)
 		qc_close(v);
 	else

@@ -84,6 +84,41 @@ int option_set_create(struct options *o, const char *value)
 	return r == -ENOMEM ? r : r || name ? -ECANCELED : 0;
 }
 
+int option_set_lost(struct options *o, const char *value)
+{
+	static const char *const words[] = { "eio", "zeros", "mark" };
+	size_t i;
+	int r = parse_word(value, words, 3, &i);
+
+	if (!r)
+		o->lost = (enum qc_lost)i;
+	return r;
+}
+
+/* Sets rescue, too: without it no byte has a grade. */
+int option_set_doubtful(struct options *o, const char *value)
+{
+	static const char *const words[] = { "serve", "lost" };
+	size_t i;
+	int r = parse_word(value, words, 2, &i);
+
+	if (r)
+		return r;
+	o->doubtful_is_lost = i == 1;
+	o->rescue = o->rescue || i == 1;
+	return 0;
+}
+
+int option_set_damage(struct options *o, const char *value)
+{
+	return *value ? set_absolute_path(&o->damage, value) : -EINVAL;
+}
+
+int option_set_damage_dir(struct options *o, const char *value)
+{
+	return *value ? set_absolute_path(&o->damage_dir, value) : -EINVAL;
+}
+
 int option_set_backing(struct options *o, const char *value)
 {
 	static const char *const words[] = { "samedir", "any", "none" };

@@ -185,12 +185,25 @@ static int apply_letter(struct options *o, int c)
 	}
 }
 
-static int check_forensic(struct options *o)
+/* Returns the first given option with which no image is written; NULL: there is none. */
+static const char *option_that_implies_ro(const struct options *o)
 {
-	if (o->cow)
-		return 0; /* writes go to the overlay */
+	return o->forensic   ? "forensic" :
+	       o->rescue     ? "rescue" :
+	       o->lost	     ? "lost" :
+	       o->damage     ? "damage" :
+	       o->damage_dir ? "damage-dir" :
+			       NULL;
+}
+
+static int check_implied_ro(struct options *o)
+{
+	const char *option = option_that_implies_ro(o);
+
+	if (!option || o->cow)
+		return 0; /* with cow, writes go to the overlay */
 	if (o->rw) {
-		report(QC_LOG_ERROR, "rw: not together with forensic");
+		report(QC_LOG_ERROR, "rw: not together with %s", option);
 		return -EINVAL;
 	}
 	o->ro = true;
@@ -208,11 +221,10 @@ static int check_cow(const struct options *o)
 /* Checks options that keep the mount from making images. */
 static int check_create(const struct options *o)
 {
-	const char *other = o->cow			      ? "cow" :
-			    o->forensic			      ? "forensic" :
+	const char *other = o->cow			   ? "cow" :
 			    o->locking == QC_LOCKING_SHARE ? "locking=share" :
-			    o->ro			      ? "ro" :
-								NULL;
+			    o->ro			   ? "ro" :
+							     option_that_implies_ro(o);
 
 	if (!other)
 		return 0;
@@ -258,8 +270,8 @@ static int finish_options(struct options *o, int argc, char **argv)
 
 	if (!r && o->create)
 		r = check_create(o);
-	if (!r && o->forensic)
-		r = check_forensic(o);
+	if (!r)
+		r = check_implied_ro(o);
 	if (!r && o->io_uring && o->single_thread) {
 		report(QC_LOG_ERROR, "io_uring: not together with -s: each processor has a thread");
 		r = -EINVAL;
@@ -340,6 +352,8 @@ void options_free(struct options *o)
 	free(o->path_maps);
 	create_options_free(&o->create_options);
 	free(o->cow_file);
+	free(o->damage);
+	free(o->damage_dir);
 	free(o->data_file);
 	free(o->key_file);
 	free(o->key_dir);

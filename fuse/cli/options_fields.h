@@ -26,6 +26,10 @@ struct options {
 	bool ro, rw, direct_io;
 	bool snapshots, chain, info, partitions;
 	bool forensic; /* sets the four above, and ro unless cow is set */
+	bool rescue; /* ro, unless cow is set */
+	bool doubtful_is_lost;
+	enum qc_lost lost;
+	char *damage, *damage_dir; /* absolute */
 	bool write_base;
 	bool create; /* images and folders are made, renamed and removed through the mount */
 	struct create_options create_options; /* of new images */

@@ -9,6 +9,7 @@
 #include "daemon/pidfile.h"
 #include "daemon/readiness.h"
 #include "daemon/signal_thread.h"
+#include "daemon/unread_maps.h"
 #include "daemon/unmount_helper.h"
 #include "keys/key_source.h"
 #include "ops/server.h"
@@ -25,6 +26,7 @@ struct daemon {
 	struct qc_context *ctx;
 	struct source source;
 	struct key_source keys;
+	struct unread_maps unread;
 	struct cow cow;
 	struct mountpoint mountpoint;
 	struct server server;

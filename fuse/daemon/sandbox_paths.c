@@ -117,6 +117,8 @@ int sandbox_paths_collect(struct sandbox *s, const struct options *o, const stru
 		r = allow_dir_of_file(s, o->key_file, LANDLOCK_READ);
 	if (!r && o->key_dir)
 		r = sandbox_allow(s, o->key_dir, LANDLOCK_READ);
+	if (!r && o->damage_dir)
+		r = sandbox_allow(s, o->damage_dir, LANDLOCK_READ);
 	if (!r && o->refs == QC_REFS_ANY) /* any file; still none may be executed or created */
 		r = sandbox_allow(s, "/", image_use(o));
 	if (!r && !access("/dev/fuse", F_OK)) /* each worker thread opens it */

@@ -350,6 +350,7 @@ static void free_daemon(struct daemon *d)
 	if (d->ctx)
 		qc_context_free(d->ctx);
 	key_source_close(&d->keys);
+	unread_maps_close(&d->unread);
 	cow_overlay_end(&d->cow);
 	sandbox_free(&d->sandbox);
 	source_close(&d->source);
@@ -379,6 +380,7 @@ enum exitcode serve_source(struct options *o, char **argv)
 		.pidfile = PIDFILE_NONE,
 		.source = { .dirfd = -1, .pinned = -1 },
 		.keys = KEY_SOURCE_NONE,
+		.unread = UNREAD_MAPS_NONE,
 		.cow = { .dirfd = -1 },
 		.server = { .ahead = { .fd = -1 }, .open_files_lock = PTHREAD_MUTEX_INITIALIZER },
 	};

@@ -14,6 +14,7 @@
 #include "views/json_file.h"
 #include "views/partition_files.h"
 #include "views/partition_table.h"
+#include "views/rescue_files.h"
 #include "views/snapshot_dir.h"
 #include "util/report.h"
 #include "tree/tree.h"
@@ -44,6 +45,8 @@ static enum exitcode check_kinds(const struct daemon *d, bool source_is_dir)
 		report(QC_LOG_ERROR, "cow: a file is for one image, and %s is a folder (give cow without a file)", o->source);
 	else if (o->create && !source_is_dir)
 		report(QC_LOG_ERROR, "create: %s is no folder (images are made in a folder as SOURCE)", o->source);
+	else if (o->damage && source_is_dir)
+		report(QC_LOG_ERROR, "damage: a mapfile is for one image, and %s is a folder (give damage-dir)", o->source);
 	else if (!d->mountpoint.is_dir && option)
 		report(QC_LOG_ERROR, "mountpoint %s: a file has no room for %s (give a folder)",
 		       o->mountpoint, option);
@@ -111,6 +114,11 @@ static struct qc_config context_config(struct daemon *d)
 		.noatime = o->forensic,
 		.key = key_source_exists(&d->keys) ? key_source_get : NULL,
 		.key_arg = &d->keys,
+		.rescue = o->rescue,
+		.doubtful_is_lost = o->doubtful_is_lost,
+		.lost = o->lost,
+		.unread = o->damage || o->damage_dir ? unread_maps_get : NULL,
+		.unread_arg = &d->unread,
 	};
 }
 
@@ -150,6 +158,9 @@ static int register_views(const struct options *o, struct tree *t)
 		{ o->chain, &chain_dir_views },
 		{ o->info, &json_file_views },
 		{ o->partitions, &partition_files_views },
+		{ o->rescue, &rescue_files_map },
+		{ o->rescue, &rescue_files_needed },
+		{ o->rescue, &rescue_files_report },
 	};
 	int r = 0;
 
@@ -187,6 +198,8 @@ static enum exitcode open_context_and_tree(struct daemon *d)
 
 	if (!r && key_source_open(&d->keys, o, d->source.dir, d->source.only))
 		return EXIT_KEY;
+	if (!r && unread_maps_open(&d->unread, o, &d->source))
+		return EXIT_USAGE;
 	config = context_config(d);
 	config_of_tree = tree_config_of(d);
 	if (!r && o->create && prepare_to_create(d))

@@ -231,6 +231,18 @@ static void views(void)
 	CHECK(takes("forensic,ro") && o.ro);
 	options_free(&o);
 	CHECK(rejects("forensic,rw", "rw: not together"));
+	CHECK(takes("rescue") && o.rescue && o.ro && o.lost == QC_LOST_EIO);
+	CHECK(takes("rescue,cow") && o.rescue && !o.ro);
+	CHECK(takes("lost=mark") && o.lost == QC_LOST_MARK && o.ro && !o.rescue);
+	CHECK(takes("lost=eio") && !o.ro && takes("lost=zeros,cow") && !o.ro);
+	CHECK(takes("doubtful=lost") && o.rescue && o.doubtful_is_lost && o.ro);
+	CHECK(takes("doubtful=serve") && !o.rescue && !o.ro);
+	CHECK(takes("damage=a.map") && o.damage[0] == '/' && o.ro);
+	CHECK(takes("damage-dir=maps") && o.damage_dir[0] == '/' && o.ro);
+	CHECK(rejects("rw,rescue", "rw: not together with rescue"));
+	CHECK(rejects("rw,damage=a", "rw: not together with damage"));
+	CHECK(rejects("lost=nothing", "lost: 'nothing' is not eio|zeros|mark"));
+	CHECK(rejects("doubtful=", "doubtful") && rejects("damage=", "damage"));
 	CHECK(rejects("rw,forensic", "forensic"));
 	CHECK(takes("forensic,cow") && o.forensic && o.cow && !o.ro && o.snapshots);
 	options_free(&o);

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rescue_report.c - the state of an image in words: where its parts were found, how far the
+ * refcounts prove them, and how much of the disk is good.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "base/outcome.h"
+#include "evidence/disk_map.h"
+#include "layer/context.h"
+
+static const char *proof_name(const struct qc_verdicts *v, char *buf, size_t n)
+{
+	switch (v->proof) {
+	case QC_PROOF_PROVED:
+		return "proved";
+	case QC_PROOF_NOTHING_LOST:
+		return "nothing-lost";
+	case QC_PROOF_MISSING:
+		snprintf(buf, n, "%llu-missing", (unsigned long long)v->missing);
+		return buf;
+	case QC_PROOF_NONE:
+		break;
+	}
+	return "none";
+}
+
+static json_t *json_of_proof(const struct qc_verdicts *v)
+{
+	char level[40];
+
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:b}", "level", proof_name(v, level, sizeof(level)),
+			 "clusters", (json_int_t)v->referenced, "unequal",
+			 (json_int_t)(v->missing + v->behind), "missing", (json_int_t)v->missing,
+			 "unread-bytes", (json_int_t)v->unread, "all-bytes-explained", v->explained);
+}
+
+static json_t *json_of_found(const struct qc_header *h)
+{
+	const struct geom *g = &h->geom;
+
+	return json_pack("{s:s, s:{s:I, s:s}, s:{s:I, s:s}, s:{s:I, s:I, s:s}, s:i, s:i}", "header",
+			 "header", "cluster-size", "value", (json_int_t)geom_cluster(g), "from",
+			 "header", "size", "value", (json_int_t)h->size, "from", "header", "l1",
+			 "offset", (json_int_t)g->l1_offset, "entries", (json_int_t)g->l1_entries,
+			 "from", "header", "refcount-bits",
+			 h->version == 1 ? 0 : 1 << h->refcount_order, "snapshots",
+			 (int)h->snapshots);
+}
+
+static json_t *json_of_bytes(const struct qc_disk_sums *s)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "good",
+			 (json_int_t)qc_disk_map_sum(s, QC_GRADE_GOOD), "doubtful",
+			 (json_int_t)qc_disk_map_sum(s, QC_GRADE_DOUBTFUL), "lost",
+			 (json_int_t)qc_disk_map_sum(s, QC_GRADE_LOST), "unread",
+			 (json_int_t)qc_disk_map_sum(s, QC_GRADE_UNREAD), "elsewhere",
+			 (json_int_t)qc_disk_map_sum(s, QC_GRADE_ELSEWHERE));
+}
+
+static json_t *json_of_reasons(const struct qc_disk_sums *s)
+{
+	json_t *all = json_array();
+
+	for (unsigned int i = QC_REASON_NONE + 1; all && i < QC_REASONS; i++)
+		if (s->bytes[i])
+			json_array_append_new(all, json_pack("{s:s, s:I}", "reason",
+				qc_grade_map_text((enum qc_grade_reason)i), "bytes",
+				(json_int_t)s->bytes[i]));
+	return all;
+}
+
+/* Returns the text as JSON; bytes that are no UTF-8 make it null. */
+static json_t *json_of_text(const char *text)
+{
+	json_t *j = json_string(text);
+
+	return j ? j : json_null();
+}
+
+/* A qc_disk_area_fn. */
+static qc_err add_to_sums(void *arg, uint64_t len, enum qc_grade_reason reason)
+{
+	struct qc_disk_sums *s = arg;
+
+	s->bytes[reason] += len;
+	return 0;
+}
+
+static json_t *make_report(const struct qc_image *img, const struct qc_verdicts *v,
+			   const struct qc_disk_sums *s)
+{
+	const struct qc_layer *l = img->layer[0];
+
+	return json_pack("{s:i, s:o, s:I, s:i, s:o, s:o, s:o, s:o, s:o}", "qcowfs-rescue", 1, "image",
+			 json_of_text(l->path), "file-size", (json_int_t)l->stat_at_open.size,
+			 "version", (int)l->head.version, "found", json_of_found(&l->head), "proof",
+			 json_of_proof(v), "backing-file", img->backing_missing ?
+			 json_string("missing") : img->depth > 1 ? json_string("there") : json_null(),
+			 "bytes", json_of_bytes(s), "reasons", json_of_reasons(s));
+}
+
+qc_err qc_rescue_report(struct qc_image *img, char **text, size_t *len)
+{
+	const struct qc_verdicts *v;
+	struct qc_disk_sums sums = { 0 };
+	json_t *report;
+	qc_err r = img->headers_only ? -EINVAL : qc_grade_verdicts(img->layer[0], &v);
+
+	if (!r)
+		r = qc_disk_map_for_each(img, add_to_sums, &sums);
+	if (r)
+		return qc_no_outcome(r);
+	report = make_report(img, v, &sums);
+	*text = report ? json_dumps(report, JSON_INDENT(1)) : NULL;
+	json_decref(report);
+	if (!*text)
+		return -ENOMEM;
+	*len = strlen(*text);
+	return 0;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * qcow_rescue.h - the part of qcow.h about damaged images: how far the bytes of a disk can be
+ * trusted.
+ *
+ * For images of a context with qc_config.rescue.
+ */
+#ifndef QCOW_RESCUE_H
+#define QCOW_RESCUE_H
+
+#include "qcow.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * qc_rescue_map() - make a mapfile of the disk, as GNU ddrescue writes them
+ * @text:  out: to be freed; with a NUL behind @len bytes
+ *
+ * Status of an area: `+` right, `?` doubtful, `-` lost, `/` the image file cannot be read
+ * there, `*` in a backing file that is missing.  A comment counts the bytes of each reason.
+ * Decompresses all compressed clusters.
+ * Return: 0; -ENOMEM; as qc_read()
+ */
+qc_err qc_rescue_map(struct qc_image *img, char **text, size_t *len);
+
+/*
+ * qc_rescue_needed_map() - make a mapfile of the image file, with what the disk needs of it
+ *
+ * Areas with the status `+` hold the metadata, and data of the disk; all else has `?`.  It is a
+ * domain for a second pass of ddrescue.
+ * Return: as qc_rescue_map()
+ */
+qc_err qc_rescue_needed_map(struct qc_image *img, char **text, size_t *len);
+
+/*
+ * qc_rescue_report() - describe the state of the image, and its proof, as JSON
+ *
+ * Return: as qc_rescue_map()
+ */
+qc_err qc_rescue_report(struct qc_image *img, char **text, size_t *len);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

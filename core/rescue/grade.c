@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+#include "rescue/grade.h"
+
+#include <errno.h>
+
+#include "base/range.h"
+#include "layer/context.h"
+#include "rescue/grade_table.h"
+
+/* Results for a layer; made under its open_lock. */
+struct qc_layer_rescue {
+	struct qc_verdicts verdicts;
+	bool has_verdicts;
+	struct qc_grade_map *active;
+};
+
+/* ---- the L1 table ----------------------------------------------------------- */
+
+struct l1_grading {
+	struct qc_grading k;
+	const struct qc_l1_table *l1;
+	uint8_t *bytes;
+	struct qc_sector_marks unread;
+	uint64_t in_file; /* entries that the file has */
+	uint64_t tables, tables_max;
+	bool has_damage;
+};
+
+static bool is_table_possible(const struct l1_grading *d, uint64_t raw, uint64_t *table)
+{
+	struct hoff at;
+	bool possible = !l1_decode(d->k.g, raw, &at) &&
+			!(at.v && qc_map_overlaps_metadata(d->k.l, at.v));
+
+	*table = at.v;
+	return possible;
+}
+
+static void find_l1_damage(struct l1_grading *d)
+{
+	uint64_t table;
+
+	for (uint64_t i = 0; i < d->in_file && !d->has_damage; i++)
+		d->has_damage = !qc_sector_is_marked(&d->unread, 8 * i) &&
+				!is_table_possible(d, be64_at(d->bytes + 8 * i), &table);
+}
+
+static enum qc_grade_reason reason_of_absent_table(const struct l1_grading *d)
+{
+	if (d->has_damage)
+		return QC_REASON_ABSENT_IN_DAMAGED_TABLE;
+	if (!d->k.l1_is_sound)
+		return QC_REASON_TABLE_DIFFERS;
+	return d->k.absent_is_sure ? QC_REASON_NONE : QC_REASON_ABSENT_UNPROVED;
+}
+
+static qc_err grade_l1_entry(struct l1_grading *d, uint64_t i)
+{
+	uint64_t table = 0, span = geom_l1_span(d->k.g);
+	enum qc_grade_reason reason = QC_REASON_NONE;
+
+	if (i >= d->l1->l1_entries)
+		reason = QC_REASON_NO_L1_ENTRY;
+	else if (i >= d->in_file)
+		reason = QC_REASON_BEHIND_END;
+	else if (qc_sector_is_marked(&d->unread, 8 * i))
+		reason = QC_REASON_UNREAD_TABLE;
+	else if (!is_table_possible(d, be64_at(d->bytes + 8 * i), &table))
+		reason = QC_REASON_L1_ENTRY;
+	else if (!table)
+		reason = reason_of_absent_table(d);
+	else if (table >= d->k.file_bytes)
+		reason = QC_REASON_BEHIND_END;
+	else if (++d->tables > d->tables_max)
+		reason = QC_REASON_TOO_MANY_TABLES;
+	else
+		return qc_grade_table_run(&d->k, table);
+	return qc_grade_table_append(&d->k, span, reason);
+}
+
+static qc_err grade_l1_entries(struct l1_grading *d)
+{
+	uint64_t n = geom_l1_need(d->k.g, d->k.size);
+	qc_err r = 0;
+
+	for (uint64_t i = 0; !r && i < n; i++)
+		r = grade_l1_entry(d, i);
+	return r;
+}
+
+static qc_err read_l1(struct l1_grading *d)
+{
+	uint64_t bytes = d->l1->l1_entries * UINT64_C(8);
+	qc_err r;
+
+	d->bytes = malloc(bytes + 1);
+	d->k.l2 = malloc(geom_l2_bytes(d->k.g));
+	if (!d->bytes || !d->k.l2)
+		return -ENOMEM;
+	r = qc_salvage_read(d->k.file, d->l1->l1_offset, d->bytes, bytes,
+			    &d->unread);
+	d->in_file = range_clamp(d->l1->l1_offset, bytes, d->k.file_bytes) / 8;
+	return r;
+}
+
+static void free_l1_grading(struct l1_grading *d)
+{
+	free(d->bytes);
+	free(d->unread.bits);
+	free(d->k.l2);
+	free(d->k.l2_unread.bits);
+}
+
+static qc_err grade_qcow(struct qc_layer *l, const struct qc_verdicts *v,
+			 const struct qc_l1_table *l1, uint64_t size, struct qc_grade_map *out)
+{
+	struct qc_salvage file;
+	struct l1_grading d = { .k = { .l = l, .g = &l->head.geom, .v = v, .file = &file,
+				       .out = out, .size = size }, .l1 = l1 };
+	struct qc_file_stat now, data = { 0 };
+	qc_err r = qc_file_stat(l->file, &now);
+
+	qc_salvage_init(&file, l->file);
+	if (!r)
+		r = qc_file_stat(l->data, &data);
+	d.k.file_bytes = now.size;
+	d.k.data_bytes = data.size;
+	d.k.absent_is_sure = qc_verdicts_absent_is_sure(v);
+	d.tables_max = div_up(now.size, geom_l2_bytes(d.k.g)) + 1;
+	d.k.l1_is_sound = qc_verdicts_find(v, l1->l1_offset, l1->l1_entries * UINT64_C(8)) ==
+			  QC_VERDICT_SOUND;
+	if (!r)
+		r = read_l1(&d);
+	if (!r) {
+		find_l1_damage(&d);
+		r = grade_l1_entries(&d);
+	}
+	free_l1_grading(&d);
+	return r;
+}
+
+/* ---- layers ----------------------------------------------------------------- */
+
+static qc_err grade_raw(struct qc_layer *l, uint64_t size, struct qc_grade_map *out)
+{
+	qc_err r = 0;
+
+	while (!r && out->end < size) {
+		uint64_t n = size - out->end;
+		bool unread = l->unread && qc_unread_areas_find(l->unread, out->end, &n);
+
+		r = qc_grade_map_append(out, min_u64(n, size - out->end),
+					unread ? QC_REASON_UNREAD_DATA : QC_REASON_NONE);
+	}
+	return r;
+}
+
+static qc_err get_layer_rescue(struct qc_layer *l, struct qc_layer_rescue **out)
+	NEEDS(&l->open_lock);
+static qc_err get_layer_rescue(struct qc_layer *l, struct qc_layer_rescue **out)
+{
+	if (!l->rescue)
+		l->rescue = calloc(1, sizeof(*l->rescue));
+	*out = l->rescue;
+	return l->rescue ? 0 : -ENOMEM;
+}
+
+qc_err qc_grade_verdicts(struct qc_layer *l, const struct qc_verdicts **out)
+{
+	struct qc_layer_rescue *saved;
+	struct qc_salvage file;
+	qc_err r;
+
+	*out = NULL;
+	if (l->format == QC_FORMAT_RAW)
+		return 0;
+	qc_salvage_init(&file, l->file);
+	qc_lock(&l->open_lock);
+	r = get_layer_rescue(l, &saved);
+	if (!r && !saved->has_verdicts) {
+		r = qc_verdicts_new(&file, &l->head, &l->ctx->budget, &saved->verdicts);
+		saved->has_verdicts = !r;
+	}
+	if (!r)
+		*out = &saved->verdicts;
+	qc_unlock(&l->open_lock);
+	return r;
+}
+
+qc_err qc_grade_disk(struct qc_layer *l, const struct qc_l1_table *l1, uint64_t size,
+		     struct qc_grade_map **out)
+{
+	const struct qc_verdicts *v;
+	struct qc_grade_map *m = calloc(1, sizeof(*m));
+	qc_err r = m ? qc_grade_verdicts(l, &v) : -ENOMEM;
+
+	if (!r) {
+		m->limit = l->ctx->cache_bytes / sizeof(*m->run);
+		r = v ? grade_qcow(l, v, l1, size, m) : grade_raw(l, size, m);
+	}
+	if (r)
+		qc_grade_map_free(m);
+	else
+		*out = m;
+	return r;
+}
+
+qc_err qc_grade_active(struct qc_layer *l, const struct qc_grade_map **out)
+{
+	struct qc_l1_table active = qc_l1_active(l);
+	struct qc_grade_map *made;
+	struct qc_layer_rescue *saved;
+	qc_err r;
+
+	qc_lock(&l->open_lock);
+	r = get_layer_rescue(l, &saved);
+	*out = r ? NULL : saved->active;
+	qc_unlock(&l->open_lock);
+	if (r || *out)
+		return r;
+	r = qc_grade_disk(l, &active, l->size, &made);
+	if (r)
+		return r;
+	qc_lock(&l->open_lock);
+	if (saved->active) /* another thread was faster */
+		qc_grade_map_free(made);
+	else
+		saved->active = made;
+	*out = saved->active;
+	qc_unlock(&l->open_lock);
+	return 0;
+}
+
+void qc_grade_forget(struct qc_layer *l)
+{
+	if (!l->rescue)
+		return;
+	qc_verdicts_free(&l->rescue->verdicts);
+	qc_grade_map_free(l->rescue->active);
+	free(l->rescue);
+	l->rescue = NULL;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * grade_table.h - grades the guest bytes of one L2 table.
+ *
+ * The table is judged as a whole: one impossible entry shows that something overwrote it, and
+ * then entries that are 0 prove nothing.
+ */
+#ifndef QC_GRADE_TABLE_H
+#define QC_GRADE_TABLE_H
+
+#include "layer/cluster_map.h"
+#include "rescue/grade_map.h"
+#include "rescue/verdicts.h"
+
+struct qc_grading {
+	struct qc_layer *l;
+	const struct geom *g;
+	const struct qc_verdicts *v;
+	struct qc_salvage *file;
+	struct qc_grade_map *out;
+	uint64_t size;	     /* guest bytes to grade */
+	uint64_t file_bytes; /* of the image file */
+	uint64_t data_bytes; /* of the file with the guest data */
+	bool absent_is_sure; /* an entry that is 0 is right */
+	bool l1_is_sound;    /* its refcount agrees */
+	uint8_t *l2;	     /* one table */
+	struct qc_sector_marks l2_unread;
+};
+
+/* Appends the grade of the guest bytes that the L2 table at host offset @table maps, from guest
+ * offset k->out->end on.  Return: 0; -ENOMEM */
+qc_err qc_grade_table_run(struct qc_grading *k, uint64_t table);
+
+/* Appends @len bytes of one grade, up to the end of the disk.  Return: 0; -ENOMEM */
+qc_err qc_grade_table_append(struct qc_grading *k, uint64_t len, enum qc_grade_reason reason);
+
+#endif
