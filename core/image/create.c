@@ -251,6 +251,8 @@ qc_err qc_read_backing_info(int fd, struct qc_backing_info *out, struct qc_reaso
 	if (!r) {
 		snprintf(out->backing, sizeof(out->backing), "%s", h->backing);
 		snprintf(out->format, sizeof(out->format), "%s", h->backing_format);
+		snprintf(out->data_file, sizeof(out->data_file), "%s",
+			 h->geom.external ? h->data_file : "");
 	}
 	qc_file_close(f);
 	free(h);

@@ -83,10 +83,11 @@ qc_err qc_create(int fd, const struct qc_create_options *o, struct qc_reason *wh
  */
 qc_err qc_create_overlay(int fd, uint64_t size, const char *backing, const char *format);
 
-/* The backing file and its format as an image names them; "" for none. */
+/* The backing file, its format and the data file as an image names them; "" for none. */
 struct qc_backing_info {
 	char backing[1024];
 	char format[16];
+	char data_file[1024];
 };
 
 /* Reads the header of the image file @fd.  Return: as qc_open() */

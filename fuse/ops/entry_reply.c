@@ -20,13 +20,19 @@ void entry_reply_await_size(struct server *s, const struct node *n)
 		open_files_await_release(s, node_origin(n), RELEASE_MS);
 }
 
+/* A virtual file goes with the name of its image, of which the kernel hears nothing. */
+static double entry_timeout(struct server *s, const struct node *n)
+{
+	return tree_creates(s->tree) && node_origin(n) != n ? 0 : CACHE_SECONDS;
+}
+
 int entry_reply_fill(fuse_req_t req, struct node *n, struct fuse_entry_param *e)
 {
 	entry_reply_await_size(server_of(req), n);
 	*e = (struct fuse_entry_param){
 		.ino = ino_of(req, n),
 		.attr_timeout = entry_reply_attr_timeout(server_of(req), n),
-		.entry_timeout = CACHE_SECONDS,
+		.entry_timeout = entry_timeout(server_of(req), n),
 	};
 	return tree_stat(server_of(req)->tree, n, &e->attr);
 }

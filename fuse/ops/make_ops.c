@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 
 #include "ops/entry_reply.h"
 #include "ops/open_file.h"
@@ -89,6 +90,52 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 	if (!r)
 		r = set_mode_asked_for(req, n, mode);
 	entry_reply_send(req, r, n);
+}
+
+void op_await_closed(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	enum { LONG_MS = 2000 }; /* its last changes have to be written */
+	struct server *s = server_of(req);
+	const struct node *image = tree_origin_of_name(s->tree, node_of(req, parent), name);
+
+	if (tree_creates(s->tree))
+		open_files_await_release(s, image, LONG_MS);
+}
+
+void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	op_await_closed(req, parent, name);
+	reply_err(req, tree_unlink(server_of(req)->tree, node_of(req, parent), name));
+}
+
+/* Makes an overlay.  The reply must be of a symbolic link.  It is valid for no time, so the kernel
+ * looks up the name again, and finds the overlay. */
+void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	const struct tree_maker by = op_maker(req, 0);
+	struct server *s = server_of(req);
+	struct fuse_entry_param e = { 0 };
+	struct node *n = NULL;
+	int r;
+
+	if (*target != '/' && !strchr(target, '/'))
+		op_await_closed(req, parent, target);
+	r = tree_symlink(s->tree, node_of(req, parent), name, target, &by, &n);
+	if (!r)
+		r = tree_stat(s->tree, n, &e.attr);
+	if (r && n)
+		node_forget(s->tree, n, 1);
+	e.ino = r ? 0 : ino_of(req, n);
+	if (r)
+		reply_err(req, r);
+	else
+		fuse_reply_entry(req, &e);
+}
+
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *newname)
+{
+	(void)ino, (void)newparent, (void)newname;
+	reply_err(req, tree_creates(server_of(req)->tree) ? -EPERM : -EROFS);
 }
 
 /* Brings the names in the folder to stable storage. */

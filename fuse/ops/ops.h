@@ -41,15 +41,17 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	       struct fuse_file_info *fi);
 
-void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
-
-/* Returns the user of the request, and the mode for a new file. */
-struct tree_maker op_maker(fuse_req_t req, mode_t mode);
-
-/* refused_ops.c */
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
 void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *newname);
+void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+
+/* Waits until an image that was closed by all its users is closed here, too, if the mount may
+ * remove it. */
+void op_await_closed(fuse_req_t req, fuse_ino_t parent, const char *name);
+
+/* Returns the user of the request, and the mode for a new file. */
+struct tree_maker op_maker(fuse_req_t req, mode_t mode);
 
 /* file_ops.c */
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

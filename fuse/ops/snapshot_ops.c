@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * snapshot_ops.c - callbacks that take, delete and rename snapshots.
+ * snapshot_ops.c - callbacks that make, remove and rename folders and, with -o create, images.
  *
- * A snapshot is a folder of NAME.snapshots.  In all other folders these callbacks fail.
+ * A snapshot is a folder of NAME.snapshots.
  */
 #include <errno.h>
 #include <linux/fs.h> /* RENAME_NOREPLACE; <stdio.h> has it in some C libraries */
@@ -32,6 +32,7 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 {
 	int r = -EINVAL;
 
+	op_await_closed(req, newparent, newname);
 	if (server_of(req)->ro)
 		r = -EROFS;
 	else if (!(flags & ~(unsigned int)RENAME_NOREPLACE))

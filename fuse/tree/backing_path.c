@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tree/tree_private.h"
 
 bool backing_path_is_needed(const struct tree *t)
 {
-	return !t->src->only && !t->config.ro && !t->config.cow && !t->config.write_base;
+	return !t->src->only && !t->config.ro && !t->config.cow &&
+	       (!t->config.write_base || t->config.create);
 }
 
 /* Returns the rest of a path that is `dir` or below it, by its letters; else NULL. */
@@ -68,17 +68,12 @@ static void normalize_path(char *path)
 	*out = 0;
 }
 
-char *backing_path_read(const struct tree *t, const char *dir, int fd)
+/* Returns the path of a file that an image names, to be freed; NULL: none, or no path. */
+static char *path_of_name(const struct tree *t, const char *dir, const char *recorded)
 {
-	struct qc_backing_info info;
-	struct qc_reason ignored;
 	const char *rest = NULL;
-	char *name, *path, *below;
+	char *name = qc_backing_path(recorded), *path = name ? map_path(t, dir, name) : NULL, *below;
 
-	if (qc_read_backing_info(fd, &info, &ignored))
-		return NULL;
-	name = qc_backing_path(info.backing);
-	path = name ? map_path(t, dir, name) : NULL;
 	free(name);
 	if (!path)
 		return NULL;
@@ -97,12 +92,36 @@ char *backing_path_read(const struct tree *t, const char *dir, int fd)
 	return below;
 }
 
-void backing_path_set(struct tree *t, struct node *image, char *path)
+void backing_path_read(const struct tree *t, const char *dir, int fd, struct image_paths *out)
 {
-	char *old = image->image.backing;
+	struct qc_backing_info info;
+	struct qc_reason ignored;
 
-	if (!old != !path || (old && path && strcmp(old, path)))
+	*out = (struct image_paths){ 0 };
+	if (qc_read_backing_info(fd, &info, &ignored))
+		return;
+	out->backing = path_of_name(t, dir, info.backing);
+	out->data_file = path_of_name(t, dir, info.data_file);
+}
+
+void backing_path_free(struct image_paths *p)
+{
+	free(p->backing);
+	free(p->data_file);
+	*p = (struct image_paths){ 0 };
+}
+
+static bool differ(const char *a, const char *b)
+{
+	return !a != !b || (a && b && strcmp(a, b));
+}
+
+void backing_path_set(struct tree *t, struct node *image, struct image_paths paths)
+{
+	struct image_paths *old = &image->image.paths;
+
+	if (differ(old->backing, paths.backing) || differ(old->data_file, paths.data_file))
 		t->names_version++;
-	free(old);
-	image->image.backing = path;
+	backing_path_free(old);
+	*old = paths;
 }

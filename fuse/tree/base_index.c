@@ -15,13 +15,14 @@
 #include "tree/node_table.h"
 #include "tree/scan.h"
 
-/* An overlay, and its backing file. */
+/* An image, and its backing file or data file. */
 struct base_user {
+	bool is_data; /* the base is its data file */
 	dev_t base_dev; /* both 0: not resolved */
 	ino_t base_ino;
-	dev_t dev; /* of the overlay */
+	dev_t dev; /* of the image */
 	ino_t ino;
-	char *base;    /* path of the backing file */
+	char *base;    /* path of the backing file or data file */
 	char *overlay; /* path, for messages */
 };
 
@@ -83,21 +84,30 @@ static void count_overlay(struct node *image, void *arg)
 {
 	struct collected_users *c = arg;
 
-	c->room += image->image.backing && image->image.names;
+	if (image->image.names)
+		c->room += !!image->image.paths.backing + !!image->image.paths.data_file;
+}
+
+static void collect_user(struct collected_users *c, struct node *image, const char *base, bool is_data)
+{
+	struct base_user *u = &c->at[c->n];
+
+	if (!base)
+		return;
+	*u = (struct base_user){ .is_data = is_data,
+				 .dev = image->image.id.dev, .ino = image->image.id.ino,
+				 .base = strdup(base),
+				 .overlay = name_path(image->image.names) };
+	c->failed = c->failed || !u->base || !u->overlay;
+	c->n++;
 }
 
 static void collect_overlay(struct node *image, void *arg)
 {
-	struct collected_users *c = arg;
-	struct base_user *u = &c->at[c->n];
-
-	if (!image->image.backing || !image->image.names)
+	if (!image->image.names)
 		return;
-	*u = (struct base_user){ .dev = image->image.id.dev, .ino = image->image.id.ino,
-				 .base = strdup(image->image.backing),
-				 .overlay = name_path(image->image.names) };
-	c->failed = c->failed || !u->base || !u->overlay;
-	c->n++;
+	collect_user(arg, image, image->image.paths.backing, false);
+	collect_user(arg, image, image->image.paths.data_file, true);
 }
 
 static int collect_overlays(struct tree *t, struct collected_users *c)
@@ -218,8 +228,11 @@ static bool is_other_image(const struct base_user *u, const struct node *image)
 	return u->dev != image->image.id.dev || u->ino != image->image.id.ino;
 }
 
-static const struct base_user *find_user_by_file(const struct base_index *b,
-						 const struct node *image)
+/* Calls back for the users of an image, until the function returns true.  b->lock is held. */
+typedef bool found_user_fn(const struct base_user *u, void *arg);
+
+static bool for_users_of_file(const struct base_index *b, const struct node *image,
+			      found_user_fn *found, void *arg)
 {
 	struct base_user key = { .base_dev = image->image.id.dev,
 				 .base_ino = image->image.id.ino };
@@ -234,13 +247,13 @@ static const struct base_user *find_user_by_file(const struct base_index *b,
 			high = mid;
 	}
 	for (; low < b->n && !compare_users(&b->at[low], &key); low++)
-		if (is_other_image(&b->at[low], image))
-			return &b->at[low];
-	return NULL;
+		if (is_other_image(&b->at[low], image) && found(&b->at[low], arg))
+			return true;
+	return false;
 }
 
-static const struct base_user *find_user_by_path(const struct base_index *b,
-						 const struct node *image, const char *path)
+static bool for_users_of_path(const struct base_index *b, const struct node *image,
+			      const char *path, found_user_fn *found, void *arg)
 {
 	size_t low = 0, high = b->n;
 
@@ -253,41 +266,42 @@ static const struct base_user *find_user_by_path(const struct base_index *b,
 			high = mid;
 	}
 	for (; low < b->n && !strcmp(b->by_path[low]->base, path); low++)
-		if (is_other_image(b->by_path[low], image))
-			return b->by_path[low];
-	return NULL;
+		if (is_other_image(b->by_path[low], image) && found(b->by_path[low], arg))
+			return true;
+	return false;
 }
 
-static const struct base_user *find_user(struct tree *t, const struct node *image)
+static void for_users(struct tree *t, const struct node *image, found_user_fn *found, void *arg)
 {
-	const struct base_user *u = find_user_by_file(t->bases, image);
+	bool done = for_users_of_file(t->bases, image, found, arg);
 	char *path;
 
-	for (size_t i = 0; !u && (path = name_path_of_image(t, image, i)); i++) {
-		u = find_user_by_path(t->bases, image, path);
+	for (size_t i = 0; !done && (path = name_path_of_image(t, image, i)); i++) {
+		done = for_users_of_path(t->bases, image, path, found, arg);
 		free(path);
 	}
-	return u;
 }
 
-int base_index_check_write(struct tree *t, struct node *image, struct qc_reason *why)
+static bool note_overlay(const struct base_user *u, void *arg)
+{
+	const struct base_user **first = arg;
+
+	if (!u->is_data)
+		*first = u;
+	return *first;
+}
+
+int base_index_find_overlay(struct tree *t, struct node *image, struct qc_reason *why)
 {
 	const struct base_user *u = NULL;
-	struct node **dir;
 	int r;
 
-	if (!backing_path_is_needed(t))
+	if (!backing_path_is_needed(t) || t->config.write_base)
 		return 0;
-	dir = dirs_above(t, image);
-	if (!dir)
-		return -ENOMEM;
-	for (size_t i = 0; dir[i]; i++)
-		tree_scan_if_changed(t, dir[i]); /* what cannot be scanned stays as it was */
-	free(dir);
 	pthread_mutex_lock(&t->bases->lock);
 	r = rebuild_if_stale(t);
 	if (!r)
-		u = find_user(t, image);
+		for_users(t, image, note_overlay, &u);
 	if (u) {
 		why->cause = QC_CAUSE_READONLY;
 		snprintf(why->text, sizeof(why->text),
@@ -297,4 +311,56 @@ int base_index_check_write(struct tree *t, struct node *image, struct qc_reason 
 	}
 	pthread_mutex_unlock(&t->bases->lock);
 	return r;
+}
+
+int base_index_check_write(struct tree *t, struct node *image, struct qc_reason *why)
+{
+	struct node **dir;
+
+	if (!backing_path_is_needed(t) || t->config.write_base)
+		return 0;
+	dir = dirs_above(t, image);
+	if (!dir)
+		return -ENOMEM;
+	for (size_t i = 0; dir[i]; i++)
+		tree_scan_if_changed(t, dir[i]); /* what cannot be scanned stays as it was */
+	free(dir);
+	return base_index_find_overlay(t, image, why);
+}
+
+struct user_list {
+	char *text;
+	size_t room, n;
+	const char *last; /* an image can be found by the file and by the path */
+};
+
+static bool list_user(const struct base_user *u, void *arg)
+{
+	struct user_list *l = arg;
+	size_t used = strlen(l->text);
+
+	if (l->last && !strcmp(l->last, u->overlay))
+		return false;
+	l->last = u->overlay;
+	if (used + strlen(u->overlay) + sizeof(", and others") >= l->room) {
+		snprintf(l->text + used, l->room - used, "%s", used ? ", and others" : "another image");
+		return true;
+	}
+	snprintf(l->text + used, l->room - used, "%s%s", used ? ", " : "", u->overlay);
+	return false;
+}
+
+int base_index_list_users(struct tree *t, struct node *image, char *text, size_t n)
+{
+	struct user_list l = { .text = text, .room = n };
+	int r;
+
+	*text = 0;
+	tree_scan_all(t);
+	pthread_mutex_lock(&t->bases->lock);
+	r = rebuild_if_stale(t);
+	if (!r)
+		for_users(t, image, list_user, &l);
+	pthread_mutex_unlock(&t->bases->lock);
+	return r ? r : *text ? -EBUSY : 0;
 }

@@ -32,4 +32,16 @@ void base_index_free(struct base_index *b); /* NULL is allowed */
  */
 int base_index_check_write(struct tree *t, struct node *image, struct qc_reason *why);
 
+/* Does the same without a scan: as the directories were when they were last scanned. */
+int base_index_find_overlay(struct tree *t, struct node *image, struct qc_reason *why);
+
+/*
+ * base_index_list_users() - find the images that need an image as backing file or data file
+ * @text:  out: their paths in SOURCE, as many as fit in @n bytes
+ *
+ * Scans all directories of SOURCE in which entries came or went.
+ * Return: 0 there are none; -EBUSY; -ENOMEM.
+ */
+int base_index_list_users(struct tree *t, struct node *image, char *text, size_t n);
+
 #endif

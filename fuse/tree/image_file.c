@@ -115,13 +115,31 @@ static int errno_for_open(int r, const struct qc_reason *why)
 	return -EIO;
 }
 
-static int open_unlogged(struct tree *t, struct node *image, bool cow, unsigned int flags,
-			 struct qc_image **out, struct qc_reason *why)
+/* Counts an open that begins.  -ESTALE: the image is being removed. */
+static int begin_open(struct node *image)
+{
+	int r;
+
+	pthread_mutex_lock(&image->attr_lock);
+	r = image->image.removing ? -ESTALE : 0;
+	image->image.opening += !r;
+	pthread_mutex_unlock(&image->attr_lock);
+	return r;
+}
+
+static void end_open(struct node *image)
+{
+	pthread_mutex_lock(&image->attr_lock);
+	image->image.opening--;
+	pthread_mutex_unlock(&image->attr_lock);
+}
+
+static int open_counted(struct tree *t, struct node *image, bool cow, unsigned int flags,
+			struct qc_image **out, struct qc_reason *why)
 {
 	char *path;
 	int fd, r;
 
-	*why = (struct qc_reason){ 0 };
 	r = flags & QC_OPEN_WRITE ? base_index_check_write(t, image, why) : 0;
 	if (r)
 		return r;
@@ -133,8 +151,46 @@ static int open_unlogged(struct tree *t, struct node *image, bool cow, unsigned 
 	free(path);
 	if (r)
 		return errno_for_open(r, why);
-	atomic_fetch_add(&image->image.opened, 1);
-	return 0;
+	/* An overlay may have been made since the check, and its maker has looked for writers. */
+	r = flags & QC_OPEN_WRITE && tree_makes_files(t) ? base_index_find_overlay(t, image, why) : 0;
+	if (r)
+		qc_close(*out);
+	else
+		atomic_fetch_add(&image->image.opened, 1);
+	return r;
+}
+
+static int open_unlogged(struct tree *t, struct node *image, bool cow, unsigned int flags,
+			 struct qc_image **out, struct qc_reason *why)
+{
+	int r = begin_open(image);
+
+	*why = (struct qc_reason){ 0 };
+	if (r)
+		return r;
+	r = open_counted(t, image, cow, flags, out, why);
+	end_open(image);
+	return r;
+}
+
+int image_file_begin_removal(struct node *image)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&image->attr_lock);
+	if (image->opens || image->image.opening || image->image.removing)
+		r = -EBUSY;
+	else
+		image->image.removing = true;
+	pthread_mutex_unlock(&image->attr_lock);
+	return r;
+}
+
+void image_file_end_removal(struct node *image)
+{
+	pthread_mutex_lock(&image->attr_lock);
+	image->image.removing = false;
+	pthread_mutex_unlock(&image->attr_lock);
 }
 
 /* Logs a reason, unless it is the same as the last one. */

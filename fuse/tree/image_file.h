@@ -38,6 +38,11 @@ unsigned int image_file_write_version(struct node *image);
 int image_file_open_headers(struct tree *t, struct node *image, const char *path, int fd,
 			    unsigned int flags, struct qc_image **out, struct qc_reason *why);
 
+/* Keeps the image from being opened until image_file_end_removal(): opens fail with -ESTALE, and
+ * look the name up again.  -EBUSY: a file of it is open, or being opened. */
+int image_file_begin_removal(struct node *image);
+void image_file_end_removal(struct node *image);
+
 /* The headers of an image, usable or not. */
 struct image_inspection {
 	char *path;	       /* absolute */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tree/name.h"
+#include "tree/name_claim.h"
 #include "tree/node.h"
 #include "tree/tree_private.h"
 #include "tree/new_name.h"
@@ -25,7 +26,7 @@ struct new_file {
 	char *path;    /* the same, below SOURCE */
 	int dirfd, fd; /* -1: not open */
 	bool linked;   /* it has its name */
-	char *backing; /* of an overlay: path of the backing file (backing_path.h), or NULL */
+	struct image_paths paths; /* of the files that it needs */
 };
 
 static int report_new_file(const struct new_file *f, int r, const char *why)
@@ -117,38 +118,26 @@ static int write_new_file(struct new_file *f, struct qc_create_options *o)
 
 /* ---- the name ---------------------------------------------------------------- */
 
-/* Finds out whether the name can lead to a new file.  tree.lock is held. */
+/* Finds out whether the name can lead to the new file.  tree.lock is held. */
 static int check_name(const struct new_file *f, const struct identity *id)
 {
-	const struct name *nm = name_find(f->dir, f->shown);
-	const struct name *other = name_find_file(f->dir, f->file, false);
+	const struct name *nm = f->linked ? name_find(f->dir, f->shown) : NULL;
 
-	if (nm && nm->node && !nm->gone && nm->node->image.id.ino == id->ino && f->linked)
+	if (nm && !nm->gone && nm->node->image.id.ino == id->ino)
 		return 0; /* a scan has found the new file already */
-	if (nm && name_is_live(nm))
-		return -EEXIST;
-	if ((nm && (nm->owner || nm->is_dir)) || (other && (!nm || !other->gone)))
-		return -EPERM;
-	return 0;
+	return name_claim_check(f->dir, f->shown, f->file);
 }
 
 /* Lets the name lead to the file.  tree.lock is held. */
 static int publish_name(struct new_file *f, const struct identity *id, struct node **out)
 {
-	struct name *nm = name_find(f->dir, f->shown);
-	int r = 0;
+	struct name *nm;
+	int r = name_claim(f->t, f->dir, f->shown, f->file, id, &nm);
 
-	if (!nm) {
-		r = name_add_image(f->t, f->dir, f->file, false, id, &nm);
-	} else {
-		r = name_change_file(f->dir, nm, f->file);
-		if (!r)
-			r = name_set_image(f->t, nm, false, id);
-	}
 	if (r)
 		return r;
-	backing_path_set(f->t, nm->node, f->backing);
-	f->backing = NULL;
+	backing_path_set(f->t, nm->node, f->paths);
+	f->paths = (struct image_paths){ 0 };
 	*out = nm->node;
 	node_ref(*out);
 	return 0;
@@ -208,7 +197,7 @@ static void end_new_file(struct new_file *f)
 		close(f->dirfd);
 	free(f->file);
 	free(f->path);
-	free(f->backing);
+	backing_path_free(&f->paths);
 }
 
 static int make_file(struct new_file *f, struct qc_create_options *o, struct node **out)
@@ -222,19 +211,29 @@ static int make_file(struct new_file *f, struct qc_create_options *o, struct nod
 	return r ? r : publish_new_file(f, out);
 }
 
+int make_image_file(struct tree *t, struct node *dir, const char *shown,
+		    const struct tree_maker *by, struct qc_create_options *o,
+		    struct image_paths *paths, struct node **out)
+{
+	struct new_file f = { .t = t, .dir = dir, .shown = shown, .by = by, .paths = *paths,
+			      .dirfd = -1, .fd = -1 };
+	int r = open_directory(&f);
+
+	*paths = (struct image_paths){ 0 };
+	if (!r)
+		r = make_file(&f, o, out);
+	end_new_file(&f);
+	return r;
+}
+
 int make_image_create(struct tree *t, struct node *dir, const char *shown,
 		      const struct tree_maker *by, struct node **out)
 {
-	struct new_file f = { .t = t, .dir = dir, .shown = shown, .by = by, .dirfd = -1, .fd = -1 };
+	struct image_paths none = { 0 };
 	struct qc_create_options o;
-	int r;
 
 	if (!tree_makes_files(t))
 		return -EROFS;
 	o = *t->config.create;
-	r = open_directory(&f);
-	if (!r)
-		r = make_file(&f, &o, out);
-	end_new_file(&f);
-	return r;
+	return make_image_file(t, dir, shown, by, &o, &none, out);
 }

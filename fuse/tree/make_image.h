@@ -10,11 +10,25 @@
 
 #include "tree/tree_maker.h"
 
+struct image_paths;
 struct node;
+struct qc_create_options;
 struct tree;
 
 /* Makes an empty image; node_ops.create of a directory of SOURCE. */
 int make_image_create(struct tree *t, struct node *dir, const char *shown,
 		      const struct tree_maker *by, struct node **out);
+
+/*
+ * make_image_file() - make an image
+ * @o:      its options
+ * @paths:  of the files that it needs; consumed
+ * @out:    its node, with a reference
+ *
+ * Return: 0; as tree_create().
+ */
+int make_image_file(struct tree *t, struct node *dir, const char *shown,
+		    const struct tree_maker *by, struct qc_create_options *o,
+		    struct image_paths *paths, struct node **out);
 
 #endif

@@ -14,8 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tree/clone_image.h"
 #include "tree/listing.h"
 #include "tree/make_image.h"
+#include "tree/mirror_change.h"
 #include "tree/name.h"
 #include "tree/scan.h"
 
@@ -235,7 +237,12 @@ static bool keep_mirror_dir(struct tree *t, struct node *dir)
 const struct node_ops mirror_dir_ops = {
 	.lookup = lookup_in_mirror,
 	.list = list_mirror,
+	.mkdir = mirror_change_mkdir,
 	.create = make_image_create,
+	.symlink = clone_image_make,
+	.unlink = mirror_change_unlink,
+	.rmdir = mirror_change_rmdir,
+	.rename = mirror_change_rename,
 	.getattr = getattr_of_mirror,
 	.unused = keep_mirror_dir,
 };

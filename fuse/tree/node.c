@@ -73,7 +73,8 @@ static void free_image_fields(struct node *n)
 {
 	pthread_mutex_destroy(&n->image.overlay_lock);
 	cow_overlay_free(n->image.overlay);
-	free(n->image.backing);
+	free(n->image.paths.backing);
+	free(n->image.paths.data_file);
 	free(n->image.last_error);
 }
 

@@ -28,7 +28,7 @@ struct found {
 	char *file;
 	bool is_dir, is_link;
 	struct identity id;
-	char *backing; /* of an image; path of its backing file, or NULL */
+	struct image_paths paths; /* of an image */
 };
 
 struct scan {
@@ -42,11 +42,11 @@ struct scan {
 	bool quick; /* looks for other entries than those that have a name */
 };
 
-/* Consumes f->backing. */
+/* Consumes f.paths. */
 static int add_found(struct scan *s, const char *file, struct found f)
 {
 	if (array_reserve(&s->new, &s->room, s->n + 1, sizeof(*s->new))) {
-		free(f.backing);
+		backing_path_free(&f.paths);
 		return -ENOMEM;
 	}
 	f.file = strdup(file);
@@ -58,14 +58,14 @@ static int add_found(struct scan *s, const char *file, struct found f)
 
 enum verdict { NO_IMAGE, IMAGE, UNREADABLE };
 
-/* Reads the magic, and the backing file's name if the mount could write that file.  Returns a
- * verdict; -errno if descriptors or memory are short. */
-static int examine_file(struct scan *s, const char *file, char **backing)
+/* Reads the magic, and the names of files that the image needs if the mount could change those.
+ * Returns a verdict; -errno if descriptors or memory are short. */
+static int examine_file(struct scan *s, const char *file, struct image_paths *paths)
 {
 	char *path;
 	int fd, r;
 
-	*backing = NULL;
+	*paths = (struct image_paths){ 0 };
 	if (asprintf(&path, "%s%s", s->path, file) < 0)
 		return -ENOMEM;
 	fd = source_open_image(s->t->src, path);
@@ -76,7 +76,7 @@ static int examine_file(struct scan *s, const char *file, char **backing)
 	else
 		r = qc_is_image(fd) ? IMAGE : NO_IMAGE;
 	if (r == IMAGE && backing_path_is_needed(s->t))
-		*backing = backing_path_read(s->t, s->path, fd);
+		backing_path_read(s->t, s->path, fd, paths);
 	if (fd >= 0)
 		close(fd);
 	free(path);
@@ -112,7 +112,7 @@ static void keep_unreadable(struct scan *s, const char *file, const struct ident
 
 /* An image: its name is brought up to date, or is noted as new. */
 static int note_image(struct scan *s, const char *file, bool is_link, const struct identity *id,
-		      char *backing)
+		      struct image_paths paths)
 {
 	struct name *nm;
 	int r;
@@ -122,12 +122,12 @@ static int note_image(struct scan *s, const char *file, bool is_link, const stru
 	if (nm) {
 		r = name_set_image(s->t, nm, is_link, id);
 		if (!r)
-			backing_path_set(s->t, nm->node, backing);
+			backing_path_set(s->t, nm->node, paths);
 		else
-			free(backing);
+			backing_path_free(&paths);
 	} else {
 		r = add_found(s, file, (struct found){ .is_link = is_link, .id = *id,
-						       .backing = backing });
+						       .paths = paths });
 	}
 	pthread_mutex_unlock(&s->t->lock);
 	return r;
@@ -136,17 +136,16 @@ static int note_image(struct scan *s, const char *file, bool is_link, const stru
 static int scan_file(struct scan *s, const char *file, bool is_link, const struct stat *st)
 {
 	struct identity id = identity_of(st);
-	char *backing;
+	struct image_paths paths = { 0 };
 	int r;
 
 	if (is_known_image(s, file, &id))
 		return 0;
 	r = NO_IMAGE;
-	backing = NULL;
 	if (!no_images_contain(&s->dir->dir.no_images, s->t->seed, &id))
-		r = examine_file(s, file, &backing);
+		r = examine_file(s, file, &paths);
 	if (r == IMAGE)
-		return note_image(s, file, is_link, &id, backing);
+		return note_image(s, file, is_link, &id, paths);
 	if (r == UNREADABLE)
 		keep_unreadable(s, file, &id);
 	if (r == NO_IMAGE && identity_times_reliable(&id))
@@ -260,8 +259,8 @@ static int publish_found(struct scan *s, struct found *f)
 	r = name_add_image(s->t, s->dir, f->file, f->is_link, &f->id, &nm);
 	if (r)
 		return r;
-	backing_path_set(s->t, nm->node, f->backing);
-	f->backing = NULL;
+	backing_path_set(s->t, nm->node, f->paths);
+	f->paths = (struct image_paths){ 0 };
 	return 0;
 }
 
@@ -310,7 +309,7 @@ static void free_scan(struct scan *s, DIR *d)
 		closedir(d);
 	for (size_t i = 0; i < s->n; i++) {
 		free(s->new[i].file);
-		free(s->new[i].backing);
+		backing_path_free(&s->new[i].paths);
 	}
 	free(s->new);
 	free(s->path);
@@ -390,4 +389,34 @@ int tree_scan_if_changed(struct tree *t, struct node *dir)
 	r = scan_locked(t, dir, SCAN_IF_CHANGED);
 	pthread_mutex_unlock(&dir->dir.lock);
 	return r;
+}
+
+/* A list of directories, which live as long as the tree. */
+struct dir_list {
+	struct node **at;
+	size_t n, room;
+};
+
+static void add_subdir(struct name *nm, void *arg)
+{
+	struct dir_list *l = arg;
+
+	if (nm->is_dir && !nm->gone && nm->node &&
+	    !array_reserve(&l->at, &l->room, l->n + 1, sizeof(*l->at)))
+		l->at[l->n++] = nm->node;
+}
+
+void tree_scan_all(struct tree *t)
+{
+	struct dir_list l = { 0 };
+	struct node *dir = t->root;
+
+	for (size_t i = 0; dir; i++) {
+		tree_scan_if_changed(t, dir);
+		pthread_mutex_lock(&t->lock);
+		name_for_each(dir, add_subdir, &l);
+		pthread_mutex_unlock(&t->lock);
+		dir = i < l.n ? l.at[i] : NULL;
+	}
+	free(l.at);
 }

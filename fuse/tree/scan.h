@@ -18,4 +18,7 @@ int tree_scan_for_new(struct tree *t, struct node *dir);
  * take long. */
 int tree_scan_if_changed(struct tree *t, struct node *dir);
 
+/* Does the same with all directories of SOURCE, also those that were not listed yet. */
+void tree_scan_all(struct tree *t);
+
 #endif

@@ -59,6 +59,17 @@ int tree_create(struct tree *t, struct node *dir, const char *name, const struct
 	return dir->ops->create ? dir->ops->create(t, dir, name, by, out) : -EROFS;
 }
 
+int tree_symlink(struct tree *t, struct node *dir, const char *name, const char *target,
+		 const struct tree_maker *by, struct node **out)
+{
+	return dir->ops->symlink ? dir->ops->symlink(t, dir, name, target, by, out) : -EROFS;
+}
+
+int tree_unlink(struct tree *t, struct node *dir, const char *name)
+{
+	return dir->ops->unlink ? dir->ops->unlink(t, dir, name) : -EROFS;
+}
+
 int tree_rmdir(struct tree *t, struct node *dir, const char *name)
 {
 	return dir->ops->rmdir ? dir->ops->rmdir(t, dir, name) : -EROFS;

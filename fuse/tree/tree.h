@@ -41,6 +41,17 @@ int tree_register_views(struct tree *t, const struct view_provider *p);
 /* Returns true if a provider has been registered. */
 bool tree_shows_views(const struct tree *t, const struct view_provider *p);
 
+/*
+ * tree_symlink() - make an overlay of an image
+ * @target:  path of the image, from @dir, or absolute and below the mountpoint
+ * @out:     a symbolic link, of which the kernel keeps no name
+ *
+ * Return: 0; -EPERM the target is no image, or no overlay can have it: see the log; -EBUSY the image
+ * is open for writing; -EIO it cannot be used; else as tree_create().
+ */
+int tree_symlink(struct tree *t, struct node *dir, const char *name, const char *target,
+		 const struct tree_maker *by, struct node **out);
+
 /* Brings the names of a directory to stable storage, if the mount makes some.  Return: 0; as
  * fsync(2). */
 int tree_sync_dir(struct tree *t, struct node *dir);
@@ -97,6 +108,7 @@ int tree_open_first(struct tree *t, struct node *n, struct qc_image **out,
  * reference. */
 int tree_mkdir(struct tree *t, struct node *dir, const char *name, const struct tree_maker *by,
 	       struct node **out);
+int tree_unlink(struct tree *t, struct node *dir, const char *name);
 int tree_rmdir(struct tree *t, struct node *dir, const char *name);
 int tree_rename(struct tree *t, struct node *dir, const char *name, struct node *to_dir,
 		const char *to);

@@ -41,12 +41,19 @@ struct node_dir {
 	struct no_images no_images; /* lock */
 };
 
+/* Files that an image needs, as paths below SOURCE, or absolute; NULL: none. */
+struct image_paths {
+	char *backing, *data_file;
+};
+
 /* An image file of SOURCE. */
 struct node_image {
 	struct identity id;	 /* dev and ino never change */
 	struct name *names;	 /* tree.lock; real names before symbolic links */
 	struct node *table_next; /* tree.lock */
-	char *backing;		 /* tree.lock; path of its backing file (backing_path.h); NULL */
+	struct image_paths paths; /* tree.lock; see backing_path.h */
+	unsigned int opening; /* attr_lock; threads that are opening it */
+	bool removing;	      /* attr_lock; it cannot be opened: its last name may go */
 	pthread_mutex_t overlay_lock;
 	struct cow_overlay *_Atomic overlay; /* made under overlay_lock, and stays */
 	atomic_bool written; /* since image_file_write_version() was last called */
