@@ -3,8 +3,13 @@
  * features.h - the feature bits of version 3 (qcow2 spec, "Header").
  *
  * One table says which bits are known, what they are called, and what they allow.  The
- * header parser, the writer and image/info.c ask it.  A new bit begins with a
- * row there; what the bit means for headers and entries is header.c's and l2_entry.h's.
+ * header parser, the writer, update/autoclear.c and image/info.c ask it.
+ *
+ * A new bit is a constant in qcow_layout.h and a row in that table.  Code that depends on the bit
+ * asks geometry.h for a capability, such as geom_is_extended(), where it is about tables, else
+ * struct qc_header.  The others: header.c and l2_entry.h decode it, new_image.c writes it,
+ * check/entry_check.c knows valid entries, layer/metadata_walk.c knows all clusters that
+ * hold metadata, and image/info.c shows it.
  */
 #ifndef QC_FEATURES_H
 #define QC_FEATURES_H

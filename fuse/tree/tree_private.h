@@ -5,6 +5,7 @@
  * Locks, in ascending order, never two of a kind:
  *   node_dir.lock           a scan, or reading the entries of a virtual directory; held over I/O
  *   node_image.overlay_lock opening an image through its overlay; held over I/O
+ *   base_index.lock         building and asking the index of backing files; held over I/O
  *   tree.lock               names, tables of nodes, last references; never held over I/O
  *   node.attr_lock          the fields that say so
  */
@@ -77,7 +78,9 @@ struct node {
 	atomic_bool detached; /* its name leads to another node, or is gone */
 	struct byte_range range; /* of the image that ops->open gives */
 	_Atomic uint64_t nlookup; /* references, of the kernel and ours */
-	pthread_mutex_t *last_ref_lock;	  /* held while the last reference is dropped */
+	/* Held while the last reference is dropped.  tree.lock; or node_dir.lock of the virtual
+	 * directory, whose array of entries also leads to the node. */
+	pthread_mutex_t *last_ref_lock;
 	struct node *ino_next;	  /* tree.lock; in the table of inode numbers */
 	struct node *parent; /* the directory of a directory; the root is its own */
 	struct node *origin; /* the image or directory of SOURCE that this belongs to, or itself */

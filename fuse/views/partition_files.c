@@ -22,7 +22,8 @@
 
 /* Of one name of an image. */
 struct partition_state {
-	pthread_mutex_t lock;	  /* one thread reads the table at a time; guards all fields */
+	pthread_mutex_t lock;	  /* one thread reads the table at a time; guards all fields; taken
+				   * before all locks of tree_private.h */
 	bool is_read;		  /* the names are true for an image that is: */
 	struct identity read_of;
 	unsigned int write_version;

@@ -89,7 +89,7 @@ def main():
             bad = set(re.split(r'_', word.lower().replace('in_place', ''))) & set(IN_NAMES)
             if bad:
                 problems.append(f'{name}: "{min(bad)}" in the name {word}')
-    pages = [TOP / 'README.md', TOP / 'core/README.md', TOP / 'tests/README.md',
+    pages = [TOP / 'README.md', TOP / 'core/README.md', TOP / 'fuse/README.md', TOP / 'tests/README.md',
              *sorted((TOP / 'man').glob('*.[1-8]'))]
     for path in pages:
         if is_wanted(path):

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# The functions, files and options that README.md and core/README.md name are there.
+# The functions, files and options that README.md, core/README.md and fuse/README.md name are there.
 set -u
 TEST_TOP=${TEST_TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
 cd "$TEST_TOP" || exit 1
@@ -36,6 +36,9 @@ while read -r file; do
 done < <(grep -o '`[a-z_]*/[a-z0-9_]*\(\.[ch]\)\?`' core/README.md | tr -d '`' | grep -v '^fuse/')
 ranks=$(grep -c '^	QC_RANK_[A-Z_]*[, ]' core/base/lock.h)
 [ "$(grep -c '^| [0-9]* [A-Z_]* |' core/README.md)" = "$ranks" ] || lacks_core "the table has $ranks locks"
+while read -r file; do
+	[ -e "fuse/$file" ] || [ -e "$file" ] || { echo "# not so: fuse/README.md: there is $file"; status=1; }
+done < <(grep -o '`[a-z]*/[a-z0-9_/.-]*`' fuse/README.md | tr -d '`')
 for folder in core/*/; do
 	grep -q "^| \`${folder#core/}\`" core/README.md || lacks_core "the table has $folder"
 done
