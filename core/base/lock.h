@@ -34,6 +34,7 @@ enum qc_rank {
 	QC_RANK_INFLIGHT,      /* requests in flight: one grace period at a time */
 	QC_RANK_RANGE,	       /* range locks: which guest ranges are locked */
 	QC_RANK_TABLE,	       /* writer: making L2 tables; I/O */
+	QC_RANK_BITMAPS,       /* writer: tables of dirty bitmaps; I/O */
 	QC_RANK_ALLOC,	       /* allocator: refcounts; I/O of refcount blocks */
 	QC_RANK_SLOT,	       /* table cache: which slice is in which slot */
 	QC_RANK_CLUSTER_CACHE, /* cluster cache: which cluster is in which slot */

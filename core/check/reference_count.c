@@ -160,15 +160,19 @@ static bool is_of_bitmap(const struct qc_metadata_item *item)
 	       item->kind == QC_METADATA_BITMAP_TABLE || item->kind == QC_METADATA_BITMAP_DATA;
 }
 
-/* Damaged bitmaps must not make an image unusable: they are counted as far as possible, and
- * conflict with nothing.  A guest write to a cluster that is also of a bitmap gets a copy. */
+/* Damaged bitmaps must not make an image unusable.  They are counted as far as possible, after
+ * all else, but not where other metadata is, unless all faults are to be found.  A guest write to
+ * a cluster that is also of a bitmap gets a copy. */
 static qc_err count_bitmap(struct qc_reference_count *m, const struct qc_metadata_item *item)
 {
-	bool out_of_range = m->out_of_range;
+	uint64_t c = max_u64(item->off >> m->bits, m->first), end;
 
-	if (!item->invalid)
-		(void)count_extent(m, item->off, item->len, 0);
-	m->out_of_range = out_of_range;
+	if (item->invalid || !range_inside(item->off, item->len, m->end))
+		return 0;
+	end = div_up(item->off + item->len, UINT64_C(1) << m->bits);
+	for (; c < min_u64(end, qc_reference_count_end(m)); c++)
+		if (m->exact_end || !(m->count[c - m->first] & QC_REF_METADATA))
+			count_cluster(&m->count[c - m->first], 0);
 	return 0;
 }
 

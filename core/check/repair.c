@@ -308,7 +308,7 @@ static qc_err run_steps(struct repair *p)
 	if (!r)
 		r = set_dirty_bit(p->w);
 	if (!r)
-		r = qc_autoclear_clear(p->w, AUTOCLEAR_BITMAPS);
+		r = qc_autoclear_clear(p->w);
 	if (!r && all)
 		r = raise_and_unshare(p);
 	return r ? r : lower_refcounts(p, !all);

@@ -23,12 +23,12 @@ enum {
 
 	FLAG_IN_USE = 1 << 0,
 	FLAG_AUTO = 1 << 1,
+	FLAG_EXTRA_COMPATIBLE = 1 << 2,
+	FLAGS_RESERVED = ~(FLAG_IN_USE | FLAG_AUTO | FLAG_EXTRA_COMPATIBLE),
 
 	TYPE_TRACKING = 1,
 	GRANULARITY_MAX = 63,
 	TABLE_ENTRIES_MAX = 0x8000000,
-	BITMAPS_MAX = 65535,
-	DIRECTORY_MAX = 1 << 20, /* our limit; the format allows 64 MiB */
 };
 
 static bool parse_bitmap_entry(const uint8_t *p, uint64_t cluster, struct qc_bitmap *b)
@@ -42,8 +42,10 @@ static bool parse_bitmap_entry(const uint8_t *p, uint64_t cluster, struct qc_bit
 		.is_auto = flags & FLAG_AUTO,
 		.table_offset = be64_at(p + DIR_TABLE_OFFSET),
 		.table_entries = be32_at(p + DIR_TABLE_ENTRIES),
+		.extra_len = be32_at(p + DIR_EXTRA_LEN),
+		.extra_compatible = flags & FLAG_EXTRA_COMPATIBLE,
 	};
-	if (p[DIR_TYPE] != TYPE_TRACKING || p[DIR_GRANULARITY] > GRANULARITY_MAX ||
+	if (flags & (uint32_t)FLAGS_RESERVED || p[DIR_TYPE] != TYPE_TRACKING || p[DIR_GRANULARITY] > GRANULARITY_MAX ||
 	    !b->name_len || b->name_len > NAME_MAX_LEN || !b->table_entries ||
 	    b->table_entries > TABLE_ENTRIES_MAX || !b->table_offset ||
 	    b->table_offset & (cluster - 1))
@@ -72,14 +74,47 @@ qc_err qc_bitmaps_parse(const uint8_t *dir, uint64_t bytes, uint64_t cluster, ui
 	return at == bytes ? 0 : -EINVAL;
 }
 
+uint64_t qc_bitmaps_entry_bytes(const struct qc_bitmap *b)
+{
+	return round_up(DIR_FIXED + (uint64_t)b->extra_len + b->name_len, 8);
+}
+
+void qc_bitmaps_put_entry(uint8_t *to, const struct qc_bitmap *b)
+{
+	size_t text = (size_t)b->extra_len + b->name_len;
+
+	memset(to, 0, qc_bitmaps_entry_bytes(b));
+	be64_to(to + DIR_TABLE_OFFSET, b->table_offset);
+	be32_to(to + DIR_TABLE_ENTRIES, b->table_entries);
+	be32_to(to + DIR_FLAGS, (b->in_use ? FLAG_IN_USE : 0) | (b->is_auto ? FLAG_AUTO : 0) |
+				(b->extra_compatible ? FLAG_EXTRA_COMPATIBLE : 0));
+	to[DIR_TYPE] = TYPE_TRACKING;
+	to[DIR_GRANULARITY] = (uint8_t)__builtin_ctzll(b->granularity);
+	be16_to(to + DIR_NAME_LEN, (uint16_t)b->name_len);
+	be32_to(to + DIR_EXTRA_LEN, b->extra_len);
+	memcpy(to + DIR_FIXED, b->name - b->extra_len, text);
+}
+
+bool qc_bitmaps_is_table_entry_valid(const struct geom *g, uint64_t entry)
+{
+	uint64_t off = entry & L1_OFFSET_MASK;
+
+	/* Bits 1 to 8 and 56 to 63 are reserved (qcow2 spec, "Bitmap table"). */
+	return !(entry & ((L1_RESERVED & ~QC_BITMAP_ONES) | L2_COPIED)) &&
+	       !(off & (geom_cluster(g) - 1)) && !(off && entry & QC_BITMAP_ONES);
+}
+
 /* Reads the directory into memory one byte longer, for the NUL of the last name. */
 static qc_err read_bitmap_directory(struct qc_file *f, const struct qc_header *h, char **out)
 {
 	size_t got = 0;
 	qc_err r;
 
-	if (h->bitmaps > BITMAPS_MAX || h->bitmaps_bytes > DIRECTORY_MAX)
+	if (h->bitmaps > QC_BITMAPS_MAX || h->bitmaps_bytes > QC_BITMAP_DIRECTORY_MAX)
 		return -EFBIG;
+	if (h->bitmaps_reserved || h->bitmaps_offset & (geom_cluster(&h->geom) - 1) ||
+	    h->bitmaps_offset > INT64_MAX)
+		return -EINVAL;
 	*out = malloc(h->bitmaps_bytes + 1);
 	r = *out ? qc_file_read(f, h->bitmaps_offset, *out, h->bitmaps_bytes, &got) : -ENOMEM;
 	if (!r && got < h->bitmaps_bytes)

@@ -3,13 +3,32 @@
  * bitmap_directory.h - the bitmap directory of an image: names and tables of its
  * persistent dirty bitmaps (qcow2 spec, "Bitmaps").
  *
- * Called by image/info.c for listings, and by update/bitmaps.c.  The bits themselves are
- * not read.
+ * Called by image/info.c for listings, by the walk over metadata, and by bitmap/.  The bits
+ * themselves are not read.
  */
 #ifndef QC_BITMAP_DIRECTORY_H
 #define QC_BITMAP_DIRECTORY_H
 
 #include "format/header.h"
+
+enum {
+	QC_BITMAPS_MAX = 65535,
+	QC_BITMAP_DIRECTORY_MAX = 1 << 20, /* bytes; ours, the format allows 64 MiB */
+};
+
+/* An entry of a bitmap table without an offset: all bits of the cluster are 1, instead of 0. */
+#define QC_BITMAP_ONES UINT64_C(1)
+
+/* Returns true if an entry of a bitmap table is 0, QC_BITMAP_ONES, or the host offset of a
+ * cluster. */
+bool qc_bitmaps_is_table_entry_valid(const struct geom *g, uint64_t entry);
+
+/* Returns the bytes of an entry of the directory, a multiple of 8. */
+uint64_t qc_bitmaps_entry_bytes(const struct qc_bitmap *b);
+
+/* Encodes an entry of the directory.  @b->extra_len bytes of extra data are in memory right
+ * before the name. */
+void qc_bitmaps_put_entry(uint8_t *to, const struct qc_bitmap *b);
 
 /*
  * qc_bitmaps_parse() - decode a bitmap directory
@@ -30,7 +49,7 @@ qc_err qc_bitmaps_parse(const uint8_t *dir, uint64_t bytes, uint64_t cluster, ui
  *	  before the bad one
  *
  * Return: 0, also without a directory;
- *	-EINVAL  an entry is impossible
+ *	-EINVAL  an entry, or a field of the header about the directory, is impossible
  *	-EIO     the file ends inside the directory
  *	-EFBIG   the directory is longer than 1 MiB
  *	-ENOMEM

@@ -70,6 +70,7 @@ static qc_err parse_extension(uint32_t magic, const uint8_t *data, uint32_t len,
 			return qc_fail(why, -EINVAL, "a bitmaps extension of %u bytes, not %d", len,
 				       EXT_BITMAPS_BYTES);
 		h->bitmaps = be32_at(data);
+		h->bitmaps_reserved = be32_at(data + 4);
 		h->bitmaps_bytes = be64_at(data + 8);
 		h->bitmaps_offset = be64_at(data + 16);
 		return 0;
@@ -78,12 +79,26 @@ static qc_err parse_extension(uint32_t magic, const uint8_t *data, uint32_t len,
 	}
 }
 
+/* A table that is too short for a name is no table: so an extension is taken out. */
+static void note_feature_names(struct qc_header *h, size_t at, uint32_t len, uint32_t magic)
+{
+	if (magic != EXT_FEATURE_NAMES)
+		return;
+	if (len == EXT_BITMAPS_BYTES)
+		h->unused_extension = at - 8;
+	if (len < FEATURE_NAME_BYTES)
+		return;
+	h->feature_names_offset = at;
+	h->feature_names_bytes = len;
+}
+
 qc_err qc_header_extension_parse_all(const uint8_t *buf, size_t n, size_t at, struct qc_header *h,
 				  size_t *need, struct qc_reason *why)
 {
 	uint64_t cs = geom_cluster(&h->geom);
 	size_t end = (size_t)(h->backing_offset ? h->backing_offset : cs);
 
+	h->extensions_end = at;
 	while (at < end) {
 		uint32_t magic, len;
 		qc_err r;
@@ -108,14 +123,12 @@ qc_err qc_header_extension_parse_all(const uint8_t *buf, size_t n, size_t at, st
 		}
 		if (magic == EXT_BITMAPS)
 			h->bitmaps_extension = at - 8;
-		if (magic == EXT_FEATURE_NAMES) {
-			h->feature_names_offset = at;
-			h->feature_names_bytes = len;
-		}
+		note_feature_names(h, at, len, magic);
 		r = parse_extension(magic, buf + at, len, h, why);
 		if (r)
 			return r;
 		at += (size_t)round_up(len, 8);
+		h->extensions_end = at;
 	}
 	return 0;
 }

@@ -26,8 +26,12 @@ struct qc_header {
 	bool has_luks_extension;
 	uint64_t luks_offset, luks_bytes; /* of the LUKS header with its key material */
 	uint32_t bitmaps;
+	uint32_t bitmaps_reserved; /* a field of the extension that must be 0 */
 	uint64_t bitmaps_extension; /* offset of its magic in the file; 0: there is none */
 	uint64_t bitmaps_bytes, bitmaps_offset; /* of the bitmap directory */
+	uint64_t unused_extension; /* offset of one that is skipped, and as long as that of
+				    * bitmaps; 0: there is none */
+	uint64_t extensions_end; /* offset behind the last extension */
 	uint64_t feature_names_offset;		/* of the image's feature name table */
 	uint32_t feature_names_bytes;		/* 0: no table */
 	char unknown_features[200]; /* names of unknown incompatible features, from that table */

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bitmap/bitmap_client.h"
 #include "image/flusher.h"
 #include "io/image_lock.h"
 #include "check/repair.h"
@@ -70,6 +71,7 @@ static qc_err open_writer(struct qc_layer *l, struct qc_reason *why)
 		qc_writer_free(w);
 		lock_for_reading(l);
 	} else {
+		qc_bitmap_client_add(w);
 		atomic_store(&l->writer, w);
 	}
 	return r;

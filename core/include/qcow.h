@@ -112,6 +112,7 @@ struct qc_config {
 	size_t npath_maps;
 	enum qc_verifying verify;
 	bool keep_discarded;   /* discarded clusters stay allocated */
+	bool drop_bitmaps;     /* the first change of an image removes its dirty bitmaps */
 	const char *data_file; /* name of the data file that may be written, or NULL */
 	qc_key_fn *key;	       /* NULL: encrypted images fail with QC_CAUSE_KEY */
 	void *key_arg;

@@ -117,6 +117,8 @@ struct qc_bitmap {
 	uint64_t granularity; /* bytes for each bit */
 	uint64_t table_offset; /* host offset */
 	uint32_t table_entries;
+	uint32_t extra_len;    /* bytes before the name, of a feature that is not known */
+	bool extra_compatible; /* which need not be understood to use the bitmap */
 };
 
 struct qc_bitmaps {

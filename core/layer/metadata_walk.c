@@ -253,23 +253,11 @@ static qc_err walk_snapshots(struct walk *w)
 
 /* ---- bitmaps ---------------------------------------------------------------- */
 
-/* Entries of a bitmap table: bit 0 is "all ones" where there is no offset, bits 1 to 8 and
- * 56 to 63 are reserved (qcow2 spec, "Bitmap table"). */
-#define BITMAP_RESERVED (L1_RESERVED & ~UINT64_C(1))
-
-static bool is_bitmap_entry_valid(const struct geom *g, uint64_t entry)
-{
-	uint64_t off = entry & L1_OFFSET_MASK;
-
-	return !(entry & (BITMAP_RESERVED | L2_COPIED)) && !(off & (geom_cluster(g) - 1)) &&
-	       !(off && entry & 1);
-}
-
 static qc_err visit_bitmap_data(const struct walk *w, uint64_t table, uint64_t i, uint64_t entry)
 {
 	struct qc_metadata_item item = {
 		.kind = QC_METADATA_BITMAP_DATA,
-		.invalid = !is_bitmap_entry_valid(w->g, entry),
+		.invalid = !qc_bitmaps_is_table_entry_valid(w->g, entry),
 		.off = entry & L1_OFFSET_MASK,
 		.len = geom_cluster(w->g),
 		.entry_off = table,
@@ -304,18 +292,24 @@ static qc_err walk_bitmap(const struct walk *w, const struct qc_bitmap *b)
 static qc_err walk_bitmaps(const struct walk *w)
 {
 	const struct qc_header *h = w->md->head;
+	uint64_t tables = 0;
 	struct qc_bitmaps b;
 	qc_err r;
 
-	if (!h->bitmaps || !(h->autoclear & AUTOCLEAR_BITMAPS))
+	if (!h->bitmaps)
 		return 0;
 	r = qc_bitmaps_read(w->md->file, h, &b);
 	if (r && r != -ENOMEM)
 		r = visit_invalid(w, QC_METADATA_BITMAP_DIRECTORY, h->bitmaps_offset);
 	else if (!r)
 		r = visit(w, QC_METADATA_BITMAP_DIRECTORY, h->bitmaps_offset, h->bitmaps_bytes);
-	for (size_t i = 0; !r && i < b.n; i++)
-		r = walk_bitmap(w, &b.at[i]);
+	for (size_t i = 0; !r && i < b.n; i++) {
+		/* Tables of more bytes than the file has would take forever to read. */
+		tables += b.at[i].table_entries * UINT64_C(8);
+		r = tables > w->file_end ?
+			    visit_invalid(w, QC_METADATA_BITMAP_TABLE, b.at[i].table_offset) :
+			    walk_bitmap(w, &b.at[i]);
+	}
 	qc_bitmaps_free(&b);
 	return r;
 }
@@ -339,7 +333,7 @@ qc_err qc_metadata_for_each(const struct qc_metadata *md, unsigned int flags, qc
 		r = walk_refcounts(&w);
 	if (!r)
 		r = walk_snapshots(&w);
-	return r ? r : walk_bitmaps(&w);
+	return r || !(md->head->autoclear & AUTOCLEAR_BITMAPS) ? r : walk_bitmaps(&w);
 }
 
 qc_err qc_metadata_for_each_bitmap(const struct qc_metadata *md, qc_metadata_fn *fn, void *arg)
@@ -348,6 +342,15 @@ qc_err qc_metadata_for_each_bitmap(const struct qc_metadata *md, qc_metadata_fn 
 	qc_err r = begin_walk(&w, md, 0, fn, arg);
 
 	return r ? r : walk_bitmaps(&w);
+}
+
+qc_err qc_metadata_for_bitmap(const struct qc_metadata *md, const struct qc_bitmap *b,
+			      qc_metadata_fn *fn, void *arg)
+{
+	struct walk w;
+	qc_err r = begin_walk(&w, md, 0, fn, arg);
+
+	return r ? r : walk_bitmap(&w, b);
 }
 
 qc_err qc_metadata_fix_copied(const struct qc_metadata *md, uint8_t *table, uint64_t first,

@@ -73,8 +73,13 @@ qc_err qc_metadata_for_each_l2(const struct qc_metadata *md, const struct qc_l1_
 			       void *arg);
 
 /* Calls @fn for the bitmap directory, the bitmap tables and the data of the bitmaps, as
- * qc_metadata_for_each() does. */
+ * qc_metadata_for_each() does, but also if the header says that they are not valid. */
 qc_err qc_metadata_for_each_bitmap(const struct qc_metadata *md, qc_metadata_fn *fn, void *arg);
+
+/* The same for the table and the data of one bitmap. */
+struct qc_bitmap;
+qc_err qc_metadata_for_bitmap(const struct qc_metadata *md, const struct qc_bitmap *b,
+			      qc_metadata_fn *fn, void *arg);
 
 /* Reads the active L1 table, from the table cache if there is one.  The caller frees *out.
  * Return: 0; -ENOMEM; an errno of the file. */

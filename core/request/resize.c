@@ -227,6 +227,8 @@ static qc_err resize_drained(struct qc_image *img, uint64_t size, bool by_steps)
 	r = check_new_size(l, size);
 	if (!r)
 		r = qc_writer_prepare(l->writer);
+	if (!r)
+		r = qc_writer_client_before_resize(l->writer);
 	if (r)
 		return r;
 	r = size < l->size ? shrink_disk(img, size) : grow_disk(img, size, by_steps);
@@ -247,6 +249,8 @@ qc_err qc_resize(struct qc_image *img, uint64_t size)
 	qc_drain_begin(&l->inflight);
 	old = l->size;
 	r = resize_drained(img, size, false);
+	if (l->size != old)
+		qc_writer_client_resized(l->writer);
 	qc_writer_range_changed(l->writer, min_u64(old, size),
 				max_u64(old, size) - min_u64(old, size));
 	qc_drain_end(&l->inflight);
@@ -302,6 +306,8 @@ qc_err qc_grow(struct qc_image *img, uint64_t size)
 	old = l->size;
 	if (size > old) {
 		r = resize_drained(img, size, true);
+		if (l->size != old)
+			qc_writer_client_resized(l->writer);
 		if (!r)
 			l->writer->zeros_behind = grows_in_memory(img);
 	}

@@ -85,10 +85,14 @@ static qc_err revert_to_snapshot(struct qc_snapshot_update *u, const struct qc_s
 	r = check_revert(u, s);
 	if (!r)
 		r = qc_snapshot_table_write(&u->table, &edit, &u->new_table, &u->new_table_bytes);
+	if (!r && reverted_size(s) != before)
+		r = qc_writer_client_before_resize(u->w);
 	if (!r)
 		r = reserve_active_tables(u, s);
 	if (!r)
 		r = qc_snapshot_update_change(u, replace_active_disk, s);
+	if (u->layer->size != before)
+		qc_writer_client_resized(u->w);
 	qc_writer_range_changed(u->w, 0, max_u64(before, u->layer->size));
 	return r;
 }

@@ -10,11 +10,12 @@
 
 #include "update/writer_client.h"
 
-/* Clears all bits before the first change, except for that of a raw external data file. */
+/* Clears the bits before the first change. */
 extern const struct qc_writer_client_ops qc_autoclear_client;
 
-/* Clears the bits at once, except for those in @valid, and syncs.  Logs the bitmaps that become
- * invalid.  A repair keeps the bits of bitmaps: it does not change guest data. */
-qc_err qc_autoclear_clear(struct qc_writer *w, uint64_t valid);
+/* Clears all bits at once, and syncs, except for that of a raw external data file, which writes
+ * keep in step, and that of bitmaps, which have a client.  A repair changes no guest data, so
+ * bitmaps stay valid. */
+qc_err qc_autoclear_clear(struct qc_writer *w);
 
 #endif

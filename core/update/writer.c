@@ -264,8 +264,11 @@ qc_err qc_writer_prepare(struct qc_writer *w)
 
 	if (w->aborted)
 		return -EIO;
-	if (w->clients.first_change)
+	if (w->clients.first_change) {
+		if (w->clients.urgent)
+			qc_writer_client_relieve(w);
 		return 0;
+	}
 	qc_lock(&w->table_lock);
 	if (!w->clients.first_change)
 		r = compare_files(w);

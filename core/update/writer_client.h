@@ -17,6 +17,10 @@ struct qc_writer;
 
 /* Any of these functions may be NULL.  @state is that of qc_writer_add_client(). */
 struct qc_writer_client_ops {
+	/* range_changed() is not wanted before the client sets clients.any_for_ranges, which
+	 * it does before the first change, or in a drained section. */
+	bool ranges_on_demand;
+
 	/*
 	 * Called before the first change of the image file.  An error refuses the change.  The
 	 * next change calls all clients again, also those that succeeded.
@@ -32,6 +36,23 @@ struct qc_writer_client_ops {
 	 * for a resize or a snapshot.  Must not do I/O.
 	 */
 	void (*range_changed)(struct qc_writer *w, void *state, uint64_t off, uint64_t len);
+
+	/*
+	 * Called before a change, after the client has set clients.urgent, which the caller
+	 * clears: the client has used up its memory.
+	 * Context: any number of threads at a time, in flight; no lock.  Must not run a
+	 * checkpoint.
+	 */
+	void (*relieve)(struct qc_writer *w, void *state);
+
+	/*
+	 * Called before the size of the disk changes.  An error refuses that.
+	 * Context: drained, resize_lock.  May write and sync; must not run a checkpoint.
+	 */
+	qc_err (*before_resize)(struct qc_writer *w, void *state);
+
+	/* Called when the size of the disk has changed, before range_changed(). */
+	void (*resized)(struct qc_writer *w, void *state);
 
 	/*
 	 * Called at the start of a checkpoint after the first change.  Metadata and data that
@@ -58,6 +79,11 @@ qc_err qc_writer_client_first_change(struct qc_writer *w);
 
 /* Calls range_changed() of all clients.  qc_writer_range_changed() is the cheap form. */
 void qc_writer_client_range_changed(struct qc_writer *w, uint64_t off, uint64_t len);
+
+/* Calls relieve(), before_resize() and resized() of all clients. */
+void qc_writer_client_relieve(struct qc_writer *w);
+qc_err qc_writer_client_before_resize(struct qc_writer *w);
+void qc_writer_client_resized(struct qc_writer *w);
 
 /* Calls flush() of all clients, up to the first that fails. */
 qc_err qc_writer_client_flush(struct qc_writer *w);

@@ -11,6 +11,7 @@
 #include "update/data_punch_fields.h"
 #include "update/range_lock.h"
 
+struct qc_bitmap_set;
 struct qc_overlap_map;
 struct qc_writer_client_ops;
 
@@ -24,8 +25,9 @@ struct qc_writer_client {
 struct qc_writer_clients {
 	struct qc_writer_client client[QC_WRITER_CLIENTS]; /* constant once requests begin */
 	unsigned int n;
-	bool any_for_ranges;	  /* one of them has range_changed() */
+	atomic_bool any_for_ranges; /* one of them wants range_changed() */
 	atomic_bool first_change; /* first_change() of all has succeeded */
+	atomic_bool urgent;	  /* relieve() is to be called */
 };
 
 struct qc_writer {
@@ -43,6 +45,7 @@ struct qc_writer {
 	struct qc_data_punch data_punch;   /* empty without an external data file */
 	struct qc_writer_clients clients;
 	struct qc_overlap_map *overlap_map; /* NULL: the refcounts were checked and are right */
+	struct qc_bitmap_set *_Atomic bitmaps; /* of bitmap/; NULL before the first change */
 	atomic_bool aborted;		    /* see abort.h */
 	atomic_bool size_dirty;	   /* the size of the disk in the file is an older one */
 	atomic_bool zeros_behind;  /* bytes behind the end of the disk read as zeros if it grows */

@@ -179,6 +179,16 @@ int option_set_discard(struct options *o, const char *value)
 	return r;
 }
 
+int option_set_keep_bitmaps(struct options *o, const char *value)
+{
+	static const char *const words[] = { "on", "off" };
+	size_t i;
+	int r = parse_word(value, words, 2, &i);
+
+	o->drop_bitmaps = !r && i == 1;
+	return r;
+}
+
 int option_set_data_file(struct options *o, const char *value)
 {
 	free(o->data_file);

@@ -52,6 +52,8 @@ static const struct option_spec specs[] = {
 	  false, 0 },
 	{ "discard", "unmap|ignore", "what becomes of the space of punched holes (unmap)",
 	  option_set_discard, false, 0 },
+	{ "keep-bitmaps", "on|off", "keep dirty bitmaps true, or remove them at the first write (on)",
+	  option_set_keep_bitmaps, false, 0 },
 	{ "key-file", "PATH", "the passphrase of encrypted images, to the end of the file",
 	  option_set_key_file, false, 0 },
 	{ "key-fd", "N", "the same, from a descriptor that is open", option_set_key_fd, false, 0 },

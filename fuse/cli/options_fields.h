@@ -42,6 +42,7 @@ struct options {
 	struct qc_path_map *path_maps;
 	size_t npath_maps;
 	bool keep_discarded;
+	bool drop_bitmaps;
 	char *data_file;
 	char *key_file, *key_dir;
 	int key_fd; /* -1: none */

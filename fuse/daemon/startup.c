@@ -109,6 +109,7 @@ static struct qc_config context_config(struct daemon *d)
 		.path_maps = o->path_maps,
 		.npath_maps = o->npath_maps,
 		.cache_bytes = o->cache_bytes,
+		.drop_bitmaps = o->drop_bitmaps,
 		.keep_discarded = o->keep_discarded,
 		.data_file = o->data_file,
 		.noatime = o->forensic,

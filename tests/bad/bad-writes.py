@@ -23,7 +23,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 from make import (ALL, ANY, COPIED, CORRUPT, DIRTY, GOOD, NEW, PACKED, ZERO,  # noqa: E402
-                  bitmaps, count, noise, packed_entry, recipes_of, snapshot, sparse, up, write)
+                  bitmap_row, bitmaps, count, noise, packed_entry, recipes_of, snapshot, sparse, up, write)
 from mounts import (Daemon, Wrong, complain, error_of, look_at_disk, must, problems,  # noqa: E402
                     run_one)
 
@@ -420,37 +420,206 @@ def dirty_bit_and_more_tables_than_there_is_room_for(i):
 
 # -- bitmaps
 
-LOST = {'log': 'bitmaps are removed', 'bits': (AUTOCLEAR, 1, 0), 'sound': False}
+KEPT = {'bits': (AUTOCLEAR, 1, 1)}
+ALL_LOST = {'log': 'bitmaps are removed', 'bits': (AUTOCLEAR, 1, 0), 'leaks': True}
+LOST = {'log': "bitmap 'one' is removed", 'bits': (AUTOCLEAR, 1, 0), 'leaks': True}
 
 
-@bad('v3 ext', **LOST)
+@bad('v3 ext', **KEPT)
 def bitmaps_as_they_should_be(i):
     bitmaps(i)
 
 
-@each('v3', [65536, 0xffffffff], 'bitmaps-of-number-%s', **LOST)
+@bad('v3 ext', **KEPT)
+def bitmaps_with_bits(i):
+    bitmaps(i, entry='data')
+
+
+@bad('v3 ext', **KEPT)
+def bitmaps_with_all_bits(i):
+    bitmaps(i, entry=1)
+
+
+@bad('v3', **KEPT)
+def bitmap_that_was_in_use(i):
+    bitmaps(i, flags=3)
+
+
+@bad('v3', **KEPT)
+def bitmap_that_was_in_use_and_has_a_table_for_a_larger_disk(i):
+    bitmaps(i, flags=3, entries=2)
+
+
+# Valid, though QEMU refuses extra data.
+
+@bad('v3', sound=False, **KEPT)
+def bitmap_with_extra_data_that_need_not_be_known(i):
+    bitmaps(i, flags=6, extra=b'12345678')
+
+
+@bad('v3', sound=False, **KEPT)
+def bitmap_with_extra_data_that_must_be_known(i):
+    bitmaps(i, flags=2, extra=b'12345678')
+
+
+# The header.
+
+@each('v3', [65536, 0xffffffff], 'bitmaps-of-number-%s', **ALL_LOST)
 def bitmaps_many(i, v):
     bitmaps(i, n=v)
 
 
-@bad('v3', bits=(AUTOCLEAR, 1, 0), sound=False)
+@bad('v3', **ALL_LOST)
 def bitmaps_of_number_0(i):
     bitmaps(i, n=0)
 
 
-@bad('v3', **LOST)
+@bad('v3', **ALL_LOST)
+def bitmaps_of_number_2(i):
+    bitmaps(i, n=2)
+
+
+@bad('v3', **ALL_LOST)
 def bitmaps_with_a_reserved_field(i):
     bitmaps(i, reserved=1)
 
 
-@each('v3', [0, 31, 67107841, 1 << 63, (1 << 64) - 1], 'bitmap-directory-of-%s-bytes', **LOST)
+@each('v3', [0, 31, 40, 67107841, 1 << 63, (1 << 64) - 1], 'bitmap-directory-of-%s-bytes', **ALL_LOST)
 def bitmap_directory_size(i, v):
     bitmaps(i, size=v)
 
 
-@each('v3', [0, 8, 1 << 40, 1 << 63, (1 << 64) - 8], 'bitmap-directory-at-%s', **LOST)
+@each('v3', [0, 8, 1 << 40, 1 << 63, (1 << 64) - 8], 'bitmap-directory-at-%s', **ALL_LOST)
 def bitmap_directory_place(i, v):
     bitmaps(i, offset=v)
+
+
+@bad('v3', log=REPAIRED, bits=(AUTOCLEAR, 1, 0))
+def bitmap_directory_in_guest_data(i):
+    at = i.get(0) & 0x00fffffffffffe00
+    i.write(at, bitmap_row(at + i.cs))
+    i.anything(0)
+    bitmaps(i, offset=at, size=32)
+
+
+@bad('v3', log='they are damaged', bits=(AUTOCLEAR, 1, 0), leaks=True)
+def bitmap_directory_in_the_header(i):
+    bitmaps(i, offset=0, size=32)
+
+
+@bad('v3', log='persistent bitmaps are removed, since another program', bits=(AUTOCLEAR, 1, 0))
+def bitmaps_that_are_void(i):
+    bitmaps(i, entry='data')
+    i.u64(88, 0)
+
+
+@bad('v3', log='persistent bitmaps are removed, since another program', bits=(AUTOCLEAR, 1, 0),
+     leaks=True)
+def bitmaps_that_are_void_and_lie_where_guest_data_is(i):
+    """Their clusters were freed, and used again: they must stay."""
+    bitmaps(i, rows=lambda _: bitmap_row(i.l2[0]), size=32)
+    i.u64(88, 0)
+
+
+@bad('v3', log='persistent bitmaps are removed, since another program', bits=(AUTOCLEAR, 1, 0))
+def bitmaps_that_are_void_and_free(i):
+    bitmaps(i, entry='data', counted=False)
+    i.u64(88, 0)
+
+
+# An entry of the directory.
+
+@each('v3', [0, 2, 255], 'bitmap-of-type-%s', **ALL_LOST)
+def bitmap_type(i, v):
+    bitmaps(i, kind=v)
+
+
+@each('v3', [10, 1 << 31], 'bitmap-with-flags-%s', **ALL_LOST)
+def bitmap_flags(i, v):
+    bitmaps(i, flags=v)
+
+
+@each('v3', [64, 255], 'bitmap-of-granularity-2^%s', **ALL_LOST)
+def bitmap_granularity_impossible(i, v):
+    bitmaps(i, granularity=v)
+
+
+@each('v3', [0, 8, 32, 63], 'bitmap-of-granularity-2^%s', **LOST)
+def bitmap_granularity(i, v):
+    bitmaps(i, granularity=v)
+
+
+@each('v3', [0, 1024, 65535], 'bitmap-with-a-name-of-%s-bytes', **ALL_LOST)
+def bitmap_name_length(i, v):
+    bitmaps(i, name_len=v, size=32)
+
+
+@each('v3', [1, 0xffffffff], 'bitmap-with-extra-data-of-%s-bytes', **ALL_LOST)
+def bitmap_extra_length(i, v):
+    bitmaps(i, extra_len=v, name=b'12345678', size=32)
+
+
+@bad('v3', log="is removed: another one has the same name", bits=(AUTOCLEAR, 1, 1))
+def bitmap_twice(i):
+    bitmaps(i, n=2, rows=lambda t: bitmap_row(t) + bitmap_row(t))
+
+
+@bad('v3', **KEPT)
+def bitmap_with_a_hostile_name(i):
+    bitmaps(i, name=b'..//e\x1b[2J%s\n')
+
+
+@each('v3', [0, 8], 'bitmap-table-at-%s', **ALL_LOST)
+def bitmap_table_place(i, v):
+    bitmaps(i, table=v)
+
+
+@each('v3', [1 << 40, 1 << 63, (1 << 64) - 512], 'bitmap-table-at-%s', **LOST)
+def bitmap_table_behind_the_end_of_the_file(i, v):
+    bitmaps(i, table=v)
+
+
+@bad('v3', **ALL_LOST)
+def bitmap_table_without_an_entry(i):
+    bitmaps(i, entries=0)
+
+
+@each('v3', [0x7ffffff, 0x8000000, 0xffffffff], 'bitmap-table-of-%s-entries', **ALL_LOST)
+def bitmap_table_length(i, v):
+    bitmaps(i, entries=v)
+
+
+# An entry of a table.
+
+@each('v3', [2, 0x100, 1 << 56, 1 << 63], 'bitmap-table-entry-with-bit-%s', **LOST)
+def bitmap_entry_reserved(i, v):
+    bitmaps(i, entry=v)
+
+
+@each('v3', [0x200, 0x400, 0x600], 'bitmap-cluster-at-%s', log='they are damaged',
+      bits=(AUTOCLEAR, 1, 0), leaks=True)
+def bitmap_cluster_that_is_a_table_of_the_header(i, v):
+    bitmaps(i, entry=v)
+
+
+@each('v3', [1 << 40, 0xfffffffffffe00], 'bitmap-cluster-at-%s', **LOST)
+def bitmap_cluster_place(i, v):
+    bitmaps(i, entry=v)
+
+
+@bad('v3', **LOST)
+def bitmap_cluster_with_all_bits_too(i):
+    bitmaps(i, entry=4 * i.cs + 1)
+
+
+@bad('v3', log='they are damaged', bits=(AUTOCLEAR, 1, 0), leaks=True)
+def bitmap_cluster_that_is_a_table(i):
+    bitmaps(i, entry=i.l2[0])
+
+
+@bad('v3', log=REPAIRED, bits=(AUTOCLEAR, 1, 1))
+def bitmap_cluster_that_is_guest_data(i):
+    bitmaps(i, entry=i.get(0) & 0x00fffffffffffe00)
 
 
 # ---- one of them --------------------------------------------------------------

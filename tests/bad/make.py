@@ -370,13 +370,25 @@ def snapshot(i, l1=None, entries=3, id_=b'1', name=b'one', extra=24, size=None, 
     return l1
 
 
-def bitmaps(i, n=1, reserved=0, size=32, offset=None):
+def bitmap_row(table, entries=1, flags=2, kind=1, granularity=16, name=b'one', name_len=None,
+               extra=b'', extra_len=None):
+    row = struct.pack('>QIIBBHI', table, entries, flags, kind, granularity,
+                      len(name) if name_len is None else name_len,
+                      len(extra) if extra_len is None else extra_len) + extra + name
+    return row + bytes(-len(row) % 8)
+
+
+def bitmaps(i, n=1, reserved=0, size=None, offset=None, rows=None, entry=0, counted=True, **row):
+    """A directory, its table and a cluster of bits; rows: a function of the offset of the table."""
     at = up(len(i.file), i.cs)
-    row = struct.pack('>QIIBBHI', at + i.cs, 1, 0, 1, 16, 3, 0) + b'one'
-    i.write(at, row + bytes(-len(row) % i.cs))
-    i.write(at + i.cs, bytes(i.cs))  # the table: all bits are 0
-    for off in at, at + i.cs:
-        count(i, off, 1)
+    table, data = at + i.cs, at + 2 * i.cs
+    text = rows(table) if rows else bitmap_row(row.pop('table', table), **row)
+    i.write(at, text + bytes(-len(text) % i.cs))
+    i.write(table, struct.pack('>Q', data if entry == 'data' else entry) + bytes(i.cs - 8))
+    i.write(data, b'\5' + bytes(i.cs - 1))
+    for off in (at, table, *([data] if entry == 'data' else [])):
+        count(i, off, 1 if counted else 0)
+    size = len(text) if size is None else size
     set_extensions(i, extension(BITMAPS, struct.pack('>IIQQ', n, reserved, size,
                                                      at if offset is None else offset)))
     i.u64(88, 1)

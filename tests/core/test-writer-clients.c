@@ -9,7 +9,9 @@ static struct {
 	bool write_at_close;
 	qc_err refuse;
 	uint64_t off, len; /* of the last range */
-	unsigned int ranges;
+	unsigned int ranges, reliefs, resizes, resized;
+	qc_err refuse_resize;
+	uint64_t size; /* of the disk, when it was resized */
 } heard;
 
 static qc_err on_first_change(struct qc_writer *w, void *state)
@@ -42,7 +44,34 @@ static qc_err on_close(struct qc_writer *w, void *state, bool write)
 	return 0;
 }
 
-static const struct qc_writer_client_ops ops = { on_first_change, on_range, on_flush, on_close };
+static void on_relief(struct qc_writer *w, void *state)
+{
+	CHECK(w && state == &heard);
+	heard.reliefs++;
+}
+
+static qc_err on_resize(struct qc_writer *w, void *state)
+{
+	CHECK(w && state == &heard);
+	heard.resizes++;
+	return heard.refuse_resize;
+}
+
+static void on_resized(struct qc_writer *w, void *state)
+{
+	CHECK(state == &heard && heard.resizes == ++heard.resized);
+	heard.size = w->layer->size;
+}
+
+static const struct qc_writer_client_ops ops = {
+	.first_change = on_first_change,
+	.range_changed = on_range,
+	.relieve = on_relief,
+	.before_resize = on_resize,
+	.resized = on_resized,
+	.flush = on_flush,
+	.close = on_close,
+};
 static struct qc_context *ctx;
 
 static struct qc_image *open_with_client(void)
@@ -103,6 +132,34 @@ static void a_client_can_refuse_the_first_change(void)
 	qc_close(img);
 }
 
+static void a_client_hears_of_a_resize_before_and_after(void)
+{
+	struct qc_image *img = open_with_client();
+	struct qc_snapshots list;
+
+	heard.refuse_resize = -ENOSPC;
+	CHECK(qc_resize(img, 2 * M) == -ENOSPC && heard.resizes == 1 && qc_size(img) == M);
+	heard.refuse_resize = heard.resizes = 0;
+	CHECK(!qc_snapshot_take(img, "one", 3) && !heard.resizes);
+	CHECK(!qc_resize(img, 2 * M) && heard.resized == 1 && heard.size == 2 * M);
+	CHECK(!qc_resize(img, 2 * M) && heard.resized == 1);
+	CHECK(!qc_list_snapshots(img, &list) && !qc_snapshot_revert(img, &list.at[0]));
+	CHECK(heard.resized == 2 && heard.size == M);
+	CHECK(!qc_snapshot_revert(img, &list.at[0]) && heard.resizes == 2);
+	qc_snapshots_free(&list);
+	qc_close(img);
+}
+
+static void a_client_that_needs_relief_gets_it_before_the_next_change(void)
+{
+	struct qc_image *img = open_with_client();
+
+	CHECK(!fill(img, 0, 512, 1) && !fill(img, 0, 512, 1) && !heard.reliefs);
+	img->layer[0]->writer->clients.urgent = true;
+	CHECK(!fill(img, 0, 512, 1) && !fill(img, 0, 512, 1) && heard.reliefs == 1);
+	qc_close(img);
+}
+
 static void an_image_that_was_not_changed_is_closed_without_a_write(void)
 {
 	qc_close(open_with_client());
@@ -128,6 +185,8 @@ int main(void)
 	ctx = context_new(NULL);
 	RUN(each_change_of_a_range_is_told);
 	RUN(a_client_can_refuse_the_first_change);
+	RUN(a_client_hears_of_a_resize_before_and_after);
+	RUN(a_client_that_needs_relief_gets_it_before_the_next_change);
 	RUN(an_image_that_was_not_changed_is_closed_without_a_write);
 #ifdef QC_FAILPOINTS
 	RUN(after_an_abort_nothing_is_written_at_the_close);

@@ -18,7 +18,7 @@ BUILD = Path(os.environ.get('TEST_BUILD', TOP / 'build'))
 # Lowest first. Folders of one string do not see each other.
 ORDER = {
     'core': ['include', 'base', 'io', 'format', 'compress crypto metadata', 'layer', 'update',
-             'check', 'rescue', 'image', 'amend request snapshot', 'copy evidence'],
+             'check', 'bitmap', 'rescue', 'image', 'amend request snapshot', 'copy evidence'],
     'fuse': ['util', 'cli', 'keys sandbox info', 'tree', 'views', 'ops', 'commands daemon', ''],
 }
 # A header that only declares a struct and its two ends: who fills it stands higher.
