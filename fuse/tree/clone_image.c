@@ -36,7 +36,7 @@ static const char *below_mountpoint(const struct tree *t, const char *target)
 
 /* Goes one component further.  Consumes the reference of @at, and returns one; NULL: there is no
  * such name. */
-static struct node *step_to(struct tree *t, struct node *at, const char *part)
+static struct node *walk_component(struct tree *t, struct node *at, const char *part)
 {
 	struct node *next = NULL;
 
@@ -65,7 +65,7 @@ static int find_base_image(struct tree *t, struct node *dir, const char *target,
 	if (copy)
 		node_ref(at);
 	while (copy && at && (part = strsep(&rest, "/")))
-		at = step_to(t, at, part);
+		at = walk_component(t, at, part);
 	free(copy);
 	if (copy && at && at->origin == at && !at->is_dir) {
 		*out = at;
