@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 
 #include "ops/entry_reply.h"
 #include "ops/open_file.h"
@@ -92,14 +91,15 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 	entry_reply_send(req, r, n);
 }
 
+enum { LONG_MS = 2000 }; /* an image that is closed has its last changes written */
+
 void op_await_closed(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	enum { LONG_MS = 2000 }; /* its last changes have to be written */
 	struct server *s = server_of(req);
-	const struct node *image = tree_origin_of_name(s->tree, node_of(req, parent), name);
 
 	if (tree_creates(s->tree))
-		open_files_await_release(s, image, LONG_MS);
+		open_files_await_release(s, tree_origin_of_name(s->tree, node_of(req, parent), name),
+					 LONG_MS);
 }
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -115,12 +115,13 @@ void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const cha
 	const struct tree_maker by = op_maker(req, 0);
 	struct server *s = server_of(req);
 	struct fuse_entry_param e = { 0 };
-	struct node *n = NULL;
+	struct node *n = NULL, *base = NULL;
 	int r;
 
-	if (*target != '/' && !strchr(target, '/'))
-		op_await_closed(req, parent, target);
-	r = tree_symlink(s->tree, node_of(req, parent), name, target, &by, &n);
+	if (!tree_find_target(s->tree, node_of(req, parent), target, &base))
+		open_files_await_release(s, node_origin(base), LONG_MS);
+	r = tree_symlink(s->tree, node_of(req, parent), name, target, base, &by, &n);
+	node_forget(s->tree, base, 1);
 	if (!r)
 		r = tree_stat(s->tree, n, &e.attr);
 	if (r && n)

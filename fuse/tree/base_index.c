@@ -252,6 +252,7 @@ static bool for_users_of_file(const struct base_index *b, const struct node *ima
 	return false;
 }
 
+/* Leaves out users whose path leads to the file: they are found by the file. */
 static bool for_users_of_path(const struct base_index *b, const struct node *image,
 			      const char *path, found_user_fn *found, void *arg)
 {
@@ -266,7 +267,8 @@ static bool for_users_of_path(const struct base_index *b, const struct node *ima
 			high = mid;
 	}
 	for (; low < b->n && !strcmp(b->by_path[low]->base, path); low++)
-		if (is_other_image(b->by_path[low], image) && found(b->by_path[low], arg))
+		if (is_other_image(b->by_path[low], image) &&
+		    b->by_path[low]->base_ino != image->image.id.ino && found(b->by_path[low], arg))
 			return true;
 	return false;
 }
@@ -330,8 +332,7 @@ int base_index_check_write(struct tree *t, struct node *image, struct qc_reason 
 
 struct user_list {
 	char *text;
-	size_t room, n;
-	const char *last; /* an image can be found by the file and by the path */
+	size_t room;
 };
 
 static bool list_user(const struct base_user *u, void *arg)
@@ -339,9 +340,6 @@ static bool list_user(const struct base_user *u, void *arg)
 	struct user_list *l = arg;
 	size_t used = strlen(l->text);
 
-	if (l->last && !strcmp(l->last, u->overlay))
-		return false;
-	l->last = u->overlay;
 	if (used + strlen(u->overlay) + sizeof(", and others") >= l->room) {
 		snprintf(l->text + used, l->room - used, "%s", used ? ", and others" : "another image");
 		return true;

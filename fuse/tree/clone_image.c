@@ -53,8 +53,7 @@ static struct node *walk_component(struct tree *t, struct node *at, const char *
 	return next;
 }
 
-/* Finds the image that the target of a link leads to.  *out has a reference. */
-static int find_base_image(struct tree *t, struct node *dir, const char *target, struct node **out)
+int clone_image_find_base(struct tree *t, struct node *dir, const char *target, struct node **out)
 {
 	const char *path = *target == '/' ? below_mountpoint(t, target) : target;
 	struct node *at = *target == '/' ? t->root : dir;
@@ -255,16 +254,15 @@ static int replace_by_link(struct tree *t, const char *target, struct node **n)
 }
 
 int clone_image_make(struct tree *t, struct node *dir, const char *shown, const char *target,
-		     const struct tree_maker *by, struct node **out)
+		     struct node *base, const struct tree_maker *by, struct node **out)
 {
-	struct clone_base b = { 0 };
+	struct clone_base b = { .node = base };
 	int r;
 
 	if (!tree_makes_files(t))
 		return -EROFS;
-	r = find_base_image(t, dir, target, &b.node);
-	if (r)
-		return r == -EPERM ? report_clone(shown, r, "the link does not lead to an image of this mount") : r;
+	if (!base)
+		return report_clone(shown, -EPERM, "the link does not lead to an image of this mount");
 	r = open_base(t, dir, shown, &b);
 	if (!r)
 		r = make_clone(t, dir, shown, by, &b, out);
@@ -273,6 +271,5 @@ int clone_image_make(struct tree *t, struct node *dir, const char *shown, const 
 	image_file_inspection_end(&b.headers);
 	free(b.path);
 	free(b.name);
-	node_forget(t, b.node, 1);
 	return r;
 }

@@ -13,9 +13,13 @@
 struct node;
 struct tree;
 
-/* Makes the overlay @shown of the image that @target leads to; node_ops.symlink of a directory of
- * SOURCE.  *out: a node of a symbolic link, with a reference. */
+/* Finds the image that the target of a link leads to.  *out has a reference.  Return: 0; -EPERM there
+ * is none; -ENOMEM. */
+int clone_image_find_base(struct tree *t, struct node *dir, const char *target, struct node **out);
+
+/* Makes the overlay @shown of the image @base, or refuses if that is NULL; node_ops.symlink of a
+ * directory of SOURCE.  *out: a node of a symbolic link, with a reference. */
 int clone_image_make(struct tree *t, struct node *dir, const char *shown, const char *target,
-		     const struct tree_maker *by, struct node **out);
+		     struct node *base, const struct tree_maker *by, struct node **out);
 
 #endif

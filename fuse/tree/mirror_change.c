@@ -16,6 +16,7 @@
 #include "tree/name_claim.h"
 #include "tree/new_name.h"
 #include "tree/node.h"
+#include "tree/node_table.h"
 #include "tree/tree_private.h"
 #include "util/report.h"
 
@@ -135,6 +136,27 @@ static int check_same_file(const struct victim *v, int dirfd)
 											     -ESTALE;
 }
 
+/* Takes the node out of the table of files: the next file that is made, in any directory, may get the
+ * inode number.  An image with more names stays. */
+static void retire_node(struct tree *t, const struct victim *v)
+{
+	pthread_mutex_lock(&t->lock);
+	if (v->image->image.names == v->nm && !v->nm->next)
+		node_table_remove_image(t->nodes, v->image);
+	pthread_mutex_unlock(&t->lock);
+}
+
+/* Undoes that: the file is still there. */
+static void reinstate_node(struct tree *t, const struct victim *v)
+{
+	const struct identity *id = &v->image->image.id;
+
+	pthread_mutex_lock(&t->lock);
+	if (!node_table_find_image(t->nodes, id->dev, id->ino))
+		node_table_add_image(t->nodes, v->image);
+	pthread_mutex_unlock(&t->lock);
+}
+
 /* ---- unlink -------------------------------------------------------------------------- */
 
 static int unlink_victim(struct tree *t, struct victim *v)
@@ -145,8 +167,12 @@ static int unlink_victim(struct tree *t, struct victim *v)
 		return dirfd;
 	pthread_mutex_lock(&v->dir->dir.lock);
 	r = check_same_file(v, dirfd);
-	if (!r && unlinkat(dirfd, v->file, 0))
-		r = -errno;
+	if (!r) {
+		retire_node(t, v);
+		r = unlinkat(dirfd, v->file, 0) ? -errno : 0;
+		if (r)
+			reinstate_node(t, v);
+	}
 	if (!r || r == -ENOENT) {
 		pthread_mutex_lock(&t->lock);
 		name_set_gone(t, v->nm);
@@ -281,8 +307,12 @@ static int rename_locked(struct tree *t, struct renaming *n)
 	if (!n->over.image)
 		r = name_claim_check(n->to_dir, n->to, n->file);
 	pthread_mutex_unlock(&t->lock);
+	if (!r && n->over.image)
+		retire_node(t, &n->over);
 	if (!r)
 		r = rename_file(n);
+	if (r && n->over.image)
+		reinstate_node(t, &n->over);
 	if (r == -EPERM)
 		return report_change(n->from.shown, r, "rename it", "the new name is that of a file of another kind");
 	if (r)

@@ -30,7 +30,7 @@ struct node_ops {
 	int (*create)(struct tree *t, struct node *dir, const char *name,
 		      const struct tree_maker *by, struct node **out);
 	int (*symlink)(struct tree *t, struct node *dir, const char *name, const char *target,
-		       const struct tree_maker *by, struct node **out);
+		       struct node *base, const struct tree_maker *by, struct node **out);
 	int (*unlink)(struct tree *t, struct node *dir, const char *name);
 	int (*rmdir)(struct tree *t, struct node *dir, const char *name);
 	int (*rename)(struct tree *t, struct node *dir, const char *name, struct node *to_dir,

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "tree/base_index.h"
+#include "tree/clone_image.h"
 #include "tree/file_owner.h"
 #include "tree/growing_disk.h"
 #include "tree/image_file.h"
@@ -59,10 +60,15 @@ int tree_create(struct tree *t, struct node *dir, const char *name, const struct
 	return dir->ops->create ? dir->ops->create(t, dir, name, by, out) : -EROFS;
 }
 
-int tree_symlink(struct tree *t, struct node *dir, const char *name, const char *target,
-		 const struct tree_maker *by, struct node **out)
+int tree_find_target(struct tree *t, struct node *dir, const char *target, struct node **out)
 {
-	return dir->ops->symlink ? dir->ops->symlink(t, dir, name, target, by, out) : -EROFS;
+	return tree_makes_files(t) ? clone_image_find_base(t, dir, target, out) : -EROFS;
+}
+
+int tree_symlink(struct tree *t, struct node *dir, const char *name, const char *target,
+		 struct node *base, const struct tree_maker *by, struct node **out)
+{
+	return dir->ops->symlink ? dir->ops->symlink(t, dir, name, target, base, by, out) : -EROFS;
 }
 
 int tree_unlink(struct tree *t, struct node *dir, const char *name)

@@ -41,16 +41,20 @@ int tree_register_views(struct tree *t, const struct view_provider *p);
 /* Returns true if a provider has been registered. */
 bool tree_shows_views(const struct tree *t, const struct view_provider *p);
 
+/* Finds the image that a symbolic link in @dir would lead to, by a path from there, or by an absolute
+ * one below the mountpoint.  *out has a reference.  Return: 0; -EPERM it is no image; -EROFS. */
+int tree_find_target(struct tree *t, struct node *dir, const char *target, struct node **out);
+
 /*
  * tree_symlink() - make an overlay of an image
- * @target:  path of the image, from @dir, or absolute and below the mountpoint
- * @out:     a symbolic link, of which the kernel keeps no name
+ * @base:  what tree_find_target() has found for @target; NULL: nothing
+ * @out:   a symbolic link, of which the kernel keeps no name
  *
- * Return: 0; -EPERM the target is no image, or no overlay can have it: see the log; -EBUSY the image
- * is open for writing; -EIO it cannot be used; else as tree_create().
+ * Return: 0; -EPERM there is no base, or no overlay can have it: see the log; -EBUSY it is open for
+ * writing; -EIO it cannot be used; else as tree_create().
  */
 int tree_symlink(struct tree *t, struct node *dir, const char *name, const char *target,
-		 const struct tree_maker *by, struct node **out);
+		 struct node *base, const struct tree_maker *by, struct node **out);
 
 /* Brings the names of a directory to stable storage, if the mount makes some.  Return: 0; as
  * fsync(2). */

@@ -14,7 +14,17 @@ from qcowtest import *
 THREADS = 8
 SECONDS = float(os.environ.get('SECONDS', '60' if os.environ.get('LONG') else '2'))
 DIRS = ['', 'a', 'a/b']
-EXPECTED = {errno.EBUSY, errno.EEXIST, errno.ENOENT, errno.ENOTEMPTY, errno.EROFS, errno.EPERM, errno.ESTALE}
+
+
+class Killed(Exception):
+    """The daemon is gone."""
+
+
+def error_of(call, *argv):
+    error = error_of(call, *argv)
+    if error in (errno.ECONNABORTED, errno.ENOTCONN):
+        raise Killed
+    return error
 
 
 class Storm:
@@ -62,7 +72,7 @@ class Storm:
             return
         if os.path.dirname(name) and not base.startswith(os.path.dirname(name) + '/'):
             return
-        error = errno_of(os.symlink, os.path.relpath(base, os.path.dirname(name) or '.'), self.path(name))
+        error = error_of(os.symlink, os.path.relpath(base, os.path.dirname(name) or '.'), self.path(name))
         if name in self.disks:
             check(error == errno.EEXIST, f'symlink {name}: {error}')
         else:
@@ -75,7 +85,11 @@ class Storm:
             return
         try:
             fd = os.open(self.path(name), os.O_RDWR)
+        except ConnectionAbortedError as e:
+            raise Killed from e
         except OSError as e:
+            if e.errno == errno.ENOTCONN:
+                raise Killed from e
             check(e.errno == errno.EROFS and self.is_needed(name), f'open {name}: {e}')
             return
         check(not self.is_needed(name), f'{name} is a base, and written')
@@ -93,7 +107,7 @@ class Storm:
         name, to = self.some(), self.new_name()
         if not name or name == to:
             return
-        error = errno_of(os.rename, self.path(name), self.path(to))
+        error = error_of(os.rename, self.path(name), self.path(to))
         moved = os.path.dirname(name) != os.path.dirname(to)
         if self.is_needed(name) or self.is_needed(to):
             check(error in (errno.EBUSY, errno.EPERM), f'rename {name} {to}: {error}')
@@ -110,7 +124,7 @@ class Storm:
         name = self.some()
         if not name:
             return
-        error = errno_of(os.unlink, self.path(name))
+        error = error_of(os.unlink, self.path(name))
         if self.is_needed(name):
             check(error == errno.EBUSY, f'unlink {name}: {error}')
         else:
@@ -148,7 +162,7 @@ class Storm:
                 self.counts[step.__name__] += 1
         except SystemExit as e:
             self.error = f'{step.__name__}: a check failed' if e.code else None
-        except Exception as e:  # noqa: the kill of the daemon ends all threads so
+        except Exception as e:
             self.error = f'{step.__name__}: {e!r}'
 
 
