@@ -12,6 +12,7 @@
 
 #include "tree/base_index.h"
 #include "tree/image_file.h"
+#include "tree/mirror_subdir.h"
 #include "tree/name.h"
 #include "tree/name_claim.h"
 #include "tree/new_name.h"
@@ -24,19 +25,6 @@ static int report_change(const char *shown, int r, const char *what, const char 
 {
 	report(QC_LOG_ERROR, "%s: cannot %s: %s", shown, what, why);
 	return r;
-}
-
-static int open_dir_of(struct tree *t, struct node *dir)
-{
-	char *path;
-	int fd;
-
-	pthread_mutex_lock(&t->lock);
-	path = name_path_of_dir(dir);
-	pthread_mutex_unlock(&t->lock);
-	fd = path ? source_open_path(t->src, path, O_RDONLY | O_DIRECTORY) : -ENOMEM;
-	free(path);
-	return fd;
 }
 
 /* ---- images that can go ----------------------------------------------------------- */
@@ -161,7 +149,7 @@ static void reinstate_node(struct tree *t, const struct victim *v)
 
 static int unlink_victim(struct tree *t, struct victim *v)
 {
-	int dirfd = open_dir_of(t, v->dir), r;
+	int dirfd = mirror_subdir_open(t, v->dir), r;
 
 	if (dirfd < 0)
 		return dirfd;
@@ -342,8 +330,8 @@ static int rename_without_scans(struct tree *t, struct renaming *n)
 
 static int open_both_dirs(struct tree *t, struct renaming *n)
 {
-	n->from_fd = open_dir_of(t, n->from.dir);
-	n->to_fd = n->from_fd < 0 ? -1 : open_dir_of(t, n->to_dir);
+	n->from_fd = mirror_subdir_open(t, n->from.dir);
+	n->to_fd = n->from_fd < 0 ? -1 : mirror_subdir_open(t, n->to_dir);
 	return n->from_fd < 0 ? n->from_fd : n->to_fd < 0 ? n->to_fd : 0;
 }
 
@@ -372,98 +360,5 @@ int mirror_change_rename(struct tree *t, struct node *dir, const char *shown, st
 	end_victim(t, &n.from);
 	end_victim(t, &n.over);
 	free(n.file);
-	return r;
-}
-
-/* ---- directories ------------------------------------------------------------------------ */
-
-static int make_dir(int dirfd, const char *name, const struct tree_maker *by)
-{
-	struct stat st;
-
-	if (mkdirat(dirfd, name, by->mode))
-		return errno == EEXIST ? -EPERM : -errno;
-	if (geteuid() || by->uid == 0 || fstatat(dirfd, "", &st, AT_EMPTY_PATH))
-		return 0;
-	return fchownat(dirfd, name, by->uid, st.st_mode & S_ISGID ? (gid_t)-1 : by->gid,
-			AT_SYMLINK_NOFOLLOW) ? -errno : 0;
-}
-
-/* Lets the name lead to the directory.  tree.lock is held. */
-static int publish_dir(struct tree *t, struct node *dir, const char *shown, int dirfd,
-		       struct node **out)
-{
-	struct name *nm = name_find_file(dir, shown, true);
-	struct identity id;
-	struct stat st;
-	int r = 0;
-
-	if (fstatat(dirfd, shown, &st, AT_SYMLINK_NOFOLLOW))
-		return -errno;
-	id = identity_of(&st);
-	if (!nm || !nm->node) {
-		r = name_add_dir(t, dir, shown, &id);
-		nm = r ? NULL : name_find_file(dir, shown, true);
-	}
-	if (!nm)
-		return r ? r : -ENOMEM;
-	nm->scan = dir->dir.scan;
-	nm->gone = false;
-	*out = name_ref_node(t, nm);
-	return 0;
-}
-
-int mirror_change_mkdir(struct tree *t, struct node *dir, const char *shown,
-			const struct tree_maker *by, struct node **out)
-{
-	const struct name *nm;
-	int dirfd, r;
-
-	if (!tree_makes_files(t))
-		return -EROFS;
-	dirfd = open_dir_of(t, dir);
-	if (dirfd < 0)
-		return dirfd;
-	pthread_mutex_lock(&dir->dir.lock);
-	pthread_mutex_lock(&t->lock);
-	nm = name_find(dir, shown);
-	r = !nm ? 0 : name_is_live(nm) ? -EEXIST : nm->is_dir ? 0 : -EPERM;
-	pthread_mutex_unlock(&t->lock);
-	if (!r)
-		r = make_dir(dirfd, shown, by);
-	if (!r) {
-		pthread_mutex_lock(&t->lock);
-		r = publish_dir(t, dir, shown, dirfd, out);
-		pthread_mutex_unlock(&t->lock);
-	}
-	pthread_mutex_unlock(&dir->dir.lock);
-	close(dirfd);
-	return r == -EPERM ? report_change(shown, r, "make the folder", "a file of another kind has, or had, this name") : r;
-}
-
-int mirror_change_rmdir(struct tree *t, struct node *dir, const char *shown)
-{
-	struct name *nm;
-	int dirfd, r;
-
-	if (!tree_makes_files(t))
-		return -EROFS;
-	dirfd = open_dir_of(t, dir);
-	if (dirfd < 0)
-		return dirfd;
-	pthread_mutex_lock(&dir->dir.lock);
-	pthread_mutex_lock(&t->lock);
-	nm = name_find(dir, shown);
-	r = !nm || !name_is_live(nm) ? -ENOENT : nm->owner ? -EPERM : nm->is_dir ? 0 : -ENOTDIR;
-	pthread_mutex_unlock(&t->lock);
-	if (!r && unlinkat(dirfd, nm->file, AT_REMOVEDIR))
-		r = -errno;
-	if (!r) {
-		pthread_mutex_lock(&t->lock);
-		name_set_gone(t, nm);
-		pthread_mutex_unlock(&t->lock);
-	}
-	pthread_mutex_unlock(&dir->dir.lock);
-	close(dirfd);
 	return r;
 }

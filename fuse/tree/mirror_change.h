@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mirror_change.h - rename and remove images, make and remove directories of SOURCE (-o create).
+ * mirror_change.h - rename and remove images of SOURCE (-o create).
  *
  * An image that other images need is neither renamed nor removed.  Each function is the node_ops
  * member of its name for a directory of SOURCE.
  */
 #ifndef MIRROR_CHANGE_H
 #define MIRROR_CHANGE_H
-
-#include "tree/tree_maker.h"
 
 struct node;
 struct tree;
@@ -19,9 +17,5 @@ int mirror_change_unlink(struct tree *t, struct node *dir, const char *shown);
 /* Renames an image.  An image that has the name @to is removed, as by mirror_change_unlink(). */
 int mirror_change_rename(struct tree *t, struct node *dir, const char *shown, struct node *to_dir,
 			 const char *to);
-
-int mirror_change_mkdir(struct tree *t, struct node *dir, const char *shown,
-			const struct tree_maker *by, struct node **out);
-int mirror_change_rmdir(struct tree *t, struct node *dir, const char *shown);
 
 #endif

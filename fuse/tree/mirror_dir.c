@@ -18,6 +18,7 @@
 #include "tree/listing.h"
 #include "tree/make_image.h"
 #include "tree/mirror_change.h"
+#include "tree/mirror_subdir.h"
 #include "tree/name.h"
 #include "tree/scan.h"
 
@@ -237,11 +238,11 @@ static bool keep_mirror_dir(struct tree *t, struct node *dir)
 const struct node_ops mirror_dir_ops = {
 	.lookup = lookup_in_mirror,
 	.list = list_mirror,
-	.mkdir = mirror_change_mkdir,
+	.mkdir = mirror_subdir_make,
 	.create = make_image_create,
 	.symlink = clone_image_make,
 	.unlink = mirror_change_unlink,
-	.rmdir = mirror_change_rmdir,
+	.rmdir = mirror_subdir_remove,
 	.rename = mirror_change_rename,
 	.getattr = getattr_of_mirror,
 	.unused = keep_mirror_dir,

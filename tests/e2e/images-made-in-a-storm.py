@@ -21,7 +21,7 @@ class Killed(Exception):
 
 
 def error_of(call, *argv):
-    error = error_of(call, *argv)
+    error = errno_of(call, *argv)
     if error in (errno.ECONNABORTED, errno.ENOTCONN):
         raise Killed
     return error
