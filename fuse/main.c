@@ -25,6 +25,7 @@ static const struct command_row {
 	command_fn *run;
 	const char *usage; /* for --help: without the options of all commands */
 } commands[] = {
+	{ "amend", cmd_amend, "-o OPTIONS IMAGE" },
 	{ "check", cmd_check, "[--json] [-r leaks|all] IMAGE" },
 	{ "convert", cmd_convert, "[-c] [-n] [-O FMT] [-o OPTIONS] [-l SNAPSHOT] SRC DST" },
 	{ "create", cmd_create, "[-f FMT] [-o OPTIONS] [-b BASE [-F FMT]] IMAGE [SIZE]" },

@@ -159,9 +159,7 @@ static int add_one(struct create_options *c, char *word)
 
 /* ---- lists ---------------------------------------------------------------------------- */
 
-/* Ends the first word of a list at its separator and returns the rest, or NULL.  A comma that is
- * doubled belongs to the word, as in qemu-img. */
-static char *cut_word(char *word, char separator)
+char *create_options_cut(char *word, char separator)
 {
 	char *to = word;
 
@@ -190,7 +188,7 @@ int create_options_add(struct create_options *c, const char *list, char separato
 	memcpy(copy + sizeof(char *), list, room);
 	c->text = copy;
 	for (word = copy + sizeof(char *); !r && word && *word; word = next) {
-		next = cut_word(word, separator);
+		next = create_options_cut(word, separator);
 		r = add_one(c, word);
 	}
 	return r;

@@ -26,6 +26,10 @@ int create_options_add(struct create_options *c, const char *list, char separato
 
 void create_options_free(struct create_options *c);
 
+/* Ends the first word of a list at its separator and returns the rest, or NULL.  A comma that is
+ * doubled belongs to the word, as in qemu-img. */
+char *create_options_cut(char *list, char separator);
+
 /* Reads a size such as 4096, 64k or 1.5G, in bytes.  Return: 0; -EINVAL */
 int create_options_size(const char *text, uint64_t *out);
 

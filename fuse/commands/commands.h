@@ -5,6 +5,7 @@
 
 typedef int command_fn(int argc, char **argv);
 
+command_fn cmd_amend;
 command_fn cmd_check;
 command_fn cmd_convert;
 command_fn cmd_create;
