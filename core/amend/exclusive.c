@@ -14,7 +14,7 @@ static qc_err prepare_exclusive(struct qc_writer *w, struct qc_reason *why)
 	qc_err r = qc_writer_flush_all(w);
 
 	if (!r)
-		r = qc_autoclear_clear(w, AUTOCLEAR_BITMAPS);
+		r = qc_autoclear_clear(w);
 	return r ? qc_fail_errno(why, r, "cannot write") : 0;
 }
 

@@ -182,17 +182,33 @@ static qc_err write_new_header(struct qc_writer *w, struct header_bytes *h)
 	return r ? r : qc_writer_update_header(w, 0, h->now, SECTOR);
 }
 
+/* After the switch nothing may fail, so the new header is decoded before. */
+static qc_err parse_new_header(const struct header_bytes *h, struct qc_header *head,
+			       struct qc_reason *why)
+{
+	size_t need;
+	qc_err r = qc_header_parse(h->now, h->cluster, head, &need, why);
+
+	if (!r)
+		memcpy(head->backing, h->head->backing, sizeof(head->backing));
+	return r;
+}
+
 qc_err qc_header_rewrite(struct qc_writer *w, const struct qc_header_edit *edit,
 			 struct qc_reason *why)
 {
 	struct header_bytes h;
+	struct qc_header head;
 	qc_err r = make_header(w, edit, &h, why);
 
+	if (!r)
+		r = parse_new_header(&h, &head, why);
 	if (!r) {
 		r = write_new_header(w, &h);
-		r = r ? qc_fail_errno(why, r, "cannot write the header") :
-			qc_header_read(w->file, &w->layer->head, why);
+		r = r ? qc_fail_errno(why, r, "cannot write the header") : 0;
 	}
+	if (!r)
+		w->layer->head = head;
 	free_header_bytes(&h);
 	return r;
 }

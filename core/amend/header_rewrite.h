@@ -20,7 +20,7 @@ struct qc_header_edit {
 };
 
 /*
- * qc_header_rewrite() - write a changed header, and read it again
+ * qc_header_rewrite() - write a changed header
  *
  * The feature name table goes if version 2 is wanted, or if it does not fit into the first
  * sector.
