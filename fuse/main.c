@@ -32,6 +32,7 @@ static const struct command_row {
 	{ "info", cmd_info, "[--json] [--backing-chain] IMAGE" },
 	{ "key", cmd_key, "list|add|remove [--slot=N] [--new-key-file=PATH] IMAGE" },
 	{ "measure", cmd_measure, "[--json] [-O FMT] [-o OPTIONS] --size=N|SRC" },
+	{ "rebase", cmd_rebase, "[-u] -b NEW [-F FMT] IMAGE" },
 	{ "resize", cmd_resize, "[--shrink] [--preallocation=MODE] IMAGE [+|-]SIZE" },
 	{ "snapshot", cmd_snapshot, "[-l | -c NAME | -a NAME | -d NAME] IMAGE" },
 };

@@ -24,6 +24,7 @@
 
 enum {
 	WINDOW_BITS = 12,
+	ZLIB_LEVEL = 5, /* nine tenths of the time of level 6, for half a percent more bytes */
 	MEM_LEVEL = 9,
 	LIBDEFLATE_LEVEL = 6,
 	ZSTD_LEVEL = 3,
@@ -91,7 +92,7 @@ static qc_err encode_zlib(struct encoder *e, const void *in, size_t len, void *o
 {
 	z_stream *s = &e->zlib;
 
-	if (!e->has_zlib && deflateInit2(s, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -WINDOW_BITS,
+	if (!e->has_zlib && deflateInit2(s, ZLIB_LEVEL, Z_DEFLATED, -WINDOW_BITS,
 					 MEM_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
 		return -ENOMEM;
 	e->has_zlib = true;

@@ -85,4 +85,7 @@ qc_err qc_copy(const struct qc_copy *c);
 #ifdef __cplusplus
 }
 #endif
+
+#include "qcow_chain.h" /* which needs the types above */
+
 #endif

@@ -15,8 +15,7 @@
 
 /* ---- the backing file ---------------------------------------------------------------- */
 
-/* Returns the path of a file that the image at @path names; to be freed. NULL: no memory. */
-static char *resolve_name(const char *path, const char *name)
+char *new_image_file_base_path(const char *path, const char *name)
 {
 	const char *slash = strrchr(path, '/');
 	char *out;
@@ -82,7 +81,7 @@ int new_image_file_look_at_base(struct command *c, const char *path, struct qc_c
 		report(QC_LOG_ERROR, "-F: '%s' is none of raw, qcow and qcow2", o->backing_format);
 		return COMMAND_FAILED;
 	}
-	base = resolve_name(path, o->backing);
+	base = new_image_file_base_path(path, o->backing);
 	status = base ? measure_base(c, base, o, size) : command_fail(path, -ENOMEM, NULL);
 	free(base);
 	return status;
@@ -92,7 +91,7 @@ int new_image_file_look_at_base(struct command *c, const char *path, struct qc_c
 
 static int make_data_file(const char *path, const struct qc_create_options *o)
 {
-	char *data = resolve_name(path, o->data_file);
+	char *data = new_image_file_base_path(path, o->data_file);
 	int fd = data ? open(data, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644) : -1;
 	int r = fd < 0 || ftruncate(fd, (off_t)o->size) ? -errno : 0;
 

@@ -19,6 +19,9 @@
 int new_image_file_look_at_base(struct command *c, const char *path, struct qc_create_options *o,
 				uint64_t *size);
 
+/* Returns the path of a file that the image at @path names; to be freed.  NULL: no memory. */
+char *new_image_file_base_path(const char *path, const char *name);
+
 /*
  * new_image_file_create() - make an image file, its external data file, and preallocate
  *

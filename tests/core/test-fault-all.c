@@ -7,7 +7,7 @@
  *
  * sanitize: address
  */
-#include "crash.h"
+#include "rebase.h"
 
 static bool room_comes; /* the disk is full for a while only */
 
@@ -87,6 +87,29 @@ static void resizing(void)
 	finish();
 }
 
+static void compressing(void)
+{
+	uint64_t size = qc_size(rig.img), seed = 2;
+
+	for (uint64_t i = 0; i < 16; i++) {
+		uint64_t off = random_below(&seed, size / 4096 - 20) * 4096;
+
+		step(g_write_compressed(off, (1 + random_below(&seed, 20)) * 4096));
+		if (i % 3 == 1)
+			step(g_discard(off, 8 * K));
+		if (i % 4 == 3)
+			step(g_flush());
+	}
+	finish();
+}
+
+static void rebasing(void)
+{
+	step(g_write(0, 20 * K));
+	step(g_flush());
+	step(g_rebase("base2.raw"));
+}
+
 static qc_err take(const char *name)
 {
 	return g_noted(qc_snapshot_take(rig.img, name, strlen(name)));
@@ -128,6 +151,9 @@ static const struct scenario scenarios[] = {
 	  .snapshot = true },
 	{ SCENARIO("backed", "qcow2", make_backed, requests, "compat=0.10,cluster_size=512", M) },
 	{ SCENARIO("packed", "qcow2", make_packed, requests, "cluster_size=4k", M) },
+	{ SCENARIO("compressed", "qcow2", make_packed, compressing, "cluster_size=4k", M) },
+	{ SCENARIO("compressed-v1", "qcow", make_empty, compressing, NULL, M) },
+	{ SCENARIO("rebase", "qcow2", make_two_bases, rebasing, "cluster_size=4k", M) },
 	{ SCENARIO("extended", "qcow2", make_backed, requests,
 		   "cluster_size=16k,extended_l2=on", M) },
 	{ SCENARIO("data-file", "qcow2", make_filled, requests, "cluster_size=4k,data_file=d.data",
