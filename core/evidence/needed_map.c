@@ -11,9 +11,8 @@
 #include "base/outcome.h"
 #include "base/range.h"
 #include "evidence/map_text.h"
+#include "evidence/tables.h"
 #include "image/image.h"
-#include "layer/metadata_walk.h"
-#include "rescue/salvage.h"
 
 struct needed_clusters {
 	const struct geom *g;
@@ -57,33 +56,6 @@ static qc_err need_item(void *arg, struct qc_metadata_item *item)
 	return 0;
 }
 
-static void ignore_invalid_block(void *arg, uint64_t index, uint64_t entry)
-{
-	(void)arg, (void)index, (void)entry;
-}
-
-static qc_err mark_needed(struct qc_layer *l, struct needed_clusters *n)
-{
-	struct qc_salvage file;
-	struct qc_refcounts refcounts;
-	struct qc_metadata md = { .file = &file.file, .head = &l->head };
-	struct qc_reason ignored;
-	qc_err r = 0;
-
-	qc_salvage_init(&file, l->file);
-	if (l->head.version > 1) {
-		r = qc_refcounts_open_damaged(&refcounts, &file.file, &l->head, &l->ctx->budget,
-					      ignore_invalid_block, NULL, &ignored);
-		md.refcounts = r ? NULL : &refcounts;
-	}
-	if (r != -ENOMEM)
-		r = qc_metadata_for_each(&md, QC_WALK_READ_L2, need_item, n);
-	need_extent(n, l->head.backing_offset, l->head.backing_len);
-	if (md.refcounts)
-		qc_refcounts_close(&refcounts);
-	return r;
-}
-
 static qc_err write_needed(const struct needed_clusters *n, uint64_t file_bytes, char **text,
 			   size_t *len)
 {
@@ -105,19 +77,20 @@ qc_err qc_rescue_needed_map(struct qc_image *img, char **text, size_t *len)
 {
 	struct qc_layer *l = img->layer[0];
 	struct needed_clusters n = { .g = &l->head.geom };
-	struct qc_file_stat now;
-	qc_err r = img->headers_only ? -EINVAL : qc_file_stat(l->file, &now);
+	struct qc_tables t;
+	qc_err r = img->headers_only ? -EINVAL : qc_tables_open(&t, l);
 
 	if (r)
 		return r;
-	n.shift = n.g->layout == LAYOUT_V1 ? 9 : n.g->cluster_bits;
-	n.n = div_up(now.size, UINT64_C(1) << n.shift);
+	n.shift = t.shift;
+	n.n = t.n;
 	n.bits = calloc(n.n / 8 + 1, 1);
-	if (!n.bits)
-		return -ENOMEM;
-	r = mark_needed(l, &n);
+	r = n.bits ? qc_metadata_for_each(&t.md, QC_WALK_READ_L2, need_item, &n) : -ENOMEM;
 	if (!r)
-		r = write_needed(&n, now.size, text, len);
+		need_extent(&n, l->head.backing_offset, l->head.backing_len);
+	if (!r)
+		r = write_needed(&n, t.file_bytes, text, len);
 	free(n.bits);
+	qc_tables_close(&t);
 	return qc_no_outcome(r);
 }

@@ -9,6 +9,15 @@
 #include "image/layer_table.h"
 #include "rescue/grade.h"
 
+struct qc_image;
+
+/* Reads an image that shows no disk, but other bytes of its files. */
+struct qc_image_bytes_ops {
+	qc_err (*read)(struct qc_image *img, uint64_t off, uint8_t *buf, size_t len);
+	qc_err (*block_status)(struct qc_image *img, uint64_t off, struct qc_extent *out);
+	void (*free)(void *state);
+};
+
 struct qc_image {
 	struct qc_context *ctx;
 	bool headers_only, inspect, no_backing, writable;
@@ -23,11 +32,19 @@ struct qc_image {
 	uint64_t base, size;
 	struct qc_pin pin;
 
+	/* NULL: a disk.  Else img->size bytes that these functions find with their state. */
+	const struct qc_image_bytes_ops *bytes_ops;
+	void *bytes_state;
+
 	/* With qc_config.rescue. */
 	bool backing_missing; /* the last layer names a backing file that could not be opened */
 	const struct qc_grade_map *grades[CHAIN_MAX]; /* of each layer's disk; NULL: not graded */
 	struct qc_grade_map *own_grades; /* of the snapshot, also in grades[0]; NULL */
 };
+
+/* Makes another image of the same layers, to be closed as any.  Returns NULL if there is no
+ * memory. */
+struct qc_image *qc_open_share(struct qc_image *img);
 
 /* Checks that the image, of which only headers were read, could be opened now.
  * Return: 0; -EBUSY another program, or this one, uses a file of the chain. */

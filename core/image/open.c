@@ -285,6 +285,25 @@ qc_err qc_open_over(struct qc_context *ctx, const struct qc_image_location *over
 	return qc_no_outcome(open_image(ctx, over, src, flags, out, why));
 }
 
+struct qc_image *qc_open_share(struct qc_image *img)
+{
+	struct qc_image *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		return NULL;
+	v->ctx = img->ctx;
+	v->headers_only = img->headers_only;
+	v->depth = v->bottom = img->depth;
+	v->backing_missing = img->backing_missing;
+	memcpy(v->grades, img->grades, sizeof(v->grades));
+	for (unsigned int i = 0; i < img->depth; i++) {
+		v->layer[i] = img->layer[i];
+		qc_layer_ref(img->layer[i], i > 0);
+	}
+	qc_context_adjust_budget(v->ctx, 1);
+	return v;
+}
+
 void qc_close(struct qc_image *img)
 {
 	if (img->of_snapshot)
@@ -294,6 +313,8 @@ void qc_close(struct qc_image *img)
 	if (!img->headers_only)
 		qc_context_adjust_budget(img->ctx, -1);
 	qc_grade_map_free(img->own_grades);
+	if (img->bytes_ops)
+		img->bytes_ops->free(img->bytes_state);
 	free(img);
 }
 
@@ -301,7 +322,7 @@ void qc_close(struct qc_image *img)
 
 uint64_t qc_size(const struct qc_image *img)
 {
-	return img->of_snapshot ? img->size : img->layer[img->top]->size;
+	return img->of_snapshot || img->bytes_ops ? img->size : img->layer[img->top]->size;
 }
 
 qc_err qc_writable(const struct qc_image *img, struct qc_reason *why)

@@ -22,7 +22,8 @@ qc_err qc_read(struct qc_image *img, uint64_t off, void *buf, size_t len)
 		return -EINVAL;
 	token = qc_inflight_begin(&top->inflight);
 	if (range_inside(off, len, qc_size(img))) {
-		r = qc_read_inflight(img, off, buf, len);
+		r = img->bytes_ops ? img->bytes_ops->read(img, off, buf, len) :
+				     qc_read_inflight(img, off, buf, len);
 		qc_io_stats_count_read(&top->io_stats, token, len);
 	}
 	qc_inflight_end(&top->inflight, token);
@@ -39,7 +40,8 @@ qc_err qc_block_status(struct qc_image *img, uint64_t off, struct qc_extent *out
 		return -EINVAL;
 	token = qc_inflight_begin(&top->inflight);
 	if (off < qc_size(img))
-		r = qc_block_status_inflight(img, off, out);
+		r = img->bytes_ops ? img->bytes_ops->block_status(img, off, out) :
+				     qc_block_status_inflight(img, off, out);
 	qc_inflight_end(&top->inflight, token);
 	return qc_no_outcome(r);
 }

@@ -85,26 +85,6 @@ void qc_snapshots_free(struct qc_snapshots *s)
 
 /* ---- opening -------------------------------------------------------------- */
 
-/* Makes another image of the same layers.  Returns NULL if there is no memory. */
-static struct qc_image *share_layers(struct qc_image *img)
-{
-	struct qc_image *v = calloc(1, sizeof(*v));
-
-	if (!v)
-		return NULL;
-	v->ctx = img->ctx;
-	v->headers_only = img->headers_only;
-	v->depth = v->bottom = img->depth;
-	v->backing_missing = img->backing_missing;
-	memcpy(v->grades, img->grades, sizeof(v->grades));
-	for (unsigned int i = 0; i < img->depth; i++) {
-		v->layer[i] = img->layer[i];
-		qc_layer_ref(img->layer[i], i > 0);
-	}
-	qc_context_adjust_budget(v->ctx, 1);
-	return v;
-}
-
 qc_err qc_open_chain_from(struct qc_image *img, unsigned int n, struct qc_image **out,
 			  struct qc_reason *why)
 {
@@ -112,7 +92,7 @@ qc_err qc_open_chain_from(struct qc_image *img, unsigned int n, struct qc_image 
 
 	if (img->headers_only || n >= img->depth)
 		return qc_fail(why, -EINVAL, "the chain has %u files", img->depth);
-	v = share_layers(img);
+	v = qc_open_share(img);
 	if (!v)
 		return qc_fail(why, -ENOMEM, "out of memory");
 	v->top = n;
@@ -210,7 +190,7 @@ qc_err qc_snapshot_open(struct qc_image *img, const struct qc_snapshot *s, enum 
 
 	if (img->headers_only)
 		return qc_fail(why, -EINVAL, "the image was opened for its headers only");
-	v = share_layers(img);
+	v = qc_open_share(img);
 	if (!v)
 		return qc_fail(why, -ENOMEM, "out of memory");
 	token = qc_inflight_begin(&v->layer[0]->inflight);

@@ -189,6 +189,7 @@ static int apply_letter(struct options *o, int c)
 static const char *option_that_implies_ro(const struct options *o)
 {
 	return o->forensic   ? "forensic" :
+	       o->unallocated ? "unallocated" :
 	       o->rescue     ? "rescue" :
 	       o->lost	     ? "lost" :
 	       o->damage     ? "damage" :

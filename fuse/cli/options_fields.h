@@ -25,7 +25,8 @@ struct options {
 	char *mount_namespace; /* path of the namespace to mount in; NULL */
 	bool ro, rw, direct_io;
 	bool snapshots, chain, info, partitions;
-	bool forensic; /* sets the four above, and ro unless cow is set */
+	bool forensic; /* sets the first three above, and unallocated, and ro unless cow is set */
+	bool unallocated; /* ro, unless cow is set */
 	bool rescue; /* ro, unless cow is set */
 	bool doubtful_is_lost;
 	enum qc_lost lost;

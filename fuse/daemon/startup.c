@@ -11,6 +11,7 @@
 
 #include "daemon/dead_mount.h"
 #include "views/chain_dir.h"
+#include "views/evidence_files.h"
 #include "views/json_file.h"
 #include "views/partition_files.h"
 #include "views/partition_table.h"
@@ -27,6 +28,7 @@ static const char *option_that_needs_dir(const struct options *o)
 	       o->chain	     ? "chain" :
 	       o->info	     ? "info" :
 	       o->partitions ? "partitions" :
+	       o->unallocated ? "unallocated" :
 			       NULL;
 }
 
@@ -168,6 +170,8 @@ static int register_views(const struct options *o, struct tree *t)
 	for (size_t i = 0; !r && i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (kinds[i].wanted)
 			r = tree_register_views(t, kinds[i].views);
+	for (size_t i = 0; !r && o->unallocated && evidence_files_views[i]; i++)
+		r = tree_register_views(t, evidence_files_views[i]);
 	return r;
 }
 

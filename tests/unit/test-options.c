@@ -231,6 +231,8 @@ static void views(void)
 	CHECK(takes("forensic,ro") && o.ro);
 	options_free(&o);
 	CHECK(rejects("forensic,rw", "rw: not together"));
+	CHECK(takes("unallocated") && o.unallocated && o.ro && !o.forensic);
+	CHECK(takes("forensic") && o.unallocated);
 	CHECK(takes("rescue") && o.rescue && o.ro && o.lost == QC_LOST_EIO);
 	CHECK(takes("rescue,cow") && o.rescue && !o.ro);
 	CHECK(takes("lost=mark") && o.lost == QC_LOST_MARK && o.ro && !o.rescue);
