@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -279,10 +280,23 @@ static enum exitcode open_only_image(struct daemon *d)
 	return EXIT_OK;
 }
 
+/*
+ * Tells the kernel that this process writes file systems to disk: where one is mounted from a
+ * loop device over a raw file, the kernel must not wait for its dirty pages to get memory for the
+ * daemon, which has to write them.  Only root may do that.  Threads inherit it.
+ */
+static void become_io_flusher(void)
+{
+#ifdef PR_SET_IO_FLUSHER
+	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+#endif
+}
+
 void startup_set_limits(void)
 {
 	limit_heap();
 	raise_descriptor_limit();
+	become_io_flusher();
 }
 
 enum exitcode startup_open_source(struct daemon *d)
