@@ -27,6 +27,7 @@ static const struct command_row {
 } commands[] = {
 	{ "amend", cmd_amend, "-o OPTIONS IMAGE" },
 	{ "check", cmd_check, "[--json] [-r leaks|all] IMAGE" },
+	{ "commit", cmd_commit, "[-b BASE] [-d] IMAGE" },
 	{ "convert", cmd_convert, "[-c] [-n] [-O FMT] [-o OPTIONS] [-l SNAPSHOT] SRC DST" },
 	{ "create", cmd_create, "[-f FMT] [-o OPTIONS] [-b BASE [-F FMT]] IMAGE [SIZE]" },
 	{ "info", cmd_info, "[--json] [--backing-chain] IMAGE" },

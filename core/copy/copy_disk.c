@@ -133,7 +133,7 @@ qc_err qc_copy_disk_append(struct qc_copy_disk *d, const uint8_t *buf, uint64_t 
 
 /* Makes one step of a walk.  Both images are in flight.  @step: the extent at @at, shortened to
  * begin there. */
-static qc_err step_to(struct qc_walk *w, uint64_t at, struct qc_step *step, uint64_t *from)
+static qc_err step_over(struct qc_walk *w, uint64_t at, struct qc_step *step, uint64_t *from)
 {
 	qc_err r = 0;
 
@@ -169,9 +169,9 @@ static qc_err measure_equal(struct qc_image *a, struct qc_image *b, uint64_t off
 	qc_walk_begin(&wa, a, off, end);
 	qc_walk_begin(&wb, b, off, end);
 	for (int i = 0; at < end && i < EQUAL_STEPS_MAX; i++) {
-		r = step_to(&wa, at, &sa, &a_from);
+		r = step_over(&wa, at, &sa, &a_from);
 		if (!r)
-			r = step_to(&wb, at, &sb, &b_from);
+			r = step_over(&wb, at, &sb, &b_from);
 		if (r || !steps_are_equal(&sa, a_from, &sb, b_from))
 			break;
 		at = min_u64(wa.at, wb.at);

@@ -27,8 +27,8 @@ struct extensions {
 	size_t format_bytes; /* padded */
 	size_t names;  /* offset of the head of a feature name table with an entry; 0: none */
 	size_t names_bytes;
-	size_t spare;  /* offset of the head of one without an entry; 0: none */
-	size_t spare_bytes; /* padded */
+	size_t unused;  /* offset of the head of one without an entry; 0: none */
+	size_t unused_bytes; /* padded */
 	bool marked; /* there is an end marker */
 };
 
@@ -55,9 +55,9 @@ static void find_extensions(const struct qc_header *h, const uint8_t *first, siz
 			x->names = at;
 			x->names_bytes = len;
 		}
-		if (magic == EXT_FEATURE_NAMES && len < FEATURE_NAME_BYTES && padded >= x->spare_bytes) {
-			x->spare = at;
-			x->spare_bytes = padded;
+		if (magic == EXT_FEATURE_NAMES && len < FEATURE_NAME_BYTES && padded >= x->unused_bytes) {
+			x->unused = at;
+			x->unused_bytes = padded;
 		}
 		at += EXT_HEAD + padded;
 		x->end = at;
@@ -91,9 +91,9 @@ static bool add_format(struct qc_backing_change *c, struct extensions *x, const 
 {
 	size_t need = EXT_HEAD + round_up(strlen(format), PADDING);
 
-	if (x->spare && need - EXT_HEAD <= x->spare_bytes &&
-	    x->spare + EXT_HEAD + x->spare_bytes <= SECTOR) {
-		put_format(c, x->spare, format, x->spare_bytes);
+	if (x->unused && need - EXT_HEAD <= x->unused_bytes &&
+	    x->unused + EXT_HEAD + x->unused_bytes <= SECTOR) {
+		put_format(c, x->unused, format, x->unused_bytes);
 		return true;
 	}
 	if (x->end + need + EXT_HEAD <= SECTOR) {
@@ -151,8 +151,8 @@ static bool put_name_in_sector(struct qc_backing_change *c, size_t at, uint64_t 
 
 /* Finds bytes of the first cluster for a name that is written before the sector: behind the
  * old name, or before it.  The part of it that is in the sector is written again with it. */
-static bool find_room_for_name(struct qc_backing_change *c, const struct qc_header *h, size_t at, size_t n,
-		       const char *name)
+static bool find_room_for_name(struct qc_backing_change *c, const struct qc_header *h,
+			       size_t at, size_t n, const char *name)
 {
 	size_t len = strlen(name), old = (size_t)h->backing_offset;
 	size_t behind = max_u64(at, old + h->backing_len);
@@ -174,7 +174,7 @@ static bool find_room_for_name(struct qc_backing_change *c, const struct qc_head
 
 /* Puts the name behind the extensions.  They get an end marker if they have none: the old name
  * may stay between them and the new one. */
-static bool put_name(struct qc_backing_change *c, const struct qc_header *h,
+static bool put_new_name(struct qc_backing_change *c, const struct qc_header *h,
 		     const struct extensions *x, size_t n, const char *name)
 {
 	size_t at = x->end + EXT_HEAD;
@@ -223,7 +223,7 @@ qc_err qc_backing_change_plan(const struct qc_header *h, const uint8_t *first, s
 			       "backing file in its first sector");
 	if (!*name)
 		remove_name(out, h, &x);
-	else if (!put_name(out, h, &x, n, name))
+	else if (!put_new_name(out, h, &x, n, name))
 		return qc_fail(why, -ENAMETOOLONG, "the first cluster has no room for the name of "
 			       "the backing file beside the old one");
 	return 0;

@@ -248,6 +248,13 @@ void qc_layer_ref(struct qc_layer *l, bool as_backing)
 	qc_unlock(&l->ctx->layer_table_lock);
 }
 
+void qc_layer_adjust_backing(struct qc_layer *l, int by)
+{
+	qc_lock(&l->ctx->layer_table_lock);
+	l->table.backing_users += (unsigned int)by;
+	qc_unlock(&l->ctx->layer_table_lock);
+}
+
 void qc_layer_pin_snapshot(struct qc_layer *l, struct qc_pin *pin)
 {
 	qc_lock(&l->ctx->layer_table_lock);

@@ -42,6 +42,9 @@ void qc_layer_put(struct qc_layer *l, bool as_backing);
 /* Adds a user to a layer that the caller uses already. */
 void qc_layer_ref(struct qc_layer *l, bool as_backing);
 
+/* Counts one backing user more (+1) or fewer (-1), for a user that begins or ends to write. */
+void qc_layer_adjust_backing(struct qc_layer *l, int by);
+
 /* Keeps the snapshot with this L1 table from being deleted or renamed. */
 void qc_layer_pin_snapshot(struct qc_layer *l, struct qc_pin *pin);
 void qc_layer_unpin_snapshot(struct qc_layer *l, struct qc_pin *pin);

@@ -48,6 +48,25 @@ qc_err qc_rebase(struct qc_image *img, const struct qc_disk *base,
 qc_err qc_set_backing_name(struct qc_context *ctx, const struct qc_image_location *src,
 			   const struct qc_backing_name *to, struct qc_reason *why);
 
+/*
+ * qc_commit() - write the data of an overlay to a file of its backing chain
+ * @img:    open for writing; used by no other thread, and closed afterwards
+ * @n:      layer that is written: 1 is the backing file
+ * @empty:  afterwards, unlink all clusters of the overlay; only if @n is 1
+ *
+ * The layer grows if the disk of the overlay is larger.  The disk of the overlay stays as it
+ * is, also in a crash and after a failure.  Layers between the overlay and layer @n, and other
+ * images over layer @n, read other bytes afterwards.
+ * Return: 0;
+ *	-ECANCELED  @progress returned false; the overlay has all its data
+ *	-EBUSY      another image or program uses layer @n
+ *	-EROFS      layer @n cannot be written
+ *	-EINVAL     there is no layer @n, or @empty and @n > 1
+ *	else as qc_write() and qc_resize()
+ */
+qc_err qc_commit(struct qc_image *img, unsigned int n, bool empty, qc_copy_progress_fn *progress,
+		 void *arg, struct qc_reason *why);
+
 #ifdef __cplusplus
 }
 #endif

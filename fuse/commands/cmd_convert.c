@@ -60,8 +60,8 @@ static bool show_copied(void *arg, uint64_t done, uint64_t total)
 	return !interrupt_has_come();
 }
 
-static qc_err copy_disk(struct command *c, const struct convert_args *a, const struct source_disk *s,
-			const struct convert_target *t)
+static qc_err copy_disk(struct command *c, const struct convert_args *a,
+			const struct source_disk *s, const struct convert_target *t)
 {
 	struct shown shown = { .c = c, .permille = UINT64_MAX };
 	struct qc_copy copy = {

@@ -7,6 +7,7 @@
  *
  * sanitize: address
  */
+#include "commit.h"
 #include "rebase.h"
 
 static bool room_comes; /* the disk is full for a while only */
@@ -108,6 +109,15 @@ static void rebasing(void)
 	step(g_write(0, 20 * K));
 	step(g_flush());
 	step(g_rebase("base2.raw"));
+	finish();
+}
+
+static void committing(void)
+{
+	step(g_write(0, 20 * K));
+	step(g_flush());
+	step(g_commit(true));
+	finish();
 }
 
 static qc_err take(const char *name)
@@ -153,6 +163,8 @@ static const struct scenario scenarios[] = {
 	{ SCENARIO("packed", "qcow2", make_packed, requests, "cluster_size=4k", M) },
 	{ SCENARIO("compressed", "qcow2", make_packed, compressing, "cluster_size=4k", M) },
 	{ SCENARIO("compressed-v1", "qcow", make_empty, compressing, NULL, M) },
+	{ SCENARIO("commit", "qcow2", make_over_4k, committing, "cluster_size=4k", M),
+	  .data_file = true },
 	{ SCENARIO("rebase", "qcow2", make_two_bases, rebasing, "cluster_size=4k", M) },
 	{ SCENARIO("extended", "qcow2", make_backed, requests,
 		   "cluster_size=16k,extended_l2=on", M) },
