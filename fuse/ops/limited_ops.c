@@ -225,6 +225,34 @@ void limited_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int which,
 	run_limited(&c, req, ino, fi);
 }
 
+static void run_getxattr(struct deferred_call *c)
+{
+	op_getxattr(c->req, c->ino, c->data, (size_t)c->length);
+}
+
+void limited_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t room)
+{
+	struct deferred_call c = { .run = run_getxattr, .data = name, .len = strlen(name) + 1,
+				   .length = (off_t)room };
+
+	if (op_getxattr_is_quick(req, name))
+		op_getxattr(req, ino, name, room);
+	else
+		run_limited(&c, req, ino, NULL);
+}
+
+static void run_listxattr(struct deferred_call *c)
+{
+	op_listxattr(c->req, c->ino, c->len);
+}
+
+void limited_listxattr(fuse_req_t req, fuse_ino_t ino, size_t room)
+{
+	struct deferred_call c = { .run = run_listxattr, .len = room };
+
+	run_limited(&c, req, ino, NULL);
+}
+
 static void run_lookup(struct deferred_call *c)
 {
 	op_lookup(c->req, c->ino, c->data);

@@ -25,6 +25,8 @@ void limited_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void limited_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void limited_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int which,
 		     struct fuse_file_info *fi);
+void limited_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t room);
+void limited_listxattr(fuse_req_t req, fuse_ino_t ino, size_t room);
 void limited_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void limited_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void limited_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,

@@ -53,6 +53,13 @@ void op_await_closed(fuse_req_t req, fuse_ino_t parent, const char *name);
 /* Returns the user of the request, and the mode for a new file. */
 struct tree_maker op_maker(fuse_req_t req, mode_t mode);
 
+/* xattr_ops.c */
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t room);
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t room);
+
+/* Returns true if op_getxattr() reads no file to answer. */
+bool op_getxattr_is_quick(fuse_req_t req, const char *name);
+
 /* file_ops.c */
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

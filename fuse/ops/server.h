@@ -27,6 +27,7 @@ struct server {
 	bool direct_io, ro;
 	bool shares_disks; /* two files can show the same bytes, and be written */
 	bool direct_maps;  /* files that the kernel does not cache can be mapped */
+	bool has_xattrs;   /* files have extended attributes (xattr_ops.c) */
 	bool io_uring; /* ask the kernel for io_uring queues */
 	void (*ready)(void *arg); /* called once, with the first request of the kernel; NULL */
 	void *ready_arg;

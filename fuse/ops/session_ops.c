@@ -23,6 +23,21 @@ static void allow_direct_maps(struct server *s, struct fuse_conn_info *conn)
 #endif
 }
 
+/* Turns extended attributes on where they make no write slower (xattr_ops.c).  No file of the mount
+ * has set-user-ID bits or capabilities that a write would have to remove. */
+static void allow_xattrs(struct server *s, struct fuse_conn_info *conn)
+{
+	s->has_xattrs = s->ro;
+#ifdef FUSE_CAP_HANDLE_KILLPRIV_V2
+	if (conn->capable & FUSE_CAP_HANDLE_KILLPRIV_V2) {
+		conn->want |= FUSE_CAP_HANDLE_KILLPRIV_V2;
+		s->has_xattrs = true;
+	}
+#else
+	(void)conn;
+#endif
+}
+
 void op_init(void *arg, struct fuse_conn_info *conn)
 {
 	struct server *s = arg;
@@ -41,6 +56,7 @@ void op_init(void *arg, struct fuse_conn_info *conn)
 	/* The times are those of the image files, in nanoseconds. */
 	conn->time_gran = 1;
 	allow_direct_maps(s, conn);
+	allow_xattrs(s, conn);
 	io_uring_configure(conn, s->io_uring);
 	if (s->ready)
 		s->ready(s->ready_arg);

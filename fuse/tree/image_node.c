@@ -2,6 +2,7 @@
 #include "tree/image_node.h"
 
 #include "tree/image_attr.h"
+#include "tree/image_info.h"
 #include "tree/image_file.h"
 #include "tree/tree_private.h"
 
@@ -18,6 +19,7 @@ static bool image_is_unused(struct tree *t, struct node *n)
 
 const struct node_ops image_node_ops = {
 	.getattr = image_attr_get,
+	.info = image_info_get,
 	.open = open_image_node,
 	.unused = image_is_unused,
 };

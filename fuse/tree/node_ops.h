@@ -15,6 +15,7 @@
 struct listing;
 struct name;
 struct node;
+struct node_info;
 struct qc_image;
 struct shared_buf;
 struct tree;
@@ -38,6 +39,9 @@ struct node_ops {
 
 	/* Of every node; ends with node_finish_attr(). */
 	int (*getattr)(struct tree *t, struct node *n, struct stat *st);
+
+	/* Fills *out for extended attributes; the caller frees it also after a failure. */
+	int (*info)(struct tree *t, struct node *n, struct node_info *out);
 
 	/* Of a file, one of both. */
 	int (*open)(struct tree *t, struct node *n, bool write, struct qc_image **out);

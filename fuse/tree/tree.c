@@ -96,6 +96,12 @@ int tree_stat(struct tree *t, struct node *n, struct stat *st)
 	return n->ops->getattr(t, n, st);
 }
 
+int tree_get_info(struct tree *t, struct node *n, struct node_info *out)
+{
+	*out = (struct node_info){ 0 };
+	return n->ops->info ? n->ops->info(t, n, out) : 0;
+}
+
 int tree_statfs(struct tree *t, struct statvfs *st)
 {
 	return fstatvfs(t->src->dirfd, st) ? -errno : 0;

@@ -16,6 +16,7 @@
 
 #include "tree/listing.h"
 #include "tree/node.h"
+#include "tree/node_info.h"
 #include "tree/source.h"
 #include "tree/tree_config.h"
 #include "tree/tree_maker.h"
@@ -84,6 +85,9 @@ const struct node *tree_origin_of_name(struct tree *t, struct node *dir, const c
 int tree_list(struct tree *t, struct node *dir, struct listing *out);
 
 int tree_stat(struct tree *t, struct node *n, struct stat *st);
+/* Describes a file or folder; call node_info_free() in each case.  Other kinds leave *out empty. */
+int tree_get_info(struct tree *t, struct node *n, struct node_info *out);
+
 int tree_statfs(struct tree *t, struct statvfs *st); /* of the file system of SOURCE */
 
 /*

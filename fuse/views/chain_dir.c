@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tree/image_info.h"
 #include "tree/raw_name.h"
 #include "util/hash_bytes.h"
 #include "views/entry_dir.h"
@@ -117,6 +118,17 @@ static int getattr_of_layer(struct tree *t, struct node *n, struct stat *st)
 	return view_attr_end(t, n, r, st);
 }
 
+static int get_info_of_layer(struct tree *t, struct node *n, struct node_info *out)
+{
+	struct chain_layer *l = get_layer(n);
+	int r = image_info_of_layer(t, n->origin, l->number, l->path, out);
+
+	out->has_size = true;
+	out->size = l->size;
+	entry_data_put(l);
+	return r;
+}
+
 static void free_layer_file(struct node *n)
 {
 	entry_data_put(n->data);
@@ -124,6 +136,7 @@ static void free_layer_file(struct node *n)
 
 static const struct node_ops layer_ops = {
 	.getattr = getattr_of_layer,
+	.info = get_info_of_layer,
 	.open = open_layer_file,
 	.unused = entry_dir_entry_unused,
 	.free = free_layer_file,

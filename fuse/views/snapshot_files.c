@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tree/image_info.h"
 #include "views/view_attr.h"
 
 enum { DISK, VMSTATE, FILES };
@@ -114,6 +115,31 @@ static int open_snapshot_file(struct tree *t, struct node *n, bool write, struct
 	return view_open_part(t, n, write, open_from_snapshot, out);
 }
 
+/* Adds the ID, and for a disk its size. */
+static int add_snapshot_info(struct node *dir, bool disk, struct node_info *out)
+{
+	struct qc_snapshot *s = get_snapshot(dir);
+
+	out->snapshot_id = strdup(s->id);
+	out->has_size = disk;
+	out->size = s->size - s->size % 512;
+	entry_data_put(s);
+	return out->snapshot_id ? 0 : -ENOMEM;
+}
+
+static int get_info_of_file(struct tree *t, struct node *n, struct node_info *out)
+{
+	int r = n->key == DISK ? image_info_get(t, n->origin, out) : 0;
+
+	return r ? r : add_snapshot_info(n->held, n->key == DISK, out);
+}
+
+static int get_info_of_snapshot(struct tree *t, struct node *dir, struct node_info *out)
+{
+	(void)t;
+	return add_snapshot_info(dir, false, out);
+}
+
 static bool file_is_unused(struct tree *t, struct node *n)
 {
 	struct snapshot_node *sn = n->held->data;
@@ -125,6 +151,7 @@ static bool file_is_unused(struct tree *t, struct node *n)
 
 static const struct node_ops file_ops = {
 	.getattr = getattr_of_file,
+	.info = get_info_of_file,
 	.open = open_snapshot_file,
 	.unused = file_is_unused,
 };
@@ -199,6 +226,7 @@ static const struct node_ops snapshot_ops = {
 	.lookup = lookup_file,
 	.list = list_files,
 	.getattr = getattr_of_snapshot,
+	.info = get_info_of_snapshot,
 	.unused = entry_dir_entry_unused,
 	.free = free_snapshot_node,
 };

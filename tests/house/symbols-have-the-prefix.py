@@ -36,7 +36,7 @@ NOUNS = {
         'mount_options': 'mount_option mount_options', 'open_file': 'open_file open_files',
         'option_values': 'option_value', 'option_setters': 'option_set option_add', 'scan': 'tree_scan', 'snapshot_names': 'snapshot_name snapshot_names',
         'attr_ops': 'op', 'dir_ops': 'op', 'file_ops': 'op', 'make_ops': 'op', 'read_ops': 'op',
-        'session_ops': 'op', 'snapshot_ops': 'op', 'write_ops': 'op', 'limited_ops': 'limited',
+        'session_ops': 'op', 'snapshot_ops': 'op', 'write_ops': 'op', 'xattr_ops': 'op', 'limited_ops': 'limited',
         'common': 'command', 'command_help': 'command',
     },
 }
