@@ -26,6 +26,7 @@ static const struct command_row {
 	const char *usage; /* for --help: without the options of all commands */
 } commands[] = {
 	{ "amend", cmd_amend, "-o OPTIONS IMAGE" },
+	{ "bitmap", cmd_bitmap, "--add|--remove|--clear|--enable|--disable|--merge SRC IMAGE BITMAP" },
 	{ "check", cmd_check, "[--json] [-r leaks|all] IMAGE" },
 	{ "commit", cmd_commit, "[-b BASE] [-d] IMAGE" },
 	{ "convert", cmd_convert, "[-c] [-n] [-O FMT] [-o OPTIONS] [-l SNAPSHOT] SRC DST" },

@@ -198,15 +198,21 @@ static qc_err mark_before_resize(struct qc_writer *w, void *state)
 	return qc_bitmap_commit_in_use(w->bitmaps, true);
 }
 
+/* Frees the clusters that no table in the file references. */
+static void cancel_fresh_clusters(struct qc_bitmap_set *s, struct qc_tracked_bitmap *b)
+{
+	for (uint64_t i = 0; b->usable && i < b->entries; i++)
+		if (b->fresh[i])
+			qc_alloc_cancel(&s->w->alloc, (struct hoff){ b->table[i] & L1_OFFSET_MASK },
+					1);
+}
+
 /* Gives a bitmap up: it stays in use in the file. */
 static void give_bitmap_up(struct qc_bitmap_set *s, struct qc_tracked_bitmap *b, qc_err r)
 {
 	struct qc_layer *l = s->layer;
 
-	for (uint64_t i = 0; i < b->entries; i++)
-		if (b->fresh[i])
-			qc_alloc_cancel(&s->w->alloc, (struct hoff){ b->table[i] & L1_OFFSET_MASK },
-					1);
+	cancel_fresh_clusters(s, b);
 	b->usable = false;
 	qc_log(&l->ctx->log, QC_LOG_WARN, "%s: bitmap '%s' is inconsistent from now on: cannot adapt "
 	       "it to the size of the disk: %s", l->path, b->entry.name, strerror(-r));
@@ -247,6 +253,8 @@ static qc_err store_bitmaps_at_close(struct qc_writer *w, void *state, bool writ
 	if (r && !w->aborted)
 		qc_log(&l->ctx->log, QC_LOG_WARN, "%s: cannot store the bitmaps, which are "
 		       "inconsistent from now on: %s", l->path, strerror(-r));
+	for (size_t i = 0; s && !w->aborted && i < s->n; i++)
+		cancel_fresh_clusters(s, s->bitmap[i]);
 	w->bitmaps = NULL;
 	qc_bitmap_set_free(s);
 	return 0;

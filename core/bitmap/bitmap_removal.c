@@ -64,7 +64,7 @@ void qc_bitmap_removal_free(struct qc_writer *w, const struct qc_free_list *l)
 
 /* ---- clusters that may have other references ------------------------------------- */
 
-static int compare_extents(const void *a, const void *b)
+static int compare_bitmap_extents(const void *a, const void *b)
 {
 	const struct qc_free_extent *x = a, *y = b;
 
@@ -74,7 +74,7 @@ static int compare_extents(const void *a, const void *b)
 void qc_bitmap_removal_sort(struct qc_free_list *l)
 {
 	if (l->n)
-		qsort(l->extent, l->n, sizeof(*l->extent), compare_extents);
+		qsort(l->extent, l->n, sizeof(*l->extent), compare_bitmap_extents);
 }
 
 /* Frees as many references of a cluster as its refcount has too many. */

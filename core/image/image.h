@@ -30,7 +30,14 @@ struct qc_image {
 	bool of_snapshot; /* layer[0] is read through the L1 table `root`, from `base` on */
 	struct qc_l1_table root;
 	uint64_t base, size;
-	struct qc_pin pin;
+	struct qc_pin pin; /* of a snapshot or a bitmap */
+
+	/* A view of a bitmap: the disk, but for granules that are not dirty. */
+	struct {
+		char *name; /* NULL: not a view */
+		size_t len;
+		struct qc_bitmap_set *own; /* read from the file; NULL: that of the writer */
+	} bitmap;
 
 	/* NULL: a disk.  Else img->size bytes that these functions find with their state. */
 	const struct qc_image_bytes_ops *bytes_ops;

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "format/bitmap_directory.h"
 #include "format/features.h"
 #include "image/image.h"
 #include "format/luks_header.h"
@@ -102,14 +101,6 @@ void qc_layer_info_free(struct qc_layer_info *f)
 	free(f->feature);
 	f->feature = NULL;
 	f->nfeatures = 0;
-}
-
-qc_err qc_list_bitmaps(struct qc_image *img, struct qc_bitmaps *out)
-{
-	const struct qc_layer *l = img->layer[0];
-
-	*out = (struct qc_bitmaps){ 0 };
-	return l->refused ? 0 : qc_bitmaps_read(l->file, &l->head, out);
 }
 
 qc_err qc_get_luks_info(struct qc_image *img, struct qc_luks_info *out)

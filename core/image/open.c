@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/outcome.h"
+#include "bitmap/bitmap_set.h"
 #include "format/format_name.h"
 #include "io/backing_name.h"
 #include "update/writer.h"
@@ -306,7 +307,7 @@ struct qc_image *qc_open_share(struct qc_image *img)
 
 void qc_close(struct qc_image *img)
 {
-	if (img->of_snapshot)
+	if (img->of_snapshot || img->pin.l1_offset)
 		qc_layer_unpin_snapshot(img->layer[0], &img->pin);
 	for (unsigned int i = 0; i < img->depth; i++)
 		qc_layer_put(img->layer[i], i > 0);
@@ -315,6 +316,8 @@ void qc_close(struct qc_image *img)
 	qc_grade_map_free(img->own_grades);
 	if (img->bytes_ops)
 		img->bytes_ops->free(img->bytes_state);
+	qc_bitmap_set_free(img->bitmap.own);
+	free(img->bitmap.name);
 	free(img);
 }
 

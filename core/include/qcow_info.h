@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * qcow_info.h - the part of qcow.h that describes an image: its header, its features, its
- * LUKS header, its bitmaps, and the programs that use it.
+ * LUKS header, and the programs that use it.
  */
 #ifndef QCOW_INFO_H
 #define QCOW_INFO_H
@@ -107,35 +107,6 @@ struct qc_luks_info {
  *	else as read(2)
  */
 qc_err qc_get_luks_info(struct qc_image *img, struct qc_luks_info *out);
-
-/* A persistent dirty bitmap (qcow2 spec, "Bitmaps"). */
-struct qc_bitmap {
-	const char *name; /* may hold NULs; one more follows it */
-	size_t name_len;
-	bool in_use;	      /* was not closed: its content is not reliable */
-	bool is_auto;	      /* QEMU records writes in it */
-	uint64_t granularity; /* bytes for each bit */
-	uint64_t table_offset; /* host offset */
-	uint32_t table_entries;
-	uint32_t extra_len;    /* bytes before the name, of a feature that is not known */
-	bool extra_compatible; /* which need not be understood to use the bitmap */
-};
-
-struct qc_bitmaps {
-	size_t n;
-	struct qc_bitmap *at;
-	char *text; /* memory of the names */
-};
-
-/*
- * qc_list_bitmaps() - read the bitmap directory, also if the bitmaps are not valid
- * @img:  opened with QC_OPEN_HEADERS_ONLY
- * @out:  for qc_bitmaps_free(); on failure with the entries before the bad one
- *
- * Return: 0; -EINVAL, -EIO damaged directory; -EFBIG more than 1 MiB; -ENOMEM
- */
-qc_err qc_list_bitmaps(struct qc_image *img, struct qc_bitmaps *out);
-void qc_bitmaps_free(struct qc_bitmaps *b);
 
 #ifdef __cplusplus
 }

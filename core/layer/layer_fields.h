@@ -20,9 +20,9 @@ struct qc_writer;
 
 enum qc_format { QC_FORMAT_RAW, QC_FORMAT_QCOW };
 
-/* A snapshot that is open: it cannot be deleted or renamed. */
+/* A snapshot or a bitmap that is open: it cannot be deleted or renamed. */
 struct qc_pin {
-	uint64_t l1_offset;
+	uint64_t l1_offset; /* of a bitmap: an odd number for its name */
 	struct qc_pin *next;
 };
 

@@ -48,7 +48,7 @@ int option_set_rw(struct options *o, const char *value)
 int option_set_forensic(struct options *o, const char *value)
 {
 	(void)value;
-	o->forensic = o->snapshots = o->chain = o->info = o->unallocated = true;
+	o->forensic = o->snapshots = o->chain = o->info = o->bitmaps = o->unallocated = true;
 	return 0;
 }
 

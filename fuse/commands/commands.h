@@ -6,6 +6,7 @@
 typedef int command_fn(int argc, char **argv);
 
 command_fn cmd_amend;
+command_fn cmd_bitmap;
 command_fn cmd_check;
 command_fn cmd_commit;
 command_fn cmd_convert;

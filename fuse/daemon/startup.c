@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "daemon/dead_mount.h"
+#include "views/bitmap_dir.h"
 #include "views/chain_dir.h"
 #include "views/evidence_files.h"
 #include "views/json_file.h"
@@ -28,6 +29,7 @@ static const char *option_that_needs_dir(const struct options *o)
 	       o->snapshots  ? "snapshots" :
 	       o->chain	     ? "chain" :
 	       o->info	     ? "info" :
+	       o->bitmaps    ? "bitmaps" :
 	       o->partitions ? "partitions" :
 	       o->unallocated ? "unallocated" :
 			       NULL;
@@ -161,6 +163,7 @@ static int register_views(const struct options *o, struct tree *t)
 		{ o->snapshots, &snapshot_dir_views },
 		{ o->chain, &chain_dir_views },
 		{ o->info, &json_file_views },
+		{ o->bitmaps, &bitmap_dir_views },
 		{ o->partitions, &partition_files_views },
 		{ o->rescue, &rescue_files_map },
 		{ o->rescue, &rescue_files_needed },

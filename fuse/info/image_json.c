@@ -237,9 +237,13 @@ static void load_image_info(struct json_report *p)
 		p->j.failed = true;
 	if (p->info->layer)
 		return;
+	if (p->info->live)
+		img = p->info->live;
 	p->bitmaps_error = qc_list_bitmaps(img, &p->bitmaps);
+	if (!p->bitmaps_error) /* without the number, the rest is still right */
+		qc_count_dirty_bytes(img, &p->bitmaps);
 	if (!p->f.refused)
-		p->snapshots_error = qc_list_snapshots(p->info->live ? p->info->live : img, &p->snapshots);
+		p->snapshots_error = qc_list_snapshots(img, &p->snapshots);
 	if (p->info->shown && p->info->shown(&p->snapshots, &p->shown))
 		p->j.failed = true;
 }

@@ -40,6 +40,8 @@ json_t *qemu_img_json_bitmaps(struct json_report *p, bool details)
 		if (details) {
 			put(p, o, "table-offset", json_number(b->table_offset));
 			put(p, o, "table-entries", json_number(b->table_entries));
+			if (b->counted)
+				put(p, o, "dirty-bytes", json_number(b->dirty_bytes));
 		}
 		json_add(&p->j, list, o);
 	}

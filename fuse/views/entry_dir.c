@@ -243,6 +243,8 @@ static int list_entries(struct tree *t, struct node *dir, struct listing *l)
 		return r;
 	r = listing_reserve(l, e->n);
 	for (size_t i = 0; !r && i < e->n; i++) {
+		if (e->at[i].hidden)
+			continue;
 		r = entry_dir_ref_node(t, dir, &e->at[i], &n);
 		if (!r)
 			r = listing_append(l, n, e->at[i].shown);

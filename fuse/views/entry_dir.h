@@ -17,6 +17,7 @@
 
 struct dir_entry {
 	char *shown;	   /* name in the mount; no other entry has it */
+	bool hidden;	   /* it is found by its name, and not listed */
 	uint64_t key;	   /* tells the entry from all others; changed where two have the same */
 	void *data;	   /* of entry_data_new() */
 	struct node *node; /* NULL: without a reference */

@@ -18,7 +18,7 @@ BUILD = Path(os.environ.get('TEST_BUILD', TOP / 'build'))
 NOUNS = {
     'core': {
         'abort': 'writer', 'allocator': 'alloc', 'bitmap_directory': 'bitmaps',
-        'bitmap_set': 'bitmap_set tracked_bitmap',
+        'bitmap_set': 'bitmap_set tracked_bitmap', 'bitmap_view': 'bitmap_view image_is_bitmap',
         'cipher': 'cipher cipher_pool', 'cluster_map': 'map', 'compress': 'encode encoder can_encode',
         'compressed_write': 'write_compressed compress store', 'decompress': 'decode decoder',
         'encrypted_io': 'encrypted crypt_state', 'external_file': 'file_location open_external_file',

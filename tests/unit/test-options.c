@@ -226,7 +226,15 @@ static void views(void)
 	options_free(&o);
 	CHECK(takes("partitions") && o.partitions && !o.snapshots && !o.ro);
 	options_free(&o);
-	CHECK(takes("forensic") && o.snapshots && o.chain && o.info && o.forensic && o.ro);
+	CHECK(takes("forensic") && o.snapshots && o.chain && o.info && o.bitmaps && o.forensic && o.ro);
+	options_free(&o);
+	CHECK(takes("bitmaps") && o.bitmaps && !o.drop_bitmaps && !o.snapshots);
+	options_free(&o);
+	CHECK(takes("keep-bitmaps=off") && o.drop_bitmaps && !o.bitmaps);
+	options_free(&o);
+	CHECK(takes("keep-bitmaps=off,keep-bitmaps=on") && !o.drop_bitmaps);
+	options_free(&o);
+	CHECK(rejects("keep-bitmaps=maybe", "keep-bitmaps"));
 	options_free(&o);
 	CHECK(takes("forensic,ro") && o.ro);
 	options_free(&o);
