@@ -27,12 +27,14 @@ enum {
 	ZLIB_LEVEL = 5, /* nine tenths of the time of level 6, for half a percent more bytes */
 	MEM_LEVEL = 9,
 	LIBDEFLATE_LEVEL = 6,
+	LIBDEFLATE_MOST = 12,
 	ZSTD_LEVEL = 3,
 };
 
 /* An encoder of one thread at a time.  The objects of the libraries are made when first needed. */
 struct encoder {
 	struct qc_idle idle;
+	int level; /* of the pool */
 	void *libdeflate, *zstd;
 	bool has_zlib;
 	z_stream zlib;
@@ -40,15 +42,17 @@ struct encoder {
 
 struct qc_encoder_pool {
 	struct qc_idle_pool idle;
+	int level; /* 0: the default of each method */
 };
 
-qc_err qc_encoder_pool_new(struct qc_encoder_pool **out)
+qc_err qc_encoder_pool_new(int level, struct qc_encoder_pool **out)
 {
 	struct qc_encoder_pool *pool = calloc(1, sizeof(*pool));
 
 	if (!pool)
 		return -ENOMEM;
 	qc_idle_pool_init(&pool->idle);
+	pool->level = level;
 	*out = pool;
 	return 0;
 }
@@ -82,7 +86,17 @@ static struct encoder *get_encoder(struct qc_encoder_pool *pool)
 {
 	struct encoder *e = qc_idle_pool_get(&pool->idle);
 
-	return e ? e : calloc(1, sizeof(*e));
+	if (!e)
+		e = calloc(1, sizeof(*e));
+	if (e)
+		e->level = pool->level;
+	return e;
+}
+
+/* Returns the level of a method whose levels are 1 to @most. */
+static int level_for(const struct encoder *e, int otherwise, int most)
+{
+	return !e->level ? otherwise : e->level < most ? e->level : most;
 }
 
 /* ---- deflate ---------------------------------------------------------------- */
@@ -91,8 +105,9 @@ static qc_err encode_zlib(struct encoder *e, const void *in, size_t len, void *o
 			  size_t *n)
 {
 	z_stream *s = &e->zlib;
+	int level = level_for(e, ZLIB_LEVEL, Z_BEST_COMPRESSION);
 
-	if (!e->has_zlib && deflateInit2(s, ZLIB_LEVEL, Z_DEFLATED, -WINDOW_BITS,
+	if (!e->has_zlib && deflateInit2(s, level, Z_DEFLATED, -WINDOW_BITS,
 					 MEM_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
 		return -ENOMEM;
 	e->has_zlib = true;
@@ -109,7 +124,8 @@ static qc_err encode_deflate(struct encoder *e, const void *in, size_t len, void
 {
 #ifdef HAVE_LIBDEFLATE
 	if (len <= (size_t)1 << WINDOW_BITS && !e->libdeflate)
-		e->libdeflate = libdeflate_alloc_compressor(LIBDEFLATE_LEVEL);
+		e->libdeflate = libdeflate_alloc_compressor(
+			level_for(e, LIBDEFLATE_LEVEL, LIBDEFLATE_MOST));
 	if (len <= (size_t)1 << WINDOW_BITS && e->libdeflate) {
 		*n = libdeflate_deflate_compress(e->libdeflate, in, len, out, room);
 		return 0;
@@ -128,7 +144,8 @@ static qc_err encode_zstd(struct encoder *e, const void *in, size_t len, void *o
 		e->zstd = ZSTD_createCCtx();
 	if (!e->zstd)
 		return -ENOMEM;
-	*n = ZSTD_compressCCtx(e->zstd, out, room, in, len, ZSTD_LEVEL);
+	*n = ZSTD_compressCCtx(e->zstd, out, room, in, len,
+			       level_for(e, ZSTD_LEVEL, ZSTD_maxCLevel()));
 	if (ZSTD_isError(*n))
 		*n = 0;
 	return 0;

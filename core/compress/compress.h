@@ -13,8 +13,8 @@
 
 struct qc_encoder_pool;
 
-/* Return: 0; -ENOMEM */
-qc_err qc_encoder_pool_new(struct qc_encoder_pool **out);
+/* @level: as qc_config.compress_level.  Return: 0; -ENOMEM */
+qc_err qc_encoder_pool_new(int level, struct qc_encoder_pool **out);
 void qc_encoder_pool_free(struct qc_encoder_pool *pool); /* all encoders are idle */
 
 /* Returns true if this build can compress by the method. */

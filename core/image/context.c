@@ -67,7 +67,7 @@ qc_err qc_context_new(const struct qc_config *config, struct qc_context **out)
 	if (!r)
 		r = qc_decoder_pool_new(&ctx->decoders);
 	if (!r)
-		r = qc_encoder_pool_new(&ctx->encoders);
+		r = qc_encoder_pool_new(config->compress_level, &ctx->encoders);
 	if (!r)
 		r = qc_cluster_cache_new(&ctx->cluster_cache);
 	if (!r && ctx->key)

@@ -116,6 +116,7 @@ struct qc_config {
 	const char *data_file; /* name of the data file that may be written, or NULL */
 	qc_key_fn *key;	       /* NULL: encrypted images fail with QC_CAUSE_KEY */
 	void *key_arg;
+	int compress_level; /* of qc_write_compressed(), from 1 on; 0: the default of the method */
 	size_t cache_bytes; /* table cache of one image; 0: 32 MiB */
 	bool noatime;	    /* call qc_set_noatime() for each file that is opened */
 	bool no_sync;	    /* never sync: for new images that are of no use half made */

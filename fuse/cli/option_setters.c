@@ -119,6 +119,19 @@ int option_set_damage_dir(struct options *o, const char *value)
 	return *value ? set_absolute_path(&o->damage_dir, value) : -EINVAL;
 }
 
+int option_set_compress(struct options *o, const char *value)
+{
+	enum { MOST = 22 }; /* of zstd */
+	unsigned long long n;
+	int r = option_value_number(value, MOST, false, &n);
+
+	if (!r && !n)
+		r = -EINVAL;
+	if (!r)
+		o->compress_level = (int)n;
+	return r;
+}
+
 int option_set_backing(struct options *o, const char *value)
 {
 	static const char *const words[] = { "samedir", "any", "none" };

@@ -34,6 +34,8 @@ struct options {
 	bool write_base;
 	bool create; /* images and folders are made, renamed and removed through the mount */
 	struct create_options create_options; /* of new images */
+	bool compress;
+	int compress_level; /* 0: the default */
 	bool cow;
 	char *cow_file; /* absolute; NULL: temporary overlays */
 	bool allow_other, auto_unmount, default_permissions;

@@ -73,6 +73,7 @@ static enum exitcode mount_source(struct daemon *d)
 	int r;
 
 	d->server.direct_io = d->o.direct_io;
+	d->server.compress = d->o.compress;
 	d->server.ro = d->o.ro;
 	d->server.shares_disks = !d->o.ro && (d->o.partitions || d->o.chain);
 	libfuse_log_collect();
@@ -232,6 +233,7 @@ static enum exitcode serve_requests(struct daemon *d)
 	if (e)
 		return e;
 	choose_threads(d);
+	cluster_writer_begin(&d->server.cluster_writer);
 	d->server.ready = announce_ready;
 	d->server.ready_arg = d;
 	d->server.io_uring = d->o.io_uring; /* after the sandbox, which its threads inherit */
@@ -253,6 +255,7 @@ static enum exitcode serve_requests(struct daemon *d)
 	open_files_close_all(&d->server); /* first, since other programs wait for the locks */
 	signal_thread_stop(&d->signal_thread);
 	request_limit_destroy(&d->server.limit);
+	cluster_writer_end(&d->server.cluster_writer);
 	return e;
 }
 

@@ -114,6 +114,7 @@ static struct qc_config context_config(struct daemon *d)
 		.path_maps = o->path_maps,
 		.npath_maps = o->npath_maps,
 		.cache_bytes = o->cache_bytes,
+		.compress_level = o->compress_level,
 		.drop_bitmaps = o->drop_bitmaps,
 		.keep_discarded = o->keep_discarded,
 		.data_file = o->data_file,

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "ops/fuse_api.h"
+#include "ops/cluster_writer.h"
 #include "ops/io_uring.h"
 #include "ops/readahead.h"
 #include "ops/request_limit.h"
@@ -25,6 +26,8 @@ struct server {
 	struct tree *tree;
 	struct fuse_session *session;
 	bool direct_io, ro;
+	bool compress; /* whole clusters are stored compressed */
+	struct cluster_writer cluster_writer;
 	bool shares_disks; /* two files can show the same bytes, and be written */
 	bool direct_maps;  /* files that the kernel does not cache can be mapped */
 	bool has_xattrs;   /* files have extended attributes (xattr_ops.c) */

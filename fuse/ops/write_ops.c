@@ -53,6 +53,28 @@ static void note_end(struct open_file *f, uint64_t end, int r)
 		growing_disk_extend(f->node, end);
 }
 
+/* Writes to the disk, whole clusters compressed if the mount wants that.  The last part of a growing
+ * disk is not compressed: the next write will go on in this cluster. */
+static int write_bytes(struct server *s, struct open_file *f, uint64_t at, const char *buf, size_t len)
+{
+	uint64_t cluster = qc_cluster_size(f->img), head = (cluster - at % cluster) % cluster;
+	bool ends_disk = !growing_disk_is_growing(f->node) && at + len == qc_size(f->img);
+	size_t whole, tail;
+	int r;
+
+	if (!s->compress || !qc_image_can_compress(f->img) || len < head)
+		return qc_write(f->img, at, buf, len);
+	tail = (size_t)((len - head) % cluster);
+	whole = len - (size_t)head - tail;
+	r = head ? qc_write(f->img, at, buf, (size_t)head) : 0;
+	if (!r && whole)
+		r = cluster_writer_run(&s->cluster_writer, f->img, at + head, buf + head, whole);
+	if (!r && tail)
+		r = ends_disk ? qc_write_compressed(f->img, at + len - tail, buf + len - tail, tail) :
+				qc_write(f->img, at + len - tail, buf + len - tail, tail);
+	return r;
+}
+
 /* Writes up to the end of the disk: a disk does not grow by being written, unless it is new, or was
  * cut through the same open file. */
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t off,
@@ -74,7 +96,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t
 		len = (size_t)(size - (uint64_t)off);
 		crosses = true;
 	}
-	r = qc_write(f->img, f->range.start + (uint64_t)off, buf, len);
+	r = write_bytes(server_of(req), f, f->range.start + (uint64_t)off, buf, len);
 	note_end(f, (uint64_t)off + len, r);
 	open_file_mark_written(f);
 	if (!r && fi->flags & (O_SYNC | O_DSYNC))

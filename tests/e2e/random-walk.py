@@ -4,7 +4,7 @@
 
 usage: random-walk.py [--ops N] [--seed N] [--only NAME] [--threads N]
 
-Ends in: equal bytes through us, equal bytes through qemu-img convert, and
+Half of the images are mounted with -o compress.  Ends in: equal bytes through us, equal bytes through qemu-img convert, and
 qemu-img check without corruption or leak.  Prints its seed.
 """
 import argparse, ctypes, os, random, subprocess, sys, tempfile, threading, time
@@ -133,11 +133,12 @@ class Walk:
             with open(os.path.join(d, "key"), "w") as f:
                 f.write(KEY)
             self.keys = ["-o", f"key-file={d}/key"]
+        self.compress = ",compress" if random.Random(f"{seed}-{name}-compress").randrange(2) else ""
         self.raw = os.path.join(d, "disk")
         open(self.raw, "w").close()
         self.history = []
     def mount(self):
-        r = subprocess.run([QCOWFS, "-o", "rw,backing=any", *self.keys, self.img, self.raw], capture_output=True, text=True)
+        r = subprocess.run([QCOWFS, "-o", "rw,backing=any" + self.compress, *self.keys, self.img, self.raw], capture_output=True, text=True)
         if r.returncode:
             raise RuntimeError(f"mount: {r.stderr}")
         self.fd = os.open(self.raw, os.O_RDWR)
