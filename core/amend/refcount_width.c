@@ -236,22 +236,18 @@ static qc_err switch_width(struct width_change *c)
 	return qc_writer_update_header(c->w, HEAD_REFTABLE_OFFSET, head, sizeof(head));
 }
 
-/* Puts the new refcounts in the allocator's hands, and frees the old structure. */
-static void use_new_refcounts(struct width_change *c, struct qc_refcounts *now,
-			      const struct qc_header *head, struct qc_free_list *old)
+/* Puts the new refcounts in the allocator's hands. */
+static void use_new_refcounts(struct width_change *c, const struct qc_refcounts *now,
+			      const struct qc_header *head)
 {
-	struct qc_refcounts *rc = c->rc;
+	struct qc_refcounts *rc = c->rc, old = *rc;
 
-	now->aborted = rc->aborted;
-	now->report = rc->report;
-	now->report_arg = rc->report_arg;
-	qc_refcounts_close(rc);
 	*rc = *now;
+	rc->aborted = old.aborted;
+	rc->report = old.report;
+	rc->report_arg = old.report_arg;
+	qc_refcounts_close(&old);
 	c->w->layer->head = *head;
-	qc_unlock(&c->w->alloc.lock);
-	qc_unlock(&c->w->checkpoint_lock);
-	for (size_t i = 0; i < old->n; i++)
-		qc_alloc_defer_free(&c->w->alloc, old->extent[i].off, old->extent[i].len);
 }
 
 static qc_err list_old_structure(struct width_change *c, struct qc_free_list *old)
@@ -283,15 +279,17 @@ UNCHECKED static qc_err replace_structure(struct width_change *c, struct qc_reas
 		r = qc_refcounts_open(&now, c->w->file, &head, &c->w->layer->ctx->budget, why);
 	if (!r)
 		r = switch_width(c);
-	if (!r) {
-		use_new_refcounts(c, &now, &head, &old);
-	} else {
+	if (r)
 		qc_refcounts_close(&now);
-		qc_unlock(&c->w->alloc.lock);
-		qc_unlock(&c->w->checkpoint_lock);
-		qc_fail_errno(why, r, "cannot write the refcounts");
-	}
+	else
+		use_new_refcounts(c, &now, &head);
+	qc_unlock(&c->w->alloc.lock);
+	qc_unlock(&c->w->checkpoint_lock);
+	for (size_t i = 0; !r && i < old.n; i++)
+		qc_alloc_defer_free(&c->w->alloc, old.extent[i].off, old.extent[i].len);
 	free(old.extent);
+	if (r)
+		qc_fail_errno(why, r, "cannot write the refcounts");
 	return r;
 }
 
