@@ -4,11 +4,17 @@
 #ifdef HAVE_RINGS
 #include <pthread.h>
 
+#include "ops/io_uring_version.h"
 #include "util/report.h"
 
 void io_uring_configure(struct fuse_conn_info *conn, bool wanted)
 {
-	if (!wanted)
+	bool safe = io_uring_version_is_safe(fuse_pkgversion());
+
+	if (wanted && !safe)
+		report(QC_LOG_WARN, "io_uring: libfuse %s has faults there, going on without "
+		       "(3.18.2 and later are mended)", fuse_pkgversion());
+	if (!wanted || !safe)
 		fuse_unset_feature_flag(conn, FUSE_CAP_OVER_IO_URING);
 	else if (!fuse_set_feature_flag(conn, FUSE_CAP_OVER_IO_URING))
 		report(QC_LOG_WARN,

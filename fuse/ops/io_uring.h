@@ -18,7 +18,7 @@
 
 #ifdef HAVE_RINGS
 /* Asks the kernel for io_uring queues, or not, and overrides libfuse's environment variable.
- * Logs a warning if the kernel has none.  Requests then come from /dev/fuse. */
+ * Logs a warning if the kernel has none, or libfuse is not safe.  Requests then come from /dev/fuse. */
 void io_uring_configure(struct fuse_conn_info *conn, bool wanted);
 
 /* Returns the memory that a reply of n bytes to this request is sent from: data that is
