@@ -29,6 +29,7 @@ static const struct command_row {
 	{ "bitmap", cmd_bitmap, "--add|--remove|--clear|--enable|--disable|--merge SRC IMAGE BITMAP" },
 	{ "check", cmd_check, "[--json] [-r leaks|all] IMAGE" },
 	{ "commit", cmd_commit, "[-b BASE] [-d] IMAGE" },
+	{ "compact", cmd_compact, "IMAGE" },
 	{ "convert", cmd_convert, "[-c] [-n] [-O FMT] [-o OPTIONS] [-l SNAPSHOT] SRC DST" },
 	{ "create", cmd_create, "[-f FMT] [-o OPTIONS] [-b BASE [-F FMT]] IMAGE [SIZE]" },
 	{ "info", cmd_info, "[--json] [--backing-chain] IMAGE" },
