@@ -21,7 +21,6 @@
 #include "update/writer.h"
 
 enum { CHUNK_BYTES = 1 << 20 };
-#define RUN_BYTES (64 * MIB) /* looked up at once, so that the user sees progress */
 
 struct commit {
 	struct qc_image *img;
@@ -75,9 +74,11 @@ static qc_err commit_all(struct commit *c, qc_copy_progress_fn *progress, void *
 	qc_err r = 0;
 
 	for (uint64_t off = 0; !r && off < size;) {
+		/* Bounded, so that the user sees progress. */
+		uint64_t most = min_u64(size - off, max_u64(64 * MIB, size / 1024));
 		struct qc_map_extent x;
 
-		r = find_allocated_run(c, off, min_u64(size - off, RUN_BYTES), &x);
+		r = find_allocated_run(c, off, most, &x);
 		if (!r && (x.kind == QC_DATA || x.kind == QC_COMPRESSED))
 			r = commit_data(c, off, x.len);
 		else if (!r && x.kind == QC_ZERO)

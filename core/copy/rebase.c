@@ -155,7 +155,7 @@ static qc_err copy_all_differences(struct rebase *b, qc_copy_progress_fn *progre
 
 	for (uint64_t off = 0; !r && off < size;) {
 		/* Bounded, so that the user sees progress. */
-		uint64_t most = min_u64(size - off, 64 * MIB);
+		uint64_t most = min_u64(size - off, max_u64(64 * MIB, size / 1024));
 		struct qc_map_extent x;
 
 		r = qc_map_lookup(l, (struct goff){ off }, most, &x);

@@ -37,12 +37,14 @@ static qc_err try_open_as(struct command *c, const char *path, const char *forma
 	struct command_file f;
 	qc_err r = command_locate(c, path, 0, &f);
 
-	if (!r && format && !strcmp(format, "raw"))
+	if (!r && (format ? !strcmp(format, "raw") : !qc_is_image(f.at.fd)))
 		r = -EMEDIUMTYPE;
 	if (!r)
 		r = image_format_check(f.at.fd, format, why);
 	if (!r)
 		r = qc_open(c->ctx, &f.at, 0, &out->img, why);
+	if (r == -EMEDIUMTYPE && *why->text)
+		r = -EINVAL; /* the image is one, but a file of its chain is none */
 	command_file_close(&f);
 	return r;
 }
