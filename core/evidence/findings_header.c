@@ -58,7 +58,7 @@ static bool is_known_extension(uint32_t magic)
 	       magic == EXT_LUKS || magic == EXT_DATA_FILE;
 }
 
-static qc_err find_extensions(struct qc_finding_list *l)
+static qc_err find_unknown_extensions(struct qc_finding_list *l)
 {
 	const struct qc_header *h = l->t->md.head;
 	uint64_t limit = h->backing_offset ? h->backing_offset : geom_cluster(&h->geom);
@@ -91,5 +91,5 @@ qc_err qc_findings_header_find(struct qc_finding_list *l)
 {
 	find_properties(l);
 	find_bits(l);
-	return find_extensions(l);
+	return find_unknown_extensions(l);
 }

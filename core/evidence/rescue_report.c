@@ -37,15 +37,17 @@ static json_t *json_of_proof(const struct qc_verdicts *v)
 			 "unread-bytes", (json_int_t)v->unread, "all-bytes-explained", v->explained);
 }
 
-static json_t *json_of_found(const struct qc_header *h)
+static json_t *json_of_found(const struct qc_layer *l)
 {
+	const struct qc_header *h = &l->head;
 	const struct geom *g = &h->geom;
+	const char *from = l->header_found ? "scan" : "header";
 
 	return json_pack("{s:s, s:{s:I, s:s}, s:{s:I, s:s}, s:{s:I, s:I, s:s}, s:i, s:i}", "header",
-			 "header", "cluster-size", "value", (json_int_t)geom_cluster(g), "from",
-			 "header", "size", "value", (json_int_t)h->size, "from", "header", "l1",
+			 from, "cluster-size", "value", (json_int_t)geom_cluster(g), "from",
+			 from, "size", "value", (json_int_t)h->size, "from", from, "l1",
 			 "offset", (json_int_t)g->l1_offset, "entries", (json_int_t)g->l1_entries,
-			 "from", "header", "refcount-bits",
+			 "from", from, "refcount-bits",
 			 h->version == 1 ? 0 : 1 << h->refcount_order, "snapshots",
 			 (int)h->snapshots);
 }
@@ -96,7 +98,7 @@ static json_t *make_report(const struct qc_image *img, const struct qc_verdicts 
 
 	return json_pack("{s:i, s:o, s:I, s:i, s:o, s:o, s:o, s:o, s:o}", "qcowfs-rescue", 1, "image",
 			 json_of_text(l->path), "file-size", (json_int_t)l->stat_at_open.size,
-			 "version", (int)l->head.version, "found", json_of_found(&l->head), "proof",
+			 "version", (int)l->head.version, "found", json_of_found(l), "proof",
 			 json_of_proof(v), "backing-file", img->backing_missing ?
 			 json_string("missing") : img->depth > 1 ? json_string("there") : json_null(),
 			 "bytes", json_of_bytes(s), "reasons", json_of_reasons(s));

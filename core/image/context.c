@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "image/flusher.h"
+#include "image/found_headers.h"
 
 #define CACHE_BYTES_DEFAULT (32 * MIB)
 
@@ -52,6 +53,7 @@ qc_err qc_context_new(const struct qc_config *config, struct qc_context **out)
 	ctx->unmap = !config->keep_discarded;
 	ctx->data_file = config->data_file ? strdup(config->data_file) : NULL;
 	ctx->rescue = config->rescue;
+	ctx->find_header = qc_found_headers_get;
 	ctx->doubtful_is_lost = config->doubtful_is_lost;
 	ctx->lost = config->lost;
 	ctx->unread = config->unread;
@@ -70,6 +72,8 @@ qc_err qc_context_new(const struct qc_config *config, struct qc_context **out)
 		r = qc_encoder_pool_new(config->compress_level, &ctx->encoders);
 	if (!r)
 		r = qc_cluster_cache_new(&ctx->cluster_cache);
+	if (!r && ctx->rescue)
+		r = qc_found_headers_new(&ctx->found);
 	if (!r && ctx->key)
 		r = qc_key_cache_new(&ctx->key_cache);
 	if (r)
@@ -88,6 +92,7 @@ void qc_context_free(struct qc_context *ctx)
 		free((char *)ctx->policy.path_maps[i].new_prefix);
 	}
 	free(ctx->policy.path_maps);
+	qc_found_headers_free(ctx->found);
 	qc_cluster_cache_free(ctx->cluster_cache);
 	qc_decoder_pool_free(ctx->decoders);
 	qc_encoder_pool_free(ctx->encoders);

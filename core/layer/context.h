@@ -19,6 +19,8 @@
 enum { LAYER_TABLE_BUCKETS = 256 };
 
 struct qc_flusher;
+struct qc_found_headers;
+struct qc_header;
 struct qc_layer;
 struct qc_busy_file;
 
@@ -36,6 +38,10 @@ struct qc_context {
 	char *data_file; /* external data file that may be written; NULL */
 	size_t cache_bytes;
 	bool rescue;	       /* serve what a damaged image still holds; nothing is written */
+	/* With `rescue`: finds a header that is lost.  Return: as qc_find_header(). */
+	qc_err (*find_header)(struct qc_context *ctx, struct qc_file *f, struct qc_header *h,
+			      struct qc_reason *why);
+	struct qc_found_headers *found; /* of image/found_headers.c */
 	bool doubtful_is_lost; /* with `rescue` */
 	enum qc_lost lost;     /* what is read where bytes are lost */
 	qc_unread_fn *unread;  /* NULL: all files could be read */

@@ -236,11 +236,30 @@ static qc_err open_table_cache(struct qc_layer *l, unsigned int flags, struct qc
 	return r ? qc_fail(why, r, "out of memory") : 0;
 }
 
+/* Reads the header.  If it is lost, and the image is to be rescued, looks for its tables.  An image
+ * with a feature that this program does not know is refused. */
+static qc_err read_or_find_header(struct qc_layer *l, struct qc_reason *why)
+{
+	struct qc_reason found = { 0 };
+	qc_err r = qc_header_read(l->file, &l->head, why);
+
+	if (!r || r == -ENOMEM || !l->ctx->rescue || *l->head.unknown_features)
+		return r;
+	if (l->ctx->find_header(l->ctx, l->file, &l->head, &found)) {
+		qc_reason_prefix(why, "%s", found.text);
+		return r;
+	}
+	l->header_found = true;
+	if (!l->headers_only)
+		qc_log(&l->ctx->log, QC_LOG_WARN, "%s: %s: %s", l->path, why->text, found.text);
+	return 0;
+}
+
 static qc_err open_qcow(struct qc_layer *l, const struct qc_file_location *at, bool may_refer,
 			unsigned int flags, struct qc_reason *why)
 {
 	const unsigned int no_data = QC_OPEN_HEADERS_ONLY | QC_OPEN_METADATA;
-	qc_err r = qc_header_read(l->file, &l->head, why);
+	qc_err r = read_or_find_header(l, why);
 
 	if (r)
 		return r;

@@ -51,6 +51,7 @@ struct qc_layer {
 	/* Areas of both files that could not be read when they were copied; NULL: none. */
 	struct qc_unread_areas *unread, *data_unread;
 	struct qc_file *filled; /* `file` with zeros there, for graded tables; NULL */
+	bool header_found;   /* the header is lost, and was found by content */
 	bool times_reliable; /* a later change of a file is seen by its times */
 	bool headers_only;   /* QC_OPEN_HEADERS_ONLY: not in the table of open layers */
 	bool refused;	     /* QC_OPEN_INSPECT: opening failed, and `head` is incomplete */

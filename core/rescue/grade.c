@@ -125,7 +125,8 @@ static qc_err grade_qcow(struct qc_layer *l, const struct qc_verdicts *v,
 		r = qc_file_stat(l->data, &data);
 	d.k.file_bytes = now.size;
 	d.k.data_bytes = data.size;
-	d.k.absent_is_sure = qc_verdicts_absent_is_sure(v);
+	/* Only the lost header could tell of a backing file. */
+	d.k.absent_is_sure = qc_verdicts_absent_is_sure(v) && !l->header_found;
 	d.tables_max = div_up(now.size, geom_l2_bytes(d.k.g)) + 1;
 	d.k.l1_is_sound = qc_verdicts_find(v, l1->l1_offset, l1->l1_entries * UINT64_C(8)) ==
 			  QC_VERDICT_SOUND;

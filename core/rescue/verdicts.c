@@ -30,6 +30,11 @@ static enum qc_verdict get_verdict(const struct qc_verdicts *v, uint64_t cluster
 	return v->verdict[cluster / 4] >> cluster % 4 * 2 & 3;
 }
 
+bool qc_verdicts_is_referenced(const struct qc_verdicts *v, uint64_t cluster)
+{
+	return get_verdict(v, cluster) != QC_VERDICT_NOT_REFERENCED;
+}
+
 enum qc_verdict qc_verdicts_find(const struct qc_verdicts *v, uint64_t off, uint64_t len)
 {
 	enum qc_verdict worst = QC_VERDICT_SOUND;

@@ -56,6 +56,9 @@ void qc_verdicts_free(struct qc_verdicts *v);
  * QC_VERDICT_DIFFERS. */
 enum qc_verdict qc_verdicts_find(const struct qc_verdicts *v, uint64_t off, uint64_t len);
 
+/* Returns true if anything references a cluster. */
+bool qc_verdicts_is_referenced(const struct qc_verdicts *v, uint64_t cluster);
+
 /* Returns true if a range that no entry maps is known to have no data: all tables are there. */
 static inline bool qc_verdicts_absent_is_sure(const struct qc_verdicts *v)
 {

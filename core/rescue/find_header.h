@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * find_header.h - finds the tables of an image whose header is lost, by their content.
+ *
+ * A refcount table is known by its blocks, which count the header, the table and themselves.
+ * An L1 table is known by the L2 tables that it references.  Nothing is chosen by position,
+ * date or name: what the found tables reference must agree with the refcounts, and if two
+ * choices agree equally well there is no choice.
+ */
+#ifndef QC_FIND_HEADER_H
+#define QC_FIND_HEADER_H
+
+#include "format/header.h"
+#include "metadata/table_cache.h"
+
+/*
+ * qc_find_header() - make a header for the tables of a file
+ * @h:    out: of version 3; without a backing file, a data file and bitmaps, of which only the
+ *	  lost header could tell
+ * @why:  out: also on success, how far the refcounts prove it
+ *
+ * Reads all of the file once.  Not for version 1, which has no refcounts.
+ * Return: 0; -EMEDIUMTYPE nothing was found, or nothing that the refcounts prove;
+ *	-ENOMEM; an errno of the file
+ */
+qc_err qc_find_header(struct qc_file *f, struct qc_budget *budget, struct qc_header *h,
+		      struct qc_reason *why);
+
+#endif
