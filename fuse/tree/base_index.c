@@ -222,20 +222,42 @@ static struct node **dirs_above(struct tree *t, const struct node *image)
 	return dir;
 }
 
-/* Whether the overlay is another image: one that names itself as its backing file is damaged. */
-static bool is_other_image(const struct base_user *u, const struct node *image)
+static bool is_same_path(const char *a, const char *b)
 {
-	return u->dev != image->image.id.dev || u->ino != image->image.id.ino;
+	return a && !strcmp(a, b);
+}
+
+/* Whether the user is there still: removing an image does not make the index stale, so that a
+ * thousand overlays can be removed without building it a thousand times. */
+static bool is_there(struct tree *t, const struct base_user *u)
+{
+	const struct node *n;
+	bool there;
+
+	pthread_mutex_lock(&t->lock);
+	n = node_table_find_image(t->nodes, u->dev, u->ino);
+	there = n && n->image.names &&
+		is_same_path(u->is_data ? n->image.paths.data_file : n->image.paths.backing, u->base);
+	pthread_mutex_unlock(&t->lock);
+	return there;
+}
+
+/* Whether the overlay is another image, and is there: one that names itself as its backing file is
+ * damaged. */
+static bool is_user(struct tree *t, const struct base_user *u, const struct node *image)
+{
+	return (u->dev != image->image.id.dev || u->ino != image->image.id.ino) && is_there(t, u);
 }
 
 /* Calls back for the users of an image, until the function returns true.  b->lock is held. */
 typedef bool found_user_fn(const struct base_user *u, void *arg);
 
-static bool for_users_of_file(const struct base_index *b, const struct node *image,
+static bool for_users_of_file(struct tree *t, const struct node *image,
 			      found_user_fn *found, void *arg)
 {
 	struct base_user key = { .base_dev = image->image.id.dev,
 				 .base_ino = image->image.id.ino };
+	const struct base_index *b = t->bases;
 	size_t low = 0, high = b->n;
 
 	while (low < high) {
@@ -247,15 +269,16 @@ static bool for_users_of_file(const struct base_index *b, const struct node *ima
 			high = mid;
 	}
 	for (; low < b->n && !compare_users(&b->at[low], &key); low++)
-		if (is_other_image(&b->at[low], image) && found(&b->at[low], arg))
+		if (is_user(t, &b->at[low], image) && found(&b->at[low], arg))
 			return true;
 	return false;
 }
 
 /* Leaves out users whose path leads to the file: they are found by the file. */
-static bool for_users_of_path(const struct base_index *b, const struct node *image,
+static bool for_users_of_path(struct tree *t, const struct node *image,
 			      const char *path, found_user_fn *found, void *arg)
 {
+	const struct base_index *b = t->bases;
 	size_t low = 0, high = b->n;
 
 	while (low < high) {
@@ -267,19 +290,19 @@ static bool for_users_of_path(const struct base_index *b, const struct node *ima
 			high = mid;
 	}
 	for (; low < b->n && !strcmp(b->by_path[low]->base, path); low++)
-		if (is_other_image(b->by_path[low], image) &&
-		    b->by_path[low]->base_ino != image->image.id.ino && found(b->by_path[low], arg))
+		if (b->by_path[low]->base_ino != image->image.id.ino &&
+		    is_user(t, b->by_path[low], image) && found(b->by_path[low], arg))
 			return true;
 	return false;
 }
 
 static void for_users(struct tree *t, const struct node *image, found_user_fn *found, void *arg)
 {
-	bool done = for_users_of_file(t->bases, image, found, arg);
+	bool done = for_users_of_file(t, image, found, arg);
 	char *path;
 
 	for (size_t i = 0; !done && (path = name_path_of_image(t, image, i)); i++) {
-		done = for_users_of_path(t->bases, image, path, found, arg);
+		done = for_users_of_path(t, image, path, found, arg);
 		free(path);
 	}
 }

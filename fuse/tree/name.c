@@ -240,7 +240,7 @@ static void unlink_from_image(struct tree *t, struct name *nm)
 		detach_view_node(v);
 	if (!image->image.names) {
 		image->detached = true;
-		backing_path_set(t, image, (struct image_paths){ 0 });
+		backing_path_free(&image->image.paths); /* the index finds out when it is asked */
 		if (!image->nlookup)
 			node_free_locked(t, image);
 	}

@@ -28,6 +28,14 @@ def names(m, where=''):
     return sorted(os.listdir(m.path(where)))
 
 
+def is_locked_by(pid):
+    """Whether the process has QEMU's locks of a writer."""
+    try:
+        return any(' 203 203' in p.read_text() for p in Path(f'/proc/{pid}/fdinfo').iterdir())
+    except FileNotFoundError:  # it has just closed one
+        return False
+
+
 def sound(path):
     run('qemu-img', 'check', '-q', path)
 
@@ -99,8 +107,7 @@ with m:
         fails(m, errno.EBUSY, 'open here', os.rename, m.path('yes.raw'), m.path('third.raw'))
     holder = subprocess.Popen(['qemu-io', '-f', 'qcow2', '-c', 'sleep 600000', 'src/third.qcow2'],
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    until(10, lambda: any(' 203 203' in p.read_text() for p in Path(f'/proc/{holder.pid}/fdinfo').iterdir()),
-          'qemu-io has locked it')
+    until(10, lambda: is_locked_by(holder.pid), 'qemu-io has locked it')
     fails(m, errno.EBUSY, 'cannot remove it', os.unlink, m.path('third.raw'))
     holder.kill()
     holder.wait()
