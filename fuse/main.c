@@ -34,6 +34,7 @@ static const struct command_row {
 	{ "create", cmd_create, "[-f FMT] [-o OPTIONS] [-b BASE [-F FMT]] IMAGE [SIZE]" },
 	{ "info", cmd_info, "[--json] [--backing-chain] IMAGE" },
 	{ "key", cmd_key, "list|add|remove [--slot=N] [--new-key-file=PATH] IMAGE" },
+	{ "map", cmd_map, "[--json] [--start-offset=N] [--max-length=N] IMAGE" },
 	{ "measure", cmd_measure, "[--json] [-O FMT] [-o OPTIONS] --size=N|SRC" },
 	{ "rebase", cmd_rebase, "[-u] -b NEW [-F FMT] IMAGE" },
 	{ "resize", cmd_resize, "[--shrink] [--preallocation=MODE] IMAGE [+|-]SIZE" },

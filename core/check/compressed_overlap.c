@@ -88,7 +88,7 @@ static qc_err collect_table(void *arg, struct qc_metadata_item *item)
 
 /* ---- comparing --------------------------------------------------------------------- */
 
-static int compare_extents(const void *a, const void *b)
+static int compare_compressed_extents(const void *a, const void *b)
 {
 	const struct compressed_extent *x = a, *y = b;
 
@@ -123,7 +123,7 @@ static void compare_collected(struct compressed_extents *x, struct qc_findings *
 {
 	uint64_t end = 0;
 
-	qsort(x->at, x->n, sizeof(*x->at), compare_extents);
+	qsort(x->at, x->n, sizeof(*x->at), compare_compressed_extents);
 	for (size_t i = 0; i < x->n; i++) {
 		const struct compressed_extent *e = &x->at[i];
 		uint64_t cluster = e->host >> x->m->bits;

@@ -436,6 +436,7 @@ qc_err qc_block_status(struct qc_image *img, uint64_t off, struct qc_extent *out
 #include "qcow_evidence.h"
 #include "qcow_info.h"
 #include "qcow_key.h"
+#include "qcow_map.h"
 #include "qcow_rescue.h"
 #include "qcow_snapshot.h"
 

@@ -150,21 +150,39 @@ static void fill_from_entry(const struct geom *g, const struct l2_entry *e, stru
 		x->host.v += inside;
 }
 
+/* Where an extent ends, besides where its kind changes or its data is not contiguous. */
+enum extent_end {
+	END_NOWHERE,
+	END_AT_WRITABLE, /* where writable_in_place changes */
+	END_AT_HOST,	 /* where host clusters of zeros are not contiguous */
+};
+
 static bool continues_extent(const struct qc_map_extent *x, const struct qc_map_extent *next,
-		      bool split)
+			     enum extent_end end)
 {
 	if (x->kind != next->kind || x->kind == QC_COMPRESSED)
 		return false;
-	if (split && x->writable_in_place != next->writable_in_place)
+	if (end == END_AT_WRITABLE && x->writable_in_place != next->writable_in_place)
 		return false;
+	if (end == END_AT_HOST)
+		return x->has_host == next->has_host &&
+		       (!x->has_host || x->host.v + x->len == next->host.v);
 	return x->kind != QC_DATA || x->host.v + x->len == next->host.v;
 }
 
-/* Fills the extent from entry `index` of a slice of n entries, and from those that continue it.
- * @split: it ends where writable_in_place changes. */
+/* Moves x->host to the first byte, as END_AT_HOST needs it. */
+static void set_exact_host(const struct geom *g, const struct l2_entry *e, struct goff at,
+			   struct qc_map_extent *x)
+{
+	x->has_host = l2_entry_has_host(g, e);
+	if (x->has_host)
+		x->host.v = e->host.v + geom_in_cluster(g, at);
+}
+
+/* Fills the extent from entry `index` of a slice of n entries, and from those that continue it. */
 static qc_err fill_from_slice(const struct geom *g, const struct qc_slice_view *v, uint64_t index,
 			      uint64_t n, struct goff at, uint64_t max, struct qc_map_extent *x,
-			      bool split)
+			      enum extent_end end)
 {
 	struct l2_entry e;
 	qc_err r = read_l2_entry(g, v, index, at, &e);
@@ -172,6 +190,8 @@ static qc_err fill_from_slice(const struct geom *g, const struct qc_slice_view *
 	if (r)
 		return r;
 	fill_from_entry(g, &e, at, x);
+	if (end == END_AT_HOST)
+		set_exact_host(g, &e, at, x);
 	while (x->len < max && ++index < n) {
 		struct goff next = { at.v + x->len };
 		struct qc_map_extent y;
@@ -181,7 +201,9 @@ static qc_err fill_from_slice(const struct geom *g, const struct qc_slice_view *
 		if (geom_in_cluster(g, next) || read_l2_entry(g, v, index, next, &e))
 			break;
 		fill_from_entry(g, &e, next, &y);
-		if (!continues_extent(x, &y, split))
+		if (end == END_AT_HOST)
+			set_exact_host(g, &e, next, &y);
+		if (!continues_extent(x, &y, end))
 			break;
 		x->len += y.len;
 	}
@@ -189,7 +211,7 @@ static qc_err fill_from_slice(const struct geom *g, const struct qc_slice_view *
 }
 
 static qc_err lookup_in_l2(struct qc_layer *l, struct hoff table, struct goff at, uint64_t max,
-			   struct qc_map_extent *x, bool split)
+			   struct qc_map_extent *x, enum extent_end end)
 {
 	const struct geom *g = &l->head.geom;
 	uint64_t per_slice = l->slice_bytes >> g->entry_bits, index;
@@ -207,7 +229,7 @@ static qc_err lookup_in_l2(struct qc_layer *l, struct hoff table, struct goff at
 			set_damage(x, QC_DAMAGE_L2_UNREADABLE, table.v, rest);
 			return 0;
 		}
-		bad = fill_from_slice(g, &v, index, per_slice, at, max, x, split);
+		bad = fill_from_slice(g, &v, index, per_slice, at, max, x, end);
 	} while (!qc_slice_view_valid(&v));
 	if (bad)
 		set_damage(x, QC_DAMAGE_L2_ENTRY, table.v, rest);
@@ -217,7 +239,7 @@ static qc_err lookup_in_l2(struct qc_layer *l, struct hoff table, struct goff at
 /* --------------------------------------------------------------------------- */
 
 static qc_err lookup_extent(struct qc_layer *l, const struct qc_l1_table *root, struct goff at,
-		     uint64_t max, struct qc_map_extent *x, bool split)
+		     uint64_t max, struct qc_map_extent *x, enum extent_end end)
 {
 	struct hoff table;
 	qc_err r;
@@ -228,7 +250,7 @@ static qc_err lookup_extent(struct qc_layer *l, const struct qc_l1_table *root, 
 	}
 	r = lookup_in_l1(l, root, at, max, &table, x);
 	if (!r && table.v)
-		r = lookup_in_l2(l, table, at, max, x, split);
+		r = lookup_in_l2(l, table, at, max, x, end);
 	x->len = min_u64(x->len, max);
 	return r;
 }
@@ -238,13 +260,21 @@ qc_err qc_map_lookup(struct qc_layer *l, struct goff at, uint64_t max,
 {
 	struct qc_l1_table live = qc_l1_active(l);
 
-	return lookup_extent(l, &live, at, max, x, false);
+	return lookup_extent(l, &live, at, max, x, END_NOWHERE);
 }
 
 qc_err qc_map_lookup_snapshot(struct qc_layer *l, const struct qc_l1_table *root, struct goff at,
 			uint64_t max, struct qc_map_extent *x)
 {
-	return lookup_extent(l, root, at, max, x, false);
+	return lookup_extent(l, root, at, max, x, END_NOWHERE);
+}
+
+qc_err qc_map_lookup_exact(struct qc_layer *l, const struct qc_l1_table *root, struct goff at,
+			   uint64_t max, struct qc_map_extent *x)
+{
+	struct qc_l1_table live = qc_l1_active(l);
+
+	return lookup_extent(l, root ? root : &live, at, max, x, END_AT_HOST);
 }
 
 qc_err qc_map_lookup_writable(struct qc_layer *l, struct goff at, uint64_t max,
@@ -264,7 +294,7 @@ qc_err qc_map_lookup_writable(struct qc_layer *l, struct goff at, uint64_t max,
 		set_damage(x, QC_DAMAGE_L1_UNREADABLE, live.l1_offset, max);
 		return 0;
 	}
-	r = lookup_extent(l, &live, at, max, x, true);
+	r = lookup_extent(l, &live, at, max, x, END_AT_WRITABLE);
 	x->writable_in_place = !r && x->writable_in_place && l1_is_writable(&l->head.geom, raw);
 	return r;
 }

@@ -23,6 +23,7 @@ struct qc_map_extent {
 	enum qc_kind kind;
 	uint64_t len;
 	bool writable_in_place;	 /* the refcount is 1 */
+	bool has_host;		 /* of qc_map_lookup_exact(): `host` is that of the first byte */
 	struct hoff host;	 /* of the first byte; compressed: of the compressed data;
 				  * damaged: of the slice or L2 table, or 0 */
 	enum qc_damage damage;	 /* damaged: why */
@@ -63,6 +64,16 @@ qc_err qc_map_lookup_snapshot(struct qc_layer *l, const struct qc_l1_table *root
 /* Like qc_map_lookup(), but x->writable_in_place is the same for all of the extent. */
 qc_err qc_map_lookup_writable(struct qc_layer *l, struct goff at, uint64_t max,
 			   struct qc_map_extent *x);
+
+/*
+ * qc_map_lookup_exact() - map an extent with the host clusters of zeros
+ * @root:  the L1 table of a snapshot; NULL: the active one
+ *
+ * Like qc_map_lookup(), but all of the extent has host clusters or none has.  x->host is also
+ * that of clusters which read as zeros, and of unallocated subclusters, and all is contiguous.
+ */
+qc_err qc_map_lookup_exact(struct qc_layer *l, const struct qc_l1_table *root, struct goff at,
+			   uint64_t max, struct qc_map_extent *x);
 
 /* Logs a damaged extent at @at.  Return: -EIO. */
 qc_err qc_map_report_damage(struct qc_layer *l, struct goff at, const struct qc_map_extent *x);

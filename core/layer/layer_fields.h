@@ -70,6 +70,7 @@ struct qc_layer {
 	struct qc_writer *_Atomic writer; /* NULL: read-only; set once */
 	atomic_bool stale; /* another program changed the file: reads fail */
 	atomic_uint errors_logged;
+	atomic_int preallocation; /* of file_holes.c */
 
 	struct qc_layer_entry table;
 };

@@ -14,6 +14,7 @@ command_fn cmd_convert;
 command_fn cmd_create;
 command_fn cmd_info;
 command_fn cmd_key;
+command_fn cmd_map;
 command_fn cmd_measure;
 command_fn cmd_rebase;
 command_fn cmd_resize;

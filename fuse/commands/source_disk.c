@@ -108,6 +108,16 @@ qc_err source_disk_status(const struct source_disk *s, uint64_t at, struct qc_ex
 	return 0;
 }
 
+qc_err source_disk_raw_mapping(void *disk, uint64_t at, struct qc_mapping *out)
+{
+	struct qc_extent e;
+	qc_err r = source_disk_status(disk, at, &e);
+
+	*out = (struct qc_mapping){ .start = at, .len = e.len, .present = true, .zero = !e.data,
+				    .data = e.data, .has_offset = true, .offset = at, .file = "" };
+	return r;
+}
+
 qc_err source_disk_measure_bitmaps(struct command *c, const char *path, struct source_disk *s,
 				   uint32_t cluster)
 {

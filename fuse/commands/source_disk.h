@@ -29,6 +29,10 @@ void source_disk_close(struct source_disk *s);
  * Return: 0; -errno */
 qc_err source_disk_status(const struct source_disk *s, uint64_t at, struct qc_extent *out);
 
+/* The same of a raw file, as qc_get_mapping() tells it of an image; @disk is its struct
+ * source_disk.  A qemu_img_map_fn. */
+qc_err source_disk_raw_mapping(void *disk, uint64_t at, struct qc_mapping *out);
+
 /* Sets bitmap_bytes: the bytes that copies of all persistent bitmaps take in an image with
  * clusters of @cluster bytes.  Return: 0; -errno */
 qc_err source_disk_measure_bitmaps(struct command *c, const char *path, struct source_disk *s,

@@ -15,6 +15,7 @@
 #include "views/chain_dir.h"
 #include "views/evidence_files.h"
 #include "views/json_file.h"
+#include "views/map_file.h"
 #include "views/partition_files.h"
 #include "views/partition_table.h"
 #include "views/rescue_files.h"
@@ -165,6 +166,8 @@ static int register_views(const struct options *o, struct tree *t)
 		{ o->chain, &chain_dir_views },
 		{ o->info, &json_file_views },
 		{ o->bitmaps, &bitmap_dir_views },
+		{ o->info && !o->rescue, &map_file_views },
+		{ o->info && o->rescue, &map_file_views_of_rescue },
 		{ o->partitions, &partition_files_views },
 		{ o->rescue, &rescue_files_map },
 		{ o->rescue, &rescue_files_needed },

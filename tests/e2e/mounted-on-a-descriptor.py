@@ -38,7 +38,7 @@ for options in ['-r'], ['-r', '-s'], ['-o', 'rw,info,snapshots'], ['-o', 'sandbo
     if 'rw,info,snapshots' in options:
         with open('mnt/disk.raw', 'r+b') as f:
             f.write(b'\1' * 4096)
-        check(sorted(os.listdir('mnt')) == ['disk.json', 'disk.raw', 'disk.snapshots'], 'a folder')
+        check(sorted(os.listdir('mnt')) == ['disk.json', 'disk.map', 'disk.raw', 'disk.snapshots'], 'a folder')
     run('umount', 'mnt')
     check(p.wait(PATIENCE) == 0, f'{options}: it ends when it is unmounted: {p.stderr.read()}')
     check(not p.stderr.read() and not os.path.exists('pid'), f'{options}: in order')

@@ -15,10 +15,10 @@ disk = Path('disk.raw').read_bytes()
 with Mount('src', '-o', 'snapshots,chain,info,partitions') as m:
     names = os.listdir(m.where)
     check(max(len(os.fsencode(n)) for n in names) <= 255, 'none is longer')
-    check(len(names) == len(set(names)) == 5 * len(FILES), f'{len(names)} names')
+    check(len(names) == len(set(names)) == 6 * len(FILES), f'{len(names)} names')
     for n in names:
         n.encode()  # a character was not cut in two
-    for ending, count in (('.snapshots', 8), ('.chain', 8), ('.json', 8), ('.p1.raw', 8), ('.raw', 16)):
+    for ending, count in (('.snapshots', 8), ('.chain', 8), ('.json', 8), ('.map', 8), ('.p1.raw', 8), ('.raw', 16)):
         check(sum(n.endswith(ending) for n in names) == count, f'{count} end in {ending}')
     check('y' * 251 + '.raw' in names and 'w' * 249 + '.raw' in names, 'what fits is not cut')
     check('z' * 250 + '.raw' in names and 'short.raw' in names, 'an ending that goes makes room')
@@ -31,6 +31,8 @@ with Mount('src', '-o', 'snapshots,chain,info,partitions') as m:
             same_bytes(Path(path).read_bytes(), disk, n)
         elif n.endswith('.json'):
             check(json.loads(Path(path).read_text())['virtual-size'] == 8 * M, n)
+        elif n.endswith('.map'):
+            check(json.loads(Path(path).read_text())[0]['start'] == 0, n)
         elif n.endswith('.snapshots'):
             check(os.listdir(path) == ['one'], n)
         else:

@@ -14,8 +14,8 @@ mount_fg log -o snapshots,chain,info src mnt
 is() { # is NAMES
 	[ "$(names mnt)" = "$1" ] || fail "these are shown: $1, not $(names mnt)"
 }
-is "a.snapshots.chain a.snapshots.json a.snapshots.raw a.snapshots.snapshots vm.chain vm.chain.chain vm.json vm.qcow2.chain vm.qcow2.json vm.qcow2.raw vm.qcow2.snapshots vm.raw vm.snapshots vm.snapshots.snapshots"
-[ "$(names mnt/vm.snapshots)" = "inner.chain inner.json inner.raw inner.snapshots" ] || fail "the folder is shown"
+is "a.snapshots.chain a.snapshots.json a.snapshots.map a.snapshots.raw a.snapshots.snapshots vm.chain vm.chain.chain vm.json vm.map vm.qcow2.chain vm.qcow2.json vm.qcow2.map vm.qcow2.raw vm.qcow2.snapshots vm.raw vm.snapshots vm.snapshots.snapshots"
+[ "$(names mnt/vm.snapshots)" = "inner.chain inner.json inner.map inner.raw inner.snapshots" ] || fail "the folder is shown"
 [ "$(names mnt/vm.qcow2.snapshots)" = one ] || fail "this is of vm.qcow2"
 [ "$(names mnt/vm.chain)" = sub ] || fail "the other folder is shown"
 

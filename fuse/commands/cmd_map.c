@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_map.c - qcowfs map: in which file, and where, the bytes of a disk are, as qemu-img map
+ * tells it.
+ */
+#include "commands/commands.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/create_options.h"
+#include "commands/common.h"
+#include "commands/image_format.h"
+#include "commands/layer_names.h"
+#include "commands/source_disk.h"
+#include "info/qemu_img_map.h"
+#include "util/report.h"
+
+enum { JSON = 256, OUTPUT };
+
+struct map_args {
+	bool json, has_length;
+	const char *format;
+	uint64_t start, length;
+};
+
+static int set_map_option(void *to, int id, const char *value)
+{
+	struct map_args *a = to;
+
+	switch (id) {
+	case JSON:
+		a->json = true;
+		return 0;
+	case OUTPUT:
+		a->json = !strcmp(value, "json");
+		return a->json || !strcmp(value, "human") ? 0 : -EINVAL;
+	case 'f':
+		a->format = value;
+		return image_format_is_known(value) ? 0 : -EINVAL;
+	case 's':
+		return create_options_size(value, &a->start);
+	default:
+		a->has_length = true;
+		return create_options_size(value, &a->length);
+	}
+}
+
+static const struct command_option map_options[] = {
+	{ 'f', NULL, "raw|qcow|qcow2", "the format of IMAGE (as its first bytes say)" },
+	{ JSON, "json", NULL, "the same as --output=json" },
+	{ OUTPUT, "output", "human|json", "how it is shown (human)" },
+	{ 's', "start-offset", "N", "begin at this byte of the disk" },
+	{ 'l', "max-length", "N", "tell so many bytes at most" },
+	{ 0 },
+};
+
+static const struct command_spec spec = {
+	.name = "map",
+	.summary = "Tells in which file of the chain, and where, the bytes of a disk are",
+	.operands = "IMAGE",
+	.min_operands = 1,
+	.max_operands = 1,
+	.options = map_options,
+	.set = set_map_option,
+};
+
+/* Prints what can be read at an offset of a file.  Return: 0; -ENOTSUP there is data that cannot */
+static int print_data_line(const struct qc_mapping *m, const char *file)
+{
+	if (m->data && !m->has_offset)
+		return -ENOTSUP;
+	if (m->data && !m->zero)
+		printf("%#-16" PRIx64 "%#-16" PRIx64 "%#-16" PRIx64 "%s\n", m->start, m->len,
+		       m->offset, file);
+	return 0;
+}
+
+static qc_err print_entries(const struct map_args *a, struct qemu_img_map *map,
+			    const struct layer_names *names, const char *path)
+{
+	struct qc_mapping m;
+	bool first = true;
+	qc_err r = qemu_img_map_next(map, &m);
+
+	if (a->json)
+		putchar('[');
+	else
+		printf("%-16s%-16s%-16s%s\n", "Offset", "Length", "Mapped to", "File");
+	for (; !r && (first || m.len); first = false) {
+		const char *file = m.has_offset && names->img ? layer_names_of(names, &m) : path;
+
+		if (a->json && !first)
+			puts(",");
+		if (a->json)
+			qemu_img_map_print_json(stdout, &m, file);
+		else
+			r = print_data_line(&m, file);
+		if (!r)
+			r = qemu_img_map_next(map, &m);
+	}
+	if (a->json)
+		puts("]");
+	return r;
+}
+
+static int print_map(struct command *c, const struct map_args *a)
+{
+	const char *path = c->operand[0];
+	struct layer_names names = { 0 };
+	struct qemu_img_map map = { .at = a->start };
+	struct source_disk s;
+	qc_err r = 0;
+
+	if (source_disk_open_as(c, path, a->format, &s) != COMMAND_OK)
+		return COMMAND_FAILED;
+	map.get = s.img ? qemu_img_map_of_image : source_disk_raw_mapping;
+	map.arg = s.img ? (void *)s.img : &s;
+	map.end = s.size;
+	if (a->has_length && a->start < s.size && a->length < s.size - a->start)
+		map.end = a->start + a->length;
+	if (s.img)
+		r = layer_names_find(&names, s.img, path);
+	if (!r)
+		r = print_entries(a, &map, &names, path);
+	layer_names_free(&names);
+	source_disk_close(&s);
+	if (r == -ENOTSUP)
+		report(QC_LOG_ERROR, "%s: cannot show all: it has compressed or encrypted clusters "
+		       "(use --json)", path);
+	return r == -ENOTSUP ? COMMAND_FAILED : r ? command_fail(path, r, NULL) : COMMAND_OK;
+}
+
+int cmd_map(int argc, char **argv)
+{
+	struct map_args a = { 0 };
+	struct command c;
+	int status = command_begin(&c, &spec, &a, argc, argv);
+
+	if (status == COMMAND_RUN)
+		status = print_map(&c, &a);
+	return command_end(&c, status);
+}
