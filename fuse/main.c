@@ -30,6 +30,7 @@ static const struct command_row {
 	{ "check", cmd_check, "[--json] [-r leaks|all] IMAGE" },
 	{ "commit", cmd_commit, "[-b BASE] [-d] IMAGE" },
 	{ "compact", cmd_compact, "IMAGE" },
+	{ "compare", cmd_compare, "[-s] [-f FMT] [-F FMT] A B" },
 	{ "convert", cmd_convert, "[-c] [-n] [-O FMT] [-o OPTIONS] [-l SNAPSHOT] SRC DST" },
 	{ "create", cmd_create, "[-f FMT] [-o OPTIONS] [-b BASE [-F FMT]] IMAGE [SIZE]" },
 	{ "info", cmd_info, "[--json] [--backing-chain] IMAGE" },

@@ -67,7 +67,7 @@ static const struct command_spec spec = {
 	.set = set_map_option,
 };
 
-/* Prints what can be read at an offset of a file.  Return: 0; -ENOTSUP there is data that cannot */
+/* Prints data that has an offset in a file.  Return: 0; -ENOTSUP there is none for data */
 static int print_data_line(const struct qc_mapping *m, const char *file)
 {
 	if (m->data && !m->has_offset)

@@ -10,6 +10,7 @@ command_fn cmd_bitmap;
 command_fn cmd_check;
 command_fn cmd_commit;
 command_fn cmd_compact;
+command_fn cmd_compare;
 command_fn cmd_convert;
 command_fn cmd_create;
 command_fn cmd_info;

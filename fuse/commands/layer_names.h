@@ -2,7 +2,7 @@
 /*
  * layer_names.h - the files of a chain as the user and the images name them.
  *
- * qemu-img shows names that are relative to what the user wrote, and core knows absolute paths.
+ * qemu-img shows names relative to the path on the command line, and core knows absolute paths.
  */
 #ifndef LAYER_NAMES_H
 #define LAYER_NAMES_H

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * compare.c - compare two disks with several threads.
+ *
+ * Each thread takes the next chunk that is not known to be equal, and reads it from both disks.
+ * Chunks are taken in order, and none is taken behind a difference.  So when all threads have
+ * ended, the lowest difference that was found is the first one of the disks.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/lock.h"
+#include "base/range.h"
+#include "copy/copy_disk.h"
+#include "image/image.h"
+
+enum { COMPARE_BYTES = 1 << 20, COMPARE_THREADS = 8 };
+
+struct compare_job {
+	const struct qc_compare *c;
+	struct qc_copy_disk a, b;
+	struct qc_mutex lock; /* for all below; held across lookups of tables */
+	uint64_t end, next, done;
+	uint64_t different; /* the lowest offset; UINT64_MAX: none */
+	qc_err error;	    /* the first one */
+};
+
+/* Finds the run of data or hole; behind the end of the disk is a hole. */
+static qc_err get_extent(struct qc_copy_disk *d, uint64_t off, struct qc_extent *e)
+{
+	*e = (struct qc_extent){ UINT64_MAX, false };
+	return off < d->size ? qc_copy_disk_extent(d, off, e) : 0;
+}
+
+/* Finds for how many bytes from `next` on the disks are known to be equal. */
+static qc_err measure_equal_bytes(struct compare_job *j, uint64_t *len) NEEDS(&j->lock);
+static qc_err measure_equal_bytes(struct compare_job *j, uint64_t *len)
+{
+	uint64_t both = min_u64(j->end, min_u64(j->a.size, j->b.size));
+	struct qc_extent a, b;
+	qc_err r;
+
+	*len = 0;
+	if (j->a.img && j->b.img && j->next < both)
+		return qc_copy_disk_known_equal(j->a.img, j->b.img, j->next, both, len);
+	r = get_extent(&j->a, j->next, &a);
+	if (!r)
+		r = get_extent(&j->b, j->next, &b);
+	if (!r && !a.data && !b.data)
+		*len = min_u64(min_u64(a.len, b.len), j->end - j->next);
+	return r;
+}
+
+static void note_compared(struct compare_job *j, uint64_t len) NEEDS(&j->lock);
+static void note_compared(struct compare_job *j, uint64_t len)
+{
+	j->done += len;
+	if (j->c->progress && !j->c->progress(j->c->arg, j->done, j->end) && !j->error)
+		j->error = -ECANCELED;
+}
+
+/* Returns the length of the next chunk that must be read; 0 at the end. */
+static size_t take_compared_chunk(struct compare_job *j, uint64_t *off) NEEDS(&j->lock);
+static size_t take_compared_chunk(struct compare_job *j, uint64_t *off)
+{
+	uint64_t len = 0;
+
+	while (!j->error && j->next < min_u64(j->end, j->different)) {
+		qc_err r = measure_equal_bytes(j, &len);
+
+		if (r)
+			j->error = r;
+		if (r || !len)
+			break;
+		j->next += len;
+		note_compared(j, len);
+	}
+	if (j->error || j->next >= min_u64(j->end, j->different))
+		return 0;
+	*off = j->next;
+	len = min_u64(COMPARE_BYTES - j->next % COMPARE_BYTES, j->end - j->next);
+	j->next += len;
+	return (size_t)len;
+}
+
+/* Returns the offset of the first sector that differs, or @len. */
+static size_t find_difference(const uint8_t *a, const uint8_t *b, size_t len)
+{
+	size_t at = 0;
+
+	if (!memcmp(a, b, len))
+		return len;
+	while (!memcmp(a + at, b + at, (size_t)min_u64(SECTOR, len - at)))
+		at += SECTOR;
+	return at;
+}
+
+/* Reads a chunk, with zeros behind the end of the disk. */
+static qc_err read_padded(struct qc_copy_disk *d, uint64_t off, uint8_t *buf, size_t len)
+{
+	size_t n = (size_t)range_clamp(off, len, d->size);
+
+	memset(buf + n, 0, len - n);
+	return n ? qc_copy_disk_read(d, off, buf, n) : 0;
+}
+
+static qc_err compare_chunk(struct compare_job *j, uint64_t off, size_t len, uint8_t *buf,
+			    size_t *at)
+{
+	qc_err r = read_padded(&j->a, off, buf, len);
+
+	if (!r)
+		r = read_padded(&j->b, off, buf + COMPARE_BYTES, len);
+	*at = r ? len : find_difference(buf, buf + COMPARE_BYTES, len);
+	return r;
+}
+
+static void *compare_chunks(void *arg)
+{
+	struct compare_job *j = arg;
+	AUTO_FREE uint8_t *buf = malloc(2 * COMPARE_BYTES);
+	size_t len, at;
+	uint64_t off;
+
+	qc_lock(&j->lock);
+	if (!buf && !j->error)
+		j->error = -ENOMEM;
+	while ((len = take_compared_chunk(j, &off))) {
+		qc_err r;
+
+		qc_unlock(&j->lock);
+		r = compare_chunk(j, off, len, buf, &at);
+		qc_lock(&j->lock);
+		if (r && !j->error)
+			j->error = r;
+		if (at < len)
+			j->different = min_u64(j->different, off + at);
+		note_compared(j, len);
+	}
+	qc_unlock(&j->lock);
+	return NULL;
+}
+
+static void run_compare_threads(struct compare_job *j)
+{
+	pthread_t thread[COMPARE_THREADS];
+	unsigned int started = 0;
+
+	while (started + 1 < COMPARE_THREADS &&
+	       !pthread_create(&thread[started], NULL, compare_chunks, j))
+		started++;
+	compare_chunks(j);
+	while (started > 0)
+		pthread_join(thread[--started], NULL);
+}
+
+qc_err qc_compare_disks(const struct qc_compare *c, uint64_t *at)
+{
+	struct compare_job j = { .c = c, .different = UINT64_MAX };
+	qc_err r = qc_copy_disk_open(&c->a, false, &j.a);
+
+	if (r)
+		return r;
+	r = qc_copy_disk_open(&c->b, false, &j.b);
+	j.end = min_u64(c->end, max_u64(j.a.size, j.b.size));
+	if (!r) {
+		qc_mutex_init(&j.lock, QC_RANK_COPY);
+		run_compare_threads(&j);
+		qc_mutex_destroy(&j.lock);
+		/* A failure behind a difference does not matter. */
+		r = j.different == UINT64_MAX || j.error == -ECANCELED ? j.error : 0;
+		*at = j.different;
+	}
+	qc_copy_disk_close(&j.a);
+	qc_copy_disk_close(&j.b);
+	return r;
+}
