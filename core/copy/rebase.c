@@ -85,7 +85,7 @@ static qc_err read_disk(struct qc_copy_disk *d, bool exists, uint64_t off, uint8
 	return inside ? qc_copy_disk_read(d, off, buf, inside) : 0;
 }
 
-static bool is_zeros(const uint8_t *p, size_t n)
+static bool is_zero_cluster(const uint8_t *p, size_t n)
 {
 	return !*p && !memcmp(p, p + 1, n - 1);
 }
@@ -103,7 +103,7 @@ static qc_err copy_differences(struct rebase *b, uint64_t off, uint64_t len)
 		n = min_u64(len - at, cluster - (off + at) % cluster);
 		if (!memcmp(b->was + at, b->becomes + at, n))
 			continue;
-		if (b->zero_entries && is_zeros(b->was + at, n))
+		if (b->zero_entries && is_zero_cluster(b->was + at, n))
 			r = qc_write_zeroes(b->img, off + at, n);
 		else
 			r = qc_write(b->img, off + at, b->was + at, n);

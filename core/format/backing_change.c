@@ -32,7 +32,7 @@ struct extensions {
 	bool marked; /* there is an end marker */
 };
 
-static void find_extensions(const struct qc_header *h, const uint8_t *first, size_t n,
+static void find_header_extensions(const struct qc_header *h, const uint8_t *first, size_t n,
 			    struct extensions *x)
 {
 	size_t at = h->version == 2 ? HEAD_V2_BYTES : be32_at(first + HEAD_LENGTH);
@@ -217,7 +217,7 @@ qc_err qc_backing_change_plan(const struct qc_header *h, const uint8_t *first, s
 		return qc_fail(why, -EINVAL, "backing format '%s' does not exist", format);
 	if (h->version == 1)
 		return plan_v1(h, name, out);
-	find_extensions(h, first, n, &x);
+	find_header_extensions(h, first, n, &x);
 	if (!change_format(out, &x, *name ? format : ""))
 		return qc_fail(why, -EOPNOTSUPP, "the header has no room for the format of the "
 			       "backing file in its first sector");

@@ -214,6 +214,36 @@ class Convert(Row):
             return run
 
 
+# ---- the command, beside that of QEMU ---------------------------------------------------
+
+class Commands(Row):
+    """`qcowfs convert` and `qemu-img convert`; nothing is mounted."""
+    name = 'commands'
+    unit = 's'
+    rate = False
+    cases = {
+        'qcow2 to raw': ('plain.qcow2', '-O', 'raw'),
+        'deflate to raw': ('zlib.qcow2', '-O', 'raw'),
+        'raw to qcow2': ('base.raw', '-O', 'qcow2'),
+        'raw to deflate': ('base.raw', '-c', '-O', 'qcow2'),
+    }
+
+    def takes(self, subject):
+        return subject.name in ('qcowfs', 'qemu-img')
+
+    def measure(self, subject, case, seconds):
+        name, *options = self.cases[case]
+        source, copy = need(name), WORK / 'copy'
+        warm(source)
+        began = os.times()
+        spent = seconds_of((getattr(subject, 'program', 'qemu-img'), 'convert', *options, source,
+                            copy))
+        ended = os.times()
+        return {'value': spent, 'bytes': DISK, 'size': copy.stat().st_size,
+                'cpu': (ended.children_user + ended.children_system -
+                        began.children_user - began.children_system)}
+
+
 # ---- the size of a disk, and its snapshots --------------------------------------------
 
 class Spread(Row):
@@ -288,6 +318,7 @@ class Eight(Row):
 FURTHER_ROWS = [
     Unpack(),
     Convert(),
+    Commands(),
     Spread('size', {'2 GiB': ('spread.qcow2', DISK), '64 TiB': ('huge.qcow2', HUGE_DISK)}),
     Spread('snapshots', {'none': ('spread.qcow2', DISK), '300': ('snapshots.qcow2', DISK)}),
     Eight(),
