@@ -1,17 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 /* attr_ops.c - callbacks that look up nodes, and that read or change their attributes. */
 #include <errno.h>
+#include <string.h>
 
 #include "ops/disk_size.h"
 #include "ops/entry_reply.h"
 #include "ops/open_file.h"
 #include "ops/ops.h"
 
+/* Finds the node of a file handle, for ".", or its parent, for "..".  The kernel asks so for a
+ * number that it has no inode of. */
+static int find_by_handle(fuse_req_t req, fuse_ino_t ino, const char *name, struct node **out)
+{
+	struct tree *t = server_of(req)->tree;
+	struct node *n, *parent;
+	int r = node_find_anywhere(t, ino == FUSE_ROOT_ID ? node_ino(tree_root(t)) : ino, &n);
+
+	if (r || !name[1]) {
+		*out = n;
+		return r;
+	}
+	parent = node_parent(n);
+	if (parent)
+		node_ref(parent);
+	node_forget(t, n, 1);
+	*out = parent;
+	return parent ? 0 : -ESTALE;
+}
+
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct node *n = NULL;
-	int r = tree_lookup(server_of(req)->tree, node_of(req, parent), name, &n);
+	struct node *dir, *n = NULL;
+	int r = -ESTALE;
 
+	if (!strcmp(name, ".") || !strcmp(name, "..")) {
+		r = find_by_handle(req, parent, name, &n);
+	} else {
+		dir = node_of(req, parent);
+		if (dir)
+			r = tree_lookup(server_of(req)->tree, dir, name, &n);
+	}
 	entry_reply_send(req, r, n);
 }
 

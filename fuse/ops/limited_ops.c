@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ops/open_file.h"
 #include "ops/ops.h"
 
 typedef void file_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
@@ -84,7 +85,10 @@ static void run_or_queue(struct deferred_call *mine)
 static void run_limited(struct deferred_call *c, fuse_req_t req, fuse_ino_t ino,
 			struct fuse_file_info *fi)
 {
-	c->request.image = (uintptr_t)node_origin(node_of(req, ino));
+	/* An open file knows its node, so that reads and writes need no search. */
+	struct node *n = fi && fi->fh ? open_file_of(fi)->node : NULL;
+
+	c->request.image = (uintptr_t)node_origin(n ? n : node_of(req, ino));
 	c->req = req;
 	c->ino = ino;
 	c->fi = fi;
@@ -261,9 +265,10 @@ static void run_lookup(struct deferred_call *c)
 /* Runs under the limit of the image that the name belongs to. */
 void limited_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	struct tree *t = server_of(req)->tree;
+	struct node *dir = node_of(req, parent); /* NULL: it is to be found by a file handle */
 	struct deferred_call c = {
-		.request.image = (uintptr_t)tree_origin_of_name(server_of(req)->tree,
-								node_of(req, parent), name),
+		.request.image = (uintptr_t)tree_origin_of_name(t, dir ? dir : tree_root(t), name),
 		.run = run_lookup,
 		.req = req,
 		.ino = parent,

@@ -3,8 +3,8 @@
  * server.h - the state that all callbacks share.
  *
  * The daemon fills a struct server before the session starts, and libfuse hands it to every
- * callback.  The kernel's number of a node is the address of that node.  So a callback finds
- * its node without a search and without a lock.
+ * callback.  The kernel's number of a node is its inode number, which stays the same when the daemon
+ * is started again.  So file handles, as an NFS server keeps them, stay valid.
  */
 #ifndef SERVER_H
 #define SERVER_H
@@ -18,6 +18,7 @@
 #include "ops/io_uring.h"
 #include "ops/readahead.h"
 #include "ops/request_limit.h"
+#include "tree/node_find.h"
 #include "tree/tree.h"
 
 enum { MAX_IO = 1 << 20 }; /* bytes of the largest read and of the largest write */
@@ -56,15 +57,17 @@ static inline struct server *server_of(fuse_req_t req)
 	return fuse_req_userdata(req);
 }
 
+/* Returns the node of a number that the kernel has a reference of. */
 static inline struct node *node_of(fuse_req_t req, fuse_ino_t ino)
 {
-	return ino == FUSE_ROOT_ID ? tree_root(server_of(req)->tree) :
-				     (struct node *)(uintptr_t)ino;
+	struct tree *t = server_of(req)->tree;
+
+	return ino == FUSE_ROOT_ID ? tree_root(t) : node_find(t, ino);
 }
 
 static inline fuse_ino_t ino_of(fuse_req_t req, struct node *n)
 {
-	return n == tree_root(server_of(req)->tree) ? FUSE_ROOT_ID : (uintptr_t)n;
+	return n == tree_root(server_of(req)->tree) ? FUSE_ROOT_ID : node_ino(n);
 }
 
 /* Replies with an error.  `r` is -errno, or 0 for success. */

@@ -47,7 +47,7 @@ void op_init(void *arg, struct fuse_conn_info *conn)
 	conn->want |= conn->capable & (FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
 				       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ |
 				       FUSE_CAP_ASYNC_DIO | FUSE_CAP_AUTO_INVAL_DATA |
-				       FUSE_CAP_ATOMIC_O_TRUNC);
+				       FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_EXPORT_SUPPORT);
 	conn->max_read = conn->max_write = conn->max_readahead = MAX_IO;
 	/* The kernel counts readahead as background requests.  With a low limit, readahead of
 	 * one stuck image would block the readers of all others. */

@@ -96,9 +96,9 @@ static void grow_tables(struct node_table *t)
 	free(old.by_file);
 }
 
-static bool ino_is_used(const struct node_table *t, uint64_t ino)
+struct node *node_table_find(const struct node_table *t, uint64_t ino)
 {
-	const struct node *n = *ino_slot(t, ino);
+	struct node *n = *ino_slot(t, ino);
 
 	while (n && n->ino != ino)
 		n = n->ino_next;
@@ -110,7 +110,7 @@ void node_table_add(struct node_table *t, struct node *n)
 	if (t->n >= t->slots)
 		grow_tables(t);
 	n->ino &= INT64_MAX; /* some programs read it as a signed number */
-	while (!n->ino || ino_is_used(t, n->ino))
+	while (n->ino < 2 || node_table_find(t, n->ino))
 		n->ino = (n->ino + 1) & INT64_MAX;
 	insert_by_ino(t, n);
 	t->n++;

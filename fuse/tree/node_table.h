@@ -16,10 +16,11 @@ struct node_table;
 struct node_table *node_table_new(void); /* NULL: no memory */
 void node_table_free(struct node_table *t); /* NULL is allowed */
 
-/* Adds a node under its inode number, or the next one that is free, which it gets.  Zero is
- * never used.  Grows the tables if there is memory. */
+/* Adds a node under its inode number, or the next one that is free, which it gets.  Zero and 1,
+ * the kernel's number of the root, are never used.  Grows the tables if there is memory. */
 void node_table_add(struct node_table *t, struct node *n);
 void node_table_remove(struct node_table *t, struct node *n);
+struct node *node_table_find(const struct node_table *t, uint64_t ino); /* NULL: none */
 struct node *node_table_any(struct node_table *t); /* NULL: none; nothing is added any more */
 
 void node_table_add_image(struct node_table *t, struct node *image);
