@@ -113,7 +113,9 @@ struct qc_config {
 	enum qc_verifying verify;
 	bool keep_discarded;   /* discarded clusters stay allocated */
 	bool drop_bitmaps;     /* the first change of an image removes its dirty bitmaps */
-	const char *data_file; /* name of the data file that may be written, or NULL */
+	/* Name of the data file that may be written, as images record it; perhaps with "=" and the
+	 * absolute path where it is now.  NULL: none. */
+	const char *data_file;
 	qc_key_fn *key;	       /* NULL: encrypted images fail with QC_CAUSE_KEY */
 	void *key_arg;
 	int compress_level; /* of qc_write_compressed(), from 1 on; 0: the default of the method */

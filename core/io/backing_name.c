@@ -104,6 +104,12 @@ static qc_err check_drivers(struct json_name *n, struct qc_reason *why)
 	return n->path ? 0 : fail_json_name(why, "has no", "filename");
 }
 
+bool qc_backing_name_has_drive(const char *name)
+{
+	return ((*name >= 'A' && *name <= 'Z') || (*name >= 'a' && *name <= 'z')) && name[1] == ':' &&
+	       (name[2] == '\\' || name[2] == '/');
+}
+
 static qc_err parse_json_name(const char *text, char **path, char format[QC_BACKING_FORMAT_ROOM],
 			      struct qc_reason *why)
 {
@@ -136,5 +142,10 @@ qc_err qc_backing_name_parse(const char *name, char **path, char format[QC_BACKI
 	if (!strncmp(name, "json:", 5))
 		return parse_json_name(name + 5, path, format, why);
 	*path = strdup(strncmp(name, "file:", 5) ? name : name + 5);
-	return *path ? 0 : qc_fail_errno(why, -ENOMEM, NULL);
+	if (!*path)
+		return qc_fail_errno(why, -ENOMEM, NULL);
+	if (qc_backing_name_has_drive(*path))
+		for (char *p = strchr(*path, '\\'); p; p = strchr(p, '\\'))
+			*p = '/';
+	return 0;
 }

@@ -17,7 +17,8 @@ enum { QC_BACKING_FORMAT_ROOM = 16 };
 
 /*
  * qc_backing_name_parse() - find the path in a backing file name
- * @path:    out: to be freed; a copy of @name if that is a plain path or another URL
+ * @path:    out: to be freed; a copy of @name if that is a plain path or another URL; of a path
+ *           with a drive letter, one with slashes
  * @format:  out: "raw", "qcow", "qcow2", or "" if the name does not say
  *
  * Return: 0; -ENOMEM;
@@ -25,5 +26,8 @@ enum { QC_BACKING_FORMAT_ROOM = 16 };
  */
 qc_err qc_backing_name_parse(const char *name, char **path, char format[QC_BACKING_FORMAT_ROOM],
 			     struct qc_reason *why);
+
+/* Returns true if the name is a path of Windows, with a drive letter. */
+bool qc_backing_name_has_drive(const char *name);
 
 #endif

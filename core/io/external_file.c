@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "io/backing_name.h"
+
 /* The file that a name means: `path`, looked up from the directory `base`. */
 struct target {
 	int base;
@@ -22,6 +24,7 @@ struct target {
 	char *base_path;
 	const char *path;
 	bool beneath; /* the path must not leave the directory */
+	bool device;  /* a block device will do */
 };
 
 qc_err qc_file_location_of(const struct qc_image_location *src, struct qc_file_location *out,
@@ -142,7 +145,8 @@ static qc_err find_indirect_target(const char *name, const struct qc_file_locati
 			close(fd);
 		return r;
 	}
-	*t = (struct target){ fd, true, dir, slash + 1, true };
+	*t = (struct target){ .base = fd, .close_base = true, .base_path = dir, .path = slash + 1,
+			      .beneath = true };
 	return 0;
 }
 
@@ -206,8 +210,9 @@ static void close_target(struct target *t)
 
 /* ---- target -> file ------------------------------------------------------ */
 
-/* Opens a regular file, or returns -EMEDIUMTYPE.  Checks the type before it opens the file
- * for reading: to open a device may have an effect, and to open a fifo may block. */
+/* Opens a regular file, or a block device if the target may be one.  Else returns -EMEDIUMTYPE, or
+ * -ENOTBLK for a block device.  Checks the type before it opens the file for reading: to open a
+ * device may have an effect, and to open a fifo may block. */
 static qc_err open_regular_file(const struct target *t, int *out)
 {
 	struct stat before, after;
@@ -215,9 +220,10 @@ static qc_err open_regular_file(const struct target *t, int *out)
 
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &before) || !S_ISREG(before.st_mode)) {
+	if (fstat(fd, &before) || !(S_ISREG(before.st_mode) || S_ISBLK(before.st_mode)) ||
+	    (S_ISBLK(before.st_mode) && !t->device)) {
 		close(fd);
-		return -EMEDIUMTYPE;
+		return S_ISBLK(before.st_mode) ? -ENOTBLK : -EMEDIUMTYPE;
 	}
 	close(fd);
 	fd = open_from_base(t, t->path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
@@ -259,6 +265,27 @@ static bool is_url(const char *name)
 	return name[n] == ':';
 }
 
+static bool is_mapped(const struct qc_external_policy *policy, const char *name)
+{
+	for (size_t i = 0; i < policy->npath_maps; i++)
+		if (path_below(name, policy->path_maps[i].old_prefix))
+			return true;
+	return false;
+}
+
+/* Refuses a name that is no path of this system. */
+static qc_err check_is_path(const struct qc_external_policy *policy, const char *what,
+			    const char *name, struct qc_reason *why)
+{
+	if (!is_url(name) || is_mapped(policy, name))
+		return 0;
+	if (qc_backing_name_has_drive(name))
+		return qc_fail(why, -EACCES, "%s '%s' is a path of Windows (backing-map=%.2s/OLD:NEW says "
+			       "where its folder is here)", what, name, name);
+	return qc_fail(why, -EACCES, "%s '%s' is not a path (only files are opened; a file name with "
+		       "a colon needs ./ before it)", what, name);
+}
+
 static qc_err fail_external_file(const char *what, const char *name, qc_err r,
 				 struct qc_reason *why)
 {
@@ -267,6 +294,9 @@ static qc_err fail_external_file(const char *what, const char *name, qc_err r,
 		return qc_fail(why, -EACCES,
 			       "%s '%s' is outside of the image's folder (backing=any allows it)",
 			       what, name);
+	case -ENOTBLK:
+		return qc_fail(why, -EACCES, "%s '%s' is a block device (backing=any allows one as "
+			       "backing file)", what, name);
 	case -EMEDIUMTYPE:
 		return qc_fail(why, -EACCES, "%s '%s' is not a regular file", what, name);
 	default:
@@ -284,15 +314,15 @@ qc_err qc_open_external_file(const struct qc_external_policy *policy, const char
 	qc_err r;
 
 	*out = QC_FILE_LOCATION_NONE;
-	if (is_url(name))
-		return qc_fail(why, -EACCES,
-			       "%s '%s' is not a path (only files are opened; a file name with "
-			       "a colon needs ./ before it)", what, name);
+	r = check_is_path(policy, what, name, why);
+	if (r)
+		return r;
 	if (policy->refs == QC_REFS_NONE)
 		return qc_fail(why, -EACCES,
 			       "cannot open %s '%s': backing=none forbids it (backing=samedir or "
 			       "backing=any allows it)", what, name);
 	r = find_target(policy, from, name, &t);
+	t.device = policy->refs == QC_REFS_ANY && !strcmp(what, "backing file");
 	if (!r)
 		r = open_target_file(&t, out);
 	close_target(&t);

@@ -3,8 +3,9 @@
  * external_file.h - opens the backing file and the data file that an image names.
  *
  * Called when a chain is opened.  The names come from the image and are hostile.  The user
- * decides which files they may reach (enum qc_refs).  Only regular files are opened.  A
- * name is always a path, never a URL or a list of options as in QEMU.
+ * decides which files they may reach (enum qc_refs).  Only regular files are opened, and with
+ * QC_REFS_ANY block devices as backing files.  A name is always a path, never a URL or a list
+ * of options as in QEMU.
  */
 #ifndef QC_EXTERNAL_FILE_H
 #define QC_EXTERNAL_FILE_H

@@ -187,16 +187,36 @@ qc_err qc_layer_check_probed(const struct qc_layer *l, bool may_refer, struct qc
 			 "was not declared (backing=any allows it)", l->head.data_file);
 }
 
+bool qc_layer_may_write_data_file(const struct qc_context *ctx, const char *recorded,
+				  const char **path)
+{
+	size_t n = strlen(recorded);
+
+	*path = NULL;
+	if (!ctx->data_file || strncmp(ctx->data_file, recorded, n) != 0)
+		return false;
+	if (ctx->data_file[n] == '=' && ctx->data_file[n + 1] == '/')
+		*path = ctx->data_file + n + 1;
+	return *path || !ctx->data_file[n];
+}
+
 static qc_err open_data_file(struct qc_layer *l, const struct qc_file_location *at,
 			     bool may_refer, unsigned int flags, struct qc_reason *why)
 {
+	const struct qc_external_policy any = { .refs = QC_REFS_ANY }, *policy = &l->ctx->policy;
+	const char *name = l->head.data_file, *path;
 	struct qc_file_location data;
 	qc_err r;
 
 	r = qc_layer_check_probed(l, may_refer, why);
 	if (r)
 		return r;
-	r = qc_open_external_file(&l->ctx->policy, "data file", at, l->head.data_file, &data, why);
+	/* A path that the user has given is under no rule. */
+	if (qc_layer_may_write_data_file(l->ctx, name, &path) && path) {
+		name = path;
+		policy = &any;
+	}
+	r = qc_open_external_file(policy, "data file", at, name, &data, why);
 	if (r)
 		return r;
 	qc_set_noatime(l->ctx, data.fd);

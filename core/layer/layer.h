@@ -36,6 +36,11 @@ void qc_layer_explain_lock(const struct qc_layer *l, struct qc_file *file, struc
 
 void qc_layer_close(struct qc_layer *l);
 
+/* Returns true if the user lets the data file that an image records be written.  *path: where it is
+ * now, absolute; NULL: where the image says. */
+bool qc_layer_may_write_data_file(const struct qc_context *ctx, const char *recorded,
+				  const char **path);
+
 /* Returns -EACCES, and why, if the image has an external data file that must not be opened
  * because the format of the image was probed. */
 qc_err qc_layer_check_probed(const struct qc_layer *l, bool may_refer,

@@ -24,6 +24,7 @@
 qc_err qc_writer_check_writable(const struct qc_layer *l, struct qc_reason *why)
 {
 	const struct qc_header *h = &l->head;
+	const char *path;
 
 	if (l->format != QC_FORMAT_QCOW)
 		return qc_fail(why, -EROFS, "not a QCOW image");
@@ -31,7 +32,7 @@ qc_err qc_writer_check_writable(const struct qc_layer *l, struct qc_reason *why)
 		return qc_fail(why, -EROFS, "cannot write: marked as corrupt (qemu-img check "
 			       "-r all may repair it)");
 	if (h->geom.external && l->ctx->policy.refs != QC_REFS_ANY &&
-	    !(l->ctx->data_file && !strcmp(l->ctx->data_file, h->data_file)))
+	    !qc_layer_may_write_data_file(l->ctx, h->data_file, &path))
 		return qc_fail(why, -EROFS, "cannot write: data file '%s' is not to be written "
 			       "(data-file=%s allows it)", h->data_file, h->data_file);
 	return 0;

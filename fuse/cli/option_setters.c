@@ -156,8 +156,10 @@ int option_set_locking(struct options *o, const char *value)
 
 int option_add_path_map(struct options *o, const char *value)
 {
-	const char *colon = strchr(value, ':');
+	bool drive = value[0] && value[1] == ':' && (value[2] == '/' || value[2] == '\\');
+	const char *colon = strchr(drive ? value + 2 : value, ':');
 	struct qc_path_map *more, *map;
+	char *old;
 
 	if (!colon || colon == value || !colon[1])
 		return -EINVAL;
@@ -166,9 +168,12 @@ int option_add_path_map(struct options *o, const char *value)
 		return -ENOMEM;
 	o->path_maps = more;
 	map = &o->path_maps[o->npath_maps++];
-	map->old_prefix = strndup(value, (size_t)(colon - value));
+	old = strndup(value, (size_t)(colon - value));
+	for (char *p = old; drive && p && (p = strchr(p, '\\'));)
+		*p = '/';
+	map->old_prefix = old;
 	map->new_prefix = option_value_absolute(colon + 1);
-	return map->old_prefix && map->new_prefix ? 0 : -ENOMEM;
+	return old && map->new_prefix ? 0 : -ENOMEM;
 }
 
 int option_set_verify(struct options *o, const char *value)

@@ -57,7 +57,7 @@ static const struct option_spec specs[] = {
 	  "which backing and data files an image may name (samedir)", option_set_backing, false, 0 },
 	{ "backing-map", "OLD:NEW", "look for backing files below NEW instead of OLD", option_add_path_map,
 	  false, 0 },
-	{ "data-file", "NAME", "the external data file that an image may write to", option_set_data_file,
+	{ "data-file", "NAME[=PATH]", "the external data file that an image may write to", option_set_data_file,
 	  false, 0 },
 	{ "discard", "unmap|ignore", "what becomes of the space of punched holes (unmap)",
 	  option_set_discard, false, 0 },

@@ -121,6 +121,13 @@ static const char *find_helper_problem(void)
 	return NULL;
 }
 
+/* Ubuntu's profile of fusermount3 allows mountpoints in few folders only. */
+static bool is_refused_by_apparmor(const char *message)
+{
+	return geteuid() && strstr(message, strerror(EACCES)) &&
+	       !access("/etc/apparmor.d/fusermount3", F_OK);
+}
+
 static const char *find_option_problem(const struct options *o, const char *message)
 {
 	if (strstr(message, "user_allow_other"))
@@ -142,6 +149,11 @@ static void report_mount_failure(const struct options *o, const char *message)
 		why = find_option_problem(o, message);
 	if (!why && !strstr(message, "mountpoint") && geteuid())
 		why = find_helper_problem();
+	if (!why && is_refused_by_apparmor(message))
+		why = "Permission denied: AppArmor's profile fusermount3 allows mounts in some folders only "
+		      "(mount in your home, /mnt, /media or /tmp; or allow the folder in "
+		      "/etc/apparmor.d/local/fusermount3, and run: apparmor_parser -r "
+		      "/etc/apparmor.d/fusermount3)";
 	if (!why && strstr(message, strerror(EPERM)))
 		why = "Operation not permitted: in a container, give it CAP_SYS_ADMIN, or a user "
 		      "namespace of its own (unshare -Urm)";

@@ -90,6 +90,16 @@ static int allow_map(struct sandbox *s, const struct options *o, const struct qc
 	return r == -ENOENT ? 0 : r;
 }
 
+/* Allows the path after "=" of -o data-file=NAME=PATH, wherever that begins. */
+static int allow_data_file(struct sandbox *s, const struct options *o)
+{
+	int r = 0;
+
+	for (const char *p = o->data_file; !r && p && (p = strstr(p, "=/")); p++)
+		r = allow_dir_of_file(s, p + 1, image_use(o));
+	return r == -ENOENT ? 0 : r;
+}
+
 /* Allows to read the list of processors: libfuse makes an io_uring queue for each of them, in
  * memory that is near. */
 static int allow_processors(struct sandbox *s)
@@ -100,19 +110,21 @@ static int allow_processors(struct sandbox *s)
 }
 
 int sandbox_paths_collect(struct sandbox *s, const struct options *o, const struct source *src,
-			  int overlays)
+			  int overlays, bool overlays_have_names)
 {
 	int r;
 
 	s->write = !o->ro;
-	s->create = o->create && !o->ro;
+	s->create = (o->create && !o->ro) || overlays_have_names;
 	s->noatime = o->forensic;
 	s->io_uring = o->io_uring;
 	r = allow_source(s, o, src);
 	for (size_t i = 0; !r && i < o->npath_maps; i++)
 		r = allow_map(s, o, &o->path_maps[i]);
+	if (!r)
+		r = allow_data_file(s, o);
 	if (!r && overlays >= 0)
-		r = sandbox_allow_fd(s, overlays, LANDLOCK_WRITE);
+		r = sandbox_allow_fd(s, overlays, overlays_have_names ? LANDLOCK_CREATE : LANDLOCK_WRITE);
 	if (!r && o->key_file && *o->key_file) /* read again when an image is opened */
 		r = allow_dir_of_file(s, o->key_file, LANDLOCK_READ);
 	if (!r && o->key_dir)

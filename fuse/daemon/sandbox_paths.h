@@ -14,11 +14,12 @@
 /*
  * sandbox_paths_collect() - fill *@s from the options
  * @overlays: descriptor of the directory of temporary overlays; -1: none
+ * @overlays_have_names: an overlay has a name until it is open
  *
  * Call it before the mount, when no path leads into it.  *@s is to be freed also on failure.
  * Return: 0; -errno.
  */
 int sandbox_paths_collect(struct sandbox *s, const struct options *o, const struct source *src,
-			  int overlays);
+			  int overlays, bool overlays_have_names);
 
 #endif

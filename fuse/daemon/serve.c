@@ -288,7 +288,8 @@ static enum exitcode start_unmount_helper(struct daemon *d, char **argv)
 
 static enum exitcode collect_sandbox_paths(struct daemon *d)
 {
-	int r = d->o.no_sandbox ? 0 : sandbox_paths_collect(&d->sandbox, &d->o, &d->source, d->cow.dirfd);
+	int r = d->o.no_sandbox ? 0 : sandbox_paths_collect(&d->sandbox, &d->o, &d->source, d->cow.dirfd,
+						    d->cow.unlinks);
 
 	if (r)
 		report(QC_LOG_ERROR, "%s: sandbox: %s (sandbox=off does without)", d->o.source,

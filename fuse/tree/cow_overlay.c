@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "tree/tree_private.h"
@@ -37,10 +39,37 @@ static int open_overlay_dir(struct cow *c, const char *path, bool of_file)
 	return r;
 }
 
-static int open_nameless(const struct cow *c)
+/* Makes a file with a name that is not in use, and removes the name. */
+static int open_and_unlink(const struct cow *c)
 {
-	int fd = openat(c->dirfd, ".", O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+	char name[40];
+	uint64_t tag;
+	int fd = -1;
 
+	for (int i = 0; i < 10 && fd < 0; i++) {
+		if (getrandom(&tag, sizeof(tag), 0) != sizeof(tag))
+			return -EIO;
+		snprintf(name, sizeof(name), ".qcowfs-%016" PRIx64, tag);
+		fd = openat(c->dirfd, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+		if (fd < 0 && errno != EEXIST)
+			return -errno;
+	}
+	if (fd >= 0)
+		unlinkat(c->dirfd, name, 0);
+	return fd < 0 ? -EEXIST : fd;
+}
+
+static int open_nameless(struct cow *c)
+{
+	int fd = c->unlinks ? -1 :
+			      openat(c->dirfd, ".", O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+
+	/* A kernel or a file system that does not know O_TMPFILE opens the directory for writing. */
+	if (fd < 0 && (c->unlinks || errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
+		fd = open_and_unlink(c);
+		c->unlinks = c->unlinks || fd >= 0;
+		return fd;
+	}
 	return fd < 0 ? -errno : fd;
 }
 

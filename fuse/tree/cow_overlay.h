@@ -3,7 +3,8 @@
  * cow_overlay.h - copy on write: images are opened read-only, and writes go to overlays.
  *
  * An image gets its overlay at its first open, also for reading: readers and writers must see
- * the same disk.  A temporary overlay is a file without a name.  It lives as long as the
+ * the same disk.  A temporary overlay is a file without a name (O_TMPFILE), or is
+ * unlinked at once where the file system has no such files.  It lives as long as the
  * image's node, so that its data is there when the image is opened again.  The overlay FILE
  * (cow=FILE) is made, or continued, before the mount.
  *
@@ -24,6 +25,7 @@ struct node;
 struct cow {
 	struct qc_context *ctx;
 	int dirfd;  /* -1: the mount has no overlays */
+	bool unlinks; /* a temporary overlay has a name until it is open */
 	char *dir;  /* absolute path */
 	char *file; /* name of FILE; NULL: the overlays are temporary */
 };

@@ -50,8 +50,11 @@ struct node *node_new_of_dir(struct tree *t, const struct identity *id)
 {
 	struct node *n = node_new(t, t->dir_ops, true, ino_of_file(id), NULL);
 
-	if (n)
-		n->nlookup = 0;
+	if (!n)
+		return NULL;
+	n->nlookup = 0;
+	n->dir.dev = id->dev;
+	n->dir.ino = id->ino;
 	return n;
 }
 

@@ -195,6 +195,16 @@ static bool is_known_entry(struct scan *s, const struct dirent *e)
 	return known;
 }
 
+/* Whether a directory is the scanned one or above it: a link to it would make a circle. */
+static bool leads_upwards(const struct scan *s, const struct stat *st)
+{
+	const struct node *dir = s->dir;
+
+	while ((dir->dir.dev != st->st_dev || dir->dir.ino != st->st_ino) && dir->parent != dir)
+		dir = dir->parent;
+	return dir->dir.dev == st->st_dev && dir->dir.ino == st->st_ino;
+}
+
 static int scan_entry(struct scan *s, const struct dirent *e, dev_t dev)
 {
 	const struct source *src = s->t->src;
@@ -219,9 +229,11 @@ static int scan_entry(struct scan *s, const struct dirent *e, dev_t dev)
 	/* Following a link changes its access time. */
 	if (is_link && src->traceless)
 		return 0;
-	/* Links to files are followed.  Links to directories could form a circle. */
 	if (is_link && fstatat(s->dirfd, e->d_name, &st, 0))
 		return 0;
+	/* Links to files are followed; those to directories where SOURCE may be left. */
+	if (S_ISDIR(st.st_mode))
+		return src->follow && !leads_upwards(s, &st) ? scan_subdir(s, e->d_name, &st) : 0;
 	return S_ISREG(st.st_mode) ? scan_file(s, e->d_name, is_link, &st) : 0;
 }
 

@@ -35,6 +35,8 @@ enum { TREE_PROVIDERS = 24 }; /* kinds of virtual files, at most */
 struct node_dir {
 	pthread_mutex_t lock;
 	struct name *name; /* of a directory of SOURCE; NULL: the root, or virtual */
+	dev_t dev; /* of a directory of SOURCE */
+	ino_t ino;
 	void *by_shown, *by_file; /* tree.lock; tsearch(3) trees of the names */
 	unsigned int scan; /* lock; number of the last scan, from 1 on */
 	struct identity scanned; /* lock; the directory before the last complete scan */

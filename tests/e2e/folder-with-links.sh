@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # A link to an image inside of the folder is shown, one that leads out is not, unless
-# backing=any.
+# backing=any, with which links to folders are followed, too.
 . "${TEST_LIB:-$(dirname "$0")}/functions.sh"
 
 mkdir -p src/lab outside
@@ -23,7 +23,18 @@ for name in inside lab/up hard; do shows_as mnt/$name.raw src/real.qcow2; done
 [ ! -e mnt/out.raw ] || fail "not by name, either"
 unmount mnt
 mount_fs -o backing=any src mnt
-for name in out absolute; do shows_as mnt/$name.raw outside/secret.qcow2; done
+for name in out absolute outdir/secret; do shows_as mnt/$name.raw outside/secret.qcow2; done
+[ ! -e mnt/circle ] || fail "a circle is not followed"
+ln -s ../src/lab outside/back
+ln -s .. src/lab/above
+ln -s ../../outside src/lab/side
+names=$(cd mnt && find lab outdir -printf '%p\n' | sort | xargs)
+[ "$names" = "lab lab/side lab/side/secret.raw lab/up.raw outdir outdir/back outdir/back/up.raw outdir/secret.raw" ] ||
+	fail "links to folders are followed, but never upwards: $names"
+rm src/outdir
+until_true 5 test ! -e mnt/outdir
+ln -s ../outside src/outdir
+until_true 5 test -e mnt/outdir/secret.raw
 unmount mnt
 
 # The one SOURCE may be a link; its target has its own neighbours.

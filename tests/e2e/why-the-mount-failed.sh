@@ -50,6 +50,19 @@ touch ../no-helper
 mount --bind ../no-helper "$helper"
 says 'no fusermount3, .*install fuse3' as_user "${daemon[@]}"
 umount "$helper"
+
+# As AppArmor refuses it on Ubuntu.
+mkdir ../apparmor
+touch ../apparmor/fusermount3
+printf '#!/bin/sh\necho "fusermount3: mount failed: Permission denied" >&2\nexit 1\n' >../refused
+chmod 4755 ../refused
+mount --bind ../refused "$helper"
+if [ -d /etc/apparmor.d ]; then mount --bind ../apparmor /etc/apparmor.d; fi
+if [ -e /etc/apparmor.d/fusermount3 ]; then
+	says "AppArmor's profile fusermount3 .*/etc/apparmor.d/local/fusermount3" as_user "${daemon[@]}"
+	umount /etc/apparmor.d
+fi
+umount "$helper"
 [ -u "$helper" ] || skip "needs a fusermount3 that is setuid root"
 
 echo >../fuse.conf

@@ -31,7 +31,7 @@ static bool is_zero(const uint8_t *p, size_t n)
 
 static void pieces_are_apart_and_empty(void)
 {
-	uint8_t *a = qc_secure_alloc(1), *b = qc_secure_alloc(5000), *c = qc_secure_alloc(0), local;
+	uint8_t *a = qc_secure_alloc(1), *b = qc_secure_alloc(5000), *c = qc_secure_alloc(0), local = 0;
 
 	CHECK(a && b && c && qc_secure_contains(a) && qc_secure_contains(b + 4999));
 	CHECK(!qc_secure_contains(&local) && !qc_secure_contains(NULL));
