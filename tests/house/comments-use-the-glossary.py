@@ -90,6 +90,7 @@ def main():
             if bad:
                 problems.append(f'{name}: "{min(bad)}" in the name {word}')
     pages = [TOP / 'README.md', TOP / 'core/README.md', TOP / 'fuse/README.md', TOP / 'tests/README.md',
+             TOP / 'man/NEWS', *sorted((TOP / '.github').glob('*.md')),
              *sorted((TOP / 'man').glob('*.[1-8]'))]
     for path in pages:
         if is_wanted(path):

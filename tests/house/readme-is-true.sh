@@ -21,6 +21,13 @@ while read -r file; do
 done < <(grep -o '](\([^)]*\))' README.md | sed 's/](//; s/)//' | grep -v '^http'
 	grep -o '`\(core\|fuse\|man\|tests\)/[a-z.0-9/_-]*`' README.md | tr -d '`')
 
+# Paths of the other pages.
+for page in .github/*.md; do
+	while read -r file; do
+		[ -e "$file" ] || { echo "# not so: $page: there is $file"; status=1; }
+	done < <(grep -o '`\(\(core\|fuse\|man\|tests\)/[a-z.0-9A-Z/_-]*\|[a-zA-Z.]*\.\(md\|build\)\)`' "$page" | tr -d '`')
+done
+
 # Functions, files, constants and lock ranks of core/README.md.
 lacks_core() { echo "# not so: core/README.md: $*"; status=1; }
 code=$(cat core/*/*.[ch])
