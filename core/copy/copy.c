@@ -54,6 +54,17 @@ static void note_done(struct copy_job *j, uint64_t len)
 		j->error = -ECANCELED;
 }
 
+/* Finds out if the bytes at `next` are to be copied.  Areas behind the end of a shorter disk are. */
+static qc_err find_area(struct copy_job *j, struct qc_extent *e)
+{
+	uint64_t size = qc_size(j->plan.areas);
+
+	*e = (struct qc_extent){ j->end - j->next, true };
+	if (j->next >= size)
+		return 0;
+	return qc_block_status(j->plan.areas, j->next, e);
+}
+
 /* Finds the bytes at `next` that need not be copied, or that are a hole.  *len: in whole units,
  * or up to the end; 0: the chunk there must be read. */
 static qc_err measure_hole(struct copy_job *j, uint64_t *len) NEEDS(&j->lock);
@@ -63,7 +74,9 @@ static qc_err measure_hole(struct copy_job *j, uint64_t *len)
 	uint64_t left = j->end - j->next;
 	qc_err r = 0;
 
-	if (j->plan.flags & QC_COPY_FULL)
+	if (j->plan.areas)
+		r = find_area(j, &e);
+	else if (j->plan.flags & QC_COPY_FULL)
 		e.data = true;
 	else if (!(j->plan.flags & QC_COPY_DIFFERENCES))
 		r = qc_copy_disk_extent(&j->plan.from, j->next, &e);
@@ -83,6 +96,9 @@ static uint64_t measure_data(struct copy_job *j)
 	uint64_t most = min_u64(j->plan.chunk, j->end - j->next);
 	struct qc_extent e;
 
+	if (j->plan.areas)
+		return min_u64(most, find_area(j, &e) || !e.data ? j->plan.unit :
+							round_up(e.len, j->plan.unit));
 	if (j->plan.flags & (QC_COPY_FULL | QC_COPY_DIFFERENCES) ||
 	    qc_copy_disk_extent(&j->plan.from, j->next, &e) || !e.data)
 		return most;
@@ -93,7 +109,7 @@ static uint64_t measure_data(struct copy_job *j)
 static bool take_chunk(struct copy_job *j, struct qc_copy_chunk *c) NEEDS(&j->lock);
 static bool take_chunk(struct copy_job *j, struct qc_copy_chunk *c)
 {
-	bool skip = j->plan.flags & (QC_COPY_TO_ZEROS | QC_COPY_DIFFERENCES);
+	bool skip = j->plan.areas || j->plan.flags & (QC_COPY_TO_ZEROS | QC_COPY_DIFFERENCES);
 	uint64_t len = 0;
 
 	while (!j->error && j->next < j->end) {
@@ -198,7 +214,7 @@ static qc_err check_copy(const struct qc_copy *c, const struct copy_job *j)
 
 qc_err qc_copy(const struct qc_copy *c)
 {
-	struct copy_job j = { .c = c, .plan = { .flags = c->flags } };
+	struct copy_job j = { .c = c, .plan = { .flags = c->flags, .areas = c->areas } };
 	unsigned int threads = c->requests ? c->requests : THREADS_DEFAULT;
 	qc_err r = qc_copy_disk_open(&c->from, false, &j.plan.from);
 

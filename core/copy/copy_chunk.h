@@ -30,6 +30,7 @@ struct qc_copy_chunk {
 /* A copy, as all its chunks see it. */
 struct qc_copy_plan {
 	struct qc_copy_disk from, to;
+	struct qc_image *areas; /* of struct qc_copy */
 	unsigned int flags; /* enum qc_copy_flag */
 	uint64_t unit, chunk; /* bytes */
 };

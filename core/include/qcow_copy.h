@@ -60,6 +60,7 @@ typedef bool qc_copy_progress_fn(void *arg, uint64_t done, uint64_t total);
 
 struct qc_copy {
 	struct qc_disk from, to;
+	struct qc_image *areas; /* copy only clusters where it has data; NULL: all */
 	unsigned int flags;    /* enum qc_copy_flag */
 	unsigned int requests; /* threads; 0: 8 */
 	uint32_t zero_bytes;   /* zeros that become a hole in a raw file; 0: 4096 */

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "commands/convert_bitmaps.h"
 #include "commands/convert_target.h"
 #include "commands/interrupt.h"
 #include "commands/snapshot_find.h"
@@ -61,13 +62,15 @@ static bool show_copied(void *arg, uint64_t done, uint64_t total)
 }
 
 static qc_err copy_disk(struct command *c, const struct convert_args *a,
-			const struct source_disk *s, const struct convert_target *t)
+			const struct source_disk *s, const struct convert_target *t,
+			struct qc_image *areas)
 {
 	struct shown shown = { .c = c, .permille = UINT64_MAX };
 	struct qc_copy copy = {
 		.from = { s->img, s->fd, s->size },
 		.to = t->disk,
-		.flags = t->copy_flags | (a->compress ? QC_COPY_COMPRESS : 0) |
+		.areas = areas,
+		.flags = (areas ? t->copy_flags & ~(unsigned int)QC_COPY_DIFFERENCES : t->copy_flags) | (a->compress ? QC_COPY_COMPRESS : 0) |
 			 (a->any_order ? QC_COPY_ANY_ORDER : 0) | (a->full ? QC_COPY_FULL : 0),
 		.requests = a->requests,
 		.zero_bytes = a->zero_bytes,
@@ -79,7 +82,8 @@ static qc_err copy_disk(struct command *c, const struct convert_args *a,
 	return r == -ECANCELED ? -EINTR : r;
 }
 
-static int convert(struct command *c, struct convert_args *a, const struct source_disk *s)
+static int convert(struct command *c, struct convert_args *a, const struct source_disk *s,
+		   struct qc_image *areas)
 {
 	const char *path = c->operand[1];
 	struct convert_target t;
@@ -91,7 +95,9 @@ static int convert(struct command *c, struct convert_args *a, const struct sourc
 	if (!r && t.copy_flags & QC_COPY_STREAM)
 		c->quiet = true;
 	if (!r)
-		r = copy_disk(c, a, s, &t);
+		r = copy_disk(c, a, s, &t, areas);
+	if (!r)
+		r = convert_bitmaps_copy_all(a, c->operand[0], s, t.disk.img);
 	r = convert_target_close(&t, path, r, a->sync);
 	if (r == -EINTR)
 		report(QC_LOG_ERROR, "%s: interrupted%s", path, t.is_new ? ", and removed" : "");
@@ -103,6 +109,7 @@ static int convert(struct command *c, struct convert_args *a, const struct sourc
 static int convert_source(struct command *c, struct convert_args *a)
 {
 	struct source_disk s = { .fd = -1 };
+	struct qc_image *areas = NULL;
 	const char *data_file = a->options.o.data_file;
 	int status = convert_options_check(a);
 
@@ -112,10 +119,14 @@ static int convert_source(struct command *c, struct convert_args *a)
 		status = COMMAND_FAILED;
 	if (status == COMMAND_OK)
 		status = source_disk_open_as(c, c->operand[0], a->source_format, &s);
+	if (status == COMMAND_OK)
+		status = convert_bitmaps_open_areas(a, c->operand[0], &s, &areas);
 	if (status == COMMAND_OK && a->snapshot)
 		status = select_source_snapshot(c->operand[0], a->snapshot, &s);
 	if (status == COMMAND_OK)
-		status = convert(c, a, &s);
+		status = convert(c, a, &s, areas);
+	if (areas)
+		qc_close(areas);
 	source_disk_close(&s);
 	return status;
 }

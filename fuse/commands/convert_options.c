@@ -8,7 +8,7 @@
 #include "commands/image_format.h"
 #include "util/report.h"
 
-enum { TARGET_IS_ZERO = 256 };
+enum { TARGET_IS_ZERO = 256, BITMAP, BITMAPS };
 
 enum { REQUESTS_MAX = 16 }; /* QEMU's */
 
@@ -21,6 +21,8 @@ const struct command_option convert_options_table[] = {
 	{ 'B', NULL, "BASE", "the same as -b" },
 	{ 'F', NULL, "raw|qcow|qcow2", "format of the backing file" },
 	{ 'l', NULL, "SNAPSHOT", "copy this internal snapshot of SRC" },
+	{ BITMAP, "bitmap", "BITMAP", "with -b: store what is dirty in this bitmap of SRC, and no more" },
+	{ BITMAPS, "bitmaps", NULL, "copy all dirty bitmaps, too" },
 	{ 'n', NULL, NULL, "write to a DST that exists, instead of a new one" },
 	{ TARGET_IS_ZERO, "target-is-zero", NULL, "with -n: DST reads as zeros" },
 	{ 'S', NULL, "SIZE", "zeros of this size become a hole in a raw DST (4k); 0: none" },
@@ -84,6 +86,9 @@ static void set_convert_switch(struct convert_args *a, int id)
 	case 'W':
 		a->any_order = true;
 		break;
+	case BITMAPS:
+		a->bitmaps = true;
+		break;
 	default:
 		a->target_is_zero = true;
 		break;
@@ -110,6 +115,9 @@ int convert_options_set(void *to, int id, const char *value)
 		return 0;
 	case 'l':
 		a->snapshot = value;
+		return 0;
+	case BITMAP:
+		a->bitmap = value;
 		return 0;
 	case 'S':
 		return set_zero_bytes(a, value);
@@ -142,6 +150,12 @@ int convert_options_check(const struct convert_args *a)
 		      "compressed clusters";
 	else if (a->compress && a->options.preallocation != PREALLOC_OFF)
 		why = "-c: clusters cannot be compressed and preallocated at the same time";
+	else if (a->bitmap && !o->backing)
+		why = "--bitmap: only with a backing file (-b), which has all else";
+	else if (a->bitmap && a->bitmaps)
+		why = "--bitmap and --bitmaps exclude each other";
+	else if (a->bitmaps && (raw || strcmp(a->target_format, "qcow2") != 0))
+		why = "--bitmaps: only qcow2 has bitmaps (-O qcow2)";
 	else if (a->target_is_zero && !a->existing)
 		why = "--target-is-zero: only with -n";
 	else if (a->existing && a->options.text)

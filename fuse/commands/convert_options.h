@@ -10,6 +10,8 @@ struct convert_args {
 	struct create_options options; /* of the new image, with its backing file */
 	const char *source_format, *target_format; /* NULL: not given */
 	const char *snapshot;	 /* -l */
+	const char *bitmap;	 /* --bitmap: copy only its dirty areas */
+	bool bitmaps;		 /* --bitmaps: copy all bitmaps */
 	bool compress, existing; /* -c, -n */
 	bool any_order, sync, target_is_zero;
 	bool full;	      /* -S 0 */

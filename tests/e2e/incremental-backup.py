@@ -11,11 +11,14 @@ from qcowtest import *
 requires_root()
 MANUAL = Path(os.environ.get('TEST_TOP', LIB.parent.parent)) / 'man' / 'qcowfs.1'
 section = MANUAL.read_text().split('.Ss Incremental backup')[1].split('.Sh ')[0]
-script, full, increment, restore = [
+script, full, increment, restore, offline_full, offline_increment = [
     textwrap.dedent(b).replace('\\e', '\\') for b in
     re.findall(r'^\.Bd -literal.*?\n(.*?)^\.Ed', section, re.M | re.S)]
 Path('areas.py').write_text(script)
 increments, restores = increment.splitlines(), restore.splitlines()
+readme = (MANUAL.parent.parent / 'README.md').read_text()
+for line in (full + increment + restore).splitlines():
+    check(re.search(rf'^{re.escape(line)}( +#.*)?$', readme, re.M), f'README.md has: {line}')
 check(len(increments) == 5 and len(restores) == 2, 'the manual has these steps')
 
 
@@ -78,3 +81,23 @@ m.unmount()
 run('qemu-img', 'check', '-q', 'images/vm.qcow2')
 run('e2fsck', '-fy', 'restored.raw', ok=False)  # replays the journal
 run('e2fsck', '-fn', 'restored.raw')
+
+# The same without a mount.
+os.mkdir('offline')
+os.chdir('offline')
+os.symlink(QCOWFS, 'qcowfs')
+os.environ['PATH'] = f'{os.getcwd()}:{os.environ["PATH"]}'
+run('qemu-img', 'create', '-q', '-f', 'qcow2', 'vm.qcow2', '64M')
+qio('vm.qcow2', 'write -P 1 0 5M', 'write -P 2 40M 300k')
+for line in offline_full.splitlines():
+    step(line)
+for n in range(1, 6):
+    for _ in range(4):
+        qio('vm.qcow2', f'write -P {n} {rng.randrange(64 * M // 512 - 600) * 512} {rng.randrange(1, 600) * 512}',
+            f'write -z {rng.randrange(60)}M 64k')
+    for line in offline_increment.splitlines():
+        line = line.replace('inc1', f'inc{n}')
+        step(line.replace('full', f'inc{n - 1}') if n > 1 else line)
+    run('qemu-img', 'compare', '-q', 'vm.qcow2', f'inc{n}.qcow2')
+    run('qemu-img', 'check', '-q', f'inc{n}.qcow2')
+    check(os.stat(f'inc{n}.qcow2').st_blocks < os.stat('full.qcow2').st_blocks, 'an increment is small')
