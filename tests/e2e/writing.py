@@ -88,7 +88,7 @@ class Disk:
     def __init__(self, image, model, *options, fmt='qcow2', flags=0):
         self.image, self.fmt, self.model = image, fmt, bytearray(model)
         self.mount = Mount(image, '-o', ','.join(('rw', *options)), ro=False)
-        self.path = self.mount.path(os.listdir(self.mount.where)[0])
+        self.path = self.mount.path(next(n for n in os.listdir(self.mount.where) if n.endswith('.raw')))
         self.fd = os.open(self.path, os.O_RDWR | flags)
 
     def write(self, off, data, fd=None):
