@@ -5,7 +5,7 @@
 
 #include "base/range.h"
 
-static bool is_zero_cluster(const uint8_t *p, uint64_t len)
+static bool is_zero_table(const uint8_t *p, uint64_t len)
 {
 	return !p[0] && !memcmp(p, p + 1, len - 1);
 }
@@ -42,7 +42,7 @@ bool qc_table_test_l2(const struct geom *g, uint64_t file_bytes, const uint8_t *
 const char *qc_table_test_name(const struct geom *g, uint64_t file_bytes, const uint8_t *bytes,
 			       uint64_t len)
 {
-	if (is_zero_cluster(bytes, len))
+	if (is_zero_table(bytes, len))
 		return "zeros";
 	if (geom_l2_bytes(g) == len && qc_table_test_l2(g, file_bytes, bytes))
 		return "l2-table";
