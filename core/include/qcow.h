@@ -433,7 +433,6 @@ qc_err qc_block_status(struct qc_image *img, uint64_t off, struct qc_extent *out
 #include "qcow_bitmap.h"
 #include "qcow_check.h"
 #include "qcow_compact.h"
-#include "qcow_compare.h"
 #include "qcow_copy.h"
 #include "qcow_create.h"
 #include "qcow_evidence.h"

@@ -87,6 +87,7 @@ qc_err qc_copy(const struct qc_copy *c);
 }
 #endif
 
-#include "qcow_chain.h" /* which needs the types above */
+#include "qcow_chain.h" /* these need the types above */
+#include "qcow_compare.h"
 
 #endif
