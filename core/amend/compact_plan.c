@@ -321,6 +321,45 @@ static qc_err pack_down_to(struct qc_compact_plan *p, struct bin *bins, size_t *
 	return r;
 }
 
+/* Gives cluster @c the free cluster of cluster @d, and the reverse. */
+static qc_err swap_choices(struct qc_compact_plan *p, uint64_t c, uint64_t d)
+{
+	uint64_t to = p->to[c], at = p->to[d], ccount, dcount;
+	qc_err r = qc_compact_plan_count(p->w, p->lo + c, &ccount);
+
+	if (!r)
+		r = qc_compact_plan_count(p->w, p->lo + d, &dcount);
+	if (!r && ccount != dcount) {
+		r = qc_compact_plan_set_count(p->w, at >> p->g->cluster_bits, ccount);
+		if (!r)
+			r = qc_compact_plan_set_count(p->w, to >> p->g->cluster_bits, dcount);
+	}
+	if (!r) {
+		p->to[c] = at;
+		p->to[d] = to;
+	}
+	return r;
+}
+
+/* The last cluster got the first free cluster, and so on.  Reverses that, so that what lies one after
+ * the other still does, and is read by one request. */
+static qc_err keep_order_of_clusters(struct qc_compact_plan *p)
+{
+	uint64_t c = 0, d = p->n;
+	qc_err r = 0;
+
+	while (!r) {
+		while (c < d && !p->to[c])
+			c++;
+		while (d > c && !p->to[d - 1])
+			d--;
+		if (d - c < 2)
+			break;
+		r = swap_choices(p, c++, --d);
+	}
+	return r;
+}
+
 qc_err qc_compact_plan_downward(struct qc_compact_plan *p)
 {
 	struct bin bins[BINS] = { 0 };
@@ -340,7 +379,7 @@ qc_err qc_compact_plan_downward(struct qc_compact_plan *p)
 		if (chosen)
 			r = choose_for(p, c, dest);
 	}
-	return r;
+	return r ? r : keep_order_of_clusters(p);
 }
 
 qc_err qc_compact_plan_evict(struct qc_compact_plan *p, uint64_t limit)

@@ -105,6 +105,13 @@ for n, options in enumerate(VARIANTS):
 
 # An image full of compressed clusters, of which most are overwritten.
 Path('text.raw').write_bytes(noise(12 * M))
+# Clusters that lie one after the other still do.
+create('order.qcow2', '64M')
+qio('order.qcow2', 'write -P 1 1M 20M', 'discard 1M 16M')
+compacted('order.qcow2')
+pieces = [e for e in json.loads(run('qemu-img', 'map', '--output=json', 'order.qcow2')) if e['data']]
+check(len(pieces) <= 2, f'the data is in one or two pieces: {pieces}')
+
 for options in ('', 'compression_type=zstd', 'cluster_size=4k'):
     convert('text.raw', 'packed.qcow2', options=options, extra=('-c',))
     qio('packed.qcow2', *(f'write -P 5 {at}k 128k' for at in rng.sample(range(0, 11000, 128), 60)))
