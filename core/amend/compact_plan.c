@@ -341,8 +341,8 @@ static qc_err swap_choices(struct qc_compact_plan *p, uint64_t c, uint64_t d)
 	return r;
 }
 
-/* The last cluster got the first free cluster, and so on.  Reverses that, so that what lies one after
- * the other still does, and is read by one request. */
+/* The last cluster got the first free cluster, and so on.  Reverses that, so that clusters in a
+ * row stay in a row, and one request reads them. */
 static qc_err keep_order_of_clusters(struct qc_compact_plan *p)
 {
 	uint64_t c = 0, d = p->n;
