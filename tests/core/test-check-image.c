@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* qc_check() counts as qemu-img check does, repairs, and changes no byte of the guest. */
+/*
+ * qc_check() counts as qemu-img check does, repairs, and changes no byte of the guest.
+ *
+ * sanitize: address
+ */
 #include "write.h"
 
 static struct logbook book = LOGBOOK;

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A compaction that is interrupted leaves a sound image, and goes on when it is run again. */
+/*
+ * A compaction that is interrupted leaves a sound image, and goes on when it is run again.
+ *
+ * sanitize: address
+ */
 #include "write.h"
 
 static unsigned int calls_left;

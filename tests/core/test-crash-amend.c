@@ -2,6 +2,8 @@
 /*
  * A crash, or a failure, while options of an image change: the disk and its snapshots read as
  * before, and each option has its old or its new value.
+ *
+ * sanitize: address
  */
 #include "crash.h"
 

@@ -2,6 +2,8 @@
 /*
  * A crash, or a failure, while an image file is compacted: the disk and its snapshots read as
  * before, and clusters are leaked at most.
+ *
+ * sanitize: address
  */
 #include "crash.h"
 

@@ -2,6 +2,8 @@
 /*
  * A crash, or a failure, while key slots are added and removed: each slot is free, or its
  * passphrase opens the image; and the first passphrase always does.
+ *
+ * sanitize: address
  */
 #include "crash.h"
 
@@ -166,11 +168,11 @@ static void fail_in_turn(enum rec_kind kind, qc_err err, uint64_t step)
 
 static void keys_scenario(const struct scenario *s)
 {
-	crash_scenario_of(s, is_sanitized() ? 10 : 40);
+	crash_scenario_of(s, is_sanitized() ? 6 : 20);
 	may_fail = true;
 	rig_begin(s);
-	fail_in_turn(REC_WRITE, -ENOSPC, is_sanitized() ? 97 : 29);
-	fail_in_turn(REC_SYNC, -EIO, is_sanitized() ? 97 : 29);
+	fail_in_turn(REC_WRITE, -ENOSPC, is_sanitized() ? 97 : 53);
+	fail_in_turn(REC_SYNC, -EIO, is_sanitized() ? 97 : 53);
 	CHECK(!rig.bad);
 	rig_end();
 }

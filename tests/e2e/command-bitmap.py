@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# sanitize: none
 # `qcowfs bitmap` does what `qemu-img bitmap` does: the same actions give the same bitmaps.
 from dirtybits import *
 

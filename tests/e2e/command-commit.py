@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# sanitize: none
 # `qcowfs commit` leaves the backing file and the overlay as `qemu-img commit` does.
 from qcowtest import *
 

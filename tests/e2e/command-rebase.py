@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# sanitize: none
 # `qcowfs rebase` changes the backing file as `qemu-img rebase` does, and the disk stays as it is.
 from qcowtest import *
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# sanitize: none
 # `qcowfs resize` leaves the disk that `qemu-img resize` leaves, and refuses what that refuses.
 import resource
 
