@@ -23,6 +23,7 @@
 #include <seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -139,9 +140,21 @@ static int add_call_rules(scmp_filter_ctx filter, bool io_uring, bool create)
 	return r ? r : allow_call(filter, "tgkill", 1, &self);
 }
 
+/* Returns true if libseccomp will have the memory that it needs.  Release 2.5 does not check
+ * each allocation, and ends in a segmentation fault without that. */
+static bool has_memory_for_filter(void)
+{
+	enum { FILTER_BYTES = 2 << 20 };
+	void *p = malloc(FILTER_BYTES);
+	bool has = p;
+
+	free(p);
+	return has;
+}
+
 int seccomp_restrict(bool io_uring, bool create)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+	scmp_filter_ctx filter = has_memory_for_filter() ? seccomp_init(SCMP_ACT_ERRNO(ENOSYS)) : NULL;
 	int r;
 
 	if (!filter)
