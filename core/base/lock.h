@@ -26,12 +26,12 @@
 
 enum qc_rank {
 	QC_RANK_COPY,	       /* copy: the next chunk; I/O of tables */
-	QC_RANK_OPEN,      /* layer: making it writable; I/O.  Context: the flusher */
+	QC_RANK_OPEN,	       /* layer: making it writable; I/O.  context: starting the flusher */
 	QC_RANK_RESIZE,	       /* writer: one resize at a time; I/O */
 	QC_RANK_LAYER_TABLE,   /* context: which layers are open */
 	QC_RANK_PENDING_FREE,  /* writer: one thread frees pending clusters; I/O */
 	QC_RANK_CHECKPOINT,    /* writer: one checkpoint at a time; I/O */
-	QC_RANK_INFLIGHT,      /* requests in flight: one grace period at a time */
+	QC_RANK_INFLIGHT,      /* requests in flight: one grace period at a time, and waiting for it */
 	QC_RANK_RANGE,	       /* range locks: which guest ranges are locked */
 	QC_RANK_TABLE,	       /* writer: making L2 tables; I/O */
 	QC_RANK_BITMAPS,       /* writer: tables of dirty bitmaps; I/O */

@@ -8,7 +8,7 @@
  * the clusters of a new image are in order, too.  A file system writes to one file by one
  * thread at a time anyway.
  *
- * Memory is one chunk for each thread.  A failure, or the caller's wish, stops all threads
+ * Memory is one chunk for each thread, or two and an encoder where it compresses.  A failure, or the caller's wish, stops all threads
  * before their next chunk.
  */
 #include <errno.h>

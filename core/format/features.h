@@ -9,7 +9,9 @@
  * asks geometry.h for a capability, such as geom_is_extended(), where it is about tables, else
  * struct qc_header.  The others: header.c and l2_entry.h decode it, new_image.c writes it,
  * check/entry_check.c knows valid entries, layer/metadata_walk.c knows all clusters that
- * hold metadata, and image/info.c shows it.
+ * hold metadata, amend/compact_move.c moves them, rescue/find_header.c guesses it where the
+ * header is lost, and image/info.c and fuse/info show it.  A structure with a header extension is also
+ * read in header_extension.c.  man/qcow-format.7 and tests/unit/test-features.c list all bits.
  */
 #ifndef QC_FEATURES_H
 #define QC_FEATURES_H

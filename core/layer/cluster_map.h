@@ -100,7 +100,8 @@ qc_err qc_map_l1_set(struct qc_layer *l, struct goff at, uint64_t raw);
 /* Returns the number of clusters from @at on whose L2 entries are in one slice. */
 uint64_t qc_map_slice_clusters(const struct qc_layer *l, struct goff at);
 
-/* Reads or writes @n L2 entries of one slice, undecoded.  Return: as qc_map_l1_get() and
+/* Reads or writes @n L2 entries of one slice, undecoded.  A writer holds a range lock on
+ * their clusters, or runs in a drained section.  Return: as qc_map_l1_get() and
  * qc_map_l1_set(). */
 qc_err qc_map_l2_get(struct qc_layer *l, struct hoff table, struct goff at, uint64_t n,
 		     struct qc_l2_raw *out);

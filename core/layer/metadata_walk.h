@@ -4,7 +4,8 @@
  *
  * The only module that knows which kinds of metadata there are and how they reference each
  * other.  The check counts references with it, the overlap check protects the pieces, and
- * snapshots change L2 tables.  Needs neither a writer nor a key.
+ * snapshots change L2 tables, and
+ * compaction, which also has a function for each kind, moves them.  Needs neither a writer nor a key.
  */
 #ifndef QC_METADATA_WALK_H
 #define QC_METADATA_WALK_H

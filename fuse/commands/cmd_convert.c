@@ -66,11 +66,12 @@ static qc_err copy_disk(struct command *c, const struct convert_args *a,
 			struct qc_image *areas)
 {
 	struct shown shown = { .c = c, .permille = UINT64_MAX };
+	unsigned int flags = areas ? t->copy_flags & ~(unsigned int)QC_COPY_DIFFERENCES : t->copy_flags;
 	struct qc_copy copy = {
 		.from = { s->img, s->fd, s->size },
 		.to = t->disk,
 		.areas = areas,
-		.flags = (areas ? t->copy_flags & ~(unsigned int)QC_COPY_DIFFERENCES : t->copy_flags) | (a->compress ? QC_COPY_COMPRESS : 0) |
+		.flags = flags | (a->compress ? QC_COPY_COMPRESS : 0) |
 			 (a->any_order ? QC_COPY_ANY_ORDER : 0) | (a->full ? QC_COPY_FULL : 0),
 		.requests = a->requests,
 		.zero_bytes = a->zero_bytes,

@@ -8,8 +8,8 @@
  * not logged, since each new thread causes some.
  *
  * The filter excludes other programs (execve, fork), new sockets, mounts, signals to other
- * processes, new executable memory, and, without -o create, new names or modes of files.  It excludes clone3, whose
- * arguments a filter cannot see; libc then creates threads with clone.
+ * processes, new executable memory, and, without -o create, new names or modes of files.  It
+ * excludes clone3, whose arguments a filter cannot see; libc then creates threads with clone.
  */
 #include "sandbox/seccomp.h"
 
@@ -33,7 +33,8 @@ static const char *const always[] = {
 	/* image files, directories, /dev/fuse, the log */
 	"open", "openat", "openat2", "close", "close_range", "read", "write", "readv", "writev",
 	"pread64", "pwrite64", "pwritev2", "lseek", "_llseek", "fsync", "fdatasync", "ftruncate",
-	"ftruncate64", "fallocate", "fadvise64", "fadvise64_64", "arm_fadvise64_64", "poll", "ppoll", "ppoll_time64", "dup2", "dup3",
+	"ftruncate64", "fallocate", "fadvise64", "fadvise64_64", "arm_fadvise64_64",
+	"poll", "ppoll", "ppoll_time64", "dup2", "dup3",
 	"stat", "stat64", "lstat", "lstat64", "fstat", "fstat64", "newfstatat", "fstatat64",
 	"statx", "statfs", "statfs64", "fstatfs", "fstatfs64", "getdents64", "readlink",
 	"readlinkat", "access", "faccessat", "faccessat2", "getcwd",

@@ -4,8 +4,9 @@
  *
  * With -o create an image of 0 bytes that is opened for writing grows by being written, like a
  * regular file, until all its open files are closed.  From then on it is a disk.  Its size in
- * bytes is in the node.  The image has this size rounded up to whole sectors at all times, so
- * nothing is left to do when the last file is closed, or when the daemon dies.
+ * bytes is in the node.  The image has this size rounded up to whole sectors, in its
+ * file whenever tables are written.  So nothing is left to do when the last file is closed, and a
+ * daemon that dies leaves the size of the last checkpoint.
  *
  * Invariant: bytes of the image behind grown_size are zeros.
  *

@@ -2,7 +2,9 @@
 /*
  * tree_private.h - the tree, its nodes and its names as data; for tree/ and views/ only.
  *
- * Locks, in ascending order, never two of a kind:
+ * Locks, in ascending order.  No thread takes two of a kind, but for a rename, which takes two
+ * node_dir.lock, the one at the lower address first.  Locks of views/ come before all of these.
+ *
  *   node_dir.lock           a scan, or reading the entries of a virtual directory; held over I/O
  *   node_image.overlay_lock opening an image through its overlay; held over I/O
  *   base_index.lock         building and asking the index of backing files; held over I/O
@@ -126,7 +128,7 @@ struct name {
 	/* Of an image. */
 	struct name *next; /* among the names of the image */
 	struct name *views; /* of its virtual files */
-	void *state[TREE_PROVIDERS]; /* of the providers; not under the lock */
+	void *state[TREE_PROVIDERS]; /* what it leads to has locks of the provider */
 
 	/* Of a virtual file. */
 	struct name *owner; /* the name of its image */

@@ -3,7 +3,7 @@
  * partition_files.c - the byte range of a partition's node never changes: if the table changes,
  * the name gets a new node, and the old one is detached.
  *
- * Locks: partition_state.lock, then those of the tree (node.h).
+ * Locks: partition_state.lock, then those of the tree (tree/tree_private.h).
  */
 #include "views/partition_files.h"
 
