@@ -231,8 +231,8 @@ static qc_err switch_width(struct width_change *c)
 	if (FAIL_POINT("amend.before-switch"))
 		return -EIO;
 	be64_to(head, c->table.v);
-	be32_to(head + HEAD_REFTABLE_CLUSTERS - HEAD_REFTABLE_OFFSET, (uint32_t)c->table_clusters);
-	be32_to(head + HEAD_REFCOUNT_ORDER - HEAD_REFTABLE_OFFSET, c->order);
+	be32_to(head + (HEAD_REFTABLE_CLUSTERS - HEAD_REFTABLE_OFFSET), (uint32_t)c->table_clusters);
+	be32_to(head + (HEAD_REFCOUNT_ORDER - HEAD_REFTABLE_OFFSET), c->order);
 	return qc_writer_update_header(c->w, HEAD_REFTABLE_OFFSET, head, sizeof(head));
 }
 

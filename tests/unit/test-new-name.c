@@ -23,7 +23,9 @@ static int error_of(const char *shown, const char *ending)
 	char *file;
 	int r = new_name_of_image(shown, ending, &file);
 
-	return file ? 0 : r;
+	r = file ? 0 : r;
+	free(file);
+	return r;
 }
 
 static void names_become_files(void)
