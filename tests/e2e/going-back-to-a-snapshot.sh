@@ -25,14 +25,14 @@ for compat in 0.10 1.1; do
 	qemu-io -c "write -P 90 0 16M" vm.qcow2 >/dev/null
 	mount_fs -o rw,snapshots vm.qcow2 mnt
 	same mnt/vm.raw <(raw_of vm.qcow2)
-	eval "$go_back"
+	until_true 10 eval "$go_back" # the kernel tells the daemon of a close a moment later
 	same mnt/vm.raw monday
 	same mnt/vm.snapshots/monday/disk.raw monday
 	exec 5<>mnt/vm.raw
 	echo changed >&5
 	eval "$go_back" 2>busy && fail "an image that is in use does not go back"
 	exec 5>&-
-	eval "$go_back"
+	until_true 10 eval "$go_back"
 	same mnt/vm.raw monday
 	unmount mnt
 	same monday <(raw_of vm.qcow2)
