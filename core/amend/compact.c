@@ -14,11 +14,11 @@
 
 #include "amend/compact_move.h"
 #include "amend/exclusive.h"
-#include "base/array.h"
 #include "base/range.h"
 #include "check/full_check.h"
 #include "check/repair.h"
 #include "layer/context.h"
+#include "qcow_array.h"
 #include "update/checkpoint.h"
 
 #define REGION_BYTES (256 * MIB) /* bounds the memory of a round */

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "base/range.h"
 #include "format/l2_entry.h"
+#include "qcow_array.h"
 
 enum { BINS = 16, RUN_MAX = 3 };
 

@@ -12,10 +12,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "base/failpoint.h"
 #include "base/range.h"
 #include "layer/context.h"
+#include "qcow_array.h"
 #include "update/checkpoint.h"
 
 struct width_change {

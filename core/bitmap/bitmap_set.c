@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "base/range.h"
 #include "layer/context.h"
+#include "qcow_array.h"
 
 enum {
 	/* Limits of QEMU for bitmaps that it uses. */

@@ -10,9 +10,9 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "base/array.h"
 #include "base/range.h"
 #include "check/full_check.h"
+#include "qcow_array.h"
 
 enum { SHARED_MAX = 256, LEAKS_MANY = 64, LEAKS_FEW = 8, COPIED_MAX = 10001 };
 

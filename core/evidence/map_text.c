@@ -3,7 +3,7 @@
 
 #include <inttypes.h>
 
-#include "base/array.h"
+#include "qcow_array.h"
 
 static void close_area(struct qc_map_text *m)
 {

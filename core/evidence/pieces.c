@@ -3,8 +3,8 @@
 
 #include <errno.h>
 
-#include "base/array.h"
 #include "base/range.h"
+#include "qcow_array.h"
 
 enum { PIECES_MAX = 1 << 22 }; /* 96 MiB */
 

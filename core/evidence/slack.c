@@ -12,10 +12,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "base/outcome.h"
 #include "base/range.h"
 #include "evidence/text.h"
+#include "qcow_array.h"
 
 #define WINDOW_BYTES (UINT64_C(64) << 30) /* 16 MiB of bits for sectors */
 

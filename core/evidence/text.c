@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "base/array.h"
+#include "qcow_array.h"
 
 void qc_text_add(struct qc_text *t, const char *fmt, ...)
 {

@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "base/range.h"
+#include "qcow_array.h"
 
 struct finished_area {
 	uint64_t start, end;

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "base/array.h"
+#include "qcow_array.h"
 
 qc_err qc_free_list_add(struct qc_free_list *l, unsigned int cluster_bits, uint64_t off,
 			uint64_t len)

@@ -2,9 +2,9 @@
 /* table_writeback.c - slices that are changed in memory, and their way to the file. */
 #include <errno.h>
 
-#include "base/array.h"
 #include "metadata/table_cache.h"
 #include "metadata/table_slots.h"
+#include "qcow_array.h"
 
 #define WITHOUT_LIMIT (UINT64_MAX / 2)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "rescue/grade_map.h"
 
-#include "base/array.h"
+#include "qcow_array.h"
 
 static const struct {
 	enum qc_grade grade;

@@ -3,10 +3,10 @@
 
 #include <errno.h>
 
-#include "base/array.h"
 #include "base/byteorder.h"
 #include "base/range.h"
 #include "format/qcow_layout.h"
+#include "qcow_array.h"
 
 enum { CHUNK = 1 << 20, LISTED_MAX = 1 << 22 };
 

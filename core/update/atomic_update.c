@@ -5,10 +5,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "base/failpoint.h"
 #include "base/outcome.h"
 #include "base/range.h"
+#include "qcow_array.h"
 #include "update/checkpoint.h"
 
 static uint64_t update_cluster_bytes(const struct qc_atomic_update *a)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "update/data_punch.h"
 
-#include "base/array.h"
 #include "base/range.h"
+#include "qcow_array.h"
 #include "update/writer_fields.h"
 
 /* The range that is punched under one range lock: allocating writes there wait for so long. */

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "base/array.h"
 #include "base/range.h"
 #include "layer/metadata_walk.h"
+#include "qcow_array.h"
 #include "update/abort.h"
 
 /* 16 MiB of memory.  A disk of 1 PiB has as many L2 tables, in clusters of 64 KiB. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A growing array keeps its elements, and its state where memory is short. */
-#include "base/array.h"
 
+#include "qcow_array.h"
 #include "tap.h"
 
 static void elements_survive_growth(void)
