@@ -21,16 +21,32 @@
 
 /* ---- open ----------------------------------------------------------------- */
 
+/* Checks that no incompatible feature of the image forbids writing. */
+static qc_err check_write_features(const struct qc_header *h, struct qc_reason *why)
+{
+	uint64_t bits = h->incompatible & ~qc_features_with(QC_INCOMPATIBLE, QC_FEATURE_WRITE);
+	struct qc_feature list[64];
+	char names[200];
+
+	if (!bits)
+		return 0;
+	qc_features_join_names(list, qc_features_list(QC_INCOMPATIBLE, bits, list), names,
+			       sizeof(names));
+	return qc_fail(why, -EROFS, "cannot write: incompatible feature: %s%s", names,
+		       bits & INCOMPAT_CORRUPT ? " (qemu-img check -r all may repair it)" : "");
+}
+
 qc_err qc_writer_check_writable(const struct qc_layer *l, struct qc_reason *why)
 {
 	const struct qc_header *h = &l->head;
 	const char *path;
+	qc_err r;
 
 	if (l->format != QC_FORMAT_QCOW)
 		return qc_fail(why, -EROFS, "not a QCOW image");
-	if (h->incompatible & ~qc_features_with(QC_INCOMPATIBLE, QC_FEATURE_WRITE))
-		return qc_fail(why, -EROFS, "cannot write: marked as corrupt (qemu-img check "
-			       "-r all may repair it)");
+	r = check_write_features(h, why);
+	if (r)
+		return r;
 	if (h->geom.external && l->ctx->policy.refs != QC_REFS_ANY &&
 	    !qc_layer_may_write_data_file(l->ctx, h->data_file, &path))
 		return qc_fail(why, -EROFS, "cannot write: data file '%s' is not to be written "

@@ -67,7 +67,7 @@ def nothing_is_bad(i):
 
 # -- features
 
-@bad('v3 ext', opens=errno.EROFS, log='marked as corrupt', bits=(INCOMPATIBLE, CORRUPT, CORRUPT))
+@bad('v3 ext', opens=errno.EROFS, log='feature: corrupt bit', bits=(INCOMPATIBLE, CORRUPT, CORRUPT))
 def corrupt_bit(i):
     i.u64(72, i.get64(72) | CORRUPT)
 

@@ -38,7 +38,7 @@ OPTS=data_file=data image external.qcow2 1M "write -P 1 0 64k"
 
 mounts rw 644 good.raw '' good.qcow2
 mounts rw 644 good.raw '' .
-mounts ro 444 corrupt.raw 'mounted read-only: .*marked as corrupt' corrupt.qcow2
+mounts ro 444 corrupt.raw 'mounted read-only: .*feature: corrupt bit' corrupt.qcow2
 mounts ro 444 corrupt.raw 'mounted read-only: ' -o rw corrupt.qcow2
 mounts ro 444 corrupt.raw '' -r corrupt.qcow2
 mounts ro 444 external.raw "mounted read-only: .*'data' is not to be written (data-file=data" external.qcow2
