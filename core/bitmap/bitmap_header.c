@@ -6,6 +6,7 @@
 
 #include "base/byteorder.h"
 #include "base/range.h"
+#include "update/autoclear.h"
 #include "update/checkpoint.h"
 
 enum {
@@ -19,19 +20,9 @@ enum {
 
 qc_err qc_bitmap_header_declare(struct qc_writer *w, bool valid)
 {
-	struct qc_header *h = &w->layer->head;
-	uint64_t bits = valid ? h->autoclear | AUTOCLEAR_BITMAPS :
-				h->autoclear & ~(uint64_t)AUTOCLEAR_BITMAPS;
-	uint8_t be[8];
-	qc_err r;
+	uint64_t others = w->layer->head.autoclear & ~(uint64_t)AUTOCLEAR_BITMAPS;
 
-	if (bits == h->autoclear)
-		return 0;
-	be64_to(be, bits);
-	r = qc_writer_update_header(w, HEAD_AUTOCLEAR, be, sizeof(be));
-	if (!r)
-		h->autoclear = bits;
-	return r;
+	return qc_autoclear_set(w, valid ? others | AUTOCLEAR_BITMAPS : others);
 }
 
 /* ---- a new extension ---------------------------------------------------------- */

@@ -19,7 +19,7 @@ static const struct {
 	{ QC_INCOMPATIBLE, INCOMPAT_COMPRESSION, "compression type", READ | WRITE | KEEP },
 	{ QC_INCOMPATIBLE, INCOMPAT_EXTENDED_L2, "extended L2 entries", READ | WRITE | KEEP },
 	{ QC_COMPATIBLE, COMPAT_LAZY_REFCOUNTS, "lazy refcounts", READ | WRITE | KEEP },
-	{ QC_AUTOCLEAR, AUTOCLEAR_BITMAPS, "bitmaps", READ | WRITE },
+	{ QC_AUTOCLEAR, AUTOCLEAR_BITMAPS, "bitmaps", READ | WRITE | KEEP },
 	{ QC_AUTOCLEAR, AUTOCLEAR_RAW_DATA_FILE, "raw external data", READ | WRITE | KEEP },
 };
 

@@ -13,9 +13,11 @@
 /* Clears the bits before the first change. */
 extern const struct qc_writer_client_ops qc_autoclear_client;
 
-/* Clears all bits at once, and syncs, except for that of a raw external data file, which writes
- * keep in step, and that of bitmaps, which have a client.  A repair changes no guest data, so
- * bitmaps stay valid. */
+/* Clears all bits at once, and syncs, except for those with QC_FEATURE_KEEP (format/features.h). */
 qc_err qc_autoclear_clear(struct qc_writer *w);
+
+/* Sets the field of the header to @bits, and syncs.  Does nothing before version 3.
+ * Return: 0; an errno of the file, and then the field is as before. */
+qc_err qc_autoclear_set(struct qc_writer *w, uint64_t bits);
 
 #endif

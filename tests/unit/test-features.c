@@ -14,7 +14,7 @@ static void rights_of_known_bits(void)
 	CHECK(qc_features_with(QC_INCOMPATIBLE, QC_FEATURE_WRITE) == 0x1d); /* not corrupt */
 	CHECK(qc_features_with(QC_COMPATIBLE, QC_FEATURE_READ) == 1);
 	CHECK(qc_features_with(QC_AUTOCLEAR, QC_FEATURE_READ) == 3);
-	CHECK(qc_features_with(QC_AUTOCLEAR, QC_FEATURE_KEEP) == 2); /* raw data, no bitmaps */
+	CHECK(qc_features_with(QC_AUTOCLEAR, QC_FEATURE_KEEP) == 3); /* bitmaps, raw data */
 }
 
 static void set_bits_are_listed_in_order(void)
