@@ -15,7 +15,7 @@ static uint64_t bits_cluster(const struct qc_bitmap_set *s)
 /* Returns the bytes of a page: the unit of dirty bits, and of reads. */
 static uint32_t bits_page(const struct qc_bitmap_set *s)
 {
-	return (uint32_t)min_u64(QC_DIRTY_PAGE_MAX, bits_cluster(s));
+	return qc_bitmap_page_bytes(&s->layer->head.geom);
 }
 
 /* ---- reading ---------------------------------------------------------------- */

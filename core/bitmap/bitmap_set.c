@@ -8,12 +8,7 @@
 #include "layer/context.h"
 #include "qcow_array.h"
 
-enum {
-	/* Limits of QEMU for bitmaps that it uses. */
-	GRANULARITY_BITS_MIN = 9,
-	GRANULARITY_BITS_MAX = 31,
-	TABLE_CHUNK_BYTES = 64 * 1024,
-};
+enum { TABLE_CHUNK_BYTES = 64 * 1024 };
 
 static const char TABLE_DAMAGED[] = "its table is damaged";
 static const char TOO_LARGE[] = "it is too large for the memory that cache-size allows";
@@ -77,7 +72,7 @@ static struct qc_tracked_bitmap *new_bitmap(const struct qc_bitmap_set *s, const
 static qc_err alloc_bitmap_memory(struct qc_bitmap_set *s, struct qc_tracked_bitmap *b,
 				  const char **problem)
 {
-	uint32_t page = (uint32_t)min_u64(QC_DIRTY_PAGE_MAX, geom_cluster(&s->layer->head.geom));
+	uint32_t page = qc_bitmap_page_bytes(&s->layer->head.geom);
 	uint64_t entries = qc_bitmap_set_entries(s, b->bits);
 	uint64_t slots = s->w ? div_up(b->bits, UINT64_C(8) * page) : 0;
 	uint64_t need = entries * (sizeof(*b->table) + sizeof(*b->fresh)) +
@@ -144,7 +139,7 @@ static const char *check_bitmap(const struct qc_bitmap_set *s, const struct qc_t
 {
 	uint64_t bytes = b->entry.table_entries * geom_cluster(&s->layer->head.geom);
 
-	if (b->granularity_bits < GRANULARITY_BITS_MIN || b->granularity_bits > GRANULARITY_BITS_MAX)
+	if (b->entry.granularity < QC_GRANULARITY_MIN || b->entry.granularity > QC_GRANULARITY_MAX)
 		return "its granularity is impossible";
 	if (bytes > QC_BITMAP_BYTES_MAX ||
 	    (!b->entry.in_use && qc_bitmap_set_entries(s, b->bits) > b->entry.table_entries))

@@ -88,6 +88,12 @@ qc_err qc_tracked_bitmap_rename(struct qc_tracked_bitmap *b, const char *name, s
 /* Returns the bytes of the directory of all bitmaps. */
 uint64_t qc_bitmap_set_directory_bytes(const struct qc_bitmap_set *s);
 
+/* Returns the bytes of a page of dirty bits: at most a cluster. */
+static inline uint32_t qc_bitmap_page_bytes(const struct geom *g)
+{
+	return (uint32_t)min_u64(QC_DIRTY_PAGE_MAX, geom_cluster(g));
+}
+
 /* Returns the entries that a table needs for @bits bits, at least one. */
 static inline uint64_t qc_bitmap_set_entries(const struct qc_bitmap_set *s, uint64_t bits)
 {

@@ -16,6 +16,10 @@ enum {
 	QC_BITMAP_DIRECTORY_MAX = 1 << 20, /* bytes; ours, the format allows 64 MiB */
 };
 
+/* Bytes.  QEMU uses no bitmap beyond these limits; the format allows others. */
+#define QC_GRANULARITY_MIN UINT64_C(512)
+#define QC_GRANULARITY_MAX (2048 * MIB)
+
 /* An entry of a bitmap table without an offset: all bits of the cluster are 1, instead of 0. */
 #define QC_BITMAP_ONES UINT64_C(1)
 

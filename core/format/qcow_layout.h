@@ -100,7 +100,7 @@ enum {
 	L1_ENTRIES_MAX = 4 << 20, /* 32 MiB; ours for version 1 */
 	REFTABLE_BYTES_MAX = 8 << 20,
 	SNAPSHOTS_MAX = 65536,
-	NAME_MAX_LEN = 1023, /* backing file, data file */
+	NAME_MAX_LEN = 1023, /* backing file, data file, bitmap */
 	FORMAT_NAME_MAX = 15,
 	CHAIN_MAX = 256, /* layers; ours */
 };

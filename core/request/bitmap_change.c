@@ -19,12 +19,6 @@
 #include "update/autoclear.h"
 #include "update/checkpoint.h"
 
-enum {
-	NAME_BYTES_MAX = 1023,
-	GRANULARITY_MIN = 512,
-};
-#define GRANULARITY_MAX (2048 * MIB)
-
 /* Arguments of a change; each change uses some of the fields. */
 struct bitmap_args {
 	const char *name, *to;
@@ -83,7 +77,7 @@ static qc_err check_new_name(const struct qc_bitmap_set *s, const char *name, si
 {
 	if (!len)
 		return -EINVAL;
-	if (len > NAME_BYTES_MAX)
+	if (len > NAME_MAX_LEN)
 		return -ENAMETOOLONG;
 	return qc_bitmap_set_find(s, name, len) < s->n ? -EEXIST : 0;
 }
@@ -236,8 +230,8 @@ qc_err qc_bitmap_add(struct qc_image *img, const char *name, size_t len, uint64_
 	struct bitmap_args a = { .name = name, .len = len, .enabled = enabled,
 				 .granularity = granularity ? granularity : default_granularity(img) };
 
-	if (a.granularity & (a.granularity - 1) || a.granularity < GRANULARITY_MIN ||
-	    a.granularity > GRANULARITY_MAX)
+	if (a.granularity & (a.granularity - 1) || a.granularity < QC_GRANULARITY_MIN ||
+	    a.granularity > QC_GRANULARITY_MAX)
 		return -EINVAL;
 	return change_bitmaps(img, add_bitmap, &a);
 }
@@ -298,14 +292,14 @@ static qc_err read_granularity(struct qc_image *img, const struct bitmap_args *a
 qc_err qc_bitmap_merge(struct qc_image *img, const char *name, size_t len, struct qc_image *from)
 {
 	struct bitmap_args a = { .name = name, .len = len };
-	uint32_t page = (uint32_t)min_u64(QC_DIRTY_PAGE_MAX, geom_cluster(&img->layer[0]->head.geom));
 	struct qc_dirty_bits bits;
 	_Atomic uint64_t memory = 0;
 	qc_err r = qc_size(img) == qc_size(from) ? read_granularity(img, &a, &a.granularity) : -EINVAL;
 
 	if (r)
 		return r;
-	r = qc_dirty_bits_init(&bits, div_up(qc_size(img), a.granularity), page, &memory);
+	r = qc_dirty_bits_init(&bits, div_up(qc_size(img), a.granularity),
+			       qc_bitmap_page_bytes(&img->layer[0]->head.geom), &memory);
 	a.merge = &bits;
 	if (!r)
 		r = gather_dirty(from, (unsigned int)__builtin_ctzll(a.granularity), &bits);
