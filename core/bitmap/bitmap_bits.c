@@ -336,7 +336,7 @@ qc_err qc_bitmap_bits_resize(struct qc_bitmap_set *s, struct qc_tracked_bitmap *
 {
 	uint64_t bits = div_up(s->layer->size, b->entry.granularity);
 	uint64_t entries = qc_bitmap_set_entries(s, bits);
-	qc_err r = bits / 8 > QC_BITMAP_BYTES_MAX ? -EFBIG : 0;
+	qc_err r = bits / 8 > QC_BITMAP_BYTES_MAX || !qc_bitmap_set_reserve(s, b, bits) ? -EFBIG : 0;
 
 	if (!r)
 		r = store_last_cluster(s, b, bits);

@@ -42,7 +42,8 @@ static inline bool qc_bitmap_bits_are_many(const struct qc_bitmap_set *s)
 void qc_bitmap_bits_make_room(struct qc_bitmap_set *s);
 
 /* Adapts a bitmap to the size of the disk.  New bits are 0.  Context: drained.
- * Return: 0; -EFBIG the format does not allow so many bits; as qc_bitmap_bits_store(). */
+ * Return: 0; -EFBIG so many bits are too many for the format or the memory allowed; as
+ *	qc_bitmap_bits_store(). */
 qc_err qc_bitmap_bits_resize(struct qc_bitmap_set *s, struct qc_tracked_bitmap *b);
 
 /* Clears all bits.  Context: drained.  Return: 0; -ENOMEM, and nothing has changed. */

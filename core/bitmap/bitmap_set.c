@@ -15,10 +15,11 @@ static const char TOO_LARGE[] = "it is too large for the memory that cache-size 
 
 /* ---- one bitmap ------------------------------------------------------------- */
 
-void qc_tracked_bitmap_free(struct qc_tracked_bitmap *b)
+void qc_tracked_bitmap_free(struct qc_bitmap_set *s, struct qc_tracked_bitmap *b)
 {
 	if (!b)
 		return;
+	s->memory_fixed -= b->memory_fixed;
 	qc_dirty_bits_free(&b->dirty);
 	qc_free_list_clear(&b->replaced);
 	free(b->table);
@@ -67,6 +68,27 @@ static struct qc_tracked_bitmap *new_bitmap(const struct qc_bitmap_set *s, const
 	return b;
 }
 
+/* Returns the bytes of the table and the slots of a bitmap with @bits bits. */
+static uint64_t fixed_bytes(const struct qc_bitmap_set *s, uint64_t bits)
+{
+	uint32_t page = qc_bitmap_page_bytes(&s->layer->head.geom);
+	uint64_t slots = s->w ? div_up(bits, UINT64_C(8) * page) : 0;
+
+	return qc_bitmap_set_entries(s, bits) * (sizeof(uint64_t) + sizeof(bool)) +
+	       slots * sizeof(struct qc_dirty_slot);
+}
+
+bool qc_bitmap_set_reserve(struct qc_bitmap_set *s, struct qc_tracked_bitmap *b, uint64_t bits)
+{
+	uint64_t need = fixed_bytes(s, bits), others = s->memory_fixed - b->memory_fixed;
+
+	if (need > s->memory_max - others)
+		return false;
+	s->memory_fixed = others + need;
+	b->memory_fixed = need;
+	return true;
+}
+
 /* Allocates the table and the slots of dirty bits.  *problem is set if that is more memory
  * than allowed. */
 static qc_err alloc_bitmap_memory(struct qc_bitmap_set *s, struct qc_tracked_bitmap *b,
@@ -74,11 +96,8 @@ static qc_err alloc_bitmap_memory(struct qc_bitmap_set *s, struct qc_tracked_bit
 {
 	uint32_t page = qc_bitmap_page_bytes(&s->layer->head.geom);
 	uint64_t entries = qc_bitmap_set_entries(s, b->bits);
-	uint64_t slots = s->w ? div_up(b->bits, UINT64_C(8) * page) : 0;
-	uint64_t need = entries * (sizeof(*b->table) + sizeof(*b->fresh)) +
-			slots * sizeof(struct qc_dirty_slot);
 
-	if (need > s->memory_max - s->memory_fixed) {
+	if (!qc_bitmap_set_reserve(s, b, b->bits)) {
 		*problem = TOO_LARGE;
 		return 0;
 	}
@@ -86,7 +105,6 @@ static qc_err alloc_bitmap_memory(struct qc_bitmap_set *s, struct qc_tracked_bit
 	b->fresh = calloc(entries + 1, sizeof(*b->fresh));
 	if (!b->table || !b->fresh)
 		return -ENOMEM;
-	s->memory_fixed += need;
 	b->entries = entries;
 	b->usable = true;
 	return s->w ? qc_dirty_bits_init(&b->dirty, b->bits, page, &s->memory) : 0;
@@ -193,7 +211,7 @@ static qc_err load_and_append(struct qc_bitmap_set *s, const struct qc_bitmap *e
 	else if (!r)
 		r = append_bitmap(s, b);
 	if (r || (problem && bad))
-		qc_tracked_bitmap_free(b);
+		qc_tracked_bitmap_free(s, b);
 	return r;
 }
 
@@ -245,7 +263,7 @@ void qc_bitmap_set_free(struct qc_bitmap_set *s)
 	if (!s)
 		return;
 	for (size_t i = 0; i < s->n; i++)
-		qc_tracked_bitmap_free(s->bitmap[i]);
+		qc_tracked_bitmap_free(s, s->bitmap[i]);
 	free(s->bitmap);
 	qc_mutex_destroy(&s->lock);
 	free(s);
@@ -292,7 +310,7 @@ qc_err qc_bitmap_set_add(struct qc_bitmap_set *s, const char *name, size_t len,
 	if (!r)
 		r = append_bitmap(s, b);
 	if (r)
-		qc_tracked_bitmap_free(b);
+		qc_tracked_bitmap_free(s, b);
 	return r;
 }
 

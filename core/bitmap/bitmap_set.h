@@ -35,6 +35,7 @@ struct qc_tracked_bitmap {
 	bool changed;		/* the table is not that in the file */
 	struct qc_free_list replaced; /* clusters that only the table in the file references */
 	struct qc_dirty_bits dirty;
+	uint64_t memory_fixed;	/* its part of that of the set */
 };
 
 struct qc_bitmap_set {
@@ -45,7 +46,8 @@ struct qc_bitmap_set {
 	size_t n, capacity;
 	struct qc_mutex lock;
 	_Atomic uint64_t memory; /* bytes of dirty bits */
-	uint64_t memory_max, memory_fixed; /* bytes; of tables and slots */
+	uint64_t memory_max; /* bytes, for `memory` and for `memory_fixed` */
+	uint64_t memory_fixed; /* bytes of tables and slots */
 };
 
 /*
@@ -79,8 +81,12 @@ struct qc_tracked_bitmap *qc_bitmap_set_take(struct qc_bitmap_set *s, size_t i);
 /* Puts it back. */
 void qc_bitmap_set_put(struct qc_bitmap_set *s, size_t i, struct qc_tracked_bitmap *b);
 
-/* Frees the memory of a bitmap that was taken out. */
-void qc_tracked_bitmap_free(struct qc_tracked_bitmap *b);
+/* Frees the memory of a bitmap that is not in the array. */
+void qc_tracked_bitmap_free(struct qc_bitmap_set *s, struct qc_tracked_bitmap *b);
+
+/* Counts the memory of the table and the slots of a bitmap with @bits bits.  Returns false if
+ * that is more than allowed, and then counts what it had. */
+bool qc_bitmap_set_reserve(struct qc_bitmap_set *s, struct qc_tracked_bitmap *b, uint64_t bits);
 
 /* Gives it another name.  Return: 0; -ENOMEM. */
 qc_err qc_tracked_bitmap_rename(struct qc_tracked_bitmap *b, const char *name, size_t len);

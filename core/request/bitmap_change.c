@@ -124,7 +124,7 @@ static qc_err add_bitmap(struct qc_bitmap_set *s, const struct bitmap_args *a)
 	s->bitmap[s->n - 1]->marked = a->enabled && is_being_written(s);
 	r = qc_bitmap_commit(s, false);
 	if (r)
-		qc_tracked_bitmap_free(qc_bitmap_set_take(s, s->n - 1));
+		qc_tracked_bitmap_free(s, qc_bitmap_set_take(s, s->n - 1));
 	return r;
 }
 
@@ -143,7 +143,7 @@ static qc_err remove_bitmap(struct qc_bitmap_set *s, const struct bitmap_args *a
 		return r;
 	}
 	qc_bitmap_commit_free(s, b);
-	qc_tracked_bitmap_free(b);
+	qc_tracked_bitmap_free(s, b);
 	return 0;
 }
 

@@ -85,6 +85,21 @@ static void bitmaps_that_are_too_large_are_removed(void)
 	context_end(small);
 }
 
+static void removed_bitmaps_leave_their_memory_to_others(void)
+{
+	struct qc_config config = { .cache_bytes = 64 * K };
+	struct qc_context *small = context_of(&config);
+	struct qc_image *img;
+
+	make("", "512G");
+	img = image_write(small, "image");
+	for (int i = 0; i < 20; i++) /* each takes 4 KiB */
+		CHECK(!add(img, "b", 64 * K) && !qc_bitmap_remove(img, "b", 1));
+	qc_close(img);
+	CHECK(is_sound("image"));
+	context_end(small);
+}
+
 /* ---- failures ---------------------------------------------------------------------- */
 
 #ifdef QC_FAILPOINTS
@@ -237,6 +252,7 @@ int main(void)
 	ctx = context_new(NULL);
 	RUN(bits_are_stored_when_memory_is_short);
 	RUN(bitmaps_that_are_too_large_are_removed);
+	RUN(removed_bitmaps_leave_their_memory_to_others);
 #ifdef QC_FAILPOINTS
 	RUN(bits_that_cannot_be_stored_leave_the_bitmap_in_use);
 	RUN(a_change_that_fails_leaves_all_as_it_was);
