@@ -112,7 +112,11 @@ static void free_pieces(void *state)
 	free(state);
 }
 
-static const struct qc_image_bytes_ops pieces_ops = { read_pieces, all_is_data, free_pieces };
+static const struct qc_image_bytes_ops pieces_ops = {
+	.read = read_pieces,
+	.block_status = all_is_data,
+	.free = free_pieces,
+};
 
 qc_err qc_pieces_open(struct qc_image *img, struct qc_pieces *p, struct qc_image **out)
 {

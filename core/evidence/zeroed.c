@@ -126,7 +126,11 @@ static void free_nothing(void *state)
 	(void)state;
 }
 
-static const struct qc_image_bytes_ops zeroed_ops = { read_under, status_under, free_nothing };
+static const struct qc_image_bytes_ops zeroed_ops = {
+	.read = read_under,
+	.block_status = status_under,
+	.free = free_nothing,
+};
 
 qc_err qc_zeroed_open(struct qc_image *img, struct qc_image **out)
 {

@@ -11,8 +11,9 @@
 
 struct qc_image;
 
-/* Reads an image that shows no disk, but other bytes of its files. */
+/* Reads an image that shows other bytes than those of a disk.  A request calls them in flight. */
 struct qc_image_bytes_ops {
+	bool size_of_disk; /* it is as long as the disk, also after a resize; else img->size */
 	qc_err (*read)(struct qc_image *img, uint64_t off, uint8_t *buf, size_t len);
 	qc_err (*block_status)(struct qc_image *img, uint64_t off, struct qc_extent *out);
 	void (*free)(void *state);
@@ -32,14 +33,7 @@ struct qc_image {
 	uint64_t base, size;
 	struct qc_pin pin; /* of a snapshot or a bitmap */
 
-	/* A view of a bitmap: the disk, but for granules that are not dirty. */
-	struct {
-		char *name; /* NULL: not a view */
-		size_t len;
-		struct qc_bitmap_set *own; /* read from the file; NULL: that of the writer */
-	} bitmap;
-
-	/* NULL: a disk.  Else img->size bytes that these functions find with their state. */
+	/* NULL: a disk.  Else bytes that these functions find with their state. */
 	const struct qc_image_bytes_ops *bytes_ops;
 	void *bytes_state;
 

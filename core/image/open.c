@@ -6,7 +6,6 @@
 
 #include "base/hash.h"
 #include "base/outcome.h"
-#include "bitmap/bitmap_set.h"
 #include "format/format_name.h"
 #include "io/backing_name.h"
 #include "update/writer.h"
@@ -316,8 +315,6 @@ void qc_close(struct qc_image *img)
 	qc_grade_map_free(img->own_grades);
 	if (img->bytes_ops)
 		img->bytes_ops->free(img->bytes_state);
-	qc_bitmap_set_free(img->bitmap.own);
-	free(img->bitmap.name);
 	free(img);
 }
 
@@ -325,7 +322,9 @@ void qc_close(struct qc_image *img)
 
 uint64_t qc_size(const struct qc_image *img)
 {
-	return img->of_snapshot || img->bytes_ops ? img->size : img->layer[img->top]->size;
+	bool own_size = img->of_snapshot || (img->bytes_ops && !img->bytes_ops->size_of_disk);
+
+	return own_size ? img->size : img->layer[img->top]->size;
 }
 
 qc_err qc_writable(const struct qc_image *img, struct qc_reason *why)

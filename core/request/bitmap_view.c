@@ -118,34 +118,91 @@ qc_err qc_count_dirty_bytes(struct qc_image *img, struct qc_bitmaps *list)
 
 /* ---- a view ----------------------------------------------------------------- */
 
+/* The state of a view: it reads as the disk, but for granules that are not dirty. */
+struct bitmap_view {
+	struct qc_bitmap_set *own; /* read from the file; NULL: that of the writer */
+	size_t len;
+	char name[];
+};
+
+static void free_bitmap_view(void *state)
+{
+	struct bitmap_view *view = state;
+
+	qc_bitmap_set_free(view->own);
+	free(view);
+}
+
 /* Finds the bitmap of a view. */
 static qc_err find_viewed(struct qc_image *img, struct qc_bitmap_set **s,
 			  struct qc_tracked_bitmap **b)
 {
+	const struct bitmap_view *view = img->bytes_state;
 	size_t i;
 
-	*s = current_set(img->layer[0], img->bitmap.own);
-	i = *s ? qc_bitmap_set_find(*s, img->bitmap.name, img->bitmap.len) : 0;
+	*s = current_set(img->layer[0], view->own);
+	i = *s ? qc_bitmap_set_find(*s, view->name, view->len) : 0;
 	if (!*s || i == (*s)->n)
 		return -ENOENT;
 	*b = (*s)->bitmap[i];
 	return (*b)->usable ? 0 : -EIO;
 }
 
+/* A view whose bitmap was removed with the set of an earlier writer reads as an error. */
+static qc_err find_bitmap_extent(struct qc_image *img, uint64_t off, struct qc_extent *out)
+{
+	struct qc_tracked_bitmap *b;
+	struct qc_bitmap_set *s;
+	qc_err r = find_viewed(img, &s, &b);
+
+	return r ? -EIO : qc_bitmap_bits_extent(s, b, off, out);
+}
+
+static qc_err read_bitmap_view(struct qc_image *img, uint64_t off, uint8_t *buf, size_t len)
+{
+	qc_err r = 0;
+
+	while (!r && len) {
+		struct qc_extent x;
+		size_t n = 0;
+
+		r = find_bitmap_extent(img, off, &x);
+		if (!r)
+			n = (size_t)min_u64(x.len, len);
+		if (!r && x.data)
+			r = qc_read_inflight(img, off, buf, n);
+		else if (!r)
+			memset(buf, 0, n);
+		off += n;
+		buf += n;
+		len -= n;
+	}
+	return r;
+}
+
+static const struct qc_image_bytes_ops bitmap_view_ops = {
+	.size_of_disk = true,
+	.read = read_bitmap_view,
+	.block_status = find_bitmap_extent,
+	.free = free_bitmap_view,
+};
+
 static qc_err begin_view(struct qc_image *v, const char *name, size_t len, struct qc_reason *why)
 {
+	struct bitmap_view *view = calloc(1, sizeof(*view) + len + 1);
 	struct qc_layer *l = v->layer[0];
 	struct qc_tracked_bitmap *b;
 	struct qc_bitmap_set *s;
 	qc_err r = 0;
 
-	v->bitmap.name = malloc(len + 1);
-	if (!v->bitmap.name)
+	if (!view)
 		return qc_fail(why, -ENOMEM, "out of memory");
-	memcpy(v->bitmap.name, name, len);
-	v->bitmap.len = len;
+	memcpy(view->name, name, len);
+	view->len = len;
+	v->bytes_ops = &bitmap_view_ops;
+	v->bytes_state = view;
 	if (!current_set(l, NULL))
-		r = qc_bitmap_set_new(l, NULL, NULL, NULL, &v->bitmap.own);
+		r = qc_bitmap_set_new(l, NULL, NULL, NULL, &view->own);
 	if (r)
 		return qc_fail(why, r, "the bitmap directory is damaged");
 	r = find_viewed(v, &s, &b);
@@ -176,37 +233,5 @@ qc_err qc_bitmap_open(struct qc_image *img, const char *name, size_t len, struct
 		qc_close(v);
 	else
 		*out = v;
-	return r;
-}
-
-/* A view whose bitmap was removed with the set of an earlier writer reads as an error. */
-qc_err qc_bitmap_view_status(struct qc_image *img, uint64_t off, struct qc_extent *out)
-{
-	struct qc_tracked_bitmap *b;
-	struct qc_bitmap_set *s;
-	qc_err r = find_viewed(img, &s, &b);
-
-	return r ? -EIO : qc_bitmap_bits_extent(s, b, off, out);
-}
-
-qc_err qc_bitmap_view_read(struct qc_image *img, uint64_t off, uint8_t *buf, size_t len)
-{
-	qc_err r = 0;
-
-	while (!r && len) {
-		struct qc_extent x;
-		size_t n = 0;
-
-		r = qc_bitmap_view_status(img, off, &x);
-		if (!r)
-			n = (size_t)min_u64(x.len, len);
-		if (!r && x.data)
-			r = qc_read_inflight(img, off, buf, n);
-		else if (!r)
-			memset(buf, 0, n);
-		off += n;
-		buf += n;
-		len -= n;
-	}
 	return r;
 }

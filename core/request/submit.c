@@ -9,7 +9,6 @@
 
 #include "base/outcome.h"
 #include "base/range.h"
-#include "request/bitmap_view.h"
 #include "request/request.h"
 #include "update/checkpoint.h"
 
@@ -23,8 +22,7 @@ qc_err qc_read(struct qc_image *img, uint64_t off, void *buf, size_t len)
 		return -EINVAL;
 	token = qc_inflight_begin(&top->inflight);
 	if (range_inside(off, len, qc_size(img))) {
-		r = qc_image_is_bitmap(img) ? qc_bitmap_view_read(img, off, buf, len) :
-		    img->bytes_ops ? img->bytes_ops->read(img, off, buf, len) :
+		r = img->bytes_ops ? img->bytes_ops->read(img, off, buf, len) :
 				     qc_read_inflight(img, off, buf, len);
 		qc_io_stats_count_read(&top->io_stats, token, len);
 	}
@@ -42,8 +40,7 @@ qc_err qc_block_status(struct qc_image *img, uint64_t off, struct qc_extent *out
 		return -EINVAL;
 	token = qc_inflight_begin(&top->inflight);
 	if (off < qc_size(img))
-		r = qc_image_is_bitmap(img) ? qc_bitmap_view_status(img, off, out) :
-		    img->bytes_ops ? img->bytes_ops->block_status(img, off, out) :
+		r = img->bytes_ops ? img->bytes_ops->block_status(img, off, out) :
 				     qc_block_status_inflight(img, off, out);
 	qc_inflight_end(&top->inflight, token);
 	return qc_no_outcome(r);
