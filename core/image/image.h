@@ -47,6 +47,19 @@ struct qc_image {
  * memory. */
 struct qc_image *qc_open_share(struct qc_image *img);
 
+/* Makes an image of qc_open_share() read something else.  After a failure it is closed. */
+typedef qc_err qc_view_fn(struct qc_image *v, const void *arg, struct qc_reason *why);
+
+/*
+ * qc_open_view() - open a snapshot or a bitmap as an image of the same layers
+ * @begin:  called in flight, so that nothing is deleted between its lookup and its pin
+ * @out:    set on success
+ *
+ * Return: 0; -EINVAL @img was opened for its headers only; -ENOMEM; that of @begin
+ */
+qc_err qc_open_view(struct qc_image *img, qc_view_fn *begin, const void *arg, struct qc_image **out,
+		    struct qc_reason *why);
+
 /* Checks that the image, of which only headers were read, could be opened now.
  * Return: 0; -EBUSY another program, or this one, uses a file of the chain. */
 qc_err qc_image_in_use(struct qc_image *img, struct qc_reason *why);

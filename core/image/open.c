@@ -304,6 +304,28 @@ struct qc_image *qc_open_share(struct qc_image *img)
 	return v;
 }
 
+qc_err qc_open_view(struct qc_image *img, qc_view_fn *begin, const void *arg, struct qc_image **out,
+		    struct qc_reason *why)
+{
+	struct qc_inflight_token token;
+	struct qc_image *v;
+	qc_err r;
+
+	if (img->headers_only)
+		return qc_fail(why, -EINVAL, "the image was opened for its headers only");
+	v = qc_open_share(img);
+	if (!v)
+		return qc_fail(why, -ENOMEM, "out of memory");
+	token = qc_inflight_begin(&v->layer[0]->inflight);
+	r = begin(v, arg, why);
+	qc_inflight_end(&v->layer[0]->inflight, token);
+	if (r)
+		qc_close(v);
+	else
+		*out = v;
+	return r;
+}
+
 void qc_close(struct qc_image *img)
 {
 	if (img->of_snapshot || img->pin.l1_offset)

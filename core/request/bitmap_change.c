@@ -14,6 +14,7 @@
 #include "bitmap/bitmap_bits.h"
 #include "bitmap/bitmap_client.h"
 #include "bitmap/bitmap_commit.h"
+#include "image/image.h"
 #include "layer/context.h"
 #include "request/bitmap_view.h"
 #include "update/autoclear.h"

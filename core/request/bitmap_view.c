@@ -187,9 +187,16 @@ static const struct qc_image_bytes_ops bitmap_view_ops = {
 	.free = free_bitmap_view,
 };
 
-static qc_err begin_view(struct qc_image *v, const char *name, size_t len, struct qc_reason *why)
+struct bitmap_name {
+	const char *name;
+	size_t len;
+};
+
+/* Makes the image show a bitmap, and pins the bitmap.  A qc_view_fn. */
+static qc_err begin_view(struct qc_image *v, const void *arg, struct qc_reason *why)
 {
-	struct bitmap_view *view = calloc(1, sizeof(*view) + len + 1);
+	const struct bitmap_name *name = arg;
+	struct bitmap_view *view = calloc(1, sizeof(*view) + name->len + 1);
 	struct qc_layer *l = v->layer[0];
 	struct qc_tracked_bitmap *b;
 	struct qc_bitmap_set *s;
@@ -197,8 +204,8 @@ static qc_err begin_view(struct qc_image *v, const char *name, size_t len, struc
 
 	if (!view)
 		return qc_fail(why, -ENOMEM, "out of memory");
-	memcpy(view->name, name, len);
-	view->len = len;
+	memcpy(view->name, name->name, name->len);
+	view->len = name->len;
 	v->bytes_ops = &bitmap_view_ops;
 	v->bytes_state = view;
 	if (!current_set(l, NULL))
@@ -209,7 +216,7 @@ static qc_err begin_view(struct qc_image *v, const char *name, size_t len, struc
 	if (r)
 		return qc_fail(why, r, r == -ENOENT ? "the bitmap does not exist any more" :
 			       "the bitmap is inconsistent (remove it: qcowfs bitmap --remove)");
-	v->pin.l1_offset = qc_bitmap_view_pin(name, len);
+	v->pin.l1_offset = qc_bitmap_view_pin(name->name, name->len);
 	qc_layer_pin_snapshot(l, &v->pin);
 	return 0;
 }
@@ -217,21 +224,5 @@ static qc_err begin_view(struct qc_image *v, const char *name, size_t len, struc
 qc_err qc_bitmap_open(struct qc_image *img, const char *name, size_t len, struct qc_image **out,
 		      struct qc_reason *why)
 {
-	struct qc_inflight_token token;
-	struct qc_image *v;
-	qc_err r;
-
-	if (img->headers_only)
-		return qc_fail(why, -EINVAL, "the image was opened for its headers only");
-	v = qc_open_share(img);
-	if (!v)
-		return qc_fail(why, -ENOMEM, "out of memory");
-	token = qc_inflight_begin(&v->layer[0]->inflight);
-	r = begin_view(v, name, len, why);
-	qc_inflight_end(&v->layer[0]->inflight, token);
-	if (r)
-		qc_close(v);
-	else
-		*out = v;
-	return r;
+	return qc_open_view(img, begin_view, &(struct bitmap_name){ name, len }, out, why);
 }

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 
-#include "base/outcome.h"
 #include "base/range.h"
 #include "layer/file_holes.h"
 #include "request/request.h"
@@ -93,7 +92,7 @@ static qc_err map_in_layer(struct qc_image *img, struct qc_layer *l, struct qc_m
 	return l->format == QC_FORMAT_RAW ? map_raw_file(l, off, m) : map_image_file(img, l, off, m);
 }
 
-static qc_err get_mapping_inflight(struct qc_image *img, uint64_t off, struct qc_mapping *m)
+qc_err qc_get_mapping_inflight(struct qc_image *img, uint64_t off, struct qc_mapping *m)
 {
 	*m = (struct qc_mapping){ .start = off, .len = qc_size(img) - off };
 	for (unsigned int i = img->top;; i++) {
@@ -112,19 +111,4 @@ static qc_err get_mapping_inflight(struct qc_image *img, uint64_t off, struct qc
 			return 0;
 		m->len = min_u64(m->len, size_in_layer(img, l) - off);
 	}
-}
-
-qc_err qc_get_mapping(struct qc_image *img, uint64_t off, struct qc_mapping *out)
-{
-	struct qc_layer *top = img->layer[0];
-	struct qc_inflight_token token;
-	qc_err r = -EINVAL;
-
-	if (img->headers_only)
-		return -EINVAL;
-	token = qc_inflight_begin(&top->inflight);
-	if (off < qc_size(img))
-		r = get_mapping_inflight(img, off, out);
-	qc_inflight_end(&top->inflight, token);
-	return qc_no_outcome(r);
 }

@@ -23,6 +23,9 @@ qc_err qc_read_step(const struct qc_step *s, uint8_t *buf);
 /* Finds the run of data, or of holes, that begins at @off.  Return: as qc_block_status(). */
 qc_err qc_block_status_inflight(struct qc_image *img, uint64_t off, struct qc_extent *out);
 
+/* Finds out where the run of bytes at @off is.  Return: as qc_get_mapping(). */
+qc_err qc_get_mapping_inflight(struct qc_image *img, uint64_t off, struct qc_mapping *out);
+
 /* Writes a range of the disk.  Return: as qc_write(). */
 qc_err qc_write_inflight(struct qc_image *img, uint64_t off, const uint8_t *buf, uint64_t len);
 

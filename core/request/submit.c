@@ -12,7 +12,31 @@
 #include "request/request.h"
 #include "update/checkpoint.h"
 
-qc_err qc_read(struct qc_image *img, uint64_t off, void *buf, size_t len)
+/* ---- reads ---------------------------------------------------------------- */
+
+typedef qc_err read_fn(struct qc_image *img, uint64_t off, void *out, size_t len);
+
+static qc_err read_bytes(struct qc_image *img, uint64_t off, void *buf, size_t len)
+{
+	return img->bytes_ops ? img->bytes_ops->read(img, off, buf, len) :
+				qc_read_inflight(img, off, buf, len);
+}
+
+static qc_err read_status(struct qc_image *img, uint64_t off, void *out, size_t len)
+{
+	(void)len;
+	return img->bytes_ops ? img->bytes_ops->block_status(img, off, out) :
+				qc_block_status_inflight(img, off, out);
+}
+
+static qc_err read_mapping(struct qc_image *img, uint64_t off, void *out, size_t len)
+{
+	(void)len;
+	return qc_get_mapping_inflight(img, off, out);
+}
+
+/* Runs @fn as a request in flight, on a range inside of the disk. */
+static qc_err submit_read(struct qc_image *img, uint64_t off, void *out, size_t len, read_fn *fn)
 {
 	struct qc_layer *top = img->layer[0];
 	struct qc_inflight_token token;
@@ -22,28 +46,27 @@ qc_err qc_read(struct qc_image *img, uint64_t off, void *buf, size_t len)
 		return -EINVAL;
 	token = qc_inflight_begin(&top->inflight);
 	if (range_inside(off, len, qc_size(img))) {
-		r = img->bytes_ops ? img->bytes_ops->read(img, off, buf, len) :
-				     qc_read_inflight(img, off, buf, len);
-		qc_io_stats_count_read(&top->io_stats, token, len);
+		r = fn(img, off, out, len);
+		if (fn == read_bytes)
+			qc_io_stats_count_read(&top->io_stats, token, len);
 	}
 	qc_inflight_end(&top->inflight, token);
 	return qc_no_outcome(r);
 }
 
+qc_err qc_read(struct qc_image *img, uint64_t off, void *buf, size_t len)
+{
+	return submit_read(img, off, buf, len, read_bytes);
+}
+
 qc_err qc_block_status(struct qc_image *img, uint64_t off, struct qc_extent *out)
 {
-	struct qc_layer *top = img->layer[0];
-	struct qc_inflight_token token;
-	qc_err r = -EINVAL;
+	return submit_read(img, off, out, 1, read_status);
+}
 
-	if (img->headers_only)
-		return -EINVAL;
-	token = qc_inflight_begin(&top->inflight);
-	if (off < qc_size(img))
-		r = img->bytes_ops ? img->bytes_ops->block_status(img, off, out) :
-				     qc_block_status_inflight(img, off, out);
-	qc_inflight_end(&top->inflight, token);
-	return qc_no_outcome(r);
+qc_err qc_get_mapping(struct qc_image *img, uint64_t off, struct qc_mapping *out)
+{
+	return submit_read(img, off, out, 1, read_mapping);
 }
 
 /* ---- changes -------------------------------------------------------------- */

@@ -158,11 +158,15 @@ static qc_err grade_snapshot(struct qc_image *v, struct qc_reason *why)
 	return r ? qc_fail_errno(why, r, "cannot read its tables") : 0;
 }
 
-/* Looks the snapshot up and pins it.  The caller is in flight, so that the snapshot is not
- * deleted in between. */
-static qc_err find_and_select(struct qc_image *v, const struct qc_snapshot *s, enum qc_part part,
-			      struct qc_reason *why)
+struct snapshot_part {
+	const struct qc_snapshot *s;
+	enum qc_part part;
+};
+
+/* Looks the snapshot up and pins it.  A qc_view_fn. */
+static qc_err find_and_select(struct qc_image *v, const void *arg, struct qc_reason *why)
 {
+	const struct snapshot_part *p = arg;
 	struct qc_layer *l = v->layer[0];
 	const struct qc_header *h = &l->head;
 	struct qc_snapshot_table t;
@@ -171,12 +175,12 @@ static qc_err find_and_select(struct qc_image *v, const struct qc_snapshot *s, e
 	if (r)
 		return qc_fail(why, r,
 			       "the snapshot table is damaged (qemu-img check may repair it)");
-	if (qc_snapshot_table_find(&t, s) < t.n)
-		r = check_snapshot(l, s, why);
+	if (qc_snapshot_table_find(&t, p->s) < t.n)
+		r = check_snapshot(l, p->s, why);
 	else
 		r = qc_fail(why, -ENOENT, "the snapshot does not exist any more");
 	if (!r)
-		select_snapshot(v, s, part);
+		select_snapshot(v, p->s, p->part);
 	qc_snapshot_table_free(&t);
 	return r;
 }
@@ -184,20 +188,12 @@ static qc_err find_and_select(struct qc_image *v, const struct qc_snapshot *s, e
 qc_err qc_snapshot_open(struct qc_image *img, const struct qc_snapshot *s, enum qc_part part,
 			struct qc_image **out, struct qc_reason *why)
 {
-	struct qc_inflight_token token;
 	struct qc_image *v;
-	qc_err r;
+	qc_err r = qc_open_view(img, find_and_select, &(struct snapshot_part){ s, part }, &v, why);
 
-	if (img->headers_only)
-		return qc_fail(why, -EINVAL, "the image was opened for its headers only");
-	v = qc_open_share(img);
-	if (!v)
-		return qc_fail(why, -ENOMEM, "out of memory");
-	token = qc_inflight_begin(&v->layer[0]->inflight);
-	r = find_and_select(v, s, part, why);
-	qc_inflight_end(&v->layer[0]->inflight, token);
-	if (!r)
-		r = grade_snapshot(v, why);
+	if (r)
+		return r;
+	r = grade_snapshot(v, why);
 	if (r)
 		qc_close(v);
 	else
