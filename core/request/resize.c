@@ -216,15 +216,12 @@ static qc_err check_new_size(struct qc_layer *l, uint64_t size)
 	return 0;
 }
 
-/* Resizes the disk in a drained section.  @by_steps: as for grow_disk(). */
-static qc_err resize_drained(struct qc_image *img, uint64_t size, bool by_steps)
+/* Resizes the disk of both files.  @by_steps: as for grow_disk(). */
+static qc_err resize_disk(struct qc_image *img, uint64_t size, bool by_steps)
 {
 	struct qc_layer *l = img->layer[0];
-	qc_err r;
+	qc_err r = check_new_size(l, size);
 
-	if (size == l->size)
-		return 0;
-	r = check_new_size(l, size);
 	if (!r)
 		r = qc_writer_prepare(l->writer);
 	if (!r)
@@ -237,30 +234,8 @@ static qc_err resize_drained(struct qc_image *img, uint64_t size, bool by_steps)
 	return r;
 }
 
-qc_err qc_resize(struct qc_image *img, uint64_t size)
-{
-	struct qc_layer *l = img->layer[0];
-	uint64_t old;
-	qc_err r;
-
-	if (!img->writable)
-		return -EROFS;
-	qc_lock(&l->writer->resize_lock);
-	qc_drain_begin(&l->inflight);
-	old = l->size;
-	r = resize_drained(img, size, false);
-	if (l->size != old)
-		qc_writer_client_resized(l->writer);
-	qc_writer_range_changed(l->writer, min_u64(old, size),
-				max_u64(old, size) - min_u64(old, size));
-	qc_drain_end(&l->inflight);
-	qc_unlock(&l->writer->resize_lock);
-	return qc_no_outcome(r);
-}
-
-/* ---- grow step by step ---------------------------------------------------- */
-
-/* Whether the disk can grow in memory: no other file and no client of the writer has to know. */
+/* Returns true if the disk can grow in memory: no other file and no client of the writer has to
+ * know. */
 static bool grows_in_memory(const struct qc_image *img)
 {
 	const struct qc_layer *l = img->layer[0];
@@ -268,6 +243,40 @@ static bool grows_in_memory(const struct qc_image *img)
 	return img->depth == 1 && l->data == l->file && l->head.version > 1 &&
 	       !(l->head.version == 2 && l->head.snapshots) && !l->writer->clients.any_for_ranges;
 }
+
+/* Resizes the disk in a drained section, and tells the clients of the writer.  @by_steps: as for
+ * grow_disk(); the disk does not shrink. */
+static qc_err resize_drained(struct qc_image *img, uint64_t size, bool by_steps)
+{
+	struct qc_layer *l = img->layer[0];
+	struct qc_writer *w = l->writer;
+	uint64_t old;
+	qc_err r = 0;
+
+	qc_lock(&w->resize_lock);
+	qc_drain_begin(&l->inflight);
+	old = l->size;
+	if (by_steps ? size > old : size != old) {
+		r = resize_disk(img, size, by_steps);
+		if (l->size != old)
+			qc_writer_client_resized(w);
+		if (!r && by_steps)
+			w->zeros_behind = grows_in_memory(img);
+		/* After a failure, too: the bytes may have come or gone. */
+		qc_writer_range_changed(w, min_u64(old, size),
+					max_u64(old, size) - min_u64(old, size));
+	}
+	qc_drain_end(&l->inflight);
+	qc_unlock(&w->resize_lock);
+	return r;
+}
+
+qc_err qc_resize(struct qc_image *img, uint64_t size)
+{
+	return img->writable ? qc_no_outcome(resize_drained(img, size, false)) : -EROFS;
+}
+
+/* ---- grow step by step ---------------------------------------------------- */
 
 /* Grows the disk in memory.  *done: false where the L1 table is too small, or where bytes behind
  * the end may not be zeros. */
@@ -291,28 +300,11 @@ static qc_err grow_in_memory(struct qc_image *img, uint64_t size, bool *done)
 
 qc_err qc_grow(struct qc_image *img, uint64_t size)
 {
-	struct qc_layer *l = img->layer[0];
-	uint64_t old;
 	bool done;
 	qc_err r;
 
 	if (!img->writable)
 		return -EROFS;
 	r = grow_in_memory(img, size, &done);
-	if (done)
-		return qc_no_outcome(r);
-	qc_lock(&l->writer->resize_lock);
-	qc_drain_begin(&l->inflight);
-	old = l->size;
-	if (size > old) {
-		r = resize_drained(img, size, true);
-		if (l->size != old)
-			qc_writer_client_resized(l->writer);
-		if (!r)
-			l->writer->zeros_behind = grows_in_memory(img);
-	}
-	qc_writer_range_changed(l->writer, old, max_u64(old, size) - old);
-	qc_drain_end(&l->inflight);
-	qc_unlock(&l->writer->resize_lock);
-	return qc_no_outcome(r);
+	return qc_no_outcome(done ? r : resize_drained(img, size, true));
 }
