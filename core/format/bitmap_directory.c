@@ -45,7 +45,8 @@ static bool parse_bitmap_entry(const uint8_t *p, uint64_t cluster, struct qc_bit
 		.extra_len = be32_at(p + DIR_EXTRA_LEN),
 		.extra_compatible = flags & FLAG_EXTRA_COMPATIBLE,
 	};
-	if (flags & (uint32_t)FLAGS_RESERVED || p[DIR_TYPE] != TYPE_TRACKING || p[DIR_GRANULARITY] > GRANULARITY_MAX ||
+	if (flags & (uint32_t)FLAGS_RESERVED || p[DIR_TYPE] != TYPE_TRACKING ||
+	    p[DIR_GRANULARITY] > GRANULARITY_MAX ||
 	    !b->name_len || b->name_len > NAME_MAX_LEN || !b->table_entries ||
 	    b->table_entries > TABLE_ENTRIES_MAX || !b->table_offset ||
 	    b->table_offset & (cluster - 1))

@@ -60,6 +60,8 @@ static qc_err clear_table_range(struct clear_request *c, uint64_t off, uint64_t 
 		return qc_write_zeroes_inflight(c->img, off, end - off, c->keep);
 	qc_range_lock(&c->w->range_locks, &range, off, off + geom_l1_span(&c->w->layer->head.geom));
 	r = qc_unlink_l2_table(c->w, at);
+	if (!r && c->w->data != c->w->file)
+		qc_data_punch_later(c->w, off, end - off);
 	qc_range_unlock(&c->w->range_locks, &range);
 	return r;
 }
@@ -89,21 +91,5 @@ qc_err qc_clear_inflight(struct qc_image *img, uint64_t size)
 		return clear_raw_data_file(&c, size);
 	for (uint64_t at = 0; !r && at < size; at += span)
 		r = clear_table_range(&c, at, min_u64(size, at + span));
-	if (!r && !c.keep && c.w->data != c.w->file)
-		qc_data_punch_later(c.w, 0, size);
-	return r;
-}
-
-qc_err qc_clear_drained(struct qc_image *img)
-{
-	struct qc_layer *l = img->layer[0];
-	qc_err r;
-
-	qc_lock(&l->writer->resize_lock);
-	qc_drain_begin(&l->inflight);
-	r = qc_clear_inflight(img, l->size);
-	qc_writer_range_changed(l->writer, 0, l->size);
-	qc_drain_end(&l->inflight);
-	qc_unlock(&l->writer->resize_lock);
 	return r;
 }

@@ -6,8 +6,7 @@
  *
  * Each step of the walk finds one run of clusters of one kind, and one switch acts on it.
  * Damaged tables are found by the lookup, and reported here.  No lock is held while data is
- * read.  A run of data is one read of the file, however many
- * clusters it has.
+ * read.  A run of data is one read of the file, however many clusters it has.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -60,8 +60,4 @@ qc_err qc_write_zeroes_inflight(struct qc_image *img, uint64_t off, uint64_t len
 /* Makes the disk read as zeros.  @size: of the disk.  Return: as qc_clear(). */
 qc_err qc_clear_inflight(struct qc_image *img, uint64_t size);
 
-/* The same in a drained section, for an image with an external data file.  This file is
- * punched as a whole in the end, which must not hit data that another request writes. */
-qc_err qc_clear_drained(struct qc_image *img);
-
 #endif

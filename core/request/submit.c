@@ -161,8 +161,6 @@ qc_err qc_discard(struct qc_image *img, uint64_t off, uint64_t len)
 
 qc_err qc_clear(struct qc_image *img)
 {
-	if (img->writable && img->layer[0]->head.geom.external)
-		return qc_no_outcome(qc_clear_drained(img));
 	return submit_change(img, 0, NULL, 0, change_to_empty);
 }
 

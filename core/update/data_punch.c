@@ -115,8 +115,8 @@ bool qc_data_punch_is_taken(struct qc_writer *w)
 	return taken;
 }
 
-/* Returns the front piece of the taken extent @i, up to @most bytes, or all of it without 0.  With
- * @remove it is no longer queued. */
+/* Returns the front piece of the taken extent @i, up to PUNCH_BYTES_MAX; of length 0 if there is
+ * none.  With @remove the piece is no longer queued. */
 static struct qc_punch_extent front_of_taken_extent(struct qc_data_punch *p, size_t i, bool remove)
 {
 	struct qc_punch_extent x = { 0 };

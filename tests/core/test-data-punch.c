@@ -69,6 +69,22 @@ static void data_that_is_written_again_stays(void)
 	}
 }
 
+static void data_that_is_written_after_a_clear_stays(void)
+{
+	struct qc_image *img = open_filled("");
+
+	for (int i = 0; i < 3; i++) { /* of all clusters, then of two */
+		CHECK(!qc_clear(img));
+		CHECK(!fill(img, M, 64 * K, 2) && !fill(img, 3 * M + 100, 512, 3));
+		CHECK(!qc_flush(img) && !qc_flush(img));
+		CHECK(reads_byte(img, M, 64 * K, 2) && reads_byte(img, 3 * M + 100, 512, 3));
+		CHECK(reads_byte(img, 0, M, 0) && reads_byte(img, M + 64 * K, 2 * M - 64 * K, 0));
+		CHECK(data_bytes() <= 128 * K);
+	}
+	qc_close(img);
+	CHECK(is_sound("image"));
+}
+
 /* The writer comes while the checkpoint is about to punch. */
 static void data_that_is_written_meanwhile_stays(void)
 {
@@ -135,6 +151,7 @@ int main(void)
 	ctx = context_of(&config);
 	RUN(space_comes_back_with_the_flush);
 	RUN(data_that_is_written_again_stays);
+	RUN(data_that_is_written_after_a_clear_stays);
 	RUN(data_that_is_written_meanwhile_stays);
 	RUN(a_failed_checkpoint_punches_nothing);
 	RUN(a_disk_that_was_smaller_meanwhile);
