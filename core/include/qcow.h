@@ -2,7 +2,7 @@
 /*
  * qcow.h - the public header of core/: open QCOW images and use them as flat disks.
  *
- * A user of core/ includes this header only; it includes all others.
+ * A user of core/ includes this header only; it includes all others but qcow_array.h.
  *
  * Threads: any thread may call any function on any object at any time.  Only qc_close()
  * and qc_context_free() must be the last call on their object.
