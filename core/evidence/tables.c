@@ -22,7 +22,7 @@ qc_err qc_tables_open(struct qc_tables *t, struct qc_layer *l)
 		return r;
 	*t = (struct qc_tables){ .md = { .head = &l->head }, .file_bytes = now.size };
 	qc_salvage_init(&t->file, l->file);
-	t->md.file = &t->file.file;
+	t->md.file = &t->file.front.file;
 	t->shift = l->head.version == 1 ? 9 : l->head.geom.cluster_bits;
 	t->n = div_up(now.size, UINT64_C(1) << t->shift);
 	if (l->head.version == 1)

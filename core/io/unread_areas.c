@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/range.h"
+#include "io/front_file.h"
 #include "qcow_array.h"
 
 struct finished_area {
@@ -173,8 +174,7 @@ bool qc_unread_areas_find(const struct qc_unread_areas *a, uint64_t off, uint64_
 /* ---- the file --------------------------------------------------------------- */
 
 struct masked_file {
-	struct qc_file file;
-	struct qc_file *real;
+	struct qc_front_file front;
 	const struct qc_unread_areas *areas;
 };
 
@@ -188,21 +188,21 @@ static qc_err read_masked(struct qc_file *f, uint64_t off, void *buf, size_t len
 {
 	struct masked_file *m = masked_of(f);
 	uint64_t size, n;
-	qc_err r = qc_file_size(m->real, &size);
+	qc_err r = qc_file_size(m->front.real, &size);
 
 	if (r)
 		return r;
 	if (off < size && len &&
 	    (qc_unread_areas_find(m->areas, off, &n) || n < range_clamp(off, len, size)))
 		return -EIO;
-	return m->real->ops->read(m->real, off, buf, len, got);
+	return m->front.real->ops->read(m->front.real, off, buf, len, got);
 }
 
 /* Reads a range with zeros in its unread areas. */
 static qc_err read_filled(struct qc_file *f, uint64_t off, void *buf, size_t len, size_t *got)
 {
 	struct masked_file *m = masked_of(f);
-	qc_err r = m->real->ops->read(m->real, off, buf, len, got);
+	qc_err r = m->front.real->ops->read(m->front.real, off, buf, len, got);
 
 	for (uint64_t at = 0, n; !r && at < *got; at += n) {
 		bool unread = qc_unread_areas_find(m->areas, off + at, &n);
@@ -214,63 +214,17 @@ static qc_err read_filled(struct qc_file *f, uint64_t off, void *buf, size_t len
 	return r;
 }
 
-static qc_err stat_masked(struct qc_file *f, struct qc_file_stat *out)
-{
-	return qc_file_stat(masked_of(f)->real, out);
-}
-
-static qc_err size_masked(struct qc_file *f, uint64_t *out)
-{
-	return qc_file_size(masked_of(f)->real, out);
-}
-
-static qc_err extent_masked(struct qc_file *f, uint64_t off, struct qc_extent *out)
-{
-	return qc_file_extent(masked_of(f)->real, off, out);
-}
-
-static qc_err write_masked(struct qc_file *f, uint64_t off, const void *buf, size_t len)
-{
-	return qc_file_write(masked_of(f)->real, off, buf, len);
-}
-
-static qc_err sync_masked(struct qc_file *f)
-{
-	return qc_file_sync(masked_of(f)->real);
-}
-
-static qc_err resize_masked(struct qc_file *f, uint64_t size)
-{
-	return qc_file_resize(masked_of(f)->real, size);
-}
-
-static qc_err punch_masked(struct qc_file *f, uint64_t off, uint64_t len)
-{
-	return qc_file_punch(masked_of(f)->real, off, len);
-}
-
-static int fd_masked(const struct qc_file *f)
-{
-	return qc_file_fd(((const struct masked_file *)f)->real);
-}
-
-static void close_masked(struct qc_file *f)
-{
-	qc_file_close(masked_of(f)->real);
-	free(f);
-}
-
 static const struct qc_file_ops masked_ops = {
 	.read = read_masked,
-	.stat = stat_masked,
-	.size = size_masked,
-	.extent = extent_masked,
-	.write = write_masked,
-	.sync = sync_masked,
-	.resize = resize_masked,
-	.punch = punch_masked,
-	.fd = fd_masked,
-	.close = close_masked,
+	.stat = qc_front_file_stat,
+	.size = qc_front_file_size,
+	.extent = qc_front_file_extent,
+	.write = qc_front_file_write,
+	.sync = qc_front_file_sync,
+	.resize = qc_front_file_resize,
+	.punch = qc_front_file_punch,
+	.fd = qc_front_file_fd,
+	.close = qc_front_file_close,
 };
 
 qc_err qc_unread_areas_mask(struct qc_file **f, const struct qc_unread_areas *a)
@@ -279,8 +233,8 @@ qc_err qc_unread_areas_mask(struct qc_file **f, const struct qc_unread_areas *a)
 
 	if (!m)
 		return -ENOMEM;
-	*m = (struct masked_file){ { &masked_ops }, *f, a };
-	*f = &m->file;
+	*m = (struct masked_file){ { { &masked_ops }, *f }, a };
+	*f = &m->front.file;
 	return 0;
 }
 
@@ -292,9 +246,9 @@ static void close_filled(struct qc_file *f)
 
 static const struct qc_file_ops filled_ops = {
 	.read = read_filled,
-	.stat = stat_masked,
-	.size = size_masked,
-	.extent = extent_masked,
+	.stat = qc_front_file_stat,
+	.size = qc_front_file_size,
+	.extent = qc_front_file_extent,
 	.close = close_filled,
 };
 
@@ -305,7 +259,7 @@ qc_err qc_unread_areas_fill(struct qc_file *masked, struct qc_file **out)
 	if (!m)
 		return -ENOMEM;
 	*m = *masked_of(masked);
-	m->file.ops = &filled_ops;
-	*out = &m->file;
+	m->front.file.ops = &filled_ops;
+	*out = &m->front.file;
 	return 0;
 }

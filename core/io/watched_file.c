@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "base/range.h"
+#include "io/front_file.h"
 
 struct watched_file {
-	struct qc_file file;
-	struct qc_file *real;
+	struct qc_front_file front;
 	struct qc_watch *watch;
 };
 
@@ -126,27 +126,12 @@ static qc_err read_watched(struct qc_file *f, uint64_t off, void *buf, size_t le
 
 	if (off + len > atomic_load_explicit(&watch->cut_at, memory_order_relaxed))
 		return -EIO;
-	r = w->real->ops->read(w->real, off, buf, len, got);
+	r = w->front.real->ops->read(w->front.real, off, buf, len, got);
 	/* The file ends at off + *got or before. */
 	if (r || *got == len || off + *got >= end)
 		return r;
-	r = compare_length(watch, w->real);
+	r = compare_length(watch, w->front.real);
 	return r ? r : -EIO; /* shortened and made longer again */
-}
-
-static qc_err stat_watched(struct qc_file *f, struct qc_file_stat *out)
-{
-	return qc_file_stat(watched_of(f)->real, out);
-}
-
-static qc_err size_watched(struct qc_file *f, uint64_t *out)
-{
-	return qc_file_size(watched_of(f)->real, out);
-}
-
-static qc_err extent_watched(struct qc_file *f, uint64_t off, struct qc_extent *out)
-{
-	return qc_file_extent(watched_of(f)->real, off, out);
 }
 
 /* Writes bytes of which some are in the header. */
@@ -156,7 +141,7 @@ static qc_err write_header_bytes(struct watched_file *w, uint64_t off, const voi
 	qc_err r;
 
 	pthread_mutex_lock(&watch->lock);
-	r = qc_file_write(w->real, off, buf, len);
+	r = qc_file_write(w->front.real, off, buf, len);
 	if (!r)
 		memcpy(watch->header + off, buf, min_u64(len, watch->header_bytes - off));
 	else /* half of the write may be in the file */
@@ -168,14 +153,14 @@ static qc_err write_header_bytes(struct watched_file *w, uint64_t off, const voi
 static qc_err write_watched(struct qc_file *f, uint64_t off, const void *buf, size_t len)
 {
 	struct watched_file *w = watched_of(f);
-	qc_err r = w->watch->lost ? -EIO : compare_length(w->watch, w->real);
+	qc_err r = w->watch->lost ? -EIO : compare_length(w->watch, w->front.real);
 
 	if (r)
 		return r;
 	if (off < w->watch->header_bytes)
 		r = write_header_bytes(w, off, buf, len);
 	else
-		r = qc_file_write(w->real, off, buf, len);
+		r = qc_file_write(w->front.real, off, buf, len);
 	if (!r && len)
 		raise_end(w->watch, off + len);
 	return r;
@@ -185,9 +170,9 @@ static qc_err write_watched(struct qc_file *f, uint64_t off, const void *buf, si
 static qc_err sync_watched(struct qc_file *f)
 {
 	struct watched_file *w = watched_of(f);
-	qc_err r = qc_file_sync(w->real);
+	qc_err r = qc_file_sync(w->front.real);
 
-	return r ? r : compare_all(w->watch, w->real);
+	return r ? r : compare_all(w->watch, w->front.real);
 }
 
 static qc_err resize_watched(struct qc_file *f, uint64_t size)
@@ -196,9 +181,9 @@ static qc_err resize_watched(struct qc_file *f, uint64_t size)
 	qc_err r;
 
 	pthread_mutex_lock(&w->watch->lock);
-	r = w->watch->lost ? -EIO : compare_length(w->watch, w->real);
+	r = w->watch->lost ? -EIO : compare_length(w->watch, w->front.real);
 	if (!r)
-		r = qc_file_resize(w->real, size);
+		r = qc_file_resize(w->front.real, size);
 	if (!r)
 		atomic_store(&w->watch->end, size);
 	pthread_mutex_unlock(&w->watch->lock);
@@ -209,31 +194,20 @@ static qc_err punch_watched(struct qc_file *f, uint64_t off, uint64_t len)
 {
 	struct watched_file *w = watched_of(f);
 
-	return w->watch->lost ? -EIO : qc_file_punch(w->real, off, len);
-}
-
-static int fd_watched(const struct qc_file *f)
-{
-	return qc_file_fd(((const struct watched_file *)f)->real);
-}
-
-static void close_watched(struct qc_file *f)
-{
-	qc_file_close(watched_of(f)->real);
-	free(f);
+	return w->watch->lost ? -EIO : qc_file_punch(w->front.real, off, len);
 }
 
 static const struct qc_file_ops watched_ops = {
 	.read = read_watched,
-	.stat = stat_watched,
-	.size = size_watched,
-	.extent = extent_watched,
+	.stat = qc_front_file_stat,
+	.size = qc_front_file_size,
+	.extent = qc_front_file_extent,
 	.write = write_watched,
 	.sync = sync_watched,
 	.resize = resize_watched,
 	.punch = punch_watched,
-	.fd = fd_watched,
-	.close = close_watched,
+	.fd = qc_front_file_fd,
+	.close = qc_front_file_close,
 };
 
 qc_err qc_watched_file_new(struct qc_file **f, struct qc_watch *watch,
@@ -243,8 +217,8 @@ qc_err qc_watched_file_new(struct qc_file **f, struct qc_watch *watch,
 
 	if (!w)
 		return -ENOMEM;
-	*w = (struct watched_file){ { &watched_ops }, *f, watch };
-	*f = &w->file;
+	*w = (struct watched_file){ { { &watched_ops }, *f }, watch };
+	*f = &w->front.file;
 	if (st) {
 		atomic_store(&watch->end, st->size);
 		watch->has_name = st->names > 0;

@@ -221,7 +221,7 @@ static qc_err find_compression(void *arg, struct qc_metadata_item *item)
 
 static void set_compression(struct header_search *s, struct qc_header *h)
 {
-	struct qc_metadata md = { .file = &s->salvage.file, .head = h };
+	struct qc_metadata md = { .file = &s->salvage.front.file, .head = h };
 	struct compression_search c = { s, h };
 
 	(void)qc_metadata_for_each(&md, QC_WALK_READ_L2, find_compression, &c);

@@ -27,7 +27,7 @@ static qc_err salvage_sectors(struct qc_salvage *s, uint64_t off, uint8_t *buf, 
 	*got = 0;
 	for (size_t at = 0; at < len;) {
 		size_t n = (size_t)min_u64(SECTOR - (off + at) % SECTOR, len - at), part;
-		qc_err r = s->real->ops->read(s->real, off + at, buf + at, n, &part);
+		qc_err r = s->front.real->ops->read(s->front.real, off + at, buf + at, n, &part);
 
 		if (r == -ENOMEM)
 			return r;
@@ -48,38 +48,23 @@ static qc_err salvage_sectors(struct qc_salvage *s, uint64_t off, uint8_t *buf, 
 static qc_err read_salvaged(struct qc_file *f, uint64_t off, void *buf, size_t len, size_t *got)
 {
 	struct qc_salvage *s = salvage_of(f);
-	qc_err r = s->real->ops->read(s->real, off, buf, len, got);
+	qc_err r = s->front.real->ops->read(s->front.real, off, buf, len, got);
 
 	if (r && r != -ENOMEM)
 		r = salvage_sectors(s, off, buf, len, got);
 	return r;
 }
 
-static qc_err stat_salvaged(struct qc_file *f, struct qc_file_stat *out)
-{
-	return qc_file_stat(salvage_of(f)->real, out);
-}
-
-static qc_err size_salvaged(struct qc_file *f, uint64_t *out)
-{
-	return qc_file_size(salvage_of(f)->real, out);
-}
-
-static qc_err extent_salvaged(struct qc_file *f, uint64_t off, struct qc_extent *out)
-{
-	return qc_file_extent(salvage_of(f)->real, off, out);
-}
-
 static const struct qc_file_ops salvage_ops = {
 	.read = read_salvaged,
-	.stat = stat_salvaged,
-	.size = size_salvaged,
-	.extent = extent_salvaged,
+	.stat = qc_front_file_stat,
+	.size = qc_front_file_size,
+	.extent = qc_front_file_extent,
 };
 
 void qc_salvage_init(struct qc_salvage *s, struct qc_file *real)
 {
-	*s = (struct qc_salvage){ .file = { &salvage_ops }, .real = real };
+	*s = (struct qc_salvage){ .front = { { &salvage_ops }, real } };
 }
 
 void qc_salvage_reset(struct qc_salvage *s)
@@ -102,7 +87,7 @@ qc_err qc_salvage_read(struct qc_salvage *s, uint64_t off, void *buf, size_t len
 	}
 	memset(marks->bits, 0, bytes);
 	s->marks = marks;
-	r = qc_file_read(&s->file, off, buf, len, &got);
+	r = qc_file_read(&s->front.file, off, buf, len, &got);
 	s->marks = NULL;
 	return r;
 }

@@ -8,7 +8,7 @@
 #ifndef QC_SALVAGE_H
 #define QC_SALVAGE_H
 
-#include "io/file.h"
+#include "io/front_file.h"
 
 /* Which sectors of a read failed, one bit for each. */
 struct qc_sector_marks {
@@ -19,9 +19,8 @@ struct qc_sector_marks {
 /* A salvaging file, with the number of bytes that its reads since qc_salvage_reset() did not get.
  * Used by one thread at a time. */
 struct qc_salvage {
-	struct qc_file file; /* first: this is the file to read through */
-	struct qc_file *real;
-	uint64_t unread;     /* bytes of sectors that failed */
+	struct qc_front_file front; /* front.file is the file to read through */
+	uint64_t unread; /* bytes of sectors that failed */
 	struct qc_sector_marks *marks; /* of the read that runs; else NULL */
 };
 

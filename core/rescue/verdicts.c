@@ -128,7 +128,7 @@ static qc_err open_comparison(struct comparison *k, struct qc_budget *budget)
 	qc_err r = 0;
 
 	if (k->md.head->version > 1) {
-		r = qc_refcounts_open_damaged(&k->refcounts, &k->file->file, k->md.head, budget,
+		r = qc_refcounts_open_damaged(&k->refcounts, &k->file->front.file, k->md.head, budget,
 					      note_invalid_block, k, &ignored);
 		k->has_refcounts = !r;
 		k->md.refcounts = r ? NULL : &k->refcounts;
@@ -175,12 +175,12 @@ static qc_err check_zero(struct comparison *k, uint64_t off, uint64_t end, bool 
 		struct qc_extent e = { 0 };
 		size_t got;
 
-		if (qc_file_extent(&k->file->file, off, &e))
+		if (qc_file_extent(&k->file->front.file, off, &e))
 			e = (struct qc_extent){ ZERO_CHUNK, true };
 		e.len = min_u64(e.len, end - off);
 		if (e.data) {
 			e.len = min_u64(e.len, ZERO_CHUNK);
-			r = qc_file_read(&k->file->file, off, buf, (size_t)e.len, &got);
+			r = qc_file_read(&k->file->front.file, off, buf, (size_t)e.len, &got);
 			*zero = !r && is_zero(buf, (size_t)e.len);
 		}
 		off += e.len;
@@ -262,10 +262,10 @@ qc_err qc_verdicts_new(struct qc_salvage *file, const struct qc_header *head,
 		       struct qc_budget *budget, struct qc_verdicts *out)
 {
 	struct comparison k = {
-		.md = { .file = &file->file, .head = head }, .file = file, .out = out
+		.md = { .file = &file->front.file, .head = head }, .file = file, .out = out
 	};
 	struct qc_file_stat now;
-	qc_err r = qc_file_stat(&file->file, &now);
+	qc_err r = qc_file_stat(&file->front.file, &now);
 
 	*out = (struct qc_verdicts){ 0 };
 	qc_salvage_reset(file);
