@@ -34,6 +34,7 @@ struct header_search {
 	uint64_t best_score; /* referenced clusters that agree */
 	uint64_t missing, referenced;
 	bool proved, tie;
+	bool table_proved; /* a trial with the refcount table that is tried now was proved */
 	unsigned int trials, reftables;
 };
 
@@ -52,40 +53,51 @@ static bool is_counted_once(struct qc_refcounts *c, uint64_t off)
 	return !qc_refcounts_get(c, off >> c->cluster_bits, &count) && count == 1;
 }
 
-/* Returns true if the first entry of a refcount table references a block that counts the header
- * once.  Costs two small reads, and rejects almost all sectors. */
-static bool counts_the_header(struct header_search *s, const struct qc_header *h)
+/* The first refcount block of a refcount table. */
+struct first_block {
+	uint64_t off;	  /* host offset */
+	struct be64 word; /* its first 64 bits, which hold at least one refcount */
+};
+
+/* Reads the first block of a refcount table.  Costs two small reads for all cluster sizes and
+ * widths, and rejects most sectors. */
+static bool read_first_block(struct header_search *s, uint64_t table, struct first_block *b)
 {
-	struct be64 words[8]; /* a refcount of 64 bits, at most */
 	uint8_t raw[8];
-	uint64_t block;
 	size_t got;
 
-	if (qc_file_read(s->file, h->reftable_offset, raw, sizeof(raw), &got))
+	if (qc_file_read(s->file, table, raw, sizeof(raw), &got))
 		return false;
-	block = be64_at(raw);
-	if (!block || block & (geom_cluster(&h->geom) - 1) || block >= s->scan.file_bytes ||
-	    qc_file_read(s->file, block, words, sizeof(words), &got))
-		return false;
-	return qc_refcount_word_get(words, h->refcount_order, 0) == 1;
+	b->off = be64_at(raw);
+	return b->off && b->off % SECTOR == 0 && b->off < s->scan.file_bytes &&
+	       !qc_file_read(s->file, b->off, &b->word, sizeof(b->word), &got);
+}
+
+/* Opens the refcounts that a trial header locates.  To be closed also after a failure. */
+static bool open_trial_refcounts(struct header_search *s, const struct qc_header *h,
+				 struct qc_refcounts *c)
+{
+	struct qc_reason ignored;
+	bool invalid = false;
+
+	return !qc_refcounts_open_damaged(c, s->file, h, s->budget, ignore_block, &invalid,
+					  &ignored) && !invalid;
 }
 
 /* Returns true if the table that a trial header locates counts the header, itself and its first
  * block once each. */
-static bool is_refcount_table(struct header_search *s, const struct qc_header *h)
+static bool is_refcount_table(struct header_search *s, const struct qc_header *h,
+			      const struct first_block *b)
 {
 	struct qc_refcounts c;
-	struct qc_reason ignored;
-	bool invalid = false, found;
+	bool found;
 
-	if (!counts_the_header(s, h) || s->reftables++ >= REFTABLES_MAX)
+	if (b->off % geom_cluster(&h->geom) ||
+	    qc_refcount_word_get(&b->word, h->refcount_order, 0) != 1 ||
+	    s->reftables++ >= REFTABLES_MAX)
 		return false;
-	if (qc_refcounts_open_damaged(&c, s->file, h, s->budget, ignore_block, &invalid, &ignored)) {
-		qc_refcounts_close(&c);
-		return false;
-	}
-	found = !invalid && c.table[0] && is_counted_once(&c, 0) &&
-		is_counted_once(&c, h->reftable_offset) && is_counted_once(&c, c.table[0]);
+	found = open_trial_refcounts(s, h, &c) && is_counted_once(&c, 0) &&
+		is_counted_once(&c, h->reftable_offset) && is_counted_once(&c, b->off);
 	qc_refcounts_close(&c);
 	return found;
 }
@@ -133,47 +145,56 @@ static bool is_l1_cluster(struct header_search *s, const struct geom *g, uint64_
 
 /* ---- the rest of the header ---------------------------------------------------- */
 
+/* Reads one entry of a snapshot table.  *next: the offset behind it. */
+static bool read_snapshot_entry(struct header_search *s, const struct geom *g, uint64_t off,
+				uint64_t *next, uint64_t *size)
+{
+	struct qc_snapshot_table t;
+	const struct qc_snapshot *e;
+	bool valid;
+
+	if (qc_snapshot_table_read(s->file, off, 1, 0, &t))
+		return false;
+	e = &t.entry[0].s;
+	valid = e->id_len && e->size && e->l1_entries && e->date_ns < 1000000000 &&
+		qc_snapshot_entry_is_valid(e, geom_cluster(g), s->scan.file_bytes);
+	if (valid) {
+		*next = off + round_up(t.len, 8);
+		*size = e->size;
+	}
+	qc_snapshot_table_free(&t);
+	return valid;
+}
+
 /* Returns how many snapshots a table at this offset has. */
 static uint32_t count_snapshots(struct header_search *s, const struct geom *g, uint64_t off,
 				uint64_t *size)
 {
-	struct qc_snapshot_table t;
 	uint32_t n = 0;
 
-	for (uint32_t want = 1; want < 65536; want++) {
-		const struct qc_snapshot *last;
-
-		if (qc_snapshot_table_read(s->file, off, want, 0, &t))
-			break;
-		last = &t.entry[want - 1].s;
-		if (!last->id_len || !last->size || !last->l1_entries || last->date_ns >= 1000000000 ||
-		    !qc_snapshot_entry_is_valid(last, geom_cluster(g), s->scan.file_bytes)) {
-			qc_snapshot_table_free(&t);
-			break;
-		}
-		*size = last->size;
-		n = want;
-		qc_snapshot_table_free(&t);
-	}
+	while (n < SNAPSHOTS_MAX && read_snapshot_entry(s, g, off, &off, size))
+		n++;
 	return n;
 }
 
-/* Finds the snapshot table: clusters that are counted, and that no table references yet.  *size: of
- * the disk when the last snapshot was taken. */
+/* Finds the snapshot table: its clusters are counted once, and no table references them yet.
+ * *size: of the disk when the last snapshot was taken. */
 static void find_snapshots(struct header_search *s, struct qc_header *h,
 			   const struct qc_verdicts *v, uint64_t *size)
 {
 	uint64_t cluster = geom_cluster(&h->geom);
+	struct qc_refcounts counts;
+	bool opened = open_trial_refcounts(s, h, &counts);
 
-	for (uint64_t c = 1; c < v->n && c * cluster < s->scan.file_bytes; c++) {
-		if (qc_verdicts_is_referenced(v, c))
+	for (uint64_t c = 1; opened && c < v->n && c * cluster < s->scan.file_bytes; c++) {
+		if (qc_verdicts_is_referenced(v, c) || !is_counted_once(&counts, c * cluster))
 			continue;
 		h->snapshots = count_snapshots(s, &h->geom, c * cluster, size);
-		h->snapshots_offset = c * cluster;
+		h->snapshots_offset = h->snapshots ? c * cluster : 0;
 		if (h->snapshots)
-			return;
+			break;
 	}
-	h->snapshots_offset = 0;
+	qc_refcounts_close(&counts);
 }
 
 static void find_luks(const struct header_search *s, struct qc_header *h)
@@ -235,6 +256,13 @@ static qc_err judge_once(struct header_search *s, const struct qc_header *h, str
 	return qc_verdicts_new(&s->salvage, h, s->budget, v);
 }
 
+/* Returns true if no cluster has more references than its refcount says, and all tables were read.
+ * A snapshot table adds references, so it cannot mend that. */
+static bool agrees_so_far(const struct qc_verdicts *v)
+{
+	return !v->behind && !v->unread && !v->is_cut;
+}
+
 /* Makes the refcount table longer while the cluster behind it is counted, and nothing references
  * it.  Then looks for a snapshot table. */
 static qc_err judge_trial(struct header_search *s, struct qc_header *h, struct qc_verdicts *v)
@@ -257,7 +285,7 @@ static qc_err judge_trial(struct header_search *s, struct qc_header *h, struct q
 		*v = w;
 		*h = longer;
 	}
-	if (!r && v->missing) {
+	if (!r && v->missing && agrees_so_far(v)) {
 		find_snapshots(s, h, v, &snapshot_size);
 		if (h->snapshots) {
 			qc_verdicts_free(v);
@@ -275,8 +303,9 @@ static void keep_better(struct header_search *s, const struct qc_header *h,
 	uint64_t score = v->referenced;
 
 	/* Half of all counted clusters must be explained, and none may have too many references. */
-	if (v->behind || v->unread || v->missing > v->referenced || v->is_cut)
+	if (!agrees_so_far(v) || v->missing > v->referenced)
 		return;
+	s->table_proved = s->table_proved || v->proof == QC_PROOF_PROVED;
 	if (s->referenced && (v->missing > s->missing ||
 			      (v->missing == s->missing && score < s->best_score)))
 		return;
@@ -298,11 +327,10 @@ static qc_err try_header(struct header_search *s, const struct qc_header *trial)
 		return 0;
 	find_luks(s, &h);
 	r = judge_trial(s, &h, &v);
-	if (r)
-		return r == -ENOMEM ? r : 0;
-	keep_better(s, &h, &v);
+	if (!r)
+		keep_better(s, &h, &v);
 	qc_verdicts_free(&v);
-	return 0;
+	return r == -ENOMEM ? r : 0;
 }
 
 /* Tries each run of clusters that may be an L1 table. */
@@ -342,12 +370,19 @@ static qc_err try_geometry(struct header_search *s, struct qc_header *h, bool ex
 	return try_l1_tables(s, h);
 }
 
-/* Tries a sector of the list as a refcount table, with all cluster sizes and widths. */
+/* Tries a sector of the list as a refcount table, with all cluster sizes and widths.  The table
+ * begins like one of smaller clusters, too, so none is tried below a size that is proved. */
 static qc_err try_refcount_table(struct header_search *s, uint64_t off)
 {
+	struct first_block first;
 	qc_err r = 0;
 
+	if (!read_first_block(s, off, &first))
+		return 0;
+	s->table_proved = false;
 	for (unsigned int bits = CLUSTER_BITS_MAX; !r && bits >= CLUSTER_BITS_MIN; bits--) {
+		if (s->table_proved)
+			break;
 		if (off % (UINT64_C(1) << bits) || s->scan.file_bytes < UINT64_C(3) << bits)
 			continue;
 		for (unsigned int order = 0; !r && order <= 6; order++) {
@@ -356,7 +391,7 @@ static qc_err try_refcount_table(struct header_search *s, uint64_t off)
 				.refcount_order = order, .geom = { .cluster_bits = bits },
 			};
 
-			if (!is_refcount_table(s, &h))
+			if (!is_refcount_table(s, &h, &first))
 				continue;
 			r = try_geometry(s, &h, false);
 			if (!r && bits >= 14)

@@ -84,6 +84,18 @@ with Mount('s.qcow2', '-o', 'rescue,snapshots') as m:
     with open(m.path('s.snapshots/one/disk.raw'), 'rb') as f:
         check(f.read() == one, 'and with their bytes')
 
+# ---- snapshots that hold more clusters than the disk
+create('old.qcow2', '1M', options='cluster_size=4k')
+for generation in range(1, 5):
+    write_generation('old.qcow2', generation, 0, 1 * M)
+    run('qemu-img', 'snapshot', '-c', f'at-{generation}', 'old.qcow2')
+write_generation('old.qcow2', 5, 0, 1 * M)
+live = raw_of('old.qcow2')
+lose_header('old.qcow2')
+areas, report, raw = look('old.qcow2', live)
+check(raw[:len(live)] == live, 'the disk of the latest generation is right')
+check(report['found']['snapshots'] == 4 and report['proof']['level'] == 'proved', f'with all snapshots: {report}')
+
 # ---- other faults of a header
 good = make_full('h.qcow2', 2 * M)
 for what, at, data in (('magic', 0, b'QFI\0'), ('size', 24, b'\xff' * 8), ('l1-entries', 36, bytes(4)),
