@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/range.h"
+#include "base/zeros.h"
 #include "image/image.h"
 #include "request/request.h"
 
@@ -40,17 +41,6 @@ void qc_copy_chunk_free(struct qc_copy_chunk *c)
 
 /* ---- load ----------------------------------------------------------------- */
 
-/* Returns true if all bytes are zeros. */
-static bool is_all_zeros(const uint8_t *p, size_t n)
-{
-	enum { HEAD = 64 };
-	static const uint8_t none[HEAD];
-
-	if (n <= HEAD)
-		return !memcmp(p, none, n);
-	return !memcmp(p, none, HEAD) && !memcmp(p, p + HEAD, n - HEAD);
-}
-
 static enum qc_unit_state classify_unit(const struct qc_copy_plan *p, const struct qc_copy_chunk *c,
 				     uint64_t at, uint64_t len)
 {
@@ -58,7 +48,7 @@ static enum qc_unit_state classify_unit(const struct qc_copy_plan *p, const stru
 
 	if (p->flags & QC_COPY_DIFFERENCES && !memcmp(bytes, c->other + at, len))
 		return QC_UNIT_SKIP;
-	if (p->flags & QC_COPY_FULL || !is_all_zeros(bytes, len))
+	if (p->flags & QC_COPY_FULL || !qc_is_all_zeros(bytes, len))
 		return QC_UNIT_DATA;
 	return p->flags & QC_COPY_TO_ZEROS ? QC_UNIT_SKIP : QC_UNIT_ZERO;
 }

@@ -14,6 +14,7 @@
 #include "base/failpoint.h"
 #include "base/outcome.h"
 #include "base/range.h"
+#include "base/zeros.h"
 #include "copy/copy_disk.h"
 #include "format/backing_change.h"
 #include "image/image.h"
@@ -85,11 +86,6 @@ static qc_err read_disk(struct qc_copy_disk *d, bool exists, uint64_t off, uint8
 	return inside ? qc_copy_disk_read(d, off, buf, inside) : 0;
 }
 
-static bool is_zero_cluster(const uint8_t *p, size_t n)
-{
-	return !*p && !memcmp(p, p + 1, n - 1);
-}
-
 /* Copies [off, off + len) from the old chain to the image, cluster by cluster, where the new
  * backing file has other bytes. */
 static qc_err copy_differences(struct rebase *b, uint64_t off, uint64_t len)
@@ -103,7 +99,7 @@ static qc_err copy_differences(struct rebase *b, uint64_t off, uint64_t len)
 		n = min_u64(len - at, cluster - (off + at) % cluster);
 		if (!memcmp(b->was + at, b->becomes + at, n))
 			continue;
-		if (b->zero_entries && is_zero_cluster(b->was + at, n))
+		if (b->zero_entries && qc_is_all_zeros(b->was + at, n))
 			r = qc_write_zeroes(b->img, off + at, n);
 		else
 			r = qc_write(b->img, off + at, b->was + at, n);

@@ -4,20 +4,15 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <string.h>
 
 #include "base/range.h"
+#include "base/zeros.h"
 #include "evidence/slack.h"
 #include "evidence/table_test.h"
 #include "evidence/unallocated.h"
 #include "evidence/zeroed.h"
 
 enum { SAMPLE_BYTES = 4096 };
-
-static bool is_all_zero(const uint8_t *p, size_t n)
-{
-	return !n || (!p[0] && !memcmp(p, p + 1, n - 1));
-}
 
 /* Returns true if a part of the image file has a byte that is not 0. */
 static bool has_bytes(struct qc_finding_list *l, uint64_t host, uint64_t len)
@@ -30,7 +25,7 @@ static bool has_bytes(struct qc_finding_list *l, uint64_t host, uint64_t len)
 
 		if (qc_file_read(l->t->md.file, host + at, buf, n, &got))
 			return true;
-		if (!is_all_zero(buf, n))
+		if (!qc_is_all_zeros(buf, n))
 			return true;
 	}
 	return false;
@@ -58,7 +53,7 @@ static qc_err sum_residue(struct qc_finding_list *l, const struct qc_pieces *p,
 
 			if (p->piece[i].kind == QC_PIECE_LEAKED ||
 			    qc_file_read(l->t->md.file, host, buf, cluster, &got) ||
-			    is_all_zero(buf, cluster))
+			    qc_is_all_zeros(buf, cluster))
 				continue;
 			if (geom_l2_bytes(&l->t->md.head->geom) == cluster &&
 			    qc_table_test_l2(&l->t->md.head->geom, l->t->file_bytes, buf)) {
@@ -149,7 +144,7 @@ static qc_err sample_zeroed(struct qc_image *zeroed, uint64_t cluster, uint64_t 
 		for (uint64_t in = 0; !r && e.data && in < e.len; in += cluster) {
 			size_t n = (size_t)min_u64(min_u64(e.len - in, sizeof(buf)), cluster);
 
-			if (zeroed->bytes_ops->read(zeroed, at + in, buf, n) || is_all_zero(buf, n))
+			if (zeroed->bytes_ops->read(zeroed, at + in, buf, n) || qc_is_all_zeros(buf, n))
 				continue;
 			*first = (*found)++ ? *first : at + in;
 		}

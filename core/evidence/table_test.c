@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "evidence/table_test.h"
 
-#include <string.h>
-
 #include "base/range.h"
-
-static bool is_zero_table(const uint8_t *p, uint64_t len)
-{
-	return !p[0] && !memcmp(p, p + 1, len - 1);
-}
+#include "base/zeros.h"
 
 static bool is_entry_in_file(const struct geom *g, const struct l2_entry *e, uint64_t file_bytes)
 {
@@ -42,7 +36,7 @@ bool qc_table_test_l2(const struct geom *g, uint64_t file_bytes, const uint8_t *
 const char *qc_table_test_name(const struct geom *g, uint64_t file_bytes, const uint8_t *bytes,
 			       uint64_t len)
 {
-	if (is_zero_table(bytes, len))
+	if (qc_is_all_zeros(bytes, len))
 		return "zeros";
 	if (geom_l2_bytes(g) == len && qc_table_test_l2(g, file_bytes, bytes))
 		return "l2-table";

@@ -8,10 +8,10 @@
 #include "request/cow_fill.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/outcome.h"
 #include "base/range.h"
+#include "base/zeros.h"
 #include "layer/guest_data.h"
 #include "request/request.h"
 #include "update/data_punch.h"
@@ -23,8 +23,8 @@
  * behind the end of the file.  Zeros in an encrypted file do not decrypt to zeros. */
 static bool reads_as_written(const struct qc_cow_request *c, const uint8_t *buf, uint64_t len)
 {
-	return c->buf && c->never_written && !c->w->layer->crypt && !buf[0] &&
-	       !memcmp(buf, buf + 1, len - 1);
+	return c->buf && c->never_written && !c->w->layer->crypt &&
+	       qc_is_all_zeros(buf, len);
 }
 
 /* Copies the guest range [from, end) to the new clusters.  Behind the end of the disk

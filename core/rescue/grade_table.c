@@ -2,9 +2,9 @@
 #include "rescue/grade_table.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/range.h"
+#include "base/zeros.h"
 
 /* One L2 table, while its entries are graded. */
 struct table_grading {
@@ -101,7 +101,7 @@ static bool reads_as_zeros(struct qc_grading *k, uint64_t off, uint64_t len)
 		}
 		if (qc_file_read(k->l->file, off, buf, n, &got))
 			return true;
-		if (buf[0] || memcmp(buf, buf + 1, n - 1))
+		if (!qc_is_all_zeros(buf, n))
 			return false;
 		off += n;
 		len -= n;

@@ -2,9 +2,9 @@
 #include "rescue/verdicts.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/range.h"
+#include "base/zeros.h"
 #include "check/reference_count.h"
 
 enum { ZERO_CHUNK = 64 * 1024, BEYOND_END_MAX = 1 << 20 };
@@ -150,11 +150,6 @@ static qc_err open_comparison(struct comparison *k, struct qc_budget *budget)
 
 /* ---- without refcounts ------------------------------------------------------- */
 
-static bool is_zero(const uint8_t *p, size_t n)
-{
-	return !n || (!p[0] && !memcmp(p, p + 1, n - 1));
-}
-
 /* Version 1 has its header and the name of its backing file in sectors that nothing counts. */
 static void count_v1_header(struct qc_verdicts *v, const struct qc_header *h)
 {
@@ -181,7 +176,7 @@ static qc_err check_zero(struct comparison *k, uint64_t off, uint64_t end, bool 
 		if (e.data) {
 			e.len = min_u64(e.len, ZERO_CHUNK);
 			r = qc_file_read(&k->file->front.file, off, buf, (size_t)e.len, &got);
-			*zero = !r && is_zero(buf, (size_t)e.len);
+			*zero = !r && qc_is_all_zeros(buf, (size_t)e.len);
 		}
 		off += e.len;
 	}
