@@ -2,10 +2,9 @@
 /* findings_header.c - properties and faults of the header. */
 #include "evidence/findings.h"
 
-#include <errno.h>
 #include <inttypes.h>
 
-#include "base/range.h"
+#include "evidence/extension_walk.h"
 #include "format/features.h"
 
 static void find_properties(struct qc_finding_list *l)
@@ -60,31 +59,18 @@ static bool is_known_extension(uint32_t magic)
 
 static qc_err find_unknown_extensions(struct qc_finding_list *l)
 {
-	const struct qc_header *h = l->t->md.head;
-	uint64_t limit = h->backing_offset ? h->backing_offset : geom_cluster(&h->geom);
-	uint64_t at = HEAD_V2_BYTES;
-	uint8_t raw[8];
-	size_t got;
-	qc_err r = 0;
+	struct qc_extension_walk w;
 
-	if (h->version == 1)
+	if (l->t->md.head->version == 1)
 		return 0;
-	if (h->version > 2) {
-		r = qc_file_read(l->t->md.file, HEAD_LENGTH, raw, 4, &got);
-		at = r ? limit : be32_at(raw);
-	}
-	while (!r && range_inside(at, 8, limit)) {
-		r = qc_file_read(l->t->md.file, at, raw, 8, &got);
-		if (r || be32_at(raw) == EXT_END)
-			break;
-		if (!is_known_extension(be32_at(raw)))
-			qc_finding_list_add(l, QC_CODE_UNKNOWN_EXTENSION, at,
-					    8 + (uint64_t)be32_at(raw + 4),
+	qc_extension_walk_begin(&w, l->t);
+	while (qc_extension_walk_next(&w))
+		if (!is_known_extension(w.magic))
+			qc_finding_list_add(l, QC_CODE_UNKNOWN_EXTENSION, w.off,
+					    8 + (uint64_t)w.len,
 					    "header extension 0x%08" PRIx32 " of %" PRIu32 " bytes",
-					    be32_at(raw), be32_at(raw + 4));
-		at += 8 + round_up(be32_at(raw + 4), 8);
-	}
-	return r;
+					    w.magic, w.len);
+	return w.error;
 }
 
 qc_err qc_findings_header_find(struct qc_finding_list *l)

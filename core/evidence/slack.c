@@ -14,6 +14,7 @@
 
 #include "base/outcome.h"
 #include "base/range.h"
+#include "evidence/extension_walk.h"
 #include "evidence/text.h"
 #include "qcow_array.h"
 
@@ -73,25 +74,12 @@ static uint64_t cluster_end(const struct slack_search *s, uint64_t off)
 /* Returns the end of the header extensions; qc_header_read() has checked them. */
 static uint64_t end_of_extensions(struct slack_search *s)
 {
-	const struct qc_header *h = s->t->md.head;
-	uint64_t limit = h->backing_offset ? h->backing_offset : geom_cluster(&h->geom);
-	uint64_t at = HEAD_V2_BYTES;
-	uint8_t raw[8];
-	size_t got;
+	struct qc_extension_walk w;
 
-	if (h->version > 2 && !qc_file_read(s->t->md.file, HEAD_LENGTH, raw, 4, &got))
-		at = be32_at(raw);
-	while (range_inside(at, 8, limit) && !qc_file_read(s->t->md.file, at, raw, 8, &got)) {
-		uint64_t len = round_up(be32_at(raw + 4), 8);
-
-		at += 8;
-		if (be32_at(raw) == EXT_END)
-			break;
-		if (!range_inside(at, len, limit))
-			return limit;
-		at += len;
-	}
-	return min_u64(at, limit);
+	qc_extension_walk_begin(&w, s->t);
+	while (qc_extension_walk_next(&w))
+		;
+	return min_u64(w.at, w.limit);
 }
 
 static qc_err note_header_slack(struct slack_search *s)
