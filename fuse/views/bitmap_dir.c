@@ -7,10 +7,9 @@
 #include <string.h>
 
 #include "qcow.h"
-#include "tree/image_file.h"
 #include "tree/raw_name.h"
 #include "util/hash_bytes.h"
-#include "views/entry_dir.h"
+#include "views/entry_change.h"
 #include "views/snapshot_names.h"
 #include "views/view_attr.h"
 
@@ -98,32 +97,10 @@ static int read_bitmap_entries(struct qc_image *img, struct dir_entries *out)
 
 /* ---- files ------------------------------------------------------------------ */
 
-/* Returns the entry of a node with one reference. */
-static struct bitmap_entry *get_bitmap_entry(struct node *n)
-{
-	struct bitmap_entry *e;
-
-	pthread_mutex_lock(&n->attr_lock);
-	e = entry_data_ref(n->data);
-	pthread_mutex_unlock(&n->attr_lock);
-	return e;
-}
-
-static void update_bitmap_node(struct node *n, void *data)
-{
-	void *old;
-
-	pthread_mutex_lock(&n->attr_lock);
-	old = n->data;
-	n->data = data;
-	pthread_mutex_unlock(&n->attr_lock);
-	entry_data_put(old);
-}
-
 static int open_viewed_bitmap(struct node *n, struct qc_image *img, struct qc_image **out,
 			      struct qc_reason *why)
 {
-	struct bitmap_entry *e = get_bitmap_entry(n);
+	struct bitmap_entry *e = entry_dir_node_data(n);
 	int r = qc_bitmap_open(img, e->name, e->len, out, why);
 
 	entry_data_put(e);
@@ -137,7 +114,7 @@ static int open_bitmap_file(struct tree *t, struct node *n, bool write, struct q
 
 static int getattr_of_bitmap(struct tree *t, struct node *n, struct stat *st)
 {
-	struct bitmap_entry *e = get_bitmap_entry(n);
+	struct bitmap_entry *e = entry_dir_node_data(n);
 	int r = view_attr_begin(t, n, st);
 
 	if (!r && n->detached)
@@ -152,16 +129,11 @@ static int getattr_of_bitmap(struct tree *t, struct node *n, struct stat *st)
 	return view_attr_end(t, n, r, st);
 }
 
-static void free_bitmap_node(struct node *n)
-{
-	entry_data_put(n->data);
-}
-
 static const struct node_ops bitmap_file_ops = {
 	.getattr = getattr_of_bitmap,
 	.open = open_bitmap_file,
 	.unused = entry_dir_entry_unused,
-	.free = free_bitmap_node,
+	.free = entry_dir_node_free,
 };
 
 static int find_nothing(struct tree *t, struct node *dir, const char *name, struct node **out)
@@ -181,75 +153,30 @@ static const struct node_ops bitmap_handle_ops = {
 	.list = list_nothing,
 	.getattr = getattr_of_bitmap,
 	.unused = entry_dir_entry_unused,
-	.free = free_bitmap_node,
+	.free = entry_dir_node_free,
 };
 
 static int make_bitmap_node(struct tree *t, struct node *dir, const struct dir_entry *e,
 			    struct node **out)
 {
 	const struct bitmap_entry *b = e->data;
-	struct node *n = view_new_below(t, b->is_dir ? &bitmap_handle_ops : &bitmap_file_ops,
-					b->is_dir, dir, &e->key, sizeof(e->key));
+	const struct node_ops *ops = b->is_dir ? &bitmap_handle_ops : &bitmap_file_ops;
+	int r = entry_dir_node_new(t, ops, b->is_dir, dir, e, out);
 
-	if (!n)
-		return -ENOMEM;
-	n->data = entry_data_ref(e->data);
-	n->follows_writes = !b->is_dir;
-	*out = n;
-	return 0;
+	if (!r)
+		(*out)->follows_writes = !b->is_dir;
+	return r;
 }
 
 static const struct entry_dir_kind bitmap_kind = {
 	.read = read_bitmap_entries,
 	.make = make_bitmap_node,
-	.update = update_bitmap_node,
+	.update = entry_dir_node_update,
 	.valid_ms = BITMAPS_MS,
+	.writable = true,
 };
 
 /* ---- changes ---------------------------------------------------------------- */
-
-struct bitmap_change {
-	struct tree *t;
-	struct node *dir;
-	struct qc_image *img;
-};
-
-/* Locks the directory, and opens the image for writing. */
-static int begin_bitmap_change(struct bitmap_change *c, struct tree *t, struct node *dir)
-{
-	int r;
-
-	*c = (struct bitmap_change){ t, dir, NULL };
-	if (t->config.ro || t->config.cow)
-		return -EROFS;
-	pthread_mutex_lock(&dir->dir.lock);
-	r = image_file_open(t, dir->origin, QC_OPEN_WRITE, &c->img);
-	if (r)
-		pthread_mutex_unlock(&dir->dir.lock);
-	return r == -ESTALE ? -ENOENT : r;
-}
-
-/* Ends a change with the result @r.  After a success the entries are read again. */
-static int end_bitmap_change(struct bitmap_change *c, int r)
-{
-	if (!r)
-		entry_dir_read(c->t, c->dir, c->img);
-	entry_dir_expire(c->dir);
-	qc_close(c->img);
-	pthread_mutex_unlock(&c->dir->dir.lock);
-	return r;
-}
-
-/* Finds a bitmap by the name of its directory or its file. */
-static int find_shown_bitmap(struct bitmap_change *c, const char *shown,
-			     const struct bitmap_entry **out)
-{
-	int r = entry_dir_read(c->t, c->dir, c->img);
-	struct dir_entry *e = r ? NULL : entry_dir_find(c->dir, shown);
-
-	*out = e ? e->data : NULL;
-	return r ? r : e ? 0 : -ENOENT;
-}
 
 /* Converts a name of the mount to a name in the image, to be freed. */
 static int parse_bitmap_name(const char *shown, char **bytes, size_t *len)
@@ -262,8 +189,7 @@ static int parse_bitmap_name(const char *shown, char **bytes, size_t *len)
 static int make_bitmap(struct tree *t, struct node *dir, const char *name,
 		       const struct tree_maker *by, struct node **out)
 {
-	struct bitmap_change c;
-	struct dir_entry *e;
+	struct entry_change c;
 	char *bytes;
 	size_t len;
 	int r = parse_bitmap_name(name, &bytes, &len);
@@ -271,32 +197,29 @@ static int make_bitmap(struct tree *t, struct node *dir, const char *name,
 	(void)by;
 	if (r)
 		return r;
-	r = begin_bitmap_change(&c, t, dir);
-	if (!r) {
-		r = qc_bitmap_add(c.img, bytes, len, 0, true);
-		if (!r)
-			r = entry_dir_read(t, dir, c.img);
-		e = r ? NULL : entry_dir_find(dir, name);
-		if (!r)
-			r = e ? entry_dir_ref_node(t, dir, e, out) : -EIO;
-		end_bitmap_change(&c, r ? r : 1); /* the entries were read */
-	}
+	r = entry_change_begin(&c, t, dir);
+	if (!r)
+		r = entry_change_end_new(&c, qc_bitmap_add(c.img, bytes, len, 0, true), name, out);
 	free(bytes);
 	return r;
 }
 
+/* Removes a bitmap by the name of its directory or its file. */
 static int remove_bitmap_dir(struct tree *t, struct node *dir, const char *name)
 {
-	const struct bitmap_entry *e;
-	struct bitmap_change c;
-	int r = begin_bitmap_change(&c, t, dir);
+	struct entry_change c;
+	const void *found;
+	int r = entry_change_begin(&c, t, dir);
 
 	if (r)
 		return r;
-	r = find_shown_bitmap(&c, name, &e);
-	if (!r)
+	r = entry_change_find(&c, name, &found);
+	if (!r) {
+		const struct bitmap_entry *e = found;
+
 		r = qc_bitmap_remove(c.img, e->name, e->len);
-	return end_bitmap_change(&c, r);
+	}
+	return entry_change_end(&c, r);
 }
 
 /* Takes the suffix off the new name of a file. */
@@ -310,13 +233,15 @@ static int cut_file_suffix(char *to)
 	return 0;
 }
 
-static int rename_shown_bitmap(struct bitmap_change *c, const char *name, const char *to)
+static int rename_shown_bitmap(struct entry_change *c, const char *name, const char *to)
 {
-	const struct bitmap_entry *e;
 	char *shown = strdup(to), *bytes = NULL;
+	const struct bitmap_entry *e;
+	const void *found = NULL;
 	size_t len;
-	int r = shown ? find_shown_bitmap(c, name, &e) : -ENOMEM;
+	int r = shown ? entry_change_find(c, name, &found) : -ENOMEM;
 
+	e = found;
 	if (!r && !e->is_dir)
 		r = cut_file_suffix(shown);
 	if (!r)
@@ -331,27 +256,15 @@ static int rename_shown_bitmap(struct bitmap_change *c, const char *name, const 
 static int rename_bitmap_dir(struct tree *t, struct node *dir, const char *name,
 			     struct node *to_dir, const char *to)
 {
-	struct bitmap_change c;
-	int r;
+	struct entry_change c;
+	int r = entry_change_check_rename(t, dir, to_dir);
 
-	if (t->config.ro)
-		return -EROFS;
-	if (to_dir != dir) /* a copy would be needed, and mv(1) must not try one */
-		return -EPERM;
-	r = begin_bitmap_change(&c, t, dir);
-	return r ? r : end_bitmap_change(&c, rename_shown_bitmap(&c, name, to));
+	if (!r)
+		r = entry_change_begin(&c, t, dir);
+	return r ? r : entry_change_end(&c, rename_shown_bitmap(&c, name, to));
 }
 
 /* ---- the directory ---------------------------------------------------------- */
-
-static int getattr_of_bitmaps(struct tree *t, struct node *dir, struct stat *st)
-{
-	int r = view_attr_begin(t, dir, st);
-
-	if (!r)
-		view_attr_make_dir(t, true, st);
-	return view_attr_end(t, dir, r, st);
-}
 
 static const struct node_ops bitmap_dir_ops = {
 	.lookup = entry_dir_lookup,
@@ -359,7 +272,7 @@ static const struct node_ops bitmap_dir_ops = {
 	.mkdir = make_bitmap,
 	.rmdir = remove_bitmap_dir,
 	.rename = rename_bitmap_dir,
-	.getattr = getattr_of_bitmaps,
+	.getattr = entry_dir_getattr,
 	.free = entry_dir_free,
 };
 

@@ -76,22 +76,11 @@ static int read_chain(struct qc_image *img, struct dir_entries *out)
 
 /* ---- files ------------------------------------------------------------------ */
 
-/* Returns the layer with one reference. */
-static struct chain_layer *get_layer(struct node *n)
-{
-	struct chain_layer *l;
-
-	pthread_mutex_lock(&n->attr_lock);
-	l = entry_data_ref(n->data);
-	pthread_mutex_unlock(&n->attr_lock);
-	return l;
-}
-
 /* Fails if the chain was changed since its directory was read. */
 static int open_from_layer(struct node *n, struct qc_image *img, struct qc_image **out,
 			   struct qc_reason *why)
 {
-	struct chain_layer *l = get_layer(n);
+	struct chain_layer *l = entry_dir_node_data(n);
 	int r = -ESTALE;
 
 	if (l->number < qc_depth(img) && !strcmp(l->path, qc_layer_path(img, l->number)))
@@ -107,7 +96,7 @@ static int open_layer_file(struct tree *t, struct node *n, bool write, struct qc
 
 static int getattr_of_layer(struct tree *t, struct node *n, struct stat *st)
 {
-	struct chain_layer *l = get_layer(n);
+	struct chain_layer *l = entry_dir_node_data(n);
 	int r = view_attr_begin(t, n, st);
 
 	if (!r && n->detached)
@@ -120,7 +109,7 @@ static int getattr_of_layer(struct tree *t, struct node *n, struct stat *st)
 
 static int get_info_of_layer(struct tree *t, struct node *n, struct node_info *out)
 {
-	struct chain_layer *l = get_layer(n);
+	struct chain_layer *l = entry_dir_node_data(n);
 	int r = image_info_of_layer(t, n->origin, l->number, l->path, out);
 
 	out->has_size = true;
@@ -129,42 +118,23 @@ static int get_info_of_layer(struct tree *t, struct node *n, struct node_info *o
 	return r;
 }
 
-static void free_layer_file(struct node *n)
-{
-	entry_data_put(n->data);
-}
-
 static const struct node_ops layer_ops = {
 	.getattr = getattr_of_layer,
 	.info = get_info_of_layer,
 	.open = open_layer_file,
 	.unused = entry_dir_entry_unused,
-	.free = free_layer_file,
+	.free = entry_dir_node_free,
 };
 
 static int make_layer_node(struct tree *t, struct node *dir, const struct dir_entry *e,
 			   struct node **out)
 {
-	struct node *n = view_new_below(t, &layer_ops, false, dir, &e->key, sizeof(e->key));
+	const struct chain_layer *l = e->data;
+	int r = entry_dir_node_new(t, &layer_ops, false, dir, e, out);
 
-	if (!n)
-		return -ENOMEM;
-	n->data = entry_data_ref(e->data);
-	/* The first layer is the image as it is written. */
-	n->follows_writes = ((struct chain_layer *)e->data)->number == 0;
-	*out = n;
-	return 0;
-}
-
-static void update_layer(struct node *n, void *data)
-{
-	void *old;
-
-	pthread_mutex_lock(&n->attr_lock);
-	old = n->data;
-	n->data = data;
-	pthread_mutex_unlock(&n->attr_lock);
-	entry_data_put(old);
+	if (!r) /* the first layer is the image as it is written */
+		(*out)->follows_writes = l->number == 0;
+	return r;
 }
 
 /* ---- the directory ---------------------------------------------------------- */
@@ -172,23 +142,14 @@ static void update_layer(struct node *n, void *data)
 static const struct entry_dir_kind chain_kind = {
 	.read = read_chain,
 	.make = make_layer_node,
-	.update = update_layer,
+	.update = entry_dir_node_update,
 	.valid_ms = CHAIN_MS,
 };
-
-static int getattr_of_chain(struct tree *t, struct node *dir, struct stat *st)
-{
-	int r = view_attr_begin(t, dir, st);
-
-	if (!r)
-		view_attr_make_dir(t, false, st);
-	return view_attr_end(t, dir, r, st);
-}
 
 static const struct node_ops chain_ops = {
 	.lookup = entry_dir_lookup,
 	.list = entry_dir_list,
-	.getattr = getattr_of_chain,
+	.getattr = entry_dir_getattr,
 	.free = entry_dir_free,
 };
 

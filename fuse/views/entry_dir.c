@@ -7,6 +7,7 @@
 
 #include "tree/image_attr.h"
 #include "tree/image_file.h"
+#include "views/view_attr.h"
 
 /* node.data of the directory; all under its lock. */
 struct entry_dir {
@@ -188,6 +189,46 @@ bool entry_dir_entry_unused(struct tree *t, struct node *n)
 	return true;
 }
 
+int entry_dir_node_new(struct tree *t, const struct node_ops *ops, bool is_dir, struct node *dir,
+		       const struct dir_entry *e, struct node **out)
+{
+	struct node *n = view_new_below(t, ops, is_dir, dir, &e->key, sizeof(e->key));
+
+	if (!n)
+		return -ENOMEM;
+	n->data = entry_data_ref(e->data);
+	*out = n;
+	return 0;
+}
+
+void *entry_dir_node_data(struct node *n)
+{
+	void *data;
+
+	pthread_mutex_lock(&n->attr_lock);
+	data = entry_data_ref(n->data);
+	pthread_mutex_unlock(&n->attr_lock);
+	return data;
+}
+
+void entry_dir_node_update(struct node *n, void *data)
+{
+	void *old;
+
+	pthread_mutex_lock(&n->attr_lock);
+	old = n->data;
+	n->data = data;
+	pthread_mutex_unlock(&n->attr_lock);
+	entry_data_put(old);
+}
+
+void entry_dir_node_free(struct node *n)
+{
+	entry_data_put(n->data);
+}
+
+/* ---- the directory ------------------------------------------------------------ */
+
 struct node *entry_dir_new(struct tree *t, const struct node_ops *ops,
 			   const struct entry_dir_kind *kind, struct name *view,
 			   struct node *image)
@@ -262,4 +303,14 @@ int entry_dir_list(struct tree *t, struct node *dir, struct listing *out)
 	if (r)
 		listing_free(t, out);
 	return r;
+}
+
+int entry_dir_getattr(struct tree *t, struct node *dir, struct stat *st)
+{
+	const struct entry_dir *d = dir->data;
+	int r = view_attr_begin(t, dir, st);
+
+	if (!r)
+		view_attr_make_dir(t, d->kind->writable, st);
+	return view_attr_end(t, dir, r, st);
 }

@@ -42,6 +42,8 @@ struct entry_dir_kind {
 
 	/* For so long an unchanged image is not read again, in milliseconds; 0: for ever. */
 	int64_t valid_ms;
+
+	bool writable; /* names are made in the directory, as the image's write bits say */
 };
 
 /* Makes the node of a directory beside an image; for view_provider.make. */
@@ -49,11 +51,23 @@ struct node *entry_dir_new(struct tree *t, const struct node_ops *ops,
 			   const struct entry_dir_kind *kind, struct name *view,
 			   struct node *image);
 
-/* Operations of the directory, and of its entries' nodes. */
+/* Operations of the directory. */
 int entry_dir_lookup(struct tree *t, struct node *dir, const char *name, struct node **out);
 int entry_dir_list(struct tree *t, struct node *dir, struct listing *out);
-bool entry_dir_entry_unused(struct tree *t, struct node *n);
+int entry_dir_getattr(struct tree *t, struct node *dir, struct stat *st);
 void entry_dir_free(struct node *dir);
+
+/* An operation of the nodes of entries. */
+bool entry_dir_entry_unused(struct tree *t, struct node *n);
+
+/* For nodes whose node.data is the data of the entry, under the node's attr_lock: makes one, for
+ * entry_dir_kind.make; returns its data with one reference; replaces it, for
+ * entry_dir_kind.update; and frees it. */
+int entry_dir_node_new(struct tree *t, const struct node_ops *ops, bool is_dir, struct node *dir,
+		       const struct dir_entry *e, struct node **out);
+void *entry_dir_node_data(struct node *n);
+void entry_dir_node_update(struct node *n, void *data);
+void entry_dir_node_free(struct node *n);
 
 /* For changes, with the directory's lock held: reads the entries, from `img` in any case, if
  * that is not NULL; finds one; returns its node with one more reference; and lets the next
