@@ -3,8 +3,8 @@
  * landlock.h - have the kernel restrict which files this process may open (landlock(7)).
  *
  * A file may be opened only at or below the path of a rule, and nothing can be executed.  Without
- * LANDLOCK_CREATE nothing can be created, removed or renamed.  Looking up names and reading attributes stay possible, and so
- * does every use of files that are open already.
+ * LANDLOCK_CREATE nothing can be created, removed or renamed.  Looking up names and reading
+ * attributes stay possible, and so does every use of files that are open already.
  */
 #ifndef LANDLOCK_H
 #define LANDLOCK_H

@@ -112,11 +112,8 @@ static char *relative_path(const char *dir, const char *path)
 static int name_backing_file(struct tree *t, struct node *dir, const char *shown,
 			     const char *base_path, char **out)
 {
-	char *dir_path;
+	char *dir_path = name_path_of_dir(t, dir);
 
-	pthread_mutex_lock(&t->lock);
-	dir_path = name_path_of_dir(dir);
-	pthread_mutex_unlock(&t->lock);
 	*out = dir_path ? relative_path(dir_path, base_path) : NULL;
 	free(dir_path);
 	if (!*out)

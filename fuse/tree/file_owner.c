@@ -19,13 +19,7 @@ static int open_file_of_node(struct tree *t, struct node *n)
 	char *path;
 	int fd;
 
-	if (n->is_dir) {
-		pthread_mutex_lock(&t->lock);
-		path = name_path_of_dir(n);
-		pthread_mutex_unlock(&t->lock);
-	} else {
-		path = name_path_of_image(t, n, 0);
-	}
+	path = n->is_dir ? name_path_of_dir(t, n) : name_path_of_image(t, n, 0);
 	fd = path ? source_open_path(t->src, path, O_PATH) : -ESTALE;
 	free(path);
 	if (fd < 0 || n->is_dir)

@@ -44,9 +44,7 @@ static int open_directory(struct new_file *f)
 
 	if (r)
 		return r;
-	pthread_mutex_lock(&f->t->lock);
-	dir = name_path_of_dir(f->dir);
-	pthread_mutex_unlock(&f->t->lock);
+	dir = name_path_of_dir(f->t, f->dir);
 	if (!dir || asprintf(&f->path, "%s%s%s", dir, *dir ? "/" : "", f->file) < 0)
 		f->path = NULL;
 	if (f->path)

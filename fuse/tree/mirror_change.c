@@ -149,7 +149,7 @@ static void reinstate_node(struct tree *t, const struct victim *v)
 
 static int unlink_victim(struct tree *t, struct victim *v)
 {
-	int dirfd = mirror_subdir_open(t, v->dir), r;
+	int dirfd = mirror_subdir_open(t, v->dir, O_RDONLY), r;
 
 	if (dirfd < 0)
 		return dirfd;
@@ -330,8 +330,8 @@ static int rename_without_scans(struct tree *t, struct renaming *n)
 
 static int open_both_dirs(struct tree *t, struct renaming *n)
 {
-	n->from_fd = mirror_subdir_open(t, n->from.dir);
-	n->to_fd = n->from_fd < 0 ? -1 : mirror_subdir_open(t, n->to_dir);
+	n->from_fd = mirror_subdir_open(t, n->from.dir, O_RDONLY);
+	n->to_fd = n->from_fd < 0 ? -1 : mirror_subdir_open(t, n->to_dir, O_RDONLY);
 	return n->from_fd < 0 ? n->from_fd : n->to_fd < 0 ? n->to_fd : 0;
 }
 

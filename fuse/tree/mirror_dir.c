@@ -191,23 +191,9 @@ void mirror_dir_refresh_views(struct tree *t, const struct view_provider *p, str
 
 /* ---- attributes ----------------------------------------------------------- */
 
-/* Opens the directory in SOURCE.  Returns a descriptor; -errno. */
-static int open_mirrored_dir(struct tree *t, struct node *dir, int flags)
-{
-	char *path;
-	int fd;
-
-	pthread_mutex_lock(&t->lock);
-	path = name_path_of_dir(dir);
-	pthread_mutex_unlock(&t->lock);
-	fd = path ? source_open_path(t->src, path, flags) : -ENOMEM;
-	free(path);
-	return fd;
-}
-
 int mirror_dir_sync(struct tree *t, struct node *dir)
 {
-	int fd = open_mirrored_dir(t, dir, O_RDONLY | O_DIRECTORY);
+	int fd = mirror_subdir_open(t, dir, O_RDONLY);
 	int r = fd < 0 ? fd : fsync(fd) ? -errno : 0;
 
 	if (fd >= 0)
@@ -217,7 +203,7 @@ int mirror_dir_sync(struct tree *t, struct node *dir)
 
 static int getattr_of_mirror(struct tree *t, struct node *dir, struct stat *st)
 {
-	int fd = open_mirrored_dir(t, dir, O_PATH);
+	int fd = mirror_subdir_open(t, dir, O_PATH);
 	int r = fd < 0 ? fd : fstat(fd, st) ? -errno : 0;
 
 	if (fd >= 0)

@@ -10,17 +10,30 @@
 #include "tree/tree_private.h"
 #include "util/report.h"
 
-int mirror_subdir_open(struct tree *t, const struct node *dir)
+int mirror_subdir_open(struct tree *t, const struct node *dir, int flags)
 {
-	char *path;
-	int fd;
+	char *path = name_path_of_dir(t, dir);
+	int fd = path ? source_open_path(t->src, path, flags | O_DIRECTORY) : -ENOMEM;
 
-	pthread_mutex_lock(&t->lock);
-	path = name_path_of_dir(dir);
-	pthread_mutex_unlock(&t->lock);
-	fd = path ? source_open_path(t->src, path, O_RDONLY | O_DIRECTORY) : -ENOMEM;
 	free(path);
 	return fd;
+}
+
+/* Opens a directory, and keeps scans off it while a name is made or removed in it.  Returns a
+ * descriptor for unlock_dir(); -errno. */
+static int lock_dir(struct tree *t, struct node *dir)
+{
+	int dirfd = tree_makes_files(t) ? mirror_subdir_open(t, dir, O_RDONLY) : -EROFS;
+
+	if (dirfd >= 0)
+		pthread_mutex_lock(&dir->dir.lock);
+	return dirfd;
+}
+
+static void unlock_dir(struct node *dir, int dirfd)
+{
+	pthread_mutex_unlock(&dir->dir.lock);
+	close(dirfd);
 }
 
 static int report_subdir(const char *shown, int r)
@@ -70,14 +83,10 @@ int mirror_subdir_make(struct tree *t, struct node *dir, const char *shown,
 			const struct tree_maker *by, struct node **out)
 {
 	const struct name *nm;
-	int dirfd, r;
+	int dirfd = lock_dir(t, dir), r;
 
-	if (!tree_makes_files(t))
-		return -EROFS;
-	dirfd = mirror_subdir_open(t, dir);
 	if (dirfd < 0)
 		return dirfd;
-	pthread_mutex_lock(&dir->dir.lock);
 	pthread_mutex_lock(&t->lock);
 	nm = name_find(dir, shown);
 	r = !nm ? 0 : name_is_live(nm) ? -EEXIST : nm->is_dir ? 0 : -EPERM;
@@ -89,22 +98,17 @@ int mirror_subdir_make(struct tree *t, struct node *dir, const char *shown,
 		r = publish_dir(t, dir, shown, dirfd, out);
 		pthread_mutex_unlock(&t->lock);
 	}
-	pthread_mutex_unlock(&dir->dir.lock);
-	close(dirfd);
+	unlock_dir(dir, dirfd);
 	return r == -EPERM ? report_subdir(shown, r) : r;
 }
 
 int mirror_subdir_remove(struct tree *t, struct node *dir, const char *shown)
 {
 	struct name *nm;
-	int dirfd, r;
+	int dirfd = lock_dir(t, dir), r;
 
-	if (!tree_makes_files(t))
-		return -EROFS;
-	dirfd = mirror_subdir_open(t, dir);
 	if (dirfd < 0)
 		return dirfd;
-	pthread_mutex_lock(&dir->dir.lock);
 	pthread_mutex_lock(&t->lock);
 	nm = name_find(dir, shown);
 	r = !nm || !name_is_live(nm) ? -ENOENT : nm->owner ? -EPERM : nm->is_dir ? 0 : -ENOTDIR;
@@ -116,7 +120,6 @@ int mirror_subdir_remove(struct tree *t, struct node *dir, const char *shown)
 		name_set_gone(t, nm);
 		pthread_mutex_unlock(&t->lock);
 	}
-	pthread_mutex_unlock(&dir->dir.lock);
-	close(dirfd);
+	unlock_dir(dir, dirfd);
 	return r;
 }

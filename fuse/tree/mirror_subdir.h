@@ -10,8 +10,8 @@
 struct node;
 struct tree;
 
-/* Opens a directory for its entries.  Takes tree.lock.  Returns a descriptor; -errno. */
-int mirror_subdir_open(struct tree *t, const struct node *dir);
+/* Opens a directory, with O_RDONLY or O_PATH.  Takes tree.lock.  Returns a descriptor; -errno. */
+int mirror_subdir_open(struct tree *t, const struct node *dir, int flags);
 
 /* The node_ops members mkdir and rmdir of a directory of SOURCE. */
 int mirror_subdir_make(struct tree *t, struct node *dir, const char *shown,

@@ -99,9 +99,14 @@ char *name_path(const struct name *nm)
 	return path;
 }
 
-char *name_path_of_dir(const struct node *dir)
+char *name_path_of_dir(struct tree *t, const struct node *dir)
 {
-	return dir->dir.name ? name_path(dir->dir.name) : strdup("");
+	char *path;
+
+	pthread_mutex_lock(&t->lock);
+	path = dir->dir.name ? name_path(dir->dir.name) : strdup("");
+	pthread_mutex_unlock(&t->lock);
+	return path;
 }
 
 char *name_path_of_image(struct tree *t, const struct node *image, size_t i)

@@ -70,8 +70,8 @@ struct node *name_ref_node(struct tree *t, struct name *nm);
 /* Returns the path in SOURCE, to be freed; "" is the root.  NULL: no memory. */
 char *name_path(const struct name *nm);
 
-/* Returns the path of a directory of SOURCE, likewise. */
-char *name_path_of_dir(const struct node *dir);
+/* Returns the path of a directory of SOURCE, likewise.  Takes tree.lock. */
+char *name_path_of_dir(struct tree *t, const struct node *dir);
 
 /* Returns the i-th path of an image in SOURCE, to be freed, the preferred one first; NULL: there
  * are no more, or no memory.  Takes tree.lock. */

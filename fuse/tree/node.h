@@ -2,7 +2,7 @@
 /*
  * node.h - a file or directory of the mount, apart from its names: like the kernel's inode.
  *
- * The kernel knows a node by its address.  An image file of SOURCE has one node, however many
+ * The kernel knows a node by its inode number.  An image file of SOURCE has one node, however many
  * names lead to it, so that the kernel keeps one page cache for it.  name.h has the names.
  *
  * Lifetime: a directory of SOURCE lives as long as the tree; an image's node as long as it has

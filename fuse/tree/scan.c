@@ -299,13 +299,10 @@ static int publish_scan(struct scan *s)
 
 static int open_scanned_dir(struct scan *s, DIR **out)
 {
-	char *path;
+	char *path = name_path_of_dir(s->t, s->dir);
 	int fd, r = -ENOMEM;
 
 	*out = NULL;
-	pthread_mutex_lock(&s->t->lock);
-	path = name_path_of_dir(s->dir);
-	pthread_mutex_unlock(&s->t->lock);
 	if (path && asprintf(&s->path, "%s%s", path, *path ? "/" : "") >= 0) {
 		fd = source_open_path(s->t->src, path, O_RDONLY | O_DIRECTORY);
 		*out = fd < 0 ? NULL : fdopendir(fd);
