@@ -6,15 +6,23 @@
 #include "evidence/unallocated.h"
 #include "evidence/zeroed.h"
 
+static qc_err open_bytes_of_kind(struct qc_image *img, enum qc_evidence which, struct qc_image **out)
+{
+	switch (which) {
+	case QC_EVIDENCE_UNALLOCATED:
+		return qc_piece_search_open(img, qc_unallocated_pieces, out);
+	case QC_EVIDENCE_SLACK:
+		return qc_piece_search_open(img, qc_slack_pieces, out);
+	case QC_EVIDENCE_ZEROED:
+		break;
+	}
+	return qc_zeroed_open(img, out);
+}
+
 qc_err qc_open_evidence(struct qc_image *img, enum qc_evidence which, struct qc_image **out,
 			struct qc_reason *why)
 {
-	static qc_err (*const open[])(struct qc_image *, struct qc_image **) = {
-		[QC_EVIDENCE_UNALLOCATED] = qc_unallocated_open,
-		[QC_EVIDENCE_SLACK] = qc_slack_open,
-		[QC_EVIDENCE_ZEROED] = qc_zeroed_open,
-	};
-	qc_err r = img->headers_only ? -EINVAL : open[which](img, out);
+	qc_err r = img->headers_only ? -EINVAL : open_bytes_of_kind(img, which, out);
 
 	return r ? qc_fail_errno(why, qc_no_outcome(r), "cannot read its tables") : 0;
 }

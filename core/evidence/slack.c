@@ -259,43 +259,18 @@ qc_err qc_slack_pieces(struct qc_tables *t, const struct qc_cluster_use *u, stru
 	return r;
 }
 
-/* ---- the image and the report ------------------------------------------------ */
-
-static qc_err find_slack(struct qc_image *img, struct qc_pieces *out)
-{
-	struct qc_cluster_use u;
-	struct qc_tables t;
-	qc_err r = qc_tables_open(&t, img->layer[0]);
-
-	if (r)
-		return r;
-	r = qc_cluster_use_new(&t, &u);
-	if (!r) {
-		r = qc_slack_pieces(&t, &u, out);
-		qc_cluster_use_free(&u);
-	}
-	qc_tables_close(&t);
-	if (r)
-		qc_pieces_free(out);
-	return r;
-}
-
-qc_err qc_slack_open(struct qc_image *img, struct qc_image **out)
-{
-	struct qc_pieces p = { 0 };
-	qc_err r = find_slack(img, &p);
-
-	return r ? r : qc_pieces_open(img, &p, out);
-}
+/* ---- the report ------------------------------------------------------------- */
 
 qc_err qc_slack_report(struct qc_image *img, char **text, size_t *len)
 {
-	struct qc_pieces p = { 0 };
 	struct qc_text all = { 0 };
-	qc_err r = img->headers_only ? -EINVAL : find_slack(img, &p);
+	struct qc_pieces p;
+	struct qc_tables t;
+	qc_err r = img->headers_only ? -EINVAL : qc_piece_search_run(img, qc_slack_pieces, &p, &t);
 
 	if (r)
 		return qc_no_outcome(r);
+	qc_tables_close(&t);
 	qc_text_add(&all, "{\"size\": %" PRIu64 ", \"pieces\": [", p.end);
 	for (size_t i = 0; i < p.n; i++)
 		qc_text_add(&all, "%s\n {\"offset\": %" PRIu64 ", \"image-offset\": %" PRIu64

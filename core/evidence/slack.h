@@ -3,8 +3,7 @@
 #ifndef QC_SLACK_H
 #define QC_SLACK_H
 
-#include "evidence/cluster_use.h"
-#include "evidence/pieces.h"
+#include "evidence/piece_search.h"
 
 /* The structure that a piece of slack is behind; the kind of a piece. */
 enum qc_slack_of {
@@ -22,8 +21,5 @@ const char *qc_slack_name(enum qc_slack_of of);
 
 /* Finds all slack, in the order of the file.  Return: as qc_pieces_add(); an errno of the file */
 qc_err qc_slack_pieces(struct qc_tables *t, const struct qc_cluster_use *u, struct qc_pieces *out);
-
-/* Opens the slack as an image.  Return: as qc_open_evidence() */
-qc_err qc_slack_open(struct qc_image *img, struct qc_image **out);
 
 #endif

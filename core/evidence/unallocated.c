@@ -32,37 +32,6 @@ qc_err qc_unallocated_pieces(struct qc_tables *t, const struct qc_cluster_use *u
 	return r;
 }
 
-static qc_err find_pieces(struct qc_image *img, struct qc_pieces *out, struct qc_tables *t)
-{
-	struct qc_cluster_use u;
-	qc_err r = qc_tables_open(t, img->layer[0]);
-
-	if (r)
-		return r;
-	r = qc_cluster_use_new(t, &u);
-	if (!r) {
-		r = qc_unallocated_pieces(t, &u, out);
-		qc_cluster_use_free(&u);
-	}
-	if (r) {
-		qc_tables_close(t);
-		qc_pieces_free(out);
-	}
-	return r;
-}
-
-qc_err qc_unallocated_open(struct qc_image *img, struct qc_image **out)
-{
-	struct qc_pieces p = { 0 };
-	struct qc_tables t;
-	qc_err r = find_pieces(img, &p, &t);
-
-	if (r)
-		return r;
-	qc_tables_close(&t);
-	return qc_pieces_open(img, &p, out);
-}
-
 /* ---- the report ----------------------------------------------------------------- */
 
 /* Writes the runs of one piece, each of clusters of the same kind. */
@@ -95,11 +64,12 @@ static qc_err write_runs(struct qc_text *text, struct qc_tables *t, const struct
 
 qc_err qc_unallocated_report(struct qc_image *img, char **text, size_t *len)
 {
-	struct qc_pieces p = { 0 };
 	struct qc_text all = { 0 };
 	AUTO_FREE uint8_t *buf = NULL;
+	struct qc_pieces p;
 	struct qc_tables t;
-	qc_err r = img->headers_only ? -EINVAL : find_pieces(img, &p, &t);
+	qc_err r = img->headers_only ? -EINVAL :
+				       qc_piece_search_run(img, qc_unallocated_pieces, &p, &t);
 
 	if (r)
 		return qc_no_outcome(r);

@@ -3,8 +3,7 @@
 #ifndef QC_UNALLOCATED_H
 #define QC_UNALLOCATED_H
 
-#include "evidence/cluster_use.h"
-#include "evidence/pieces.h"
+#include "evidence/piece_search.h"
 
 /* The kind of a piece: counted or not. */
 enum { QC_PIECE_FREE, QC_PIECE_LEAKED };
@@ -13,8 +12,5 @@ enum { QC_PIECE_FREE, QC_PIECE_LEAKED };
  * that is less than a cluster belongs to the slack.  Return: as qc_pieces_add() */
 qc_err qc_unallocated_pieces(struct qc_tables *t, const struct qc_cluster_use *u,
 			     struct qc_pieces *out);
-
-/* Opens these clusters as an image.  Return: as qc_open_evidence() */
-qc_err qc_unallocated_open(struct qc_image *img, struct qc_image **out);
 
 #endif
