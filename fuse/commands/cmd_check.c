@@ -15,8 +15,6 @@
 #include "commands/image_format.h"
 #include "util/report.h"
 
-enum { JSON = 256, OUTPUT };
-
 enum {
 	CHECK_CORRUPT = 2,
 	CHECK_LEAKS = 3,
@@ -32,26 +30,16 @@ static int set_check_option(void *to, int id, const char *value)
 {
 	struct check_args *a = to;
 
-	switch (id) {
-	case JSON:
-		a->report.json = true;
-		return 0;
-	case OUTPUT:
-		a->report.json = !strcmp(value, "json");
-		return a->report.json || !strcmp(value, "human") ? 0 : -EINVAL;
-	case 'r':
+	if (id == 'r') {
 		a->flags = strcmp(value, "all") ? QC_CHECK_FIX_LEAKS : QC_CHECK_FIX_ALL;
 		return !strcmp(value, "all") || !strcmp(value, "leaks") ? 0 : -EINVAL;
-	default:
-		a->format = value;
-		return image_format_is_known(value) && strcmp(value, "raw") ? 0 : -EINVAL;
 	}
+	a->format = value;
+	return image_format_is_known(value) && strcmp(value, "raw") ? 0 : -EINVAL;
 }
 
 static const struct command_option check_options[] = {
 	{ 'f', NULL, "qcow|qcow2", "the format that IMAGE must have" },
-	{ JSON, "json", NULL, "the same as --output=json" },
-	{ OUTPUT, "output", "human|json", "how the result is shown (human)" },
 	{ 'r', NULL, "leaks|all", "repair: clusters that are lost, or all that can be" },
 	{ 0 },
 };
@@ -62,6 +50,7 @@ static const struct command_spec spec = {
 	.operands = "IMAGE",
 	.min_operands = 1,
 	.max_operands = 1,
+	.has_json = true,
 	.options = check_options,
 	.set = set_check_option,
 };
@@ -108,6 +97,7 @@ static int check_image(struct command *c, struct check_args *a)
 	struct command_file f;
 	qc_err r = command_locate(c, path, 0, &f);
 
+	a->report.json = c->json;
 	a->report.quiet = c->quiet;
 	if (!r)
 		r = image_format_check(f.at.fd, a->format, &why);

@@ -12,12 +12,6 @@
 
 static const struct command_option compact_options[] = { { 0 } };
 
-static int set_compact_option(void *to, int id, const char *value)
-{
-	(void)to, (void)id, (void)value;
-	return 0;
-}
-
 static const struct command_spec spec = {
 	.name = "compact",
 	.summary = "Moves clusters from the end of an image file into free ones, and cuts the file",
@@ -25,7 +19,6 @@ static const struct command_spec spec = {
 	.min_operands = 1,
 	.max_operands = 1,
 	.options = compact_options,
-	.set = set_compact_option,
 };
 
 /* A qc_compact_fn; the line of progress ends when all is done. */

@@ -7,41 +7,29 @@
  */
 #include "commands/commands.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "commands/chain_info.h"
 #include "commands/common.h"
 #include "info/qemu_img_text.h"
 
-enum { JSON = 256, OUTPUT, CHAIN };
+enum { CHAIN = 256 };
 
 struct info_args {
-	bool json, chain;
+	bool chain;
 };
 
 static int set_info_option(void *to, int id, const char *value)
 {
 	struct info_args *a = to;
 
-	switch (id) {
-	case JSON:
-		a->json = true;
-		return 0;
-	case CHAIN:
-		a->chain = true;
-		return 0;
-	default:
-		a->json = !strcmp(value, "json");
-		return a->json || !strcmp(value, "human") ? 0 : -EINVAL;
-	}
+	(void)id, (void)value;
+	a->chain = true;
+	return 0;
 }
 
 static const struct command_option info_options[] = {
-	{ JSON, "json", NULL, "the same as --output=json" },
-	{ OUTPUT, "output", "human|json", "how it is shown (human)" },
 	{ CHAIN, "backing-chain", NULL, "show all files of the chain, from IMAGE down" },
 	{ 0 },
 };
@@ -52,13 +40,14 @@ static const struct command_spec spec = {
 	.operands = "IMAGE",
 	.min_operands = 1,
 	.max_operands = 1,
+	.has_json = true,
 	.options = info_options,
 	.set = set_info_option,
 };
 
-static void print_list(const struct info_args *a, const json_t *list)
+static void print_list(const struct command *c, const struct info_args *a, const json_t *list)
 {
-	if (a->json) {
+	if (c->json) {
 		json_dumpf(a->chain ? list : json_array_get(list, 0), stdout, JSON_INDENT(4));
 		putchar('\n');
 		return;
@@ -87,7 +76,7 @@ static int show_info(struct command *c, const struct info_args *a)
 	struct qc_reason why;
 	struct qc_image *img;
 	qc_err r = command_try_open(c, path, QC_OPEN_HEADERS_ONLY | QC_OPEN_INSPECT, &img, &why);
-	bool shown = img && why.cause != QC_CAUSE_LOCKED && (a->json || !is_refused(img));
+	bool shown = img && why.cause != QC_CAUSE_LOCKED && (c->json || !is_refused(img));
 	int status = COMMAND_OK;
 
 	if (r && (!shown || a->chain || is_refused(img)))
@@ -96,7 +85,7 @@ static int show_info(struct command *c, const struct info_args *a)
 		if (chain_info_add_image(c, list, path, img, &why) ||
 		    (a->chain && chain_info_add_backing(c, list, img)))
 			status = COMMAND_FAILED;
-		print_list(a, list);
+		print_list(c, a, list);
 	}
 	if (img)
 		qc_close(img);

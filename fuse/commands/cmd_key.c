@@ -14,14 +14,14 @@
 #include "commands/key_list.h"
 #include "keys/new_passphrase.h"
 
-enum { SLOT = 256, NEW_KEY_FILE, NEW_KEY_FD, ITER_TIME, FORCE, JSON };
+enum { SLOT = 256, NEW_KEY_FILE, NEW_KEY_FD, ITER_TIME, FORCE };
 
 struct key_args {
 	int slot; /* -1: none was given */
 	const char *new_key_file;
 	int new_key_fd;
 	unsigned int iter_time_ms;
-	bool force, json;
+	bool force;
 };
 
 static int parse_key_number(const char *text, int most, int *to)
@@ -43,7 +43,6 @@ static int set_key_option(void *to, int id, const char *value)
 	if (id == NEW_KEY_FILE)
 		a->new_key_file = value;
 	a->force = a->force || id == FORCE;
-	a->json = a->json || id == JSON;
 	if (id == SLOT)
 		return parse_key_number(value, QC_KEY_SLOTS - 1, &a->slot);
 	if (id == NEW_KEY_FD)
@@ -60,7 +59,6 @@ static const struct command_option key_options[] = {
 	{ NEW_KEY_FD, "new-key-fd", "N", "the same, from a descriptor that is open" },
 	{ ITER_TIME, "iter-time", "MS", "how long a try of the new passphrase takes here (2000)" },
 	{ FORCE, "force", NULL, "remove the last key, too: all data is lost then" },
-	{ JSON, "json", NULL, "list as qemu-img info --output=json does" },
 	{ 0 },
 };
 
@@ -70,6 +68,7 @@ static const struct command_spec spec = {
 	.operands = "list|add|remove IMAGE",
 	.min_operands = 2,
 	.max_operands = 2,
+	.has_json = true,
 	.options = key_options,
 	.set = set_key_option,
 };
@@ -138,7 +137,7 @@ int cmd_key(int argc, char **argv)
 	int status = command_begin(&c, &spec, &a, argc, argv);
 
 	if (status == COMMAND_RUN && !strcmp(c.operand[0], "list"))
-		status = key_list_print(&c, c.operand[1], a.json);
+		status = key_list_print(&c, c.operand[1], c.json);
 	else if (status == COMMAND_RUN && (!strcmp(c.operand[0], "add") || !strcmp(c.operand[0], "remove")))
 		status = change_keys(&c, &a, *c.operand[0] == 'a');
 	else if (status == COMMAND_RUN)

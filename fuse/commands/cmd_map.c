@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/create_options.h"
 #include "commands/common.h"
@@ -18,10 +17,8 @@
 #include "info/qemu_img_map.h"
 #include "util/report.h"
 
-enum { JSON = 256, OUTPUT };
-
 struct map_args {
-	bool json, has_length;
+	bool has_length;
 	const char *format;
 	uint64_t start, length;
 };
@@ -31,12 +28,6 @@ static int set_map_option(void *to, int id, const char *value)
 	struct map_args *a = to;
 
 	switch (id) {
-	case JSON:
-		a->json = true;
-		return 0;
-	case OUTPUT:
-		a->json = !strcmp(value, "json");
-		return a->json || !strcmp(value, "human") ? 0 : -EINVAL;
 	case 'f':
 		a->format = value;
 		return image_format_is_known(value) ? 0 : -EINVAL;
@@ -50,8 +41,6 @@ static int set_map_option(void *to, int id, const char *value)
 
 static const struct command_option map_options[] = {
 	{ 'f', NULL, "raw|qcow|qcow2", "the format of IMAGE (as its first bytes say)" },
-	{ JSON, "json", NULL, "the same as --output=json" },
-	{ OUTPUT, "output", "human|json", "how it is shown (human)" },
 	{ 's', "start-offset", "N", "begin at this byte of the disk" },
 	{ 'l', "max-length", "N", "tell so many bytes at most" },
 	{ 0 },
@@ -63,6 +52,7 @@ static const struct command_spec spec = {
 	.operands = "IMAGE",
 	.min_operands = 1,
 	.max_operands = 1,
+	.has_json = true,
 	.options = map_options,
 	.set = set_map_option,
 };
@@ -78,30 +68,30 @@ static int print_data_line(const struct qc_mapping *m, const char *file)
 	return 0;
 }
 
-static qc_err print_entries(const struct map_args *a, struct qemu_img_map *map,
-			    const struct layer_names *names, const char *path)
+static qc_err print_entries(bool json, struct qemu_img_map *map, const struct layer_names *names,
+			    const char *path)
 {
 	struct qc_mapping m;
 	bool first = true;
 	qc_err r = qemu_img_map_next(map, &m);
 
-	if (a->json)
+	if (json)
 		putchar('[');
 	else
 		printf("%-16s%-16s%-16s%s\n", "Offset", "Length", "Mapped to", "File");
 	for (; !r && (first || m.len); first = false) {
 		const char *file = m.has_offset && names->img ? layer_names_of(names, &m) : path;
 
-		if (a->json && !first)
+		if (json && !first)
 			puts(",");
-		if (a->json)
+		if (json)
 			qemu_img_map_print_json(stdout, &m, file);
 		else
 			r = print_data_line(&m, file);
 		if (!r)
 			r = qemu_img_map_next(map, &m);
 	}
-	if (a->json)
+	if (json)
 		puts("]");
 	return r;
 }
@@ -124,7 +114,7 @@ static int print_map(struct command *c, const struct map_args *a)
 	if (s.img)
 		r = layer_names_find(&names, s.img, path);
 	if (!r)
-		r = print_entries(a, &map, &names, path);
+		r = print_entries(c->json, &map, &names, path);
 	layer_names_free(&names);
 	source_disk_close(&s);
 	if (r == -ENOTSUP)

@@ -16,11 +16,11 @@
 #include "commands/source_disk.h"
 #include "util/report.h"
 
-enum { JSON = 256, OUTPUT, SIZE };
+enum { SIZE = 256 };
 
 struct measure_args {
 	struct create_options options;
-	bool json, qcow2, has_size;
+	bool qcow2, has_size;
 };
 
 static int set_measure_option(void *to, int id, const char *value)
@@ -28,12 +28,6 @@ static int set_measure_option(void *to, int id, const char *value)
 	struct measure_args *a = to;
 
 	switch (id) {
-	case JSON:
-		a->json = true;
-		return 0;
-	case OUTPUT:
-		a->json = !strcmp(value, "json");
-		return a->json || !strcmp(value, "human") ? 0 : -EINVAL;
 	case SIZE:
 		a->has_size = true;
 		return create_options_size(value, &a->options.o.size);
@@ -49,8 +43,6 @@ static const struct command_option measure_options[] = {
 	{ 'O', NULL, "raw|qcow2", "format of the copy (raw)" },
 	{ 'o', NULL, "OPTION=VALUE,...", "options of the copy, as for create" },
 	{ SIZE, "size", "N", "measure an empty disk of this size" },
-	{ JSON, "json", NULL, "the same as --output=json" },
-	{ OUTPUT, "output", "human|json", "how it is shown (human)" },
 	{ 0 },
 };
 
@@ -60,6 +52,7 @@ static const struct command_spec spec = {
 	.operands = "[SRC]",
 	.min_operands = 0,
 	.max_operands = 1,
+	.has_json = true,
 	.options = measure_options,
 	.set = set_measure_option,
 };
@@ -87,17 +80,17 @@ static qc_err count_data(const struct source_disk *s, uint64_t cluster, uint64_t
 	return 0;
 }
 
-static void print_measures(const struct measure_args *a, uint64_t required, uint64_t full,
-			   const struct source_disk *s)
+static void print_measures(bool json, uint64_t required, uint64_t full,
+			   const struct source_disk *s, bool bitmaps)
 {
-	if (a->json)
+	if (json)
 		printf("{\n");
-	if (a->json && a->qcow2 && s->bitmaps_possible)
+	if (json && bitmaps)
 		printf("    \"bitmaps\": %" PRIu64 ",\n", s->bitmap_bytes);
-	printf(a->json ? "    \"required\": %" PRIu64 ",\n    \"fully-allocated\": %" PRIu64 "\n}\n" :
+	printf(json ? "    \"required\": %" PRIu64 ",\n    \"fully-allocated\": %" PRIu64 "\n}\n" :
 			 "required size: %" PRIu64 "\nfully allocated size: %" PRIu64 "\n",
 	       required, full);
-	if (!a->json && a->qcow2 && s->bitmaps_possible)
+	if (!json && bitmaps)
 		printf("bitmaps size: %" PRIu64 "\n", s->bitmap_bytes);
 }
 
@@ -128,7 +121,8 @@ static int measure(struct command *c, struct measure_args *a, const char *what)
 	if (r)
 		status = command_fail(what, r, &why);
 	else
-		print_measures(a, metadata + data, metadata + disk, &s);
+		print_measures(c->json, metadata + data, metadata + disk, &s,
+			       a->qcow2 && s.bitmaps_possible);
 	source_disk_close(&s);
 	return status;
 }

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-enum { KEY_FILE = 1000, KEY_FD, BACKING, BACKING_MAP, LOCKING };
+enum { KEY_FILE = COMMAND_OUTPUT + 1, KEY_FD, BACKING, BACKING_MAP, LOCKING };
 
 const struct command_option command_shared_options[] = {
 	{ 'h', "help", NULL, "print this" },
@@ -17,6 +17,12 @@ const struct command_option command_shared_options[] = {
 	{ BACKING_MAP, "backing-map", "OLD:NEW", "look for backing files below NEW instead of OLD" },
 	{ LOCKING, "locking", "on|off|share",
 	  "keep off images that QEMU uses; share: read a live one (on)" },
+	{ 0 },
+};
+
+const struct command_option command_json_options[] = {
+	{ COMMAND_JSON, "json", NULL, "the same as --output=json" },
+	{ COMMAND_OUTPUT, "output", "human|json", "how it is shown (human)" },
 	{ 0 },
 };
 
@@ -38,6 +44,8 @@ void command_print_help(const struct command_spec *spec)
 {
 	printf("usage: qcowfs %s [options] %s\n\n%s.\n\n", spec->name, spec->operands, spec->summary);
 	print_options(spec->options);
+	if (spec->has_json)
+		print_options(command_json_options);
 	printf("\nOptions of all commands:\n\n");
 	print_options(command_shared_options);
 }

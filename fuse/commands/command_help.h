@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* command_help.h - the options that all commands have, and `qcowfs COMMAND --help`. */
+/* command_help.h - the options that several commands have, and `qcowfs COMMAND --help`. */
 #ifndef COMMAND_HELP_H
 #define COMMAND_HELP_H
 
 #include "commands/command_spec.h"
 
-/* Ends with an id of 0.  Long options are named as the mount options that mean the same. */
+/* Those of all commands, up to an id of 0.  Long options are named as the mount options that
+ * mean the same. */
 extern const struct command_option command_shared_options[];
+
+/* Those of commands with has_json, up to an id of 0. */
+enum { COMMAND_JSON = 1000, COMMAND_OUTPUT };
+extern const struct command_option command_json_options[];
 
 void command_print_help(const struct command_spec *spec);
 

@@ -18,9 +18,10 @@ struct command_spec {
 	const char *operands; /* as the usage line shows them: "IMAGE [SIZE]" */
 	unsigned int min_operands, max_operands;
 	bool negative_operand; /* the last word may be "-1G", which is no option then */
+	bool has_json; /* takes --json and --output, too; see struct command */
 	const struct command_option *options;
 	/*
-	 * Stores the value of an option of this command in @to.
+	 * Stores the value of an option of the table in @to; NULL if the table is empty.
 	 * Return: 0; -EINVAL: @value is not of the kind that the table's `arg` says;
 	 * another -errno.  The caller reports both; -ECANCELED was reported already.
 	 */

@@ -65,10 +65,18 @@ static int set_shared_option(struct command *c, int id, const char *value)
 	}
 }
 
+static int set_json_option(struct command *c, int id, const char *value)
+{
+	c->json = id == COMMAND_JSON || !strcmp(value, "json");
+	return c->json || !strcmp(value, "human") ? 0 : -EINVAL;
+}
+
+/* Sets an option of this command, or of all with has_json. */
 static int set_own_option(struct command *c, void *to, int id, const char *value)
 {
-	const struct command_option *option = find_option(c->spec->options, id);
-	int r = c->spec->set(to, id, value);
+	const struct command_option *json = find_option(command_json_options, id);
+	const struct command_option *option = json ? json : find_option(c->spec->options, id);
+	int r = json ? set_json_option(c, id, value) : c->spec->set(to, id, value);
 	char name[40];
 
 	if (!r || r == -ECANCELED)
@@ -104,6 +112,8 @@ static int parse_options(struct command *c, void *to, int argc, char **argv)
 
 	add_options(&t, command_shared_options);
 	add_options(&t, c->spec->options);
+	if (c->spec->has_json)
+		add_options(&t, command_json_options);
 	optind = 0;
 	while ((id = getopt_long(argc, argv, t.letters, t.longs, NULL)) != -1) {
 		int r = 0;

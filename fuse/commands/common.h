@@ -45,6 +45,7 @@ struct command {
 	const struct command_spec *spec;
 	struct options o; /* of these only those that commands share: keys, backing, locking */
 	bool progress, quiet;
+	bool json; /* by --json or --output=json, if spec->has_json */
 	bool no_sync; /* as in struct qc_config; set before the first image is opened */
 	char **operand;
 	unsigned int operands;
