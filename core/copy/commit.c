@@ -170,6 +170,9 @@ qc_err qc_commit(struct qc_image *img, unsigned int n, bool empty, qc_copy_progr
 	c->buf = buf;
 	c->above = *img;
 	c->above.bottom = n;
+	r = qc_check_walk_ends(img, why);
+	if (r)
+		return r;
 	r = qc_commit_base_open(img, n, &c->base, why);
 	if (!r)
 		r = copy_to_base(c, progress, arg, why);

@@ -216,6 +216,8 @@ qc_err qc_rebase(struct qc_image *img, const struct qc_disk *base,
 
 	if (!r && !img->writable)
 		r = qc_fail_errno(why, -EROFS, NULL);
+	if (!r)
+		r = qc_check_walk_ends(img, why);
 	if (!r && img->depth > 1)
 		r = qc_open_chain_from(img, 1, &below, why);
 	b.below = below;

@@ -32,7 +32,7 @@ struct qc_backing_name {
  *	-EINVAL        a name or format that the header cannot hold, or a raw external data file
  *	-ENAMETOOLONG  no room for the name in the first cluster
  *	-EOPNOTSUPP    no room for the format in the header
- *	else as qc_write()
+ *	else as qc_check_walk_ends() and qc_write()
  */
 qc_err qc_rebase(struct qc_image *img, const struct qc_disk *base,
 		 const struct qc_backing_name *to, qc_copy_progress_fn *progress, void *arg,
@@ -62,7 +62,7 @@ qc_err qc_set_backing_name(struct qc_context *ctx, const struct qc_image_locatio
  *	-EBUSY      another image or program uses layer @n
  *	-EROFS      layer @n cannot be written
  *	-EINVAL     there is no layer @n, or @empty and @n > 1
- *	else as qc_write() and qc_resize()
+ *	else as qc_check_walk_ends(), qc_write() and qc_resize()
  */
 qc_err qc_commit(struct qc_image *img, unsigned int n, bool empty, qc_copy_progress_fn *progress,
 		 void *arg, struct qc_reason *why);

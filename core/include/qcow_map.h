@@ -36,6 +36,15 @@ struct qc_mapping {
  */
 qc_err qc_get_mapping(struct qc_image *img, uint64_t off, struct qc_mapping *out);
 
+/*
+ * qc_check_walk_ends() - refuse an image whose tables take forever to read
+ *
+ * For callers that go over all of a disk.  A hostile L1 table can name one L2 table millions of
+ * times.  Each request of such an image is as short as any, but the disk has no end in sight.
+ * Return: 0; -EIO an L1 table of the chain names more L2 tables than there are; -ENOMEM
+ */
+qc_err qc_check_walk_ends(struct qc_image *img, struct qc_reason *why);
+
 #ifdef __cplusplus
 }
 #endif

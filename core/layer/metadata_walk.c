@@ -6,6 +6,7 @@
 #include "base/range.h"
 #include "format/bitmap_directory.h"
 #include "format/snapshot_table.h"
+#include "layer/table_limit.h"
 #include "layer/table_prefetch.h"
 
 enum { CHUNK_BYTES = 64 * 1024 };
@@ -121,12 +122,12 @@ static qc_err visit_excessive(const struct walk *w, uint64_t l1_offset)
 
 static qc_err walk_l2(const struct walk *w, const struct qc_l1_table *l1, const uint8_t *bytes)
 {
-	uint64_t room = w->file_end / geom_l2_bytes(w->g), tables = 0;
 	struct qc_table_prefetch ahead = { w->md, bytes, l1->l1_entries, 0 };
+	struct qc_table_limit limit;
 	AUTO_FREE uint8_t *l2 = NULL;
-	qc_err r = 0;
+	qc_err r = qc_table_limit_find(w->g, w->file_end, bytes, l1->l1_entries, &limit);
 
-	if (w->flags & QC_WALK_READ_L2) {
+	if (!r && w->flags & QC_WALK_READ_L2) {
 		l2 = malloc(geom_l2_bytes(w->g));
 		if (!l2)
 			return -ENOMEM;
@@ -134,7 +135,7 @@ static qc_err walk_l2(const struct walk *w, const struct qc_l1_table *l1, const 
 	for (uint64_t i = 0; !r && i < l1->l1_entries; i++) {
 		if (!be64_at(bytes + 8 * i))
 			continue;
-		if (++tables > room)
+		if (!limit.most--)
 			return visit_excessive(w, l1->l1_offset);
 		if (l2)
 			qc_table_prefetch(&ahead, i);

@@ -3,9 +3,9 @@
  * metadata_walk.h - every piece of metadata of an image file, one after the other.
  *
  * The only module that knows which kinds of metadata there are and how they reference each
- * other.  The check counts references with it, the overlap check protects the pieces, and
- * snapshots change L2 tables, and
- * compaction, which also has a function for each kind, moves them.  Needs neither a writer nor a key.
+ * other.  The check counts references with it, and the overlap check protects the pieces.
+ * Snapshots change L2 tables with it.  Compaction, which also has a function for each kind, moves
+ * the pieces.  Needs neither a writer nor a key.
  */
 #ifndef QC_METADATA_WALK_H
 #define QC_METADATA_WALK_H
@@ -29,8 +29,8 @@ enum qc_metadata_kind {
 struct qc_metadata_item {
 	enum qc_metadata_kind kind;
 	bool invalid;	    /* its reference is impossible, or it cannot be decoded */
-	bool excessive;	    /* with `invalid`: an L1 table with more L2 tables than fit in the
-			     * file; to read them all would take forever */
+	bool excessive;	    /* with `invalid`: an L1 table with more L2 tables than there are;
+			     * to read them all would take forever */
 	bool in_snapshot;   /* an L1 table of a snapshot, or an L2 table in such a table */
 	uint64_t off, len;  /* in the image file; of an invalid item: as far as known */
 	uint64_t entry_off; /* host offset of the table that has the reference, else 0 */

@@ -41,7 +41,8 @@ static int select_source_snapshot(const char *path, const char *name, struct sou
 	qc_close(s->img);
 	s->img = of_snapshot;
 	s->size = qc_size(of_snapshot);
-	return COMMAND_OK;
+	r = qc_check_walk_ends(of_snapshot, &why);
+	return r ? command_fail(path, r, &why) : COMMAND_OK;
 }
 
 struct shown {

@@ -69,6 +69,7 @@ int source_disk_open_as(struct command *c, const char *path, const char *format,
 		if (!r)
 			r = qc_lock_raw_disk(out->fd, false, c->o.locking, &why);
 	} else if (!r) {
+		r = qc_check_walk_ends(out->img, &why);
 		out->size = qc_size(out->img);
 		if (!qc_get_layer_info(out->img, 0, &info)) {
 			out->bitmaps_possible = info.version == 3;

@@ -16,7 +16,8 @@ struct source_disk {
 	uint64_t bitmap_bytes; /* of source_disk_measure_bitmaps() */
 };
 
-/* Opens an image for reading, or else a regular file or block device as a raw disk.
+/* Opens an image for reading, or else a regular file or block device as a raw disk.  Refuses an
+ * image that cannot be read to its end: see qc_check_walk_ends().
  * Return: COMMAND_OK; COMMAND_FAILED after a message */
 int source_disk_open(struct command *c, const char *path, struct source_disk *out);
 

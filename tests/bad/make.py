@@ -1864,6 +1864,13 @@ def table_of_2_mib_named_65536_times(i):
     i.length = None
 
 
+@bad('v3')
+def table_of_2_mib_named_65536_times_in_a_long_file(i):
+    """The file is as long as if all these tables were there: the rest of it is a hole."""
+    table_of_2_mib_named_65536_times(i)
+    i.length = 65536 << 21
+
+
 # ---- as files --------------------------------------------------------------------
 
 def write_file(path, what):
