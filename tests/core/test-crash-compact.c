@@ -5,9 +5,7 @@
  *
  * sanitize: address
  */
-#include "crash.h"
-
-static bool may_fail;
+#include "fault.h"
 
 static void compact(void)
 {
@@ -65,63 +63,7 @@ static const struct scenario scenarios[] = {
 	  .encrypted = true, .rare = true },
 };
 
-static void look_after_fault(void)
-{
-	struct qc_context *ctx = rig_context(rig.s);
-	struct qc_image *img;
-	struct qc_reason why;
-	uint8_t *disk;
-
-	if (image_try(ctx, "w/img", 0, &img, &why)) {
-		complain(why.text);
-	} else {
-		disk = malloc(qc_size(img) + 1);
-		if (qc_read(img, 0, disk, qc_size(img)))
-			complain("cannot be read after a failure");
-		else
-			sectors_are_good(disk, qc_size(img), SIZE_MAX - 1, flushed_changes(SIZE_MAX - 1),
-					 "after a failure");
-		free(disk);
-		qc_close(img);
-	}
-	qc_context_free(ctx);
-	if (WEXITSTATUS(try_sh("cd w && qemu-img check -q %s >check 2>&1", rig_image(rig.s))) == 2)
-		complain("corrupt after a failure");
-}
-
-static void fail_in_turn(enum rec_kind kind, qc_err err, uint64_t runs)
-{
-	uint64_t step = rec.calls[kind] / runs + 1;
-
-	for (uint64_t n = 1; !rig.bad; n += step) {
-		rig_again();
-		rig_run((struct rec_fault){ kind, n, 1, err, n % 2 });
-		if (!rec.failures)
-			break;
-		look_after_fault();
-	}
-}
-
-static void compact_scenario(const struct scenario *s)
-{
-	static const struct {
-		enum rec_kind kind;
-		qc_err err;
-	} faults[] = { { REC_WRITE, -ENOSPC }, { REC_WRITE, -EIO }, { REC_SYNC, -EIO }, { REC_READ, -EIO } };
-	uint64_t runs = env_number("FAULT_RUNS", is_sanitized() ? 2 : 6);
-
-	may_fail = false;
-	crash_scenario_of(s, is_sanitized() ? 15 : 40);
-	may_fail = true;
-	rig_begin(s);
-	rig_run((struct rec_fault){ 0 });
-	for (size_t i = 0; i < COUNT(faults); i++)
-		fail_in_turn(faults[i].kind, faults[i].err, runs);
-	CHECK(!rig.bad);
-	rig_end();
-}
-
 int main(void)
 {
-	return run_scenarios(scenarios, COUNT(scenarios), compact_scenario);
+	return run_scenarios(scenarios, COUNT(scenarios), crash_and_fault_scenario);
 }

@@ -5,7 +5,7 @@
  *
  * sanitize: address
  */
-#include "crash.h"
+#include "fault.h"
 
 enum { EVENTS = 8 };
 
@@ -21,7 +21,6 @@ static struct key_event {
 	struct key_state after;
 } events[EVENTS];
 static unsigned int nevents;
-static bool may_fail;
 
 static struct key_event *begin_event(void)
 {
@@ -139,40 +138,14 @@ static const struct scenario scenarios[] = {
 		   "encrypt.cipher-mode=cbc", 256 * K), .encrypted = true },
 };
 
-static void look_after_fault(void)
-{
-	struct qc_context *ctx = rig_context(rig.s);
-	struct qc_image *img;
-	struct qc_reason why;
-
-	if (image_try(ctx, "w/img", 0, &img, &why)) {
-		complain(why.text);
-	} else {
-		look_at_keys(img, SIZE_MAX - 1, NULL, false);
-		qc_close(img);
-	}
-	qc_context_free(ctx);
-}
-
-/* Every second call fails at least once, the calls of a long series of wipes excepted. */
-static void fail_in_turn(enum rec_kind kind, qc_err err, uint64_t step)
-{
-	for (uint64_t n = 1; !rig.bad; n += n < 12 ? 1 : step) {
-		rig_again();
-		rig_run((struct rec_fault){ kind, n, 1, err, n % 2 });
-		if (!rec.failures)
-			break;
-		look_after_fault();
-	}
-}
-
+/* Calls behind the first ones are mostly those of a long series of wipes. */
 static void keys_scenario(const struct scenario *s)
 {
 	crash_scenario_of(s, is_sanitized() ? 6 : 20);
 	may_fail = true;
 	rig_begin(s);
-	fail_in_turn(REC_WRITE, -ENOSPC, is_sanitized() ? 97 : 53);
-	fail_in_turn(REC_SYNC, -EIO, is_sanitized() ? 97 : 53);
+	fail_in_turn(REC_WRITE, -ENOSPC, 12, is_sanitized() ? 97 : 53);
+	fail_in_turn(REC_SYNC, -EIO, 12, is_sanitized() ? 97 : 53);
 	CHECK(!rig.bad);
 	rig_end();
 }
