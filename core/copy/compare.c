@@ -12,9 +12,10 @@
 #include "base/lock.h"
 #include "base/range.h"
 #include "copy/copy_disk.h"
+#include "copy/copy_threads.h"
 #include "image/image.h"
 
-enum { COMPARE_BYTES = 1 << 20, COMPARE_THREADS = 8 };
+enum { COMPARE_BYTES = 1 << 20 };
 
 struct compare_job {
 	const struct qc_compare *c;
@@ -24,32 +25,6 @@ struct compare_job {
 	uint64_t different; /* the lowest offset; UINT64_MAX: none */
 	qc_err error;	    /* the first one */
 };
-
-/* Finds the run of data or hole; behind the end of the disk is a hole. */
-static qc_err get_extent(struct qc_copy_disk *d, uint64_t off, struct qc_extent *e)
-{
-	*e = (struct qc_extent){ UINT64_MAX, false };
-	return off < d->size ? qc_copy_disk_extent(d, off, e) : 0;
-}
-
-/* Finds for how many bytes from `next` on the disks are known to be equal. */
-static qc_err measure_equal_bytes(struct compare_job *j, uint64_t *len) NEEDS(&j->lock);
-static qc_err measure_equal_bytes(struct compare_job *j, uint64_t *len)
-{
-	uint64_t both = min_u64(j->end, min_u64(j->a.size, j->b.size));
-	struct qc_extent a, b;
-	qc_err r;
-
-	*len = 0;
-	if (j->a.img && j->b.img && j->next < both)
-		return qc_copy_disk_known_equal(j->a.img, j->b.img, j->next, both, len);
-	r = get_extent(&j->a, j->next, &a);
-	if (!r)
-		r = get_extent(&j->b, j->next, &b);
-	if (!r && !a.data && !b.data)
-		*len = min_u64(min_u64(a.len, b.len), j->end - j->next);
-	return r;
-}
 
 static void note_compared(struct compare_job *j, uint64_t len) NEEDS(&j->lock);
 static void note_compared(struct compare_job *j, uint64_t len)
@@ -66,7 +41,7 @@ static size_t take_compared_chunk(struct compare_job *j, uint64_t *off)
 	uint64_t len = 0;
 
 	while (!j->error && j->next < min_u64(j->end, j->different)) {
-		qc_err r = measure_equal_bytes(j, &len);
+		qc_err r = qc_copy_disk_measure_equal(&j->a, &j->b, j->next, j->end, &len);
 
 		if (r)
 			j->error = r;
@@ -95,22 +70,13 @@ static size_t find_difference(const uint8_t *a, const uint8_t *b, size_t len)
 	return at;
 }
 
-/* Reads a chunk, with zeros behind the end of the disk. */
-static qc_err read_padded(struct qc_copy_disk *d, uint64_t off, uint8_t *buf, size_t len)
-{
-	size_t n = (size_t)range_clamp(off, len, d->size);
-
-	memset(buf + n, 0, len - n);
-	return n ? qc_copy_disk_read(d, off, buf, n) : 0;
-}
-
 static qc_err compare_chunk(struct compare_job *j, uint64_t off, size_t len, uint8_t *buf,
 			    size_t *at)
 {
-	qc_err r = read_padded(&j->a, off, buf, len);
+	qc_err r = qc_copy_disk_read(&j->a, off, buf, len);
 
 	if (!r)
-		r = read_padded(&j->b, off, buf + COMPARE_BYTES, len);
+		r = qc_copy_disk_read(&j->b, off, buf + COMPARE_BYTES, len);
 	*at = r ? len : find_difference(buf, buf + COMPARE_BYTES, len);
 	return r;
 }
@@ -141,19 +107,6 @@ static void *compare_chunks(void *arg)
 	return NULL;
 }
 
-static void run_compare_threads(struct compare_job *j)
-{
-	pthread_t thread[COMPARE_THREADS];
-	unsigned int started = 0;
-
-	while (started + 1 < COMPARE_THREADS &&
-	       !pthread_create(&thread[started], NULL, compare_chunks, j))
-		started++;
-	compare_chunks(j);
-	while (started > 0)
-		pthread_join(thread[--started], NULL);
-}
-
 qc_err qc_compare_disks(const struct qc_compare *c, uint64_t *at)
 {
 	struct compare_job j = { .c = c, .different = UINT64_MAX };
@@ -165,7 +118,7 @@ qc_err qc_compare_disks(const struct qc_compare *c, uint64_t *at)
 	j.end = min_u64(c->end, max_u64(j.a.size, j.b.size));
 	if (!r) {
 		qc_mutex_init(&j.lock, QC_RANK_COPY);
-		run_compare_threads(&j);
+		qc_copy_threads_run(COPY_THREADS_DEFAULT, compare_chunks, &j);
 		qc_mutex_destroy(&j.lock);
 		/* A failure behind a difference does not matter. */
 		r = j.different == UINT64_MAX || j.error == -ECANCELED ? j.error : 0;

@@ -8,22 +8,21 @@
  * the clusters of a new image are in order, too.  A file system writes to one file by one
  * thread at a time anyway.
  *
- * Memory is one chunk for each thread, or two and an encoder where it compresses.  A failure, or the caller's wish, stops all threads
- * before their next chunk.
+ * Memory is one chunk for each thread, or two and an encoder where it compresses.  A failure, or
+ * the caller's wish, stops all threads before their next chunk.
  */
 #include <errno.h>
 
 #include "base/lock.h"
 #include "base/range.h"
 #include "copy/copy_chunk.h"
+#include "copy/copy_threads.h"
 #include "image/image.h"
 
 enum {
 	CHUNK_BYTES = 1 << 20,
 	HOLE_BYTES = 1 << 30, /* of a chunk that is a hole */
 	RAW_UNIT = 4096,      /* QEMU's: the least zeros that make a hole in a raw file */
-	THREADS_DEFAULT = 8,
-	THREADS_MAX = 64,
 };
 
 struct copy_job {
@@ -80,9 +79,8 @@ static qc_err measure_hole(struct copy_job *j, uint64_t *len)
 		e.data = true;
 	else if (!(j->plan.flags & QC_COPY_DIFFERENCES))
 		r = qc_copy_disk_extent(&j->plan.from, j->next, &e);
-	else if (j->plan.from.img && j->plan.to.img)
-		r = qc_copy_disk_known_equal(j->plan.from.img, j->plan.to.img, j->next, j->end,
-					     &e.len);
+	else
+		r = qc_copy_disk_measure_equal(&j->plan.from, &j->plan.to, j->next, j->end, &e.len);
 	*len = e.data ? 0 : min_u64(e.len, left);
 	if (*len < left)
 		*len -= *len % j->plan.unit;
@@ -181,19 +179,6 @@ static void *copy_chunks(void *arg)
 	return NULL;
 }
 
-/* Runs the threads.  One is enough; the caller is another one. */
-static void run_threads(struct copy_job *j, unsigned int n)
-{
-	pthread_t thread[THREADS_MAX];
-	unsigned int started = 0;
-
-	while (started + 1 < n && !pthread_create(&thread[started], NULL, copy_chunks, j))
-		started++;
-	copy_chunks(j);
-	while (started > 0)
-		pthread_join(thread[--started], NULL);
-}
-
 /* ---- public ---------------------------------------------------------------------- */
 
 static uint64_t choose_unit(const struct qc_copy *c)
@@ -215,7 +200,6 @@ static qc_err check_copy(const struct qc_copy *c, const struct copy_job *j)
 qc_err qc_copy(const struct qc_copy *c)
 {
 	struct copy_job j = { .c = c, .plan = { .flags = c->flags, .areas = c->areas } };
-	unsigned int threads = c->requests ? c->requests : THREADS_DEFAULT;
 	qc_err r = qc_copy_disk_open(&c->from, false, &j.plan.from);
 
 	if (r)
@@ -229,7 +213,7 @@ qc_err qc_copy(const struct qc_copy *c)
 	if (!r) {
 		qc_mutex_init(&j.lock, QC_RANK_COPY);
 		pthread_cond_init(&j.stored, NULL);
-		run_threads(&j, threads < THREADS_MAX ? threads : THREADS_MAX);
+		qc_copy_threads_run(c->requests ? c->requests : COPY_THREADS_DEFAULT, copy_chunks, &j);
 		r = j.error;
 		pthread_cond_destroy(&j.stored);
 		qc_mutex_destroy(&j.lock);

@@ -63,14 +63,12 @@ qc_err qc_lock_raw_disk(int fd, bool write, enum qc_locking how, struct qc_reaso
 qc_err qc_copy_disk_read(struct qc_copy_disk *d, uint64_t off, uint8_t *buf, size_t len)
 {
 	size_t inside = range_clamp(off, len, d->size), got;
-	qc_err r;
 
 	memset(buf + inside, 0, len - inside);
-	if (d->img)
-		r = qc_read(d->img, off, buf, inside);
-	else
-		r = qc_file_read(d->file, off, buf, inside, &got);
-	return r;
+	if (!inside)
+		return 0;
+	return d->img ? qc_read(d->img, off, buf, inside) :
+			qc_file_read(d->file, off, buf, inside, &got);
 }
 
 /* Behind the end of a raw file its last sector has zeros. */
@@ -79,6 +77,9 @@ qc_err qc_copy_disk_extent(struct qc_copy_disk *d, uint64_t off, struct qc_exten
 	uint64_t end;
 	qc_err r;
 
+	*out = (struct qc_extent){ UINT64_MAX, false };
+	if (off >= d->size)
+		return 0;
 	if (d->img)
 		return qc_block_status(d->img, off, out);
 	r = qc_file_size(d->file, &end);
@@ -180,15 +181,32 @@ static qc_err measure_equal(struct qc_image *a, struct qc_image *b, uint64_t off
 	return *len ? 0 : r;
 }
 
-qc_err qc_copy_disk_known_equal(struct qc_image *a, struct qc_image *b, uint64_t off,
-				uint64_t end, uint64_t *len)
+static qc_err measure_equal_inflight(struct qc_image *a, struct qc_image *b, uint64_t off,
+				     uint64_t end, uint64_t *len)
 {
 	struct qc_inflight *fa = &a->layer[0]->inflight, *fb = &b->layer[0]->inflight;
 	struct qc_inflight_token ta = qc_inflight_begin(fa), tb = qc_inflight_begin(fb);
-	/* Behind the end of the shorter disk nothing is known. */
-	qc_err r = measure_equal(a, b, off, min_u64(end, min_u64(qc_size(a), qc_size(b))), len);
+	qc_err r = measure_equal(a, b, off, end, len);
 
 	qc_inflight_end(fb, tb);
 	qc_inflight_end(fa, ta);
+	return r;
+}
+
+qc_err qc_copy_disk_measure_equal(struct qc_copy_disk *a, struct qc_copy_disk *b, uint64_t off,
+				  uint64_t end, uint64_t *len)
+{
+	uint64_t both = min_u64(end, min_u64(a->size, b->size));
+	struct qc_extent of_a, of_b;
+	qc_err r;
+
+	*len = 0;
+	if (a->img && b->img && off < both)
+		return measure_equal_inflight(a->img, b->img, off, both, len);
+	r = qc_copy_disk_extent(a, off, &of_a);
+	if (!r)
+		r = qc_copy_disk_extent(b, off, &of_b);
+	if (!r && !of_a.data && !of_b.data)
+		*len = min_u64(min_u64(of_a.len, of_b.len), end - off);
 	return r;
 }

@@ -7,6 +7,7 @@
 
 #include "io/file.h"
 
+/* All zeros: a disk of no bytes, which may be read. */
 struct qc_copy_disk {
 	struct qc_image *img; /* NULL: a raw file or a pipe */
 	struct qc_file *file; /* of a raw file; NULL: a pipe, or an image */
@@ -22,8 +23,8 @@ void qc_copy_disk_close(struct qc_copy_disk *d);
 /* Reads from the disk; zeros behind its end.  Return: as qc_read(). */
 qc_err qc_copy_disk_read(struct qc_copy_disk *d, uint64_t off, uint8_t *buf, size_t len);
 
-/* Finds the run of data, or the hole, at @off, which is below the size.  Return: as
- * qc_block_status(). */
+/* Finds the run of data, or the hole, at @off.  Behind the end of the disk is a hole of UINT64_MAX
+ * bytes.  Return: as qc_block_status(). */
 qc_err qc_copy_disk_extent(struct qc_copy_disk *d, uint64_t off, struct qc_extent *out);
 
 /* Writes a range inside the disk, or makes it read as zeros.  Return: as qc_write(). */
@@ -34,14 +35,14 @@ qc_err qc_copy_disk_zero(struct qc_copy_disk *d, uint64_t off, uint64_t len);
 qc_err qc_copy_disk_append(struct qc_copy_disk *d, const uint8_t *buf, uint64_t len);
 
 /*
- * qc_copy_disk_known_equal() - find bytes that two disks need not compare
- * @a, @b:  images of one context
+ * qc_copy_disk_measure_equal() - find bytes of two disks that need not be compared
+ * @a, @b:  images of one context, or raw files
  * @len:    out: bytes from @off on, up to @end, that are known to be equal
  *
- * They are zeros of both disks, or the same clusters of a file that both chains have.
+ * They are zeros or holes of both disks, or the same clusters of a file that both chains have.
  * Return: 0; as qc_read(), unless some bytes are known to be equal before the failure
  */
-qc_err qc_copy_disk_known_equal(struct qc_image *a, struct qc_image *b, uint64_t off,
-				uint64_t end, uint64_t *len);
+qc_err qc_copy_disk_measure_equal(struct qc_copy_disk *a, struct qc_copy_disk *b, uint64_t off,
+				  uint64_t end, uint64_t *len);
 
 #endif

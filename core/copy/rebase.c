@@ -70,31 +70,20 @@ static qc_err write_backing_name(struct qc_writer *w, const struct qc_backing_na
 
 struct rebase {
 	struct qc_image *img;
-	struct qc_image *below; /* the chain of the image without its first layer */
-	struct qc_copy_disk old, new;
-	bool has_new;
+	struct qc_copy_disk old, new; /* zeros: there is none */
 	uint8_t *was, *becomes; /* a chunk of both */
 	bool zero_entries;	/* the image can say that a cluster is zeros */
 };
-
-/* Reads a disk, which is shorter than the image or not there: then it reads as zeros. */
-static qc_err read_disk(struct qc_copy_disk *d, bool exists, uint64_t off, uint8_t *buf, size_t len)
-{
-	uint64_t inside = exists ? range_clamp(off, len, d->size) : 0;
-
-	memset(buf + inside, 0, len - inside);
-	return inside ? qc_copy_disk_read(d, off, buf, inside) : 0;
-}
 
 /* Copies [off, off + len) from the old chain to the image, cluster by cluster, where the new
  * backing file has other bytes. */
 static qc_err copy_differences(struct rebase *b, uint64_t off, uint64_t len)
 {
 	uint64_t cluster = qc_cluster_size(b->img);
-	qc_err r = read_disk(&b->old, b->img->depth > 1, off, b->was, len);
+	qc_err r = qc_copy_disk_read(&b->old, off, b->was, len);
 
 	if (!r)
-		r = read_disk(&b->new, b->has_new, off, b->becomes, len);
+		r = qc_copy_disk_read(&b->new, off, b->becomes, len);
 	for (uint64_t at = 0, n; !r && at < len; at += n) {
 		n = min_u64(len - at, cluster - (off + at) % cluster);
 		if (!memcmp(b->was + at, b->becomes + at, n))
@@ -107,24 +96,6 @@ static qc_err copy_differences(struct rebase *b, uint64_t off, uint64_t len)
 	return r;
 }
 
-/* Finds the bytes from @off on, up to @end, that both chains are known to have in common. */
-static qc_err measure_common(struct rebase *b, uint64_t off, uint64_t end, uint64_t *len)
-{
-	struct qc_extent e;
-	qc_err r = 0;
-
-	*len = 0;
-	if (b->img->depth > 1 && b->has_new && b->new.img)
-		return qc_copy_disk_known_equal(b->below, b->new.img, off, end, len);
-	if (b->has_new || b->img->depth == 1 || off >= b->old.size)
-		*len = b->has_new ? 0 : end - off;
-	else
-		r = qc_block_status(b->below, off, &e);
-	if (!r && !*len && !b->has_new && !e.data)
-		*len = min_u64(e.len, end - off);
-	return r;
-}
-
 /* Compares a range that the image takes from its backing file. */
 static qc_err rebase_unallocated(struct rebase *b, uint64_t off, uint64_t len)
 {
@@ -132,7 +103,7 @@ static qc_err rebase_unallocated(struct rebase *b, uint64_t off, uint64_t len)
 	qc_err r = 0;
 
 	for (; !r && off < end; off += n) {
-		r = measure_common(b, off, end, &common);
+		r = qc_copy_disk_measure_equal(&b->old, &b->new, off, end, &common);
 		n = common;
 		if (r || n)
 			continue;
@@ -211,7 +182,7 @@ qc_err qc_rebase(struct qc_image *img, const struct qc_disk *base,
 {
 	AUTO_FREE uint8_t *was = malloc(CHUNK_BYTES), *becomes = malloc(CHUNK_BYTES);
 	struct qc_image *below = NULL;
-	struct rebase b = { .img = img, .has_new = base, .was = was, .becomes = becomes };
+	struct rebase b = { .img = img, .was = was, .becomes = becomes };
 	qc_err r = was && becomes ? 0 : qc_fail_errno(why, -ENOMEM, NULL);
 
 	if (!r && !img->writable)
@@ -220,7 +191,6 @@ qc_err qc_rebase(struct qc_image *img, const struct qc_disk *base,
 		r = qc_check_walk_ends(img, why);
 	if (!r && img->depth > 1)
 		r = qc_open_chain_from(img, 1, &below, why);
-	b.below = below;
 	b.zero_entries = img->depth > 1 && img->layer[0]->head.version == 3;
 	if (below)
 		b.old = (struct qc_copy_disk){ .img = below, .size = qc_size(below) };

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#include "copy/copy_threads.h"
+
+#include <pthread.h>
+
+void qc_copy_threads_run(unsigned int n, void *(*run)(void *arg), void *arg)
+{
+	pthread_t thread[COPY_THREADS_MAX];
+	unsigned int started = 0;
+
+	while (started + 1 < n && started < COPY_THREADS_MAX &&
+	       !pthread_create(&thread[started], NULL, run, arg))
+		started++;
+	run(arg);
+	while (started > 0)
+		pthread_join(thread[--started], NULL);
+}
