@@ -188,6 +188,13 @@ static uint64_t choose_unit(const struct qc_copy *c)
 	return c->zero_bytes ? round_up(c->zero_bytes, SECTOR) : RAW_UNIT;
 }
 
+static unsigned int choose_threads_for(const struct qc_copy *c)
+{
+	if (c->requests)
+		return c->requests;
+	return c->flags & QC_COPY_COMPRESS ? qc_copy_threads_for_processors() : COPY_THREADS_DEFAULT;
+}
+
 static qc_err check_copy(const struct qc_copy *c, const struct copy_job *j)
 {
 	if (c->flags & QC_COPY_COMPRESS && !(c->to.img && qc_image_can_compress(c->to.img)))
@@ -213,7 +220,7 @@ qc_err qc_copy(const struct qc_copy *c)
 	if (!r) {
 		qc_mutex_init(&j.lock, QC_RANK_COPY);
 		pthread_cond_init(&j.stored, NULL);
-		qc_copy_threads_run(c->requests ? c->requests : COPY_THREADS_DEFAULT, copy_chunks, &j);
+		qc_copy_threads_run(choose_threads_for(c), copy_chunks, &j);
 		r = j.error;
 		pthread_cond_destroy(&j.stored);
 		qc_mutex_destroy(&j.lock);

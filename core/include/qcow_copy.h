@@ -62,7 +62,7 @@ struct qc_copy {
 	struct qc_disk from, to;
 	struct qc_image *areas; /* copy only clusters where it has data; NULL: all */
 	unsigned int flags;    /* enum qc_copy_flag */
-	unsigned int requests; /* threads; 0: 8 */
+	unsigned int requests; /* threads; 0: 8, or to compress one for each processor if that is more */
 	uint32_t zero_bytes;   /* zeros that become a hole in a raw file; 0: 4096 */
 	qc_copy_progress_fn *progress; /* may be NULL */
 	void *arg;

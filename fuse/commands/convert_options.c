@@ -26,7 +26,7 @@ const struct command_option convert_options_table[] = {
 	{ 'n', NULL, NULL, "write to a DST that exists, instead of a new one" },
 	{ TARGET_IS_ZERO, "target-is-zero", NULL, "with -n: DST reads as zeros" },
 	{ 'S', NULL, "SIZE", "zeros of this size become a hole in a raw DST (4k); 0: none" },
-	{ 'm', NULL, "N", "requests in parallel (8)" },
+	{ 'm', NULL, "N", "requests in parallel (8; with -c one for each processor at least)" },
 	{ 'W', NULL, NULL, "write DST out of order" },
 	{ 't', NULL, "CACHE", "how DST is written: unsafe, or writeback, which syncs it (unsafe)" },
 	{ 'T', NULL, "CACHE", "accepted, and ignored" },
