@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/lock.h"
-#include "base/range.h"
 #include "copy/copy_disk.h"
 #include "copy/copy_threads.h"
 #include "image/image.h"

@@ -82,13 +82,6 @@ static unsigned int find_base(const struct qc_image *img, const char *image, con
 	return found;
 }
 
-/* A qc_copy_progress_fn. */
-static bool show_committed(void *arg, uint64_t done, uint64_t total)
-{
-	command_show_progress(arg, done, total);
-	return !interrupt_has_come();
-}
-
 static int commit(struct command *c, const struct commit_args *a)
 {
 	const char *path = c->operand[0];
@@ -103,7 +96,7 @@ static int commit(struct command *c, const struct commit_args *a)
 	interrupt_catch();
 	n = find_base(img, path, a->base);
 	if (n)
-		r = qc_commit(img, n, !a->keep && !a->base, show_committed, c, &why);
+		r = qc_commit(img, n, !a->keep && !a->base, interrupt_progress, c, &why);
 	qc_close(img);
 	if (r == -ECANCELED)
 		report(QC_LOG_ERROR, "%s: interrupted: all its data is still there", path);

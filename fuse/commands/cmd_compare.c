@@ -53,12 +53,6 @@ static const struct command_spec spec = {
 	.set = set_compare_option,
 };
 
-static bool show_compared(void *c, uint64_t done, uint64_t total)
-{
-	command_show_progress(c, done, total);
-	return !interrupt_has_come();
-}
-
 static qc_err get_mapping_of(struct source_disk *s, uint64_t at, struct qc_mapping *m)
 {
 	return s->img ? qc_get_mapping(s->img, at, m) : source_disk_raw_mapping(s, at, m);
@@ -97,7 +91,7 @@ static int compare_disks(struct command *c, const struct compare_args *a, struct
 			 struct source_disk *y)
 {
 	struct qc_compare job = { .a = { x->img, x->fd, x->size }, .b = { y->img, y->fd, y->size },
-				  .end = UINT64_MAX, .progress = show_compared, .arg = c };
+				  .end = UINT64_MAX, .progress = interrupt_progress, .arg = c };
 	uint64_t at = UINT64_MAX;
 	qc_err r = 0;
 

@@ -7,7 +7,6 @@
 #include "commands/commands.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "commands/convert_bitmaps.h"
 #include "commands/convert_target.h"
@@ -45,28 +44,10 @@ static int select_source_snapshot(const char *path, const char *name, struct sou
 	return r ? command_fail(path, r, &why) : COMMAND_OK;
 }
 
-struct shown {
-	const struct command *c;
-	uint64_t permille;
-};
-
-/* A qc_copy_progress_fn. */
-static bool show_copied(void *arg, uint64_t done, uint64_t total)
-{
-	struct shown *s = arg;
-	uint64_t permille = total ? done / (total / 1000 + 1) : 1000;
-
-	if (permille != s->permille || done == total)
-		command_show_progress(s->c, done, total);
-	s->permille = permille;
-	return !interrupt_has_come();
-}
-
 static qc_err copy_disk(struct command *c, const struct convert_args *a,
 			const struct source_disk *s, const struct convert_target *t,
 			struct qc_image *areas)
 {
-	struct shown shown = { .c = c, .permille = UINT64_MAX };
 	unsigned int flags = areas ? t->copy_flags & ~(unsigned int)QC_COPY_DIFFERENCES : t->copy_flags;
 	struct qc_copy copy = {
 		.from = { s->img, s->fd, s->size },
@@ -76,8 +57,8 @@ static qc_err copy_disk(struct command *c, const struct convert_args *a,
 			 (a->any_order ? QC_COPY_ANY_ORDER : 0) | (a->full ? QC_COPY_FULL : 0),
 		.requests = a->requests,
 		.zero_bytes = a->zero_bytes,
-		.progress = show_copied,
-		.arg = &shown,
+		.progress = interrupt_progress,
+		.arg = c,
 	};
 	qc_err r = qc_copy(&copy);
 

@@ -72,13 +72,6 @@ static int rename_backing_file(struct command *c, const struct rebase_args *a)
 	return r ? command_fail(c->operand[0], r, &why) : COMMAND_OK;
 }
 
-/* A qc_copy_progress_fn. */
-static bool show_rebased(void *arg, uint64_t done, uint64_t total)
-{
-	command_show_progress(arg, done, total);
-	return !interrupt_has_come();
-}
-
 /* Rebases the image to an open disk; @new: NULL for none. */
 static int rebase_onto(struct command *c, const struct qc_disk *new,
 		       const struct qc_backing_name *to)
@@ -92,7 +85,7 @@ static int rebase_onto(struct command *c, const struct qc_disk *new,
 	if (status != COMMAND_OK)
 		return status;
 	interrupt_catch();
-	r = qc_rebase(img, new, to, show_rebased, c, &why);
+	r = qc_rebase(img, new, to, interrupt_progress, c, &why);
 	qc_close(img);
 	if (r != -ECANCELED)
 		return r ? command_fail(path, r, &why) : COMMAND_OK;

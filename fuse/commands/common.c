@@ -311,12 +311,14 @@ int command_fail(const char *what, qc_err r, const struct qc_reason *why)
 	return COMMAND_FAILED;
 }
 
-void command_show_progress(const struct command *c, uint64_t done, uint64_t total)
+void command_show_progress(struct command *c, uint64_t done, uint64_t total)
 {
 	double percent = total ? 100.0 * (double)done / (double)total : 100;
+	unsigned int step = 1 + (unsigned int)(10 * percent);
 
-	if (!c->progress || c->quiet)
+	if (!c->progress || c->quiet || (step == c->progress_step && done < total))
 		return;
+	c->progress_step = step;
 	printf("    (%3.2f/100%%)%c", percent, done >= total ? '\n' : '\r');
 	fflush(stdout);
 }

@@ -45,6 +45,7 @@ struct command {
 	const struct command_spec *spec;
 	struct options o; /* of these only those that commands share: keys, backing, locking */
 	bool progress, quiet;
+	unsigned int progress_step; /* that was shown last, in tenths of a percent, from 1 on */
 	bool json; /* by --json or --output=json, if spec->has_json */
 	bool no_sync; /* as in struct qc_config; set before the first image is opened */
 	char **operand;
@@ -111,8 +112,8 @@ int command_get_key(struct command *c, const char *path, void *buf, size_t room,
 /* Reports "WHAT: WHY" from @why, or from the error @r if it is empty.  Returns COMMAND_FAILED. */
 int command_fail(const char *what, qc_err r, const struct qc_reason *why);
 
-/* Shows with -p that @done of @total is done, as qemu-img does: one line, overwritten, on
- * standard output; the line ends when @done is @total. */
-void command_show_progress(const struct command *c, uint64_t done, uint64_t total);
+/* Shows with -p that @done of @total is done, as qemu-img does: one line on standard output,
+ * overwritten with each tenth of a percent.  The line ends when @done is @total. */
+void command_show_progress(struct command *c, uint64_t done, uint64_t total);
 
 #endif

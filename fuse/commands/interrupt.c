@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <stddef.h>
 
+#include "commands/common.h"
+
 static volatile sig_atomic_t has_come;
 
 static void note_interrupt(int number)
@@ -25,4 +27,10 @@ void interrupt_catch(void)
 bool interrupt_has_come(void)
 {
 	return has_come;
+}
+
+bool interrupt_progress(void *command, uint64_t done, uint64_t total)
+{
+	command_show_progress(command, done, total);
+	return !has_come;
 }
