@@ -36,6 +36,44 @@ int create_options_size(const char *text, uint64_t *out)
 	return 0;
 }
 
+static int find_word(const char *value, const char *const *words)
+{
+	for (int i = 0; words[i]; i++)
+		if (!strcmp(value, words[i]))
+			return i;
+	return -EINVAL;
+}
+
+int create_options_number(const char *text, unsigned int *out)
+{
+	uint64_t n;
+	int r = create_options_size(text, &n);
+
+	if (r || n > UINT_MAX)
+		return -EINVAL;
+	*out = (unsigned int)n;
+	return 0;
+}
+
+int create_options_version(const char *text, unsigned int *out)
+{
+	int i = find_word(text, (const char *const[]){ "0.10", "1.1", "v2", "v3", NULL });
+
+	if (i >= 0)
+		*out = i % 2 ? 3 : 2;
+	return i < 0 ? i : 0;
+}
+
+int create_options_switch(const char *text, bool *out)
+{
+	int i = find_word(text, (const char *const[]){ "off", "on", "false", "true", "no", "yes",
+						       NULL });
+
+	if (i >= 0)
+		*out = i % 2;
+	return i < 0 ? i : 0;
+}
+
 /* ---- one option -------------------------------------------------------------------- */
 
 enum value_kind { TEXT, SIZE, NUMBER, SWITCH, COMPAT, PREALLOCATION, ENCRYPTION };
@@ -68,44 +106,6 @@ static const struct create_option {
 #undef AT
 };
 
-static int find_word(const char *value, const char *const *words)
-{
-	for (int i = 0; words[i]; i++)
-		if (!strcmp(value, words[i]))
-			return i;
-	return -EINVAL;
-}
-
-static int set_number(unsigned int *to, const char *value)
-{
-	uint64_t n;
-	int r = create_options_size(value, &n);
-
-	if (r || n > UINT_MAX)
-		return -EINVAL;
-	*to = (unsigned int)n;
-	return 0;
-}
-
-static int set_compat(struct create_options *c, const char *value)
-{
-	int i = find_word(value, (const char *const[]){ "0.10", "1.1", "v2", "v3", NULL });
-
-	if (i >= 0)
-		c->o.version = i % 2 ? 3 : 2;
-	return i < 0 ? i : 0;
-}
-
-static int set_switch(bool *to, const char *value)
-{
-	int i = find_word(value, (const char *const[]){ "off", "on", "false", "true", "no", "yes",
-							NULL });
-
-	if (i >= 0)
-		*to = i % 2;
-	return i < 0 ? i : 0;
-}
-
 static int set_create_option(struct create_options *c, const struct create_option *option,
 			     const char *value)
 {
@@ -120,11 +120,11 @@ static int set_create_option(struct create_options *c, const struct create_optio
 		c->has_size = true;
 		return create_options_size(value, to);
 	case NUMBER:
-		return set_number(to, value);
+		return create_options_number(value, to);
 	case SWITCH:
-		return set_switch(to, value);
+		return create_options_switch(value, to);
 	case COMPAT:
-		return set_compat(c, value);
+		return create_options_version(value, &c->o.version);
 	case PREALLOCATION:
 		i = find_word(value, (const char *const[]){ "off", "metadata", "falloc", "full", NULL });
 		c->preallocation = (enum preallocation)i;

@@ -33,4 +33,10 @@ char *create_options_cut(char *list, char separator);
 /* Reads a size such as 4096, 64k or 1.5G, in bytes.  Return: 0; -EINVAL */
 int create_options_size(const char *text, uint64_t *out);
 
+/* Reads other values: a number that is written as a size; 0.10, 1.1, v2 or v3, as 2 or 3; on,
+ * off, yes, no, true or false.  Return: 0; -EINVAL */
+int create_options_number(const char *text, unsigned int *out);
+int create_options_version(const char *text, unsigned int *out);
+int create_options_switch(const char *text, bool *out);
+
 #endif

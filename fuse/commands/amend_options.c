@@ -2,7 +2,6 @@
 #include "commands/amend_options.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,40 +27,25 @@ static const struct amend_option {
 #undef AT
 };
 
-/* Returns the index of the word in a list that ends with NULL, or -1. */
-static int index_of_word(const char *word, const char *const *words)
-{
-	for (int i = 0; words[i]; i++)
-		if (!strcmp(word, words[i]))
-			return i;
-	return -1;
-}
-
 static bool set_amend_value(void *to, enum amend_kind kind, const char *value)
 {
-	uint64_t n = 0;
-	int i;
+	bool on = false;
 
 	switch (kind) {
 	case VERSION:
-		i = index_of_word(value, (const char *const[]){ "0.10", "1.1", "v2", "v3", NULL });
-		*(unsigned int *)to = i % 2 ? 3 : 2;
-		return i >= 0;
+		return !create_options_version(value, to);
 	case SWITCH:
-		i = index_of_word(value, (const char *const[]){ "off", "on", "false", "true", "no",
-								"yes", NULL });
-		*(enum qc_switch *)to = i % 2 ? QC_ON : QC_OFF;
-		return i >= 0;
+		if (create_options_switch(value, &on))
+			return false;
+		*(enum qc_switch *)to = on ? QC_ON : QC_OFF;
+		return true;
 	case TEXT:
 		*(const char **)to = value;
 		return true;
 	case BYTES:
 		return !create_options_size(value, to) && *(uint64_t *)to;
 	case BITS:
-		if (create_options_size(value, &n) || !n || n > UINT_MAX)
-			return false;
-		*(unsigned int *)to = (unsigned int)n;
-		return true;
+		return !create_options_number(value, to) && *(unsigned int *)to;
 	}
 	return false;
 }
