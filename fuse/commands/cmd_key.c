@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "cli/option_values.h"
 #include "commands/common.h"
 #include "commands/key_list.h"
 #include "keys/new_passphrase.h"
@@ -24,15 +24,13 @@ struct key_args {
 	bool force;
 };
 
-static int parse_key_number(const char *text, int most, int *to)
+static int parse_key_number(const char *text, unsigned int most, int *to)
 {
-	char *end;
-	long n = strtol(text, &end, 10);
+	unsigned long long n;
+	int r = option_value_number(text, most, false, &n);
 
-	if (end == text || *end || n < 0 || n > most)
-		return -EINVAL;
-	*to = (int)n;
-	return 0;
+	*to = r ? *to : (int)n;
+	return r;
 }
 
 static int set_key_option(void *to, int id, const char *value)

@@ -2,9 +2,9 @@
 #include "commands/convert_options.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "cli/option_values.h"
 #include "commands/image_format.h"
 #include "util/report.h"
 
@@ -67,11 +67,11 @@ static int set_zero_bytes(struct convert_args *a, const char *value)
 
 static int set_requests(struct convert_args *a, const char *value)
 {
-	char *end;
-	unsigned long n = strtoul(value, &end, 10);
+	unsigned long long n = 0;
+	int r = option_value_number(value, REQUESTS_MAX, false, &n);
 
 	a->requests = (unsigned int)n;
-	return *end || !n || n > REQUESTS_MAX ? -EINVAL : 0;
+	return n ? r : -EINVAL;
 }
 
 static void set_convert_switch(struct convert_args *a, int id)
