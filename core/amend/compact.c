@@ -362,11 +362,7 @@ static qc_err move_everything(struct compact *c)
 		if (!r)
 			r = drop_empty_blocks(c, &again);
 	}
-	if (r == -ECANCELED)
-		r = count_used(c);
-	else if (!r)
-		r = count_used(c);
-	return r;
+	return r && r != -ECANCELED ? r : count_used(c);
 }
 
 static qc_err compact_exclusively(struct qc_writer *w, void *arg, struct qc_reason *why)

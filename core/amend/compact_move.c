@@ -346,7 +346,7 @@ static qc_err lower_count(struct move *m, uint64_t c, uint64_t by)
 {
 	uint64_t off = c << m->g->cluster_bits, count;
 	struct qc_alloc *a = &m->w->alloc;
-	qc_err r = qc_compact_plan_count(m->w, c, &count);
+	qc_err r = qc_alloc_refcount(&m->w->alloc, c, &count);
 
 	if (r || !count)
 		return r;

@@ -12,21 +12,6 @@ enum { BINS = 16, RUN_MAX = 3 };
 
 /* ---- refcounts -------------------------------------------------------------------- */
 
-qc_err qc_compact_plan_count(struct qc_writer *w, uint64_t cluster, uint64_t *count)
-{
-	return qc_alloc_refcount(&w->alloc, cluster, count);
-}
-
-qc_err qc_compact_plan_set_count(struct qc_writer *w, uint64_t cluster, uint64_t count)
-{
-	qc_err r;
-
-	qc_lock(&w->alloc.lock);
-	r = qc_refcounts_set(&w->alloc.refcounts, cluster, count);
-	qc_unlock(&w->alloc.lock);
-	return r;
-}
-
 /* A cluster that no refcount block covers is not used: a block would have to be made. */
 qc_err qc_compact_plan_find_free(struct qc_writer *w, uint64_t from, uint64_t limit, uint64_t n,
 			    uint64_t *first)
@@ -203,12 +188,12 @@ static qc_err next_hole(struct qc_compact_plan *p, uint64_t n, uint64_t limit, u
 static qc_err choose_for(struct qc_compact_plan *p, uint64_t c, uint64_t dest)
 {
 	uint64_t count;
-	qc_err r = qc_compact_plan_count(p->w, c, &count);
+	qc_err r = qc_alloc_refcount(&p->w->alloc, c, &count);
 
 	if (!r && !count)
 		r = -EIO; /* referenced, and free */
 	if (!r)
-		r = qc_compact_plan_set_count(p->w, dest, count);
+		r = qc_alloc_set_refcount(&p->w->alloc, dest, count);
 	if (!r) {
 		p->to[c - p->lo] = dest << p->g->cluster_bits;
 		p->moved += geom_cluster(p->g);
@@ -225,7 +210,7 @@ static qc_err counts_have_room(struct qc_compact_plan *p, uint64_t off, uint64_t
 
 	*room = true;
 	for (uint64_t c = off >> p->g->cluster_bits; !r && c < end; c++) {
-		r = qc_compact_plan_count(p->w, c, &count);
+		r = qc_alloc_refcount(&p->w->alloc, c, &count);
 		*room = *room && !r && count <= qc_refcount_max(p->w->alloc.refcounts.order) - refs;
 	}
 	return r;
@@ -238,9 +223,9 @@ static qc_err add_counts(struct qc_compact_plan *p, uint64_t off, uint64_t len, 
 	qc_err r = 0;
 
 	for (uint64_t c = off >> p->g->cluster_bits; !r && c < end; c++) {
-		r = qc_compact_plan_count(p->w, c, &count);
+		r = qc_alloc_refcount(&p->w->alloc, c, &count);
 		if (!r)
-			r = qc_compact_plan_set_count(p->w, c, count + by);
+			r = qc_alloc_set_refcount(&p->w->alloc, c, count + by);
 	}
 	return r;
 }
@@ -325,14 +310,14 @@ static qc_err pack_down_to(struct qc_compact_plan *p, struct bin *bins, size_t *
 static qc_err swap_choices(struct qc_compact_plan *p, uint64_t c, uint64_t d)
 {
 	uint64_t to = p->to[c], at = p->to[d], ccount, dcount;
-	qc_err r = qc_compact_plan_count(p->w, p->lo + c, &ccount);
+	qc_err r = qc_alloc_refcount(&p->w->alloc, p->lo + c, &ccount);
 
 	if (!r)
-		r = qc_compact_plan_count(p->w, p->lo + d, &dcount);
+		r = qc_alloc_refcount(&p->w->alloc, p->lo + d, &dcount);
 	if (!r && ccount != dcount) {
-		r = qc_compact_plan_set_count(p->w, at >> p->g->cluster_bits, ccount);
+		r = qc_alloc_set_refcount(&p->w->alloc, at >> p->g->cluster_bits, ccount);
 		if (!r)
-			r = qc_compact_plan_set_count(p->w, to >> p->g->cluster_bits, dcount);
+			r = qc_alloc_set_refcount(&p->w->alloc, to >> p->g->cluster_bits, dcount);
 	}
 	if (!r) {
 		p->to[c] = at;
@@ -415,7 +400,7 @@ void qc_compact_plan_cancel(struct qc_compact_plan *p)
 {
 	for (uint64_t i = 0; i < p->n; i++) {
 		if (p->to[i])
-			qc_compact_plan_set_count(p->w, p->to[i] >> p->g->cluster_bits, 0);
+			qc_alloc_set_refcount(&p->w->alloc, p->to[i] >> p->g->cluster_bits, 0);
 		p->to[i] = 0;
 	}
 	for (size_t i = 0; i < p->ncompressed; i++) {
@@ -423,7 +408,7 @@ void qc_compact_plan_cancel(struct qc_compact_plan *p)
 		uint64_t end = div_up(p->compressed[i].to + p->compressed[i].len, geom_cluster(p->g));
 
 		for (uint64_t c = first; p->compressed[i].to && c < end; c++)
-			qc_compact_plan_set_count(p->w, c, 0);
+			qc_alloc_set_refcount(&p->w->alloc, c, 0);
 		p->compressed[i].to = 0;
 	}
 }

@@ -86,8 +86,4 @@ uint64_t qc_compact_plan_relocate(const struct qc_compact_plan *p, uint64_t off)
 const struct qc_compact_compressed *qc_compact_plan_compressed_at(const struct qc_compact_plan *p,
 						      uint64_t from);
 
-/* Reads or sets a refcount; takes alloc.lock. */
-qc_err qc_compact_plan_count(struct qc_writer *w, uint64_t cluster, uint64_t *count);
-qc_err qc_compact_plan_set_count(struct qc_writer *w, uint64_t cluster, uint64_t count);
-
 #endif

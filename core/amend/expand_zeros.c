@@ -20,18 +20,6 @@ struct zero_expansion {
 
 /* ---- one entry --------------------------------------------------------------------- */
 
-/* Raises the refcount of a new cluster to the number of references that it gets. */
-static qc_err raise_to_references(struct zero_expansion *z, struct hoff host)
-{
-	struct qc_alloc *a = &z->w->alloc;
-	qc_err r;
-
-	qc_lock(&a->lock);
-	r = qc_refcounts_set(&a->refcounts, host.v >> a->cluster_bits, z->references);
-	qc_unlock(&a->lock);
-	return r;
-}
-
 static qc_err allocate_zero_cluster(struct zero_expansion *z, struct hoff *host)
 {
 	struct qc_alloc *a = &z->w->alloc;
@@ -41,7 +29,7 @@ static qc_err allocate_zero_cluster(struct zero_expansion *z, struct hoff *host)
 
 	if (r)
 		return r;
-	r = raise_to_references(z, *host);
+	r = qc_alloc_set_refcount(a, host->v >> a->cluster_bits, z->references);
 	if (r)
 		qc_alloc_cancel(a, *host, 1);
 	return r ? r : qc_free_list_add(&z->added, a->cluster_bits, host->v, geom_cluster(z->g));
@@ -121,23 +109,13 @@ static qc_err expand_entries(struct zero_expansion *z, struct qc_metadata_item *
 	return r;
 }
 
-/* Queues as many frees as the table had references to each cluster. */
-static void free_unused(struct zero_expansion *z)
+/* Queues as many frees as the table had references to each cluster, and empties the list. */
+static void free_list_of_table(struct zero_expansion *z, struct qc_free_list *l)
 {
-	for (size_t i = 0; i < z->unused.n; i++)
+	for (size_t i = 0; i < l->n; i++)
 		for (uint64_t k = 0; k < z->references; k++)
-			qc_alloc_defer_free(&z->w->alloc, z->unused.extent[i].off,
-					    z->unused.extent[i].len);
-	z->unused.n = 0;
-}
-
-static void cancel_added(struct zero_expansion *z)
-{
-	for (size_t i = 0; i < z->added.n; i++)
-		for (uint64_t k = 0; k < z->references; k++)
-			qc_alloc_defer_free(&z->w->alloc, z->added.extent[i].off,
-					    z->added.extent[i].len);
-	z->added.n = 0;
+			qc_alloc_defer_free(&z->w->alloc, l->extent[i].off, l->extent[i].len);
+	l->n = 0;
 }
 
 /* Writes the table when its new clusters and their refcounts are durable.  Then its old clusters
@@ -150,7 +128,7 @@ static qc_err write_expanded_table(struct zero_expansion *z, const struct qc_met
 	qc_cache_invalidate(z->w->layer->tables, item->off, item->len);
 	z->added.n = 0;
 	if (!r)
-		free_unused(z);
+		free_list_of_table(z, &z->unused);
 	return r ? r : qc_checkpoint(z->w, true);
 }
 
@@ -181,7 +159,7 @@ static qc_err expand_table(void *arg, struct qc_metadata_item *item)
 		r = qc_checkpoint(z->w, false);
 	if (!r && any)
 		r = write_expanded_table(z, item);
-	cancel_added(z);
+	free_list_of_table(z, &z->added);
 	return r;
 }
 
@@ -197,7 +175,7 @@ qc_err qc_expand_zeros(struct qc_writer *w, struct qc_reason *why)
 	if (!r)
 		r = qc_metadata_for_each(&w->metadata, QC_WALK_READ_L2, expand_table, &z);
 	free(z.zeros);
-	free(z.unused.extent);
-	free(z.added.extent);
+	qc_free_list_clear(&z.unused);
+	qc_free_list_clear(&z.added);
 	return r ? qc_fail_errno(why, r, "cannot replace zero clusters") : 0;
 }

@@ -287,7 +287,7 @@ UNCHECKED static qc_err replace_structure(struct width_change *c, struct qc_reas
 	qc_unlock(&c->w->checkpoint_lock);
 	for (size_t i = 0; !r && i < old.n; i++)
 		qc_alloc_defer_free(&c->w->alloc, old.extent[i].off, old.extent[i].len);
-	free(old.extent);
+	qc_free_list_clear(&old);
 	if (r)
 		qc_fail_errno(why, r, "cannot write the refcounts");
 	return r;

@@ -309,6 +309,16 @@ qc_err qc_alloc_refcount(struct qc_alloc *a, uint64_t cluster, uint64_t *count)
 	return r;
 }
 
+qc_err qc_alloc_set_refcount(struct qc_alloc *a, uint64_t cluster, uint64_t count)
+{
+	qc_err r;
+
+	qc_lock(&a->lock);
+	r = qc_refcounts_set(&a->refcounts, cluster, count);
+	qc_unlock(&a->lock);
+	return r;
+}
+
 bool qc_alloc_is_dirty(struct qc_alloc *a)
 {
 	bool dirty;

@@ -84,6 +84,10 @@ void qc_alloc_note_free(struct qc_alloc *a, uint64_t off, uint64_t len) NEEDS(&a
 /* Reads the refcount of @cluster.  Return: 0; an errno of the file. */
 qc_err qc_alloc_refcount(struct qc_alloc *a, uint64_t cluster, uint64_t *count);
 
+/* Changes the refcount of @cluster, which the allocator does not hear of.  Return: as
+ * qc_refcounts_set(). */
+qc_err qc_alloc_set_refcount(struct qc_alloc *a, uint64_t cluster, uint64_t count);
+
 /* Returns true if refcounts, refcount table entries or pending extents are only in memory. */
 bool qc_alloc_is_dirty(struct qc_alloc *a);
 
