@@ -29,7 +29,7 @@ struct copy_job {
 	struct qc_copy_plan plan;
 	const struct qc_copy *c;
 	struct qc_mutex lock; /* for all below; held across lookups of tables */
-	pthread_cond_t stored;
+	pthread_cond_t turn[COPY_THREADS_MAX]; /* of chunk n: turn n % COPY_THREADS_MAX */
 	uint64_t end, next;   /* guest offsets: of the copy, of the next chunk */
 	uint64_t taken, stored_chunks; /* chunks that threads took; that are stored */
 	uint64_t done;	      /* bytes that are copied, or need not be */
@@ -131,13 +131,21 @@ static bool take_chunk(struct copy_job *j, struct qc_copy_chunk *c)
 
 /* ---- threads ------------------------------------------------------------------ */
 
-/* Waits until all chunks before number @n are stored.  Returns false after a failure. */
+/* Waits until all chunks before number @n are stored.  Returns false after a failure.  Each thread
+ * has a condition of its own: of those that wait, only one can go on. */
 static bool wait_to_store(struct copy_job *j, uint64_t n) NEEDS(&j->lock);
 static bool wait_to_store(struct copy_job *j, uint64_t n)
 {
 	while (is_ordered(j) && !j->error && j->stored_chunks != n)
-		qc_wait(&j->stored, &j->lock);
+		qc_wait(&j->turn[n % COPY_THREADS_MAX], &j->lock);
 	return !j->error;
+}
+
+static void wake_after_failure(struct copy_job *j) NEEDS(&j->lock);
+static void wake_after_failure(struct copy_job *j)
+{
+	for (unsigned int i = 0; j->error && i < COPY_THREADS_MAX; i++)
+		pthread_cond_broadcast(&j->turn[i]);
 }
 
 static qc_err copy_chunk(struct copy_job *j, struct qc_copy_chunk *c, uint64_t n)
@@ -169,11 +177,11 @@ static void *copy_chunks(void *arg)
 			break;
 		j->stored_chunks++;
 		note_done(j, c.len);
-		pthread_cond_broadcast(&j->stored);
+		pthread_cond_signal(&j->turn[j->stored_chunks % COPY_THREADS_MAX]);
 	}
 	if (r && !j->error)
 		j->error = r;
-	pthread_cond_broadcast(&j->stored);
+	wake_after_failure(j);
 	qc_unlock(&j->lock);
 	qc_copy_chunk_free(&c);
 	return NULL;
@@ -219,10 +227,12 @@ qc_err qc_copy(const struct qc_copy *c)
 		r = check_copy(c, &j);
 	if (!r) {
 		qc_mutex_init(&j.lock, QC_RANK_COPY);
-		pthread_cond_init(&j.stored, NULL);
+		for (unsigned int i = 0; i < COPY_THREADS_MAX; i++)
+			pthread_cond_init(&j.turn[i], NULL);
 		qc_copy_threads_run(choose_threads_for(c), copy_chunks, &j);
 		r = j.error;
-		pthread_cond_destroy(&j.stored);
+		for (unsigned int i = 0; i < COPY_THREADS_MAX; i++)
+			pthread_cond_destroy(&j.turn[i]);
 		qc_mutex_destroy(&j.lock);
 	}
 	qc_copy_disk_close(&j.plan.from);

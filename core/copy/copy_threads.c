@@ -17,7 +17,7 @@ void qc_copy_threads_run(unsigned int n, void *(*run)(void *arg), void *arg)
 	pthread_t thread[COPY_THREADS_MAX];
 	unsigned int started = 0;
 
-	while (started + 1 < n && started < COPY_THREADS_MAX &&
+	while (started + 1 < n && started + 1 < COPY_THREADS_MAX &&
 	       !pthread_create(&thread[started], NULL, run, arg))
 		started++;
 	run(arg);
