@@ -39,7 +39,7 @@ static void warn_of_removal(struct qc_layer *l, const char *reason)
 static void warn_of_leak(struct qc_layer *l, qc_err r)
 {
 	qc_log(&l->ctx->log, QC_LOG_WARN, "%s: cannot free the clusters of the bitmaps: %s "
-	       "(qemu-img check -r leaks can)", l->path, strerror(-r));
+	       "(qcowfs check -r leaks can)", l->path, strerror(-r));
 }
 
 /* Removes all bitmaps.  @valid: their tables can be relied on. */

@@ -355,7 +355,7 @@ qc_err qc_repair_refcounts(struct qc_writer *w, const char *problem, struct qc_r
 	r = qc_repair_run(w, 0, &done);
 	if (r)
 		return qc_fail(why, r, "%s, and cannot be repaired: %s "
-				 "(qemu-img check -r all may)", problem, strerror(-r));
+				 "(qcowfs check -r all may)", problem, strerror(-r));
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	qc_log(log, QC_LOG_WARN, "%s: %" PRIu64 " refcounts repaired in %.1f s", w->layer->path,
 	       done.refcounts, (double)(now.tv_sec - began.tv_sec) +

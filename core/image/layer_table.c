@@ -167,7 +167,7 @@ static qc_err check_declared_format(const struct qc_layer *l, enum qc_declared_f
 
 	if ((expect == QC_EXPECT_QCOW1 && version != 1) ||
 	    (expect == QC_EXPECT_QCOW2 && version == 1))
-		return qc_fail(why, -EINVAL, "declared as %s, but version %u (qemu-img rebase -u -F "
+		return qc_fail(why, -EINVAL, "declared as %s, but version %u (qcowfs rebase -u -F "
 				 "declares another)", qc_format_name(expect == QC_EXPECT_QCOW1 ? 1 : 2), version);
 	return 0;
 }

@@ -31,7 +31,7 @@ static qc_err parse_backing_format(const char *name, enum qc_declared_format *ou
 		}
 	}
 	return qc_fail(why, -ENOTSUP, "unknown backing format '%s' (raw, qcow and qcow2 are known; "
-			 "qemu-img rebase -u -F declares another)", name);
+			 "qcowfs rebase -u -F declares another)", name);
 }
 
 static bool is_in_chain(const struct qc_image *img, const struct qc_layer *l)
@@ -52,7 +52,7 @@ static qc_err append_layer(struct qc_image *img, struct qc_file_location *at, en
 	qc_err r;
 
 	if (img->depth == CHAIN_MAX)
-		return qc_fail(why, -ELOOP, "the chain is longer than %d files (qemu-img commit or "
+		return qc_fail(why, -ELOOP, "the chain is longer than %d files (qcowfs commit or "
 				 "rebase makes it shorter)", CHAIN_MAX);
 	r = qc_layer_get(img->ctx, at, expect, flags, &l, why);
 	if (!r && img->depth && !img->headers_only)
@@ -64,7 +64,7 @@ static qc_err append_layer(struct qc_image *img, struct qc_file_location *at, en
 	if (is_in_chain(img, l)) {
 		qc_layer_put(l, img->depth > 0);
 		return qc_fail(why, -ELOOP, "the chain is a loop: this file is in it already "
-				 "(qemu-img rebase -u -b names another)");
+				 "(qcowfs rebase -u -b names another)");
 	}
 	img->layer[img->depth++] = l;
 	img->bottom = img->depth;
@@ -97,7 +97,7 @@ static qc_err open_backing_file(struct qc_image *img, struct qc_file_location *a
 	if (probed && img->ctx->policy.refs != QC_REFS_ANY)
 		return qc_fail(why, -EACCES,
 				 "cannot open backing file '%s': the format of this image was "
-				 "not declared (backing=any allows it; qemu-img rebase -u -b NAME "
+				 "not declared (backing=any allows it; qcowfs rebase -u -b NAME "
 				 "-F qcow2 declares it)", h->backing);
 	r = open_named_file(img, h, at, &next, expect, why);
 	if (r)

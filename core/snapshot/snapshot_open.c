@@ -117,14 +117,14 @@ static qc_err check_snapshot(const struct qc_layer *l, const struct qc_snapshot 
 		return qc_fail_errno(why, r, NULL);
 	if (!qc_snapshot_entry_is_valid(s, geom_cluster(g), now.size))
 		return qc_fail(why, -EIO,
-			       "the L1 table of the snapshot is impossible (delete it: qemu-img "
+			       "the L1 table of the snapshot is impossible (delete it: qcowfs "
 			       "snapshot -d)");
 	if (s->size > INT64_MAX ||
 	    s->vmstate_bytes > (uint64_t)INT64_MAX - s->size - geom_l1_span(g) ||
 	    geom_l1_need(g, s->size) > s->l1_entries)
 		return qc_fail(
 			why, -EIO,
-			"the size of the snapshot is impossible (delete it: qemu-img snapshot -d)");
+			"the size of the snapshot is impossible (delete it: qcowfs snapshot -d)");
 	return 0;
 }
 
@@ -174,7 +174,7 @@ static qc_err find_and_select(struct qc_image *v, const void *arg, struct qc_rea
 
 	if (r)
 		return qc_fail(why, r,
-			       "the snapshot table is damaged (qemu-img check may repair it)");
+			       "the snapshot table is damaged (qcowfs check may repair it)");
 	if (qc_snapshot_table_find(&t, p->s) < t.n)
 		r = check_snapshot(l, p->s, why);
 	else

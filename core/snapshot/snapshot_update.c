@@ -32,7 +32,7 @@ qc_err qc_snapshot_update_check_name(const struct qc_snapshot_table *t,
 qc_err qc_snapshot_update_damaged(struct qc_snapshot_update *u, uint64_t offset)
 {
 	return qc_layer_report_damage(u->layer, "cannot change snapshots: the table at 0x%" PRIx64
-				      " is damaged (qemu-img check may repair it)", offset);
+				      " is damaged (qcowfs check may repair it)", offset);
 }
 
 qc_err qc_snapshot_update_read_l1(struct qc_snapshot_update *u, const struct qc_l1_table *l1,

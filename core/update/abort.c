@@ -33,7 +33,7 @@ qc_err qc_writer_mark_corrupt(struct qc_writer *w, const char *fmt, ...)
 	if (!atomic_exchange(&w->aborted, true) && w->layer->head.version == 3)
 		qc_writer_set_incompatible(w, w->layer->head.incompatible | INCOMPAT_CORRUPT);
 	return qc_layer_report_damage(w->layer, "cannot write: %s: all later writes fail "
-				      "(qemu-img check -r all may repair it)", damage);
+				      "(qcowfs check -r all may repair it)", damage);
 }
 
 qc_err qc_writer_abort(struct qc_writer *w, qc_err r, const char *attempt)

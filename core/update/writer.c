@@ -33,7 +33,7 @@ static qc_err check_write_features(const struct qc_header *h, struct qc_reason *
 	qc_features_join_names(list, qc_features_list(QC_INCOMPATIBLE, bits, list), names,
 			       sizeof(names));
 	return qc_fail(why, -EROFS, "cannot write: incompatible feature: %s%s", names,
-		       bits & INCOMPAT_CORRUPT ? " (qemu-img check -r all may repair it)" : "");
+		       bits & INCOMPAT_CORRUPT ? " (qcowfs check -r all may repair it)" : "");
 }
 
 qc_err qc_writer_check_writable(const struct qc_layer *l, struct qc_reason *why)
@@ -79,7 +79,7 @@ static qc_err check_snapshot_table(const struct qc_layer *l, struct qc_reason *w
 	}
 	qc_snapshot_table_free(&t);
 	return !r ? 0 : qc_fail(why, -EROFS, "cannot write: the snapshot table is damaged "
-				"(qemu-img check -r all may repair it)");
+				"(qcowfs check -r all may repair it)");
 }
 
 static qc_err reopen_for_writing(struct qc_file *f, struct qc_watch *watch, struct qc_file **out,
