@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A growing array keeps its elements, and its state where memory is short. */
 
+#include <stdbool.h>
+
 #include "qcow_array.h"
 #include "tap.h"
 
