@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* util.h - units, minimum and maximum, and pointers that free themselves. */
+/* util.h - units, minimum and maximum, order, and pointers that free themselves. */
 #ifndef QC_UTIL_H
 #define QC_UTIL_H
 
@@ -22,6 +22,14 @@ static inline uint64_t min_u64(uint64_t a, uint64_t b)
 static inline uint64_t max_u64(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
+}
+
+/* Compares two numbers of 64 bits, for qsort(3) and bsearch(3). */
+static inline int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
 }
 
 /* Calls free() on the pointer at the end of its scope. */

@@ -29,7 +29,7 @@ struct copy_job {
 	struct qc_copy_plan plan;
 	const struct qc_copy *c;
 	struct qc_mutex lock; /* for all below; held across lookups of tables */
-	pthread_cond_t turn[COPY_THREADS_MAX]; /* of chunk n: turn n % COPY_THREADS_MAX */
+	pthread_cond_t may_store[COPY_THREADS_MAX]; /* of chunk n: n % COPY_THREADS_MAX */
 	uint64_t end, next;   /* guest offsets: of the copy, of the next chunk */
 	uint64_t taken, stored_chunks; /* chunks that threads took; that are stored */
 	uint64_t done;	      /* bytes that are copied, or need not be */
@@ -132,12 +132,12 @@ static bool take_chunk(struct copy_job *j, struct qc_copy_chunk *c)
 /* ---- threads ------------------------------------------------------------------ */
 
 /* Waits until all chunks before number @n are stored.  Returns false after a failure.  Each thread
- * has a condition of its own: of those that wait, only one can go on. */
+ * waits for another condition: only one of these threads can go on. */
 static bool wait_to_store(struct copy_job *j, uint64_t n) NEEDS(&j->lock);
 static bool wait_to_store(struct copy_job *j, uint64_t n)
 {
 	while (is_ordered(j) && !j->error && j->stored_chunks != n)
-		qc_wait(&j->turn[n % COPY_THREADS_MAX], &j->lock);
+		qc_wait(&j->may_store[n % COPY_THREADS_MAX], &j->lock);
 	return !j->error;
 }
 
@@ -145,7 +145,7 @@ static void wake_after_failure(struct copy_job *j) NEEDS(&j->lock);
 static void wake_after_failure(struct copy_job *j)
 {
 	for (unsigned int i = 0; j->error && i < COPY_THREADS_MAX; i++)
-		pthread_cond_broadcast(&j->turn[i]);
+		pthread_cond_broadcast(&j->may_store[i]);
 }
 
 static qc_err copy_chunk(struct copy_job *j, struct qc_copy_chunk *c, uint64_t n)
@@ -177,7 +177,7 @@ static void *copy_chunks(void *arg)
 			break;
 		j->stored_chunks++;
 		note_done(j, c.len);
-		pthread_cond_signal(&j->turn[j->stored_chunks % COPY_THREADS_MAX]);
+		pthread_cond_signal(&j->may_store[j->stored_chunks % COPY_THREADS_MAX]);
 	}
 	if (r && !j->error)
 		j->error = r;
@@ -228,11 +228,11 @@ qc_err qc_copy(const struct qc_copy *c)
 	if (!r) {
 		qc_mutex_init(&j.lock, QC_RANK_COPY);
 		for (unsigned int i = 0; i < COPY_THREADS_MAX; i++)
-			pthread_cond_init(&j.turn[i], NULL);
+			pthread_cond_init(&j.may_store[i], NULL);
 		qc_copy_threads_run(choose_threads_for(c), copy_chunks, &j);
 		r = j.error;
 		for (unsigned int i = 0; i < COPY_THREADS_MAX; i++)
-			pthread_cond_destroy(&j.turn[i]);
+			pthread_cond_destroy(&j.may_store[i]);
 		qc_mutex_destroy(&j.lock);
 	}
 	qc_copy_disk_close(&j.plan.from);

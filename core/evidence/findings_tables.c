@@ -11,6 +11,7 @@
 #include <inttypes.h>
 
 #include "base/range.h"
+#include "base/util.h"
 #include "check/full_check.h"
 #include "qcow_array.h"
 
@@ -153,22 +154,15 @@ static void add_finding_of_check(void *arg, const struct qc_finding *x)
 	}
 }
 
-static int compare_offsets(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 static void add_copied_findings(struct table_findings *f)
 {
 	if (f->nbad)
-		qsort(f->bad, f->nbad, sizeof(*f->bad), compare_offsets);
+		qsort(f->bad, f->nbad, sizeof(*f->bad), compare_u64);
 	for (size_t i = 0; i < f->ncopied; i++) {
 		const struct qc_finding *x = &f->copied[i];
 
 		if (!f->nbad || !bsearch(&x->host_offset, f->bad, f->nbad, sizeof(*f->bad),
-					 compare_offsets))
+					 compare_u64))
 			add_entry_finding(f, x, QC_CODE_COPIED_WRONG,
 					  "COPIED is not \"the refcount is 1\"");
 	}

@@ -6,23 +6,17 @@
 
 #include "base/byteorder.h"
 #include "base/range.h"
+#include "base/util.h"
 #include "format/l2_entry.h"
 
 enum { REPEATED_MAX = 16 }; /* in addition to each table twice */
-
-static int compare_offsets(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
 
 /* Counts the different ones of @n offsets, and sorts them. */
 static uint64_t count_different(uint64_t *offset, uint64_t n)
 {
 	uint64_t different = n > 0;
 
-	qsort(offset, n, sizeof(*offset), compare_offsets);
+	qsort(offset, n, sizeof(*offset), compare_u64);
 	for (uint64_t i = 1; i < n; i++)
 		different += offset[i] != offset[i - 1];
 	return different;

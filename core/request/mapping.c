@@ -92,7 +92,7 @@ static qc_err map_in_layer(struct qc_image *img, struct qc_layer *l, struct qc_m
 	return l->format == QC_FORMAT_RAW ? map_raw_file(l, off, m) : map_image_file(img, l, off, m);
 }
 
-qc_err qc_get_mapping_inflight(struct qc_image *img, uint64_t off, struct qc_mapping *m)
+qc_err qc_mapping_get_inflight(struct qc_image *img, uint64_t off, struct qc_mapping *m)
 {
 	*m = (struct qc_mapping){ .start = off, .len = qc_size(img) - off };
 	for (unsigned int i = img->top;; i++) {

@@ -24,7 +24,7 @@ qc_err qc_read_step(const struct qc_step *s, uint8_t *buf);
 qc_err qc_block_status_inflight(struct qc_image *img, uint64_t off, struct qc_extent *out);
 
 /* Finds out where the run of bytes at @off is.  Return: as qc_get_mapping(). */
-qc_err qc_get_mapping_inflight(struct qc_image *img, uint64_t off, struct qc_mapping *out);
+qc_err qc_mapping_get_inflight(struct qc_image *img, uint64_t off, struct qc_mapping *out);
 
 /* Writes a range of the disk.  Return: as qc_write(). */
 qc_err qc_write_inflight(struct qc_image *img, uint64_t off, const uint8_t *buf, uint64_t len);

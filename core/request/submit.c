@@ -32,7 +32,7 @@ static qc_err read_status(struct qc_image *img, uint64_t off, void *out, size_t 
 static qc_err read_mapping(struct qc_image *img, uint64_t off, void *out, size_t len)
 {
 	(void)len;
-	return qc_get_mapping_inflight(img, off, out);
+	return qc_mapping_get_inflight(img, off, out);
 }
 
 /* Runs @fn as a request in flight, on a range inside of the disk. */

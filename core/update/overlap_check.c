@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "base/range.h"
+#include "base/util.h"
 #include "layer/metadata_walk.h"
 #include "qcow_array.h"
 #include "update/abort.h"
@@ -42,13 +43,6 @@ static qc_err add_to_map(void *arg, struct qc_metadata_item *item)
 	return 0;
 }
 
-static int compare_clusters(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 qc_err qc_overlap_map_new(struct qc_writer *w, struct qc_overlap_map **out)
 {
 	struct map_builder b = { calloc(1, sizeof(*b.map)), w->layer->head.geom.cluster_bits };
@@ -59,7 +53,7 @@ qc_err qc_overlap_map_new(struct qc_writer *w, struct qc_overlap_map **out)
 		return r;
 	}
 	if (b.map->n)
-		qsort(b.map->cluster, b.map->n, sizeof(*b.map->cluster), compare_clusters);
+		qsort(b.map->cluster, b.map->n, sizeof(*b.map->cluster), compare_u64);
 	*out = b.map;
 	return 0;
 }

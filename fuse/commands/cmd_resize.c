@@ -116,7 +116,7 @@ static qc_err resize_image(struct command *c, const struct resize_args *a, struc
 	return r;
 }
 
-static int resize_disk(struct command *c, const struct resize_args *a)
+static int run_resize(struct command *c, const struct resize_args *a)
 {
 	struct qc_image *img;
 	uint64_t size = 0;
@@ -145,6 +145,6 @@ int cmd_resize(int argc, char **argv)
 	int status = command_begin(&c, &spec, &a, argc, argv);
 
 	if (status == COMMAND_RUN)
-		status = resize_disk(&c, &a);
+		status = run_resize(&c, &a);
 	return command_end(&c, status);
 }

@@ -5,11 +5,11 @@
 
 #include "commands/command_spec.h"
 
-/* Those of all commands, up to an id of 0.  Long options are named as the mount options that
- * mean the same. */
+/* The options of all commands; an id of 0 ends the array.  Long options are named
+ * as the mount options that mean the same. */
 extern const struct command_option command_shared_options[];
 
-/* Those of commands with has_json, up to an id of 0. */
+/* The options of commands with has_json; an id of 0 ends the array. */
 enum { COMMAND_JSON = 1000, COMMAND_OUTPUT };
 extern const struct command_option command_json_options[];
 
