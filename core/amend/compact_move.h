@@ -14,6 +14,10 @@
  *
  * A table and its copy are equal after each step, so either may be referenced.  Both clusters of
  * a move have the refcount of all references: after a crash some are leaked, and none is too low.
+ *
+ * The caller holds the image drained, with no dirty metadata.  So no request is in flight, and no
+ * grace period is needed.  All of this is written past the caches and the checkpoint: after a
+ * failure in the middle the caches are wrong, and the writer is aborted.
  */
 #ifndef QC_COMPACT_MOVE_H
 #define QC_COMPACT_MOVE_H

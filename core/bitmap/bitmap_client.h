@@ -7,6 +7,9 @@
  * When the writer closes, they are stored and marked as consistent.  After a crash they are
  * inconsistent, as QEMU leaves them.
  *
+ * Clusters of bits in the file are never overwritten.  New ones, a new table and a new directory
+ * become durable with a checkpoint, and then one write of the header switches to them.
+ *
  * Bitmaps that are damaged, too large, or not to be kept (qc_config.drop_bitmaps) are removed
  * with their clusters before the first change, and the log names them.
  */

@@ -5,6 +5,19 @@
  *
  * A layer is either written, by the images of which it is the top, or it is the backing file
  * of images; never both.  Like the inode cache of the kernel, with qc_layer_get() as iget().
+ *
+ * close(2) calls qc_writeback(), which writes all dirty metadata and returns the error if that fails.
+ * qc_close() comes later, when the kernel releases the open file.  qc_layer_put() does nothing more
+ * until the last image gives a layer back.  Then this thread closes it, without a lock held:
+ *
+ *	1  The layer leaves the table, once the flusher is done with it.  Its file is busy: a thread
+ *	   that opens the file waits for step 4, since the image locks are still held.
+ *	2  qc_writer_close() calls the clients of the writer.  That of bitmaps stores them, and
+ *	   declares them consistent, with a checkpoint of its own.  Then checkpoints run until no
+ *	   metadata is dirty.
+ *	3  The files are closed, first those open for writing.  That drops the image locks, so
+ *	   another program can take them only when all is in the file.  An error is only logged.
+ *	4  The file is no longer busy.
  */
 #ifndef QC_LAYER_TABLE_H
 #define QC_LAYER_TABLE_H

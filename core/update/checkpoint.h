@@ -13,7 +13,21 @@
  *	5  then the pending frees that were taken become free, and ranges of the data file
  *	   that nothing references are punched
  *
- * Invariant: refcounts in the file are only ever too high, never too low.
+ * Invariant: refcounts in the file are only ever too high, never too low.  The steps keep it:
+ *
+ *	- Without the first sync a power cut could leave a link whose refcount or data is lost.
+ *	- A link that was copied was made after its cluster was allocated and its data written.
+ *	  Refcounts are copied later than tables, and the first sync covers all earlier data.  So
+ *	  a cluster that a table in the file references has a refcount there, and its data.
+ *	- An L1 entry that was copied references an L2 table that was written whole when it was
+ *	  made, before the first sync.  Later changes of that table are dirty in the same copies,
+ *	  or in later ones.
+ *	- A pending free was unlinked before the copies were made, so after the last sync no table
+ *	  in the file references it.  Only then its refcount is lowered.
+ *	- Between checkpoints a full refcount cache may write a block early.  It has raised
+ *	  refcounts early, and lowers only those of clusters that the file does not reference.
+ *	- After a failed write all slices are dirty as before, and the frees are pending again.
+ *	  After a failed sync the writer is aborted.
  */
 #ifndef QC_CHECKPOINT_H
 #define QC_CHECKPOINT_H
