@@ -13,7 +13,7 @@
  *	1  The layer leaves the table, once the flusher is done with it.  Its file is busy: a thread
  *	   that opens the file waits for step 4, since the image locks are still held.
  *	2  qc_writer_close() calls the clients of the writer.  That of bitmaps stores them, and
- *	   declares them consistent, with a checkpoint of its own.  Then checkpoints run until no
+ *	   declares them consistent with one more checkpoint.  Then checkpoints run until no
  *	   metadata is dirty.
  *	3  The files are closed, first those open for writing.  That drops the image locks, so
  *	   another program can take them only when all is in the file.  An error is only logged.
