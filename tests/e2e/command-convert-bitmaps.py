@@ -10,17 +10,10 @@ def convert_ours(*argv, ok=True):
     return run(QCOWFS, 'convert', *argv, ok=ok)
 
 
-def own_data(image, size):
+def own_data(image):
     """[(start, end)] that the image itself has clusters for."""
-    out = []
-    for e in json.loads(run('qemu-img', 'map', '--output=json', image)):
-        if e['depth'] or not e.get('present', True):
-            continue
-        if out and out[-1][1] == e['start']:
-            out[-1] = (out[-1][0], e['start'] + e['length'])
-        else:
-            out.append((e['start'], e['start'] + e['length']))
-    return out
+    extents = json.loads(run('qemu-img', 'map', '--output=json', image))
+    return joined_ranges(e for e in extents if not e['depth'] and e.get('present', True))
 
 
 def in_clusters(ranges, size, unit=65536):
@@ -45,7 +38,7 @@ for granularity in 512, 65536, M:
     convert_ours('-O', 'qcow2', '--bitmap=b', '-b', 'full.qcow2', '-F', 'qcow2', image, 'inc.qcow2')
     run('qemu-img', 'compare', '-q', image, 'inc.qcow2')
     sound('inc.qcow2')
-    same_dirty(own_data('inc.qcow2', SIZE), in_clusters(bits.ranges(SIZE), SIZE), f'granularity {granularity}')
+    same_dirty(own_data('inc.qcow2'), in_clusters(bits.ranges(SIZE), SIZE), f'granularity {granularity}')
     frozen = raw_of(image)
     qio(image, 'write -P 9 5M 64k', 'write -P 9 100k 1k')
     convert_ours('-O', 'qcow2', '-c', '--bitmap', 'b', '-l', 's', '-b', 'full.qcow2', '-F', 'qcow2', image,

@@ -35,6 +35,17 @@ class Bits:
 _socks = 0
 
 
+def joined_ranges(extents):
+    """[(start, end)] of extents of qemu-img map in ascending order; adjacent ones are one."""
+    out = []
+    for e in extents:
+        if out and out[-1][1] == e['start']:
+            out[-1] = (out[-1][0], e['start'] + e['length'])
+        else:
+            out.append((e['start'], e['start'] + e['length']))
+    return out
+
+
 def qemu_dirty(image, name):
     """[(start, end)] that are dirty in a bitmap, as QEMU says."""
     global _socks
@@ -48,15 +59,8 @@ def qemu_dirty(image, name):
                f'driver=nbd,server.type=unix,server.path={sock},'
                f'x-dirty-bitmap=qemu:dirty-bitmap:{name}')
     server.wait(PATIENCE)
-    out = []
-    for e in json.loads(text):
-        if e['data']:  # QEMU says "no data" for dirty
-            continue
-        if out and out[-1][1] == e['start']:
-            out[-1] = (out[-1][0], e['start'] + e['length'])
-        else:
-            out.append((e['start'], e['start'] + e['length']))
-    return out
+    # QEMU says "no data" for dirty
+    return joined_ranges(e for e in json.loads(text) if not e['data'])
 
 
 def bitmap_info(image):
