@@ -8,7 +8,7 @@
 #include "base/range.h"
 #include "base/zeros.h"
 #include "evidence/slack.h"
-#include "evidence/table_test.h"
+#include "rescue/table_test.h"
 #include "evidence/unallocated.h"
 #include "evidence/zeroed.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/outcome.h"
-#include "evidence/table_test.h"
+#include "rescue/table_test.h"
 #include "evidence/text.h"
 
 /* Returns the clusters that the file has as a whole. */

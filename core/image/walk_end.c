@@ -25,7 +25,7 @@ static qc_err check_l1_table(struct qc_layer *l, const struct qc_l1_table *l1,
 	struct qc_table_limit limit = { 0 };
 	qc_err r = table ? 0 : -ENOMEM;
 
-	if (!r && (qc_file_size(l->file, &size) ||
+	if (!r && (l1->l2_offset || qc_file_size(l->file, &size) ||
 		   qc_metadata_copy_table(&md, l1->l1_offset, table, bytes)))
 		return 0;
 	if (!r)

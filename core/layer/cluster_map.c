@@ -78,8 +78,10 @@ static qc_err lookup_in_l1(struct qc_layer *l, const struct qc_l1_table *root, s
 	struct qc_slice_view v;
 	qc_err r, bad;
 
-	table->v = 0;
-	if (index >= root->l1_entries) {
+	table->v = index ? 0 : root->l2_offset;
+	if (table->v)
+		return 0;
+	if (root->l2_offset || index >= root->l1_entries) {
 		set_damage(x, QC_DAMAGE_NO_L1_ENTRY, 0, max);
 		return 0;
 	}

@@ -34,11 +34,15 @@ struct qc_map_extent {
 struct qc_l1_table {
 	uint64_t l1_offset;
 	uint32_t l1_entries;
+	uint64_t l2_offset; /* not 0: there is no L1 table, and this L2 table maps the guest offsets
+			     * from 0 on */
 };
 
 static inline struct qc_l1_table qc_l1_active(const struct qc_layer *l)
 {
-	return (struct qc_l1_table){ l->head.geom.l1_offset, l->head.geom.l1_entries };
+	const struct geom *g = &l->head.geom;
+
+	return (struct qc_l1_table){ .l1_offset = g->l1_offset, .l1_entries = g->l1_entries };
 }
 
 /*

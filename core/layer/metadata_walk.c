@@ -168,7 +168,7 @@ qc_err qc_metadata_for_each_l2(const struct qc_metadata *md, const struct qc_l1_
 
 static qc_err walk_active(const struct walk *w)
 {
-	struct qc_l1_table l1 = { w->g->l1_offset, w->g->l1_entries };
+	struct qc_l1_table l1 = { .l1_offset = w->g->l1_offset, .l1_entries = w->g->l1_entries };
 	AUTO_FREE uint8_t *bytes = NULL;
 	qc_err r = qc_metadata_read_l1(w->md, &bytes);
 
@@ -217,7 +217,7 @@ static qc_err walk_refcounts(const struct walk *w)
 
 static qc_err walk_snapshot(const struct walk *w, const struct qc_snapshot *s)
 {
-	struct qc_l1_table l1 = { s->l1_offset, s->l1_entries };
+	struct qc_l1_table l1 = { .l1_offset = s->l1_offset, .l1_entries = s->l1_entries };
 	uint64_t bytes = s->l1_entries * UINT64_C(8);
 	AUTO_FREE uint8_t *l1_bytes = NULL;
 	size_t got;

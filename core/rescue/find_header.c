@@ -11,14 +11,14 @@
 
 #include "base/range.h"
 #include "format/l2_entry.h"
-#include "format/snapshot_table.h"
 #include "metadata/refcount.h"
 #include "rescue/lost_disk_size.h"
+#include "rescue/lost_snapshots.h"
 #include "rescue/table_scan.h"
+#include "rescue/table_test.h"
 #include "rescue/verdicts.h"
 
 enum {
-	TARGETS_TRIED = 16, /* L2 tables of an L1 table */
 	TRIALS_MAX = 64,
 	REFTABLES_MAX = 4096, /* that are opened */
 	TABLE_CLUSTERS_MAX = 8, /* of a refcount table */
@@ -104,78 +104,17 @@ static bool is_refcount_table(struct header_search *s, const struct qc_header *h
 
 /* ---- L1 tables --------------------------------------------------------------- */
 
-static bool is_l2_table(struct header_search *s, const struct geom *g, uint64_t off, uint8_t *buf)
-{
-	uint64_t any = 0;
-	size_t got;
-
-	if (qc_file_read(s->file, off, buf, geom_l2_bytes(g), &got))
-		return false;
-	for (uint64_t i = 0; i < UINT64_C(1) << g->l2_bits; i++) {
-		struct l2_entry e;
-
-		if (l2_entry_at(g, buf, i, &e) || e.host.v >= round_up(s->scan.file_bytes, geom_cluster(g)))
-			return false;
-		any |= be64_at(buf + (i << g->entry_bits)) | e.zero;
-	}
-	return any;
-}
-
-/* Returns true if a cluster may be a part of an L1 table: all its words are 0 or reference what may
- * be an L2 table. */
+/* Returns true if a cluster may be a part of an L1 table. */
 static bool is_l1_cluster(struct header_search *s, const struct geom *g, uint64_t off,
 			  uint8_t *cluster, uint8_t *buf)
 {
-	unsigned int tried = 0;
 	size_t got;
 
-	if (qc_file_read(s->file, off, cluster, geom_cluster(g), &got))
-		return false;
-	for (uint64_t i = 0; i < geom_cluster(g); i += 8) {
-		uint64_t word = be64_at(cluster + i);
-		struct hoff table;
-
-		if (l1_decode(g, word, &table) || table.v >= s->scan.file_bytes)
-			return false;
-		if (table.v && tried++ < TARGETS_TRIED && !is_l2_table(s, g, table.v, buf))
-			return false;
-	}
-	return tried;
+	return !qc_file_read(s->file, off, cluster, geom_cluster(g), &got) &&
+	       qc_table_test_l1(s->file, g, s->scan.file_bytes, cluster, buf);
 }
 
 /* ---- the rest of the header ---------------------------------------------------- */
-
-/* Reads one entry of a snapshot table.  *next: the offset behind it. */
-static bool read_snapshot_entry(struct header_search *s, const struct geom *g, uint64_t off,
-				uint64_t *next, uint64_t *size)
-{
-	struct qc_snapshot_table t;
-	const struct qc_snapshot *e;
-	bool valid;
-
-	if (qc_snapshot_table_read(s->file, off, 1, 0, &t))
-		return false;
-	e = &t.entry[0].s;
-	valid = e->id_len && e->size && e->l1_entries && e->date_ns < 1000000000 &&
-		qc_snapshot_entry_is_valid(e, geom_cluster(g), s->scan.file_bytes);
-	if (valid) {
-		*next = off + round_up(t.len, 8);
-		*size = e->size;
-	}
-	qc_snapshot_table_free(&t);
-	return valid;
-}
-
-/* Returns how many snapshots a table at this offset has. */
-static uint32_t count_snapshots(struct header_search *s, const struct geom *g, uint64_t off,
-				uint64_t *size)
-{
-	uint32_t n = 0;
-
-	while (n < SNAPSHOTS_MAX && read_snapshot_entry(s, g, off, &off, size))
-		n++;
-	return n;
-}
 
 /* Finds the snapshot table: its clusters are counted once, and no table references them yet.
  * *size: of the disk when the last snapshot was taken. */
@@ -189,7 +128,8 @@ static void find_snapshots(struct header_search *s, struct qc_header *h,
 	for (uint64_t c = 1; opened && c < v->n && c * cluster < s->scan.file_bytes; c++) {
 		if (qc_verdicts_is_referenced(v, c) || !is_counted_once(&counts, c * cluster))
 			continue;
-		h->snapshots = count_snapshots(s, &h->geom, c * cluster, size);
+		h->snapshots = qc_lost_snapshots_count(s->file, &h->geom, s->scan.file_bytes,
+						       c * cluster, size);
 		h->snapshots_offset = h->snapshots ? c * cluster : 0;
 		if (h->snapshots)
 			break;

@@ -88,6 +88,15 @@ static qc_err grade_l1_entries(struct l1_grading *d)
 	return r;
 }
 
+/* Makes the L1 table of a disk that has one L2 table, and no L1 table in the file. */
+static qc_err set_one_table(struct l1_grading *d)
+{
+	d->unread.bits = calloc(1, 1);
+	be64_to(d->bytes, d->l1->l2_offset);
+	d->in_file = 1;
+	return d->unread.bits ? 0 : -ENOMEM;
+}
+
 static qc_err read_l1(struct l1_grading *d)
 {
 	uint64_t bytes = d->l1->l1_entries * UINT64_C(8);
@@ -97,6 +106,8 @@ static qc_err read_l1(struct l1_grading *d)
 	d->k.l2 = malloc(geom_l2_bytes(d->k.g));
 	if (!d->bytes || !d->k.l2)
 		return -ENOMEM;
+	if (d->l1->l2_offset)
+		return set_one_table(d);
 	r = qc_salvage_read(d->k.file, d->l1->l1_offset, d->bytes, bytes,
 			    &d->unread);
 	d->in_file = range_clamp(d->l1->l1_offset, bytes, d->k.file_bytes) / 8;

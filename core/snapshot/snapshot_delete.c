@@ -48,7 +48,8 @@ static qc_err count_l2_copies(struct qc_snapshot_update *u, struct qc_metadata_i
 
 static qc_err drop_snapshot(struct qc_snapshot_update *u, const struct qc_snapshot *s)
 {
-	struct qc_l1_table *l1 = &u->atomic.l1, gone = { s->l1_offset, s->l1_entries };
+	struct qc_l1_table gone = { .l1_offset = s->l1_offset, .l1_entries = s->l1_entries };
+	struct qc_l1_table *l1 = &u->atomic.l1;
 	qc_err r = qc_snapshot_update_drop_tables(u, &gone);
 
 	if (!r)

@@ -134,7 +134,7 @@ static void select_snapshot(struct qc_image *v, const struct qc_snapshot *s, enu
 {
 	const struct geom *g = &v->layer[0]->head.geom;
 
-	v->root = (struct qc_l1_table){ s->l1_offset, s->l1_entries };
+	v->root = (struct qc_l1_table){ .l1_offset = s->l1_offset, .l1_entries = s->l1_entries };
 	v->size = s->size - s->size % SECTOR;
 	if (part == QC_PART_VMSTATE) {
 		v->base = geom_l1_need(g, s->size) * geom_l1_span(g);

@@ -22,7 +22,7 @@ static uint64_t reverted_size(const struct qc_snapshot *s)
 /* Replaces the tables of the active disk. */
 static qc_err replace_active_disk(struct qc_snapshot_update *u, const struct qc_snapshot *s)
 {
-	struct qc_l1_table from = { s->l1_offset, s->l1_entries };
+	struct qc_l1_table from = { .l1_offset = s->l1_offset, .l1_entries = s->l1_entries };
 	struct qc_l1_table old = qc_l1_active(u->layer);
 	uint8_t *l1;
 	qc_err r = qc_snapshot_update_read_l1(u, &from, &l1);
@@ -55,7 +55,7 @@ static qc_err check_revert(struct qc_snapshot_update *u, const struct qc_snapsho
 /* Reserves clusters for the new tables, and makes an empty active L1 table. */
 static qc_err reserve_active_tables(struct qc_snapshot_update *u, const struct qc_snapshot *s)
 {
-	struct qc_l1_table from = { s->l1_offset, s->l1_entries };
+	struct qc_l1_table from = { .l1_offset = s->l1_offset, .l1_entries = s->l1_entries };
 	uint64_t need = geom_l1_need(u->g, s->size), tables = 0;
 	uint8_t *l1;
 	qc_err r = qc_snapshot_update_read_l1(u, &from, &l1);

@@ -64,7 +64,9 @@ static qc_err visit_valid_l2(void *arg, struct qc_metadata_item *item)
 qc_err qc_snapshot_update_each_l2(struct qc_snapshot_update *u, const uint8_t *l1, uint64_t entries,
 				  qc_snapshot_update_l2_fn *fn)
 {
-	struct qc_l1_table table = { u->atomic.l1.l1_offset, (uint32_t)entries };
+	struct qc_l1_table table = {
+		.l1_offset = u->atomic.l1.l1_offset, .l1_entries = (uint32_t)entries
+	};
 	struct l2_visit visit = { u, fn };
 
 	return qc_metadata_for_each_l2(&u->w->metadata, &table, l1, QC_WALK_READ_L2,
