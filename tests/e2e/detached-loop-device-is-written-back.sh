@@ -15,7 +15,7 @@ for direct in off on off on; do
 	dd if=data of="$LOOP" bs=1M status=none
 	blkdiscard -o 10M -l 10M "$LOOP"
 	detach
-	umount "$PWD/mnt"
+	until_true 10 umount "$PWD/mnt" # the device may have the file open for a moment
 	cp --sparse=always disk.qcow2 copy.qcow2
 	sound disk.qcow2
 	sound copy.qcow2

@@ -25,7 +25,7 @@ same mnt/over.chain/1-disk.qcow2.raw mnt/disk.raw
 cat mnt/*.json >all.json
 [ "$(stat -f -c %b mnt)" = "$(stat -f -c %b ro)" ] || fail "statfs is that of the disk"
 unmount mnt
-umount ro
+until_true 10 umount ro
 losetup -d "${LOOPS[0]}"
 LOOPS=()
 [ ! -s log ] || { cat log; fail "there is nothing to say"; }

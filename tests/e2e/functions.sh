@@ -31,6 +31,7 @@ at_exit() {
 	local status=$? i
 	trap - EXIT ERR
 	set +e
+	UNMOUNT_SECONDS=1
 	for ((i = ${#LOOPS[@]} - 1; i >= 0; i--)); do losetup -d "${LOOPS[i]}" 2>/dev/null; done
 	for ((i = ${#MOUNTS[@]} - 1; i >= 0; i--)); do
 		unmount "${MOUNTS[i]}" 2>/dev/null
@@ -125,18 +126,18 @@ requires_user_mounts() {
 SEED=${SEED:-$RANDOM}
 echo "# SEED=$SEED"
 
-# noise FILE BYTES: text, noise and zeros, the same for the same seed.
+# noise FILE BYTES [FILE BYTES]...: text, noise and zeros, the same for the same seed.
 noise() {
-	python3 - "$1" "$2" "$SEED$1" <<'END'
+	python3 - "$SEED" "$@" <<'END'
 import random, sys
-name, size, seed = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-r = random.Random(seed)
-with open(name, 'wb') as f:
-    while f.tell() < size:
-        n = min(r.randrange(1, 60000), size - f.tell())
-        kind = r.randrange(3)
-        f.write(b'\0' * n if kind == 0 else r.randbytes(n) if kind == 1 else
-                (b'%d all work and no play ' % r.getrandbits(30) * (n // 20 + 1))[:n])
+for name, size in zip(sys.argv[2::2], map(int, sys.argv[3::2])):
+    r = random.Random(sys.argv[1] + name)
+    with open(name, 'wb') as f:
+        while f.tell() < size:
+            n = min(r.randrange(1, 60000), size - f.tell())
+            kind = r.randrange(3)
+            f.write(b'\0' * n if kind == 0 else r.randbytes(n) if kind == 1 else
+                    (b'%d all work and no play ' % r.getrandbits(30) * (n // 20 + 1))[:n])
 END
 }
 
@@ -240,18 +241,28 @@ daemons_of() {
 	done 2>/dev/null
 }
 
+# are_gone PROCESS...: with all of their threads, so that they hold no file or mount any more.
 are_gone() {
-	local p
-	for p; do if [ -e "/proc/$p/fd/0" ]; then return 1; fi; done
+	local p key state tasks
+	for p; do
+		tasks=("/proc/$p/task/"*)
+		[ ${#tasks[@]} = 1 ] || return 1
+		while read -r key state _; do
+			if [ "$key" = State: ] && [ "$state" != Z ]; then return 1; fi
+		done <"/proc/$p/status"
+	done 2>/dev/null
+	return 0
 }
 
-# unmount MOUNTPOINT: and its daemon ends, so that its locks are free.
+# unmount MOUNTPOINT: and its daemon ends, so that its locks are free.  A detached loop device, or a
+# program that has just ended, may keep it busy for a moment.
 unmount() {
-	local i tries=0 daemons
+	local i said daemons limit=$((SECONDS + ${UNMOUNT_SECONDS:-120}))
 	mapfile -t daemons < <(daemons_of "$1")
-	until fusermount3 -u "$1" 2>/dev/null || umount "$1"; do
-		[ $((tries += 1)) -lt 5 ] || return 1
-		sleep 0.1
+	until said=$({ fusermount3 -u "$1" || umount "$1"; } 2>&1); do
+		case $said in *busy*) [ $SECONDS -ge $limit ] || { sleep 0.05 && continue; } ;; esac
+		echo "$said" >&2
+		return 1
 	done
 	for i in "${!MOUNTS[@]}"; do
 		[ "${MOUNTS[i]}" != "$(realpath "$1")" ] || unset 'MOUNTS[i]'

@@ -11,7 +11,9 @@ ROUNDS=2
 [ -z "${LONG:-}" ] || ROUNDS=20
 
 mkdir tree real
-for i in $(seq 400); do noise "tree/$i" $((RANDOM % 60000 + 1)); done
+files=()
+for i in $(seq 400); do files+=("tree/$i" $((RANDOM % 60000 + 1))); done
+noise "${files[@]}"
 tar -C tree -cf tree.tar .
 sums tree >want
 image disk.qcow2 1G

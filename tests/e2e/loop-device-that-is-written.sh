@@ -10,7 +10,6 @@ FILES=2000
 [ -z "${LONG:-}" ] || FILES=20000
 
 tree() { # a tar of many small files, and some large
-	local i
 	mkdir tree tree/{0..19}
 	python3 - "$FILES" "$SEED" <<-'END'
 		import random, sys
@@ -19,7 +18,7 @@ tree() { # a tar of many small files, and some large
 		    with open(f'tree/{i % 20}/{i}', 'wb') as f:
 		        f.write(r.randbytes(r.choice([0, 1, 100, 4096, r.randrange(20000)])))
 	END
-	for i in 1 2 3; do noise "tree/large$i" 7000001; done
+	noise tree/large1 7000001 tree/large2 7000001 tree/large3 7000001
 	truncate -s 30M tree/sparse
 	printf end >>tree/sparse
 	tar -C tree -cSf tree.tar .

@@ -280,7 +280,8 @@ class Mount:
 
     def unmount(self):
         """In order; its exit status."""
-        for _ in range(50):
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
             r = subprocess.run(['fusermount3', '-u', self.where], capture_output=True)
             if not r.returncode or not is_mounted(self.where):
                 break
@@ -294,7 +295,7 @@ class Mount:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(60)
+                self.process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 self.process.kill()
         if is_mounted(self.where):

@@ -44,7 +44,7 @@ for user in 65534 0; do
 				started
 				if [ "$open" ]; then
 					rm -f ../opened
-					as_user sh -c 'exec <mnt/disk.raw; echo $$ >&2; exec sleep 100' 2>../opened &
+					as_user sh -c 'exec <mnt/disk.raw; echo $$ >&2; exec sleep 600000' 2>../opened &
 					until_true 10 grep -q . ../opened
 					PROCESSES+=("$(cat ../opened)")
 				fi

@@ -13,6 +13,7 @@ if [ "$(id -u)" = 0 ]; then
 	requires mount -t tmpfs none dev
 	mknod -m 666 dev/fuse c 10 229
 	mount --bind dev/fuse /dev/fuse
+	umount -l dev
 fi
 requires as_user unshare --user --map-root-user --mount true
 requires test -e /dev/fuse
