@@ -94,6 +94,12 @@ static inline bool is_sanitized(void)
 	return s && *s;
 }
 
+/* Whether the user wants the long form of each test. */
+static inline bool is_long(void)
+{
+	return getenv("LONG");
+}
+
 /*
  * In place of libc's: the flusher waits until it is stopped.  How long a scenario takes would
  * otherwise say where its checkpoints are, and so which request a fault meets.
@@ -954,7 +960,7 @@ static inline void crash_scenario_of(const struct scenario *s, unsigned int imag
 
 static inline void crash_scenario(const struct scenario *s)
 {
-	crash_scenario_of(s, is_sanitized() ? 30 : 80);
+	crash_scenario_of(s, is_long() ? 80 : is_sanitized() ? 15 : 40);
 }
 
 static inline bool is_chosen(const struct scenario *s)
@@ -963,7 +969,7 @@ static inline bool is_chosen(const struct scenario *s)
 
 	if (only && !strstr(s->name, only))
 		return false;
-	return !s->rare || getenv("LONG") || getenv("CRASH_IMAGES") || getenv("FAULT_RUNS");
+	return !s->rare || is_long() || getenv("CRASH_IMAGES") || getenv("FAULT_RUNS");
 }
 
 /* The rest of main(): runs all scenarios, or the chosen ones. */

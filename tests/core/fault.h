@@ -37,10 +37,10 @@ static inline void crash_and_fault_scenario(const struct scenario *s)
 		enum rec_kind kind;
 		qc_err err;
 	} faults[] = { { REC_WRITE, -ENOSPC }, { REC_WRITE, -EIO }, { REC_SYNC, -EIO }, { REC_READ, -EIO } };
-	uint64_t runs = env_number("FAULT_RUNS", is_sanitized() ? 2 : 6);
+	uint64_t runs = env_number("FAULT_RUNS", is_long() ? 6 : is_sanitized() ? 2 : 3);
 
 	may_fail = false;
-	crash_scenario_of(s, is_sanitized() ? 15 : 40);
+	crash_scenario_of(s, is_long() ? 40 : is_sanitized() ? 10 : 20);
 	may_fail = true;
 	rig_begin(s);
 	rig_run((struct rec_fault){ 0 });

@@ -108,7 +108,7 @@ enum { AES_SCENARIOS = 3 };
 
 static void crash_few(const struct scenario *s)
 {
-	crash_scenario_of(s, is_sanitized() ? 10 : 40);
+	crash_scenario_of(s, is_long() ? 40 : is_sanitized() ? 6 : 20);
 }
 
 /* With a sanitizer each LUKS image takes a second, and shows nothing new. */

@@ -141,11 +141,11 @@ static const struct scenario scenarios[] = {
 /* Calls behind the first ones are mostly those of a long series of wipes. */
 static void keys_scenario(const struct scenario *s)
 {
-	crash_scenario_of(s, is_sanitized() ? 6 : 20);
+	crash_scenario_of(s, is_long() ? 20 : is_sanitized() ? 4 : 10);
 	may_fail = true;
 	rig_begin(s);
-	fail_in_turn(REC_WRITE, -ENOSPC, 12, is_sanitized() ? 97 : 53);
-	fail_in_turn(REC_SYNC, -EIO, 12, is_sanitized() ? 97 : 53);
+	fail_in_turn(REC_WRITE, -ENOSPC, 12, is_long() ? 53 : is_sanitized() ? 197 : 97);
+	fail_in_turn(REC_SYNC, -EIO, 12, is_long() ? 53 : is_sanitized() ? 197 : 97);
 	CHECK(!rig.bad);
 	rig_end();
 }

@@ -266,7 +266,7 @@ static void one_fault(size_t kind, uint64_t nth)
 
 static void fault_scenario(const struct scenario *s)
 {
-	unsigned int runs = env_number("FAULT_RUNS", s->encrypted ? 2 : is_sanitized() ? 3 : 5);
+	unsigned int runs = env_number("FAULT_RUNS", s->encrypted ? 2 : is_long() ? 5 : is_sanitized() ? 2 : 3);
 	int before = tap_failed;
 	uint64_t calls[REC_KINDS];
 

@@ -4,7 +4,7 @@
 # sanitize: none
 # Every program that copies a file onto a raw file leaves the bytes of the file there, or ends with
 # an error.  Behind a shorter file the disk reads as zeros, or as before where the program was told
-# to keep that.  Each target is tried with half of the programs, by the seed; LONG=1: with all.
+# to keep that.  Each target is tried with a third of the programs, by the seed; LONG=1: with all.
 import shutil
 from encrypted import *
 from writing import *
@@ -222,7 +222,7 @@ def trial(target, path, tool, source, content):
     size = len(content)
     fill(path, target.resizes)
     r = subprocess.run(tool[2](os.path.abspath(names[source]), path), stdin=subprocess.DEVNULL,
-                       capture_output=True, text=True, timeout=60)
+                       capture_output=True, text=True, timeout=PATIENCE)
     now = os.stat(path).st_size
     check(now == SIZE or target.resizes, f'{what}: it keeps its size')
     if r.returncode or (tool[0] in NO_STATUS and r.stderr):
@@ -245,7 +245,7 @@ def cuts_what_cannot_be_cut(target, tool, size):
 def all_trials(target):
     with Mount(target.image, *target.options, ro=False) as m:
         path = m.path(target.name)
-        for tool in TOOLS if os.environ.get('LONG') else TOOLS[rng.randrange(2)::2]:
+        for tool in TOOLS if os.environ.get('LONG') else TOOLS[rng.randrange(3)::3]:
             if shutil.which(tool[0]) is None:
                 continue
             for source, content in contents.items():

@@ -6,7 +6,7 @@ import ctypes
 import shutil
 from qcowtest import *
 
-ROUNDS = 6 if SANITIZER else 25
+ROUNDS = 25 if os.environ.get('LONG') else 4 if SANITIZER else 8
 SIZE = 8 * M
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_void_p
