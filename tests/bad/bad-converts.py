@@ -47,12 +47,16 @@ def differs(image, path):
     return None
 
 
-def try_one(recipe, folder):
+def try_one(recipe, number, folder):
     image = recipe.make()
     source = make.write(image, folder / recipe.name)
     out = source.parent / 'out'
     bad = bool(recipe.refuse or image.refused or image.error) and not recipe.hidden
+    # An image that is refused as a whole is refused by the first command: then one more, in turn.
+    turn = number % 3 if recipe.refuse and not os.environ.get('LONG') else None
     for argv in (['-O', 'raw'], ['-c', '-O', 'qcow2']):
+        if argv[0] == '-c' and turn not in (None, 0):
+            continue
         status = command(recipe.name, 'convert', *argv, source, out)
         if status == 1 and out.exists():
             complain(recipe.name, f'convert {argv}: it leaves a file')
@@ -62,8 +66,10 @@ def try_one(recipe, folder):
             complain(recipe.name, f'convert: guest cluster {differs(image, out)} is another')
         if out.exists():
             out.unlink()
-    command(recipe.name, 'commit', '-d', source)
-    command(recipe.name, 'rebase', '-b', '', source)
+    if turn in (None, 1):
+        command(recipe.name, 'commit', '-d', source)
+    if turn in (None, 2):
+        command(recipe.name, 'rebase', '-b', '', source)
     shutil.rmtree(source.parent)
 
 
@@ -72,7 +78,7 @@ def main():
     folder = Path(tempfile.mkdtemp(prefix='bad-', dir=os.environ.get('TEST_TMP', '.'))).resolve()
     try:
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            for r, done in [(r, pool.submit(try_one, r, folder)) for r in recipes]:
+            for r, done in [(r, pool.submit(try_one, r, n, folder)) for n, r in enumerate(recipes)]:
                 try:
                     done.result()
                 except Exception as e:  # noqa: BLE001

@@ -14,8 +14,8 @@ requires_root()
 USER = 64321  # no other process has this user
 if 'UNSHARED' not in os.environ:  # a /dev/fuse for everybody, in a mount table of its own
     os.environ['UNSHARED'] = '1'
-    os.execvp('unshare', ['unshare', '--mount', '--propagation', 'private', sys.executable,
-                          os.path.abspath(__file__)])
+    sys.exit(subprocess.run(['unshare', '--mount', '--propagation', 'private', sys.executable,
+                             os.path.abspath(__file__)]).returncode)
 for line in reversed(Path('/proc/self/mounts').read_text().splitlines()):
     device, where, kind = line.split()[:3]
     if kind.startswith('fuse') or device.startswith('/dev/loop'):  # else it stays as long as this test
