@@ -36,7 +36,6 @@ def discard(stream):
 def try_command(name, command, source):
     """A processor works for so long at most; then the kernel ends the program."""
     operands = [source, source] if command[0] == 'compare' else [source]
-    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     child = subprocess.Popen([QCOWFS, *command, '--backing=any', *operands],
                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                              stderr=subprocess.PIPE)
@@ -45,6 +44,8 @@ def try_command(name, command, source):
         size, said = discard(child.stderr)
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
+    # The program begins as a copy of us, and other threads of ours may have grown meanwhile.
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     what = f'{name}: {" ".join(command)}'
     if child.returncode not in (0, 1, 2, 3) or b'Sanitizer' in said or b'Assertion' in said:
         complain(what, f'status {child.returncode}: {said}')

@@ -45,6 +45,21 @@ def must(so, text):
 
 # ---- the daemon ---------------------------------------------------------------
 
+calls = {}  # Daemon -> until when the call that it is in may take, and what it is
+
+
+def watch_calls():
+    """There are many calls: a timer for each would take longer than they do."""
+    while True:
+        time.sleep(1)
+        for daemon, (deadline, what) in list(calls.items()):
+            if time.monotonic() > deadline:
+                daemon.give_up(what)
+
+
+threading.Thread(target=watch_calls, daemon=True).start()
+
+
 class Daemon:
     """A mount, in the foreground, and a watch on how long each thing takes."""
 
@@ -93,7 +108,8 @@ class Daemon:
     def cpu(self):
         if self.usage is not None:
             return self.usage.ru_utime + self.usage.ru_stime
-        stat = Path(f'/proc/{self.process.pid}/stat').read_text().rpartition(') ')[2].split()
+        with open(f'/proc/{self.process.pid}/stat', 'rb') as f:
+            stat = f.read().rpartition(b') ')[2].split()
         return (int(stat[11]) + int(stat[12])) / TICK
 
     def memory(self):
@@ -108,12 +124,11 @@ class Daemon:
     def timed(self, what, call, *args):
         """Does it, within the time that it may take."""
         cpu, began = self.cpu(), time.monotonic()
-        watch = threading.Timer(PATIENCE, self.give_up, [what])
-        watch.start()
+        calls[self] = began + PATIENCE, what
         try:
             return call(*args)
         finally:
-            watch.cancel()
+            del calls[self]
             if not self.hangs and not self.ended() and time.monotonic() - began > SECONDS:
                 used = self.cpu() - cpu
                 must(used < SECONDS, f'{what} takes {used:.1f} s of a processor')
