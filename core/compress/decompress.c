@@ -139,7 +139,9 @@ static bool zstd_window_is_allowed(const uint8_t *frame, size_t n)
 	return (frame[5] >> 3) + 10 <= 27;
 }
 
-static qc_err decode_zstd(struct qc_decoder *d, size_t n, uint8_t *out, size_t out_len)
+/* *used: bytes of all frames that were decoded. */
+static qc_err decode_zstd(struct qc_decoder *d, size_t n, uint8_t *out, size_t out_len,
+			  size_t *used)
 {
 	const uint8_t *in = d->in;
 	size_t made = 0;
@@ -160,20 +162,60 @@ static qc_err decode_zstd(struct qc_decoder *d, size_t n, uint8_t *out, size_t o
 		in += frame;
 		n -= frame;
 	}
+	*used = (size_t)(in - d->in);
 	return 0;
 }
 #endif
 
+/* By zlib: a trial of bytes that are no stream ends early, and the others are few. */
+static qc_err decode_whole_deflate(struct qc_decoder *d, size_t n, void *out, size_t out_len,
+				   size_t *used)
+{
+	z_stream s = {
+		.next_in = (z_const Bytef *)d->in,
+		.avail_in = (uInt)n,
+		.next_out = out,
+		.avail_out = (uInt)out_len,
+	};
+	int r = inflateInit2(&s, -MAX_WBITS);
+
+	if (r != Z_OK)
+		return r == Z_MEM_ERROR ? -ENOMEM : -EIO;
+	r = inflate(&s, Z_FINISH);
+	*used = n - s.avail_in;
+	inflateEnd(&s);
+	return r == Z_STREAM_END && !s.avail_out ? 0 : -EIO;
+}
+
+qc_err qc_decode_whole(struct qc_decoder *d, enum qc_compression type, size_t n, void *out,
+		       size_t out_len, size_t *used)
+{
+	switch (type) {
+	case COMPRESSION_DEFLATE:
+		return decode_whole_deflate(d, n, out, out_len, used);
+	case COMPRESSION_ZSTD:
+#ifdef HAVE_ZSTD
+		return decode_zstd(d, n, out, out_len, used);
+#else
+		return -ENOTSUP;
+#endif
+	}
+	return -EIO;
+}
+
 qc_err qc_decode(struct qc_decoder *d, enum qc_compression type, size_t n, void *out,
 		 size_t out_len)
 {
+	size_t used;
+
 	switch (type) {
 	case COMPRESSION_DEFLATE:
 		return decode_deflate(d, n, out, out_len);
 	case COMPRESSION_ZSTD:
 #ifdef HAVE_ZSTD
-		return decode_zstd(d, n, out, out_len);
+		return decode_zstd(d, n, out, out_len, &used);
 #else
+		(void)used;
 		return -ENOTSUP; /* such an image is refused when it is opened */
 #endif
 	}

@@ -44,4 +44,15 @@ void qc_decoder_put(struct qc_decoder_pool *pool, struct qc_decoder *d);
 qc_err qc_decode(struct qc_decoder *d, enum qc_compression type, size_t n, void *out,
 		 size_t out_len);
 
+/*
+ * qc_decode_whole() - decompress a cluster whose compressed length is not known
+ * @n:     bytes of d->in, which begin with the compressed data
+ * @used:  out: bytes of the compressed data
+ *
+ * Only for data that ends by itself, and makes exactly @out_len bytes.
+ * Return: as qc_decode()
+ */
+qc_err qc_decode_whole(struct qc_decoder *d, enum qc_compression type, size_t n, void *out,
+		       size_t out_len, size_t *used);
+
 #endif

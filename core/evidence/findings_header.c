@@ -13,12 +13,13 @@ static void find_properties(struct qc_finding_list *l)
 
 	if (h->version == 1)
 		qc_finding_list_add(l, QC_CODE_VERSION_1, 0, HEAD1_BYTES,
-				    "version 1: no refcounts, so no table can be proved");
+				    "version 1: no refcounts, so no table can be proved, and no snapshots, so of "
+				    "deleted disks only L2 tables can be found");
 	if (*h->backing)
 		qc_finding_list_add(l, QC_CODE_BACKING_FILE, h->backing_offset, h->backing_len,
 				    "an overlay of \"%s\"", h->backing);
 	if (h->geom.external)
-		qc_finding_list_add(l, QC_CODE_DATA_FILE, 0, 0, "guest data is in \"%s\"",
+		qc_finding_list_add(l, QC_CODE_DATA_FILE, 0, 0, "guest data is in \"%s\", where a deleted disk has left nothing of its own",
 				    h->data_file);
 	if (h->crypt)
 		qc_finding_list_add(l, QC_CODE_ENCRYPTED, h->luks_offset, min_u64(h->luks_bytes, 592),

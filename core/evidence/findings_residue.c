@@ -185,6 +185,8 @@ qc_err qc_findings_residue_find(struct qc_finding_list *l)
 		r = find_slack_bytes(l, &u);
 	if (!r)
 		r = find_zeroed(l);
+	if (!r)
+		r = qc_findings_deleted_find(l, &u);
 	qc_cluster_use_free(&u);
 	return r;
 }

@@ -5,7 +5,6 @@
 
 #include "base/range.h"
 #include "layer/context.h"
-#include "rescue/grade_table.h"
 
 /* Results for a layer; made under its open_lock. */
 struct qc_layer_rescue {
@@ -51,7 +50,7 @@ static enum qc_grade_reason reason_of_absent_table(const struct l1_grading *d)
 		return QC_REASON_ABSENT_IN_DAMAGED_TABLE;
 	if (!d->k.l1_is_sound)
 		return QC_REASON_TABLE_DIFFERS;
-	return d->k.absent_is_sure ? QC_REASON_NONE : QC_REASON_ABSENT_UNPROVED;
+	return d->k.of_absent;
 }
 
 static qc_err grade_l1_entry(struct l1_grading *d, uint64_t i)
@@ -122,32 +121,58 @@ static void free_l1_grading(struct l1_grading *d)
 	free(d->k.l2_unread.bits);
 }
 
-static qc_err grade_qcow(struct qc_layer *l, const struct qc_verdicts *v,
-			 const struct qc_l1_table *l1, uint64_t size, struct qc_grade_map *out)
+static void judge_l1_by_refcounts(struct l1_grading *d)
 {
+	const struct qc_verdicts *v = d->k.v;
+
+	/* Only the lost header could tell of a backing file. */
+	d->k.of_absent = qc_verdicts_absent_is_sure(v) && !d->k.l->header_found ?
+				 QC_REASON_NONE : QC_REASON_ABSENT_UNPROVED;
+	d->k.l1_is_sound = qc_verdicts_find(v, d->l1->l1_offset,
+					    d->l1->l1_entries * UINT64_C(8)) == QC_VERDICT_SOUND;
+}
+
+/* Grades a disk whose clusters nothing references any more. */
+static qc_err grade_by_judge(struct l1_grading *d)
+{
+	const struct qc_cluster_judge *j = d->k.judge;
+	enum qc_grade_reason of_l1 = QC_REASON_NONE;
+
+	d->k.of_absent = j->of_absent;
+	d->k.l1_is_sound = !d->has_damage;
+	if (d->l1->l2_offset)
+		return qc_grade_table_run(&d->k, d->l1->l2_offset);
+	if (d->l1->l1_entries)
+		of_l1 = j->of_table(j->arg, d->l1->l1_offset, d->l1->l1_entries * UINT64_C(8));
+	if (of_l1 != QC_REASON_NONE)
+		return qc_grade_table_append(&d->k, d->k.size, of_l1);
+	return grade_l1_entries(d);
+}
+
+static qc_err grade_qcow(struct l1_grading *d)
+{
+	struct qc_layer *l = d->k.l;
 	struct qc_salvage file;
-	struct l1_grading d = { .k = { .l = l, .g = &l->head.geom, .v = v, .file = &file,
-				       .out = out, .size = size }, .l1 = l1 };
-	struct qc_file_stat now, data = { 0 };
+	struct qc_file_stat now, data;
 	qc_err r = qc_file_stat(l->file, &now);
 
 	qc_salvage_init(&file, l->file);
+	d->k.file = &file;
 	if (!r)
 		r = qc_file_stat(l->data, &data);
-	d.k.file_bytes = now.size;
-	d.k.data_bytes = data.size;
-	/* Only the lost header could tell of a backing file. */
-	d.k.absent_is_sure = qc_verdicts_absent_is_sure(v) && !l->header_found;
-	d.tables_max = div_up(now.size, geom_l2_bytes(d.k.g)) + 1;
-	d.k.l1_is_sound = qc_verdicts_find(v, l1->l1_offset, l1->l1_entries * UINT64_C(8)) ==
-			  QC_VERDICT_SOUND;
-	if (!r)
-		r = read_l1(&d);
+	if (r)
+		return r;
+	d->k.file_bytes = now.size;
+	d->k.data_bytes = data.size;
+	d->tables_max = div_up(now.size, geom_l2_bytes(d->k.g)) + 1;
+	r = read_l1(d);
 	if (!r) {
-		find_l1_damage(&d);
-		r = grade_l1_entries(&d);
+		find_l1_damage(d);
+		if (d->k.v)
+			judge_l1_by_refcounts(d);
+		r = d->k.judge ? grade_by_judge(d) : grade_l1_entries(d);
 	}
-	free_l1_grading(&d);
+	free_l1_grading(d);
 	return r;
 }
 
@@ -199,22 +224,38 @@ qc_err qc_grade_verdicts(struct qc_layer *l, const struct qc_verdicts **out)
 	return r;
 }
 
-qc_err qc_grade_disk(struct qc_layer *l, const struct qc_l1_table *l1, uint64_t size,
-		     struct qc_grade_map **out)
+/* Makes a map of the grades of one disk.  @judge: NULL: the refcounts judge it. */
+static qc_err make_grade_map(struct qc_layer *l, const struct qc_l1_table *l1, uint64_t size,
+			     const struct qc_cluster_judge *judge, struct qc_grade_map **out)
 {
-	const struct qc_verdicts *v;
 	struct qc_grade_map *m = calloc(1, sizeof(*m));
-	qc_err r = m ? qc_grade_verdicts(l, &v) : -ENOMEM;
+	struct l1_grading d = { .k = { .l = l, .g = &l->head.geom, .judge = judge, .out = m,
+				       .size = size }, .l1 = l1 };
+	qc_err r = m ? 0 : -ENOMEM;
 
+	if (!r && !judge)
+		r = qc_grade_verdicts(l, &d.k.v);
 	if (!r) {
 		m->limit = l->ctx->cache_bytes / sizeof(*m->run);
-		r = v ? grade_qcow(l, v, l1, size, m) : grade_raw(l, size, m);
+		r = d.k.v || judge ? grade_qcow(&d) : grade_raw(l, size, m);
 	}
 	if (r)
 		qc_grade_map_free(m);
 	else
 		*out = m;
 	return r;
+}
+
+qc_err qc_grade_disk(struct qc_layer *l, const struct qc_l1_table *l1, uint64_t size,
+		     struct qc_grade_map **out)
+{
+	return make_grade_map(l, l1, size, NULL, out);
+}
+
+qc_err qc_grade_deleted_disk(struct qc_layer *l, const struct qc_l1_table *l1, uint64_t size,
+			     const struct qc_cluster_judge *judge, struct qc_grade_map **out)
+{
+	return make_grade_map(l, l1, size, judge, out);
 }
 
 qc_err qc_grade_active(struct qc_layer *l, const struct qc_grade_map **out)

@@ -9,6 +9,7 @@
 
 #include "layer/cluster_map.h"
 #include "rescue/grade_map.h"
+#include "rescue/grade_table.h"
 #include "rescue/verdicts.h"
 
 /*
@@ -42,5 +43,16 @@ qc_err qc_grade_active(struct qc_layer *l, const struct qc_grade_map **out);
  */
 qc_err qc_grade_disk(struct qc_layer *l, const struct qc_l1_table *l1, uint64_t size,
 		     struct qc_grade_map **out);
+
+/*
+ * qc_grade_deleted_disk() - grade a disk that the image does not have any more
+ * @l1:     its L1 table, or the only L2 table that is left of it
+ * @judge:  says what became of its clusters
+ *
+ * The same as qc_grade_disk(), but refcounts and references of the image tell nothing here.
+ * Return: 0; -ENOMEM; an errno of stat(2)
+ */
+qc_err qc_grade_deleted_disk(struct qc_layer *l, const struct qc_l1_table *l1, uint64_t size,
+			     const struct qc_cluster_judge *judge, struct qc_grade_map **out);
 
 #endif

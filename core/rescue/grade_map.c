@@ -21,6 +21,12 @@ static const struct {
 	[QC_REASON_MAYBE_CUT] = { QC_GRADE_DOUBTFUL, "behind the end of the file, in its last cluster" },
 	[QC_REASON_TOO_MANY_RUNS] = { QC_GRADE_DOUBTFUL,
 		"good and bad in pieces too small to be told apart (cache-size is the limit)" },
+	[QC_REASON_SHARED_NOW] = { QC_GRADE_DOUBTFUL,
+		"the disk or a snapshot has it at the same offset, perhaps with newer bytes" },
+	[QC_REASON_CLAIMED_TWICE] = { QC_GRADE_DOUBTFUL,
+		"another deleted table references it, too, or this one twice" },
+	[QC_REASON_BASE_UNKNOWN] = { QC_GRADE_DOUBTFUL,
+		"from the backing file as it is now; what it was then is not known" },
 	[QC_REASON_BACKING_MISSING] = { QC_GRADE_ELSEWHERE, "in a backing file that is missing" },
 	[QC_REASON_UNREAD_DATA] = { QC_GRADE_UNREAD, "the image file cannot be read there" },
 	[QC_REASON_UNREAD_TABLE] = { QC_GRADE_UNREAD, "its table cannot be read" },
@@ -32,6 +38,9 @@ static const struct {
 	[QC_REASON_IS_METADATA] = { QC_GRADE_LOST, "its cluster is also a table" },
 	[QC_REASON_NOT_DECOMPRESSED] = { QC_GRADE_LOST, "cannot be decompressed" },
 	[QC_REASON_TOO_MANY_TABLES] = { QC_GRADE_LOST, "more L2 tables than the file has room for" },
+	[QC_REASON_REUSED] = { QC_GRADE_LOST, "its cluster, or that of its table, is in use again" },
+	[QC_REASON_PUNCHED] = { QC_GRADE_LOST,
+		"its cluster, or that of its table, is a hole of the file system" },
 };
 
 const char *qc_grade_map_text(enum qc_grade_reason reason)

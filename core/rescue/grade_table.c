@@ -28,7 +28,7 @@ static uint64_t last_sector_border(uint64_t off)
 /* Returns the reason for bytes behind the end of the file, in a cluster that begins before it. */
 static enum qc_grade_reason reason_of_cut(const struct qc_grading *k)
 {
-	return k->v->is_cut ? QC_REASON_BEHIND_END : QC_REASON_MAYBE_CUT;
+	return !k->v || k->v->is_cut ? QC_REASON_BEHIND_END : QC_REASON_MAYBE_CUT;
 }
 
 /* Grades data at a host offset: the part that the file has, and the sectors of it that can be
@@ -54,10 +54,21 @@ static qc_err grade_data(struct qc_grading *k, uint64_t host, uint64_t len,
 			       reason_of_cut(k) : QC_REASON_BEHIND_END);
 }
 
+static enum qc_grade_reason ask_judge(const struct table_grading *t, uint64_t off, uint64_t len,
+				      bool compressed)
+{
+	const struct qc_cluster_judge *j = t->k->judge;
+	enum qc_grade_reason reason = j->of_data(j->arg, off, len, compressed);
+
+	return reason == QC_REASON_NONE ? t->of_good : reason;
+}
+
 /* Returns the reason for a cluster of the image file: whether its refcount agrees. */
 static enum qc_grade_reason reason_of_cluster(const struct table_grading *t, uint64_t off,
 					      uint64_t len)
 {
+	if (t->k->judge)
+		return ask_judge(t, off, len, false);
 	switch (qc_verdicts_find(t->k->v, off, len)) {
 	case QC_VERDICT_CONFLICT:
 		return QC_REASON_IS_METADATA;
@@ -76,7 +87,7 @@ static enum qc_grade_reason reason_of_absent(const struct table_grading *t)
 		return QC_REASON_ABSENT_IN_DAMAGED_TABLE;
 	if (t->of_good != QC_REASON_NONE)
 		return t->of_good;
-	return t->k->absent_is_sure ? QC_REASON_NONE : QC_REASON_ABSENT_UNPROVED;
+	return t->k->of_absent;
 }
 
 /* ---- zeros ------------------------------------------------------------------ */
@@ -116,7 +127,7 @@ static enum qc_grade_reason reason_of_zeros(const struct table_grading *t, uint6
 {
 	enum qc_grade_reason cluster;
 
-	if (!host || t->k->g->external)
+	if (!host || t->k->g->external || t->k->judge)
 		return otherwise;
 	cluster = reason_of_cluster(t, host - (host & (geom_cluster(t->k->g) - 1)),
 				    geom_cluster(t->k->g));
@@ -152,9 +163,11 @@ static qc_err grade_compressed(struct table_grading *t, const struct l2_entry *e
 {
 	struct qc_grading *k = t->k;
 	uint64_t len = range_clamp(e->host.v, e->compressed_len, k->file_bytes), n;
-	enum qc_grade_reason reason = len ? reason_of_cluster(t, e->host.v, e->compressed_len) :
-					    QC_REASON_BEHIND_END;
+	enum qc_grade_reason reason = QC_REASON_BEHIND_END;
 
+	if (len)
+		reason = k->judge ? ask_judge(t, e->host.v, e->compressed_len, true) :
+				    reason_of_cluster(t, e->host.v, e->compressed_len);
 	if (len && k->l->unread &&
 	    (qc_unread_areas_find(k->l->unread, e->host.v, &n) || n < len))
 		reason = QC_REASON_UNREAD_DATA;
@@ -196,11 +209,10 @@ static bool has_impossible_entry(const struct qc_grading *k)
 	return false;
 }
 
-static enum qc_grade_reason reason_of_table(const struct qc_grading *k, uint64_t table,
-					    bool has_damage)
+static enum qc_grade_reason judge_table(const struct qc_grading *k, uint64_t table)
 {
-	if (has_damage)
-		return QC_REASON_TABLE_HAS_DAMAGE;
+	if (k->judge)
+		return k->judge->of_table(k->judge->arg, table, geom_l2_bytes(k->g));
 	if (!k->l1_is_sound ||
 	    qc_verdicts_find(k->v, table, geom_l2_bytes(k->g)) != QC_VERDICT_SOUND)
 		return QC_REASON_TABLE_DIFFERS;
@@ -211,13 +223,19 @@ qc_err qc_grade_table_run(struct qc_grading *k, uint64_t table)
 {
 	uint64_t bytes = geom_l2_bytes(k->g), n = UINT64_C(1) << k->g->l2_bits;
 	uint64_t in_file = range_clamp(table, bytes, last_sector_border(k->file_bytes)) >> k->g->entry_bits;
-	struct table_grading t = { .k = k };
-	qc_err r = qc_salvage_read(k->file, table, k->l2, bytes, &k->l2_unread);
+	struct table_grading t = { .k = k, .of_good = judge_table(k, table) };
+	qc_err r;
 
+	if (qc_grade_map_grade(t.of_good) == QC_GRADE_LOST)
+		return qc_grade_table_append(k, geom_l1_span(k->g), t.of_good);
+	r = qc_salvage_read(k->file, table, k->l2, bytes, &k->l2_unread);
 	if (r)
 		return r;
 	t.has_damage = has_impossible_entry(k);
-	t.of_good = reason_of_table(k, table, t.has_damage);
+	if (t.has_damage)
+		t.of_good = QC_REASON_TABLE_HAS_DAMAGE;
+	else if (t.of_good == QC_REASON_NONE && !k->l1_is_sound)
+		t.of_good = QC_REASON_TABLE_DIFFERS;
 	for (uint64_t i = 0; !r && i < n && k->out->end < k->size; i++)
 		r = i < in_file ? grade_entry(&t, i) :
 				  qc_grade_table_append(k, geom_cluster(k->g), QC_REASON_BEHIND_END);

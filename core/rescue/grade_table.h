@@ -12,16 +12,30 @@
 #include "rescue/grade_map.h"
 #include "rescue/verdicts.h"
 
+/*
+ * Judges the clusters of a disk that the image does not have any more.  Its clusters are free
+ * or in use again, so refcounts tell nothing about them.
+ */
+struct qc_cluster_judge {
+	/* Returns the reason for the clusters of plain data, or of compressed data. */
+	enum qc_grade_reason (*of_data)(void *arg, uint64_t host, uint64_t len, bool compressed);
+	/* The same for an L1 or L2 table. */
+	enum qc_grade_reason (*of_table)(void *arg, uint64_t host, uint64_t len);
+	void *arg;
+	enum qc_grade_reason of_absent; /* of entries that are 0 */
+};
+
 struct qc_grading {
 	struct qc_layer *l;
 	const struct geom *g;
-	const struct qc_verdicts *v;
+	const struct qc_verdicts *v; /* NULL with a judge */
+	const struct qc_cluster_judge *judge; /* NULL: refcounts judge */
 	struct qc_salvage *file;
 	struct qc_grade_map *out;
 	uint64_t size;	     /* guest bytes to grade */
 	uint64_t file_bytes; /* of the image file */
 	uint64_t data_bytes; /* of the file with the guest data */
-	bool absent_is_sure; /* an entry that is 0 is right */
+	enum qc_grade_reason of_absent; /* an entry that is 0 */
 	bool l1_is_sound;    /* its refcount agrees */
 	uint8_t *l2;	     /* one table */
 	struct qc_sector_marks l2_unread;

@@ -6,6 +6,7 @@
 
 struct entry_data {
 	atomic_uint references;
+	void (*release)(void *data); /* NULL: only the memory is freed */
 	_Alignas(max_align_t) unsigned char payload[];
 };
 
@@ -33,6 +34,17 @@ void *entry_data_ref(void *data)
 
 void entry_data_put(void *data)
 {
-	if (data && atomic_fetch_sub(&entry_data_of(data)->references, 1) == 1)
-		free(entry_data_of(data));
+	struct entry_data *d;
+
+	if (!data || atomic_fetch_sub(&entry_data_of(data)->references, 1) != 1)
+		return;
+	d = entry_data_of(data);
+	if (d->release)
+		d->release(data);
+	free(d);
+}
+
+void entry_data_on_free(void *data, void (*release)(void *data))
+{
+	entry_data_of(data)->release = release;
 }

@@ -14,4 +14,7 @@ void *entry_data_new(size_t bytes); /* zeros, one reference; NULL: no memory */
 void *entry_data_ref(void *data);
 void entry_data_put(void *data); /* NULL is fine */
 
+/* Lets @release be called with the data before its memory is freed. */
+void entry_data_on_free(void *data, void (*release)(void *data));
+
 #endif

@@ -278,7 +278,8 @@ static int list_entries(struct tree *t, struct node *dir, struct listing *l)
 	int r;
 
 	/* Even if the entries are valid: another program may have locked the image since. */
-	entry_dir_expire(dir);
+	if (!((struct entry_dir *)dir->data)->kind->costly)
+		entry_dir_expire(dir);
 	r = entry_dir_read(t, dir, NULL);
 	if (r)
 		return r;

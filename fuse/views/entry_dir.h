@@ -43,6 +43,8 @@ struct entry_dir_kind {
 	/* For so long an unchanged image is not read again, in milliseconds; 0: for ever. */
 	int64_t valid_ms;
 
+	bool costly; /* a listing, too, takes the entries of an unchanged image as they are */
+
 	bool writable; /* names are made in the directory, as the image's write bits say */
 };
 

@@ -11,6 +11,7 @@
 
 #include "qcow.h"
 #include "tree/identity.h"
+#include "views/deleted_dir.h"
 #include "views/made_text.h"
 #include "views/view.h"
 #include "views/view_attr.h"
@@ -142,5 +143,6 @@ static const struct view_provider kinds[] = {
 };
 
 const struct view_provider *const evidence_files_views[] = {
-	&kinds[0], &kinds[1], &kinds[2], &kinds[3], &kinds[4], &kinds[5], NULL,
+	&kinds[0], &kinds[1], &kinds[2], &kinds[3], &kinds[4], &kinds[5],
+	&deleted_dir_views, NULL,
 };

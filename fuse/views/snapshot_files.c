@@ -5,15 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tree/image_attr.h"
+#include "tree/image_file.h"
 #include "tree/image_info.h"
+#include "util/shared_buf.h"
 #include "views/view_attr.h"
 
-enum { DISK, VMSTATE, FILES };
+enum { DISK, VMSTATE, MAP, FILES };
 
-static const char *const file_names[FILES] = { "disk.raw", "vmstate" };
+static const char *const file_names[FILES] = { "disk.raw", "vmstate", "disk.map" };
 
 /* node.data of a snapshot's directory. */
 struct snapshot_node {
+	const struct snapshot_files_kind *kind;
 	struct qc_snapshot *snapshot; /* attr_lock; data of the entry */
 	struct node *file[FILES];     /* the directory's lock; NULL: without a reference */
 };
@@ -57,10 +61,13 @@ void snapshot_files_update(struct node *n, void *snapshot)
 
 /* ---- attributes ------------------------------------------------------------- */
 
+/* A disk without an id has no date: its times are those of the image file. */
 static void set_snapshot_times(const struct qc_snapshot *s, struct stat *st)
 {
 	struct timespec date = { (time_t)s->date_s, s->date_ns < 1000000000 ? s->date_ns : 0 };
 
+	if (!s->id_len)
+		return;
 	st->st_atim = st->st_mtim = st->st_ctim = date;
 }
 
@@ -79,6 +86,12 @@ static int getattr_of_snapshot(struct tree *t, struct node *dir, struct stat *st
 	return view_attr_end(t, dir, r, st);
 }
 
+/* The size of disk.map is not known before it is opened, as that of files in /proc. */
+static uint64_t size_of_file(const struct qc_snapshot *s, unsigned int which)
+{
+	return which == DISK ? s->size - s->size % 512 : which == VMSTATE ? s->vmstate_bytes : 0;
+}
+
 static int getattr_of_file(struct tree *t, struct node *n, struct stat *st)
 {
 	struct qc_snapshot *s = get_snapshot(n->held);
@@ -88,14 +101,18 @@ static int getattr_of_file(struct tree *t, struct node *n, struct stat *st)
 		r = -ESTALE;
 	if (!r) {
 		set_snapshot_times(s, st);
-		view_attr_make_file(n->key == DISK ? s->size - s->size % 512 : s->vmstate_bytes,
-				    0444, st);
+		view_attr_make_file(size_of_file(s, (unsigned int)n->key), 0444, st);
 	}
 	entry_data_put(s);
 	return view_attr_end(t, n, r, st);
 }
 
 /* ---- files ------------------------------------------------------------------ */
+
+static const struct snapshot_files_kind *kind_of_file(const struct node *n)
+{
+	return ((const struct snapshot_node *)n->held->data)->kind;
+}
 
 static int open_from_snapshot(struct node *n, struct qc_image *img, struct qc_image **out,
 			      struct qc_reason *why)
@@ -104,8 +121,8 @@ static int open_from_snapshot(struct node *n, struct qc_image *img, struct qc_im
 	int r = -ESTALE;
 
 	if (!n->held->detached)
-		r = qc_snapshot_open(img, s, n->key == DISK ? QC_PART_DISK : QC_PART_VMSTATE, out,
-				     why);
+		r = kind_of_file(n)->open(img, s, n->key == VMSTATE ? QC_PART_VMSTATE : QC_PART_DISK,
+					  out, why);
 	entry_data_put(s);
 	return r == -ENOENT ? -ESTALE : r;
 }
@@ -113,6 +130,23 @@ static int open_from_snapshot(struct node *n, struct qc_image *img, struct qc_im
 static int open_snapshot_file(struct tree *t, struct node *n, bool write, struct qc_image **out)
 {
 	return view_open_part(t, n, write, open_from_snapshot, out);
+}
+
+static int open_map(struct tree *t, struct node *n, struct shared_buf **out)
+{
+	struct qc_image *disk;
+	char *text;
+	size_t len;
+	int r = view_open_part(t, n, false, open_from_snapshot, &disk);
+
+	if (r)
+		return r;
+	r = qc_rescue_map(disk, &text, &len);
+	qc_close(disk);
+	if (r)
+		return r;
+	*out = shared_buf_new(text, len);
+	return *out ? 0 : -ENOMEM;
 }
 
 /* Adds the ID, and for a disk its size. */
@@ -156,12 +190,24 @@ static const struct node_ops file_ops = {
 	.unused = file_is_unused,
 };
 
+static const struct node_ops map_ops = {
+	.getattr = getattr_of_file,
+	.open_text = open_map,
+	.unused = file_is_unused,
+};
+
+static bool has_file(const struct snapshot_node *sn, const struct qc_snapshot *s,
+		     unsigned int which)
+{
+	return which == DISK || (which == VMSTATE ? s->vmstate_bytes > 0 : sn->kind->has_map);
+}
+
 /* Returns the node of a file with one more reference.  The directory's lock is held. */
 static int ref_file_node(struct tree *t, struct node *dir, unsigned int which, struct node **out)
 {
 	struct snapshot_node *sn = dir->data;
 	struct qc_snapshot *s = get_snapshot(dir);
-	bool exists = !dir->detached && (which == DISK || s->vmstate_bytes);
+	bool exists = !dir->detached && has_file(sn, s, which);
 
 	entry_data_put(s);
 	if (!exists)
@@ -169,8 +215,8 @@ static int ref_file_node(struct tree *t, struct node *dir, unsigned int which, s
 	if (sn->file[which]) {
 		node_ref(sn->file[which]);
 	} else {
-		sn->file[which] = view_new_below(t, &file_ops, false, dir, file_names[which],
-						 strlen(file_names[which]));
+		sn->file[which] = view_new_below(t, which == MAP ? &map_ops : &file_ops, false, dir,
+						 file_names[which], strlen(file_names[which]));
 		if (!sn->file[which])
 			return -ENOMEM;
 		sn->file[which]->key = which;
@@ -231,8 +277,8 @@ static const struct node_ops snapshot_ops = {
 	.free = free_snapshot_node,
 };
 
-int snapshot_files_make_dir(struct tree *t, struct node *dir, const struct dir_entry *e,
-			    struct node **out)
+int snapshot_files_make(struct tree *t, struct node *dir, const struct dir_entry *e,
+			const struct snapshot_files_kind *kind, struct node **out)
 {
 	struct snapshot_node *sn = calloc(1, sizeof(*sn));
 	struct node *n = NULL;
@@ -243,8 +289,17 @@ int snapshot_files_make_dir(struct tree *t, struct node *dir, const struct dir_e
 		free(sn);
 		return -ENOMEM;
 	}
+	sn->kind = kind;
 	sn->snapshot = entry_data_ref(e->data);
 	n->data = sn;
 	*out = n;
 	return 0;
+}
+
+static const struct snapshot_files_kind live_kind = { .open = qc_snapshot_open };
+
+int snapshot_files_make_dir(struct tree *t, struct node *dir, const struct dir_entry *e,
+			    struct node **out)
+{
+	return snapshot_files_make(t, dir, e, &live_kind, out);
 }
