@@ -77,18 +77,24 @@ qc_err qc_fail_errno(struct qc_reason *why, qc_err err, const char *attempt)
 		       strerror(-err), qc_errno_hint(err));
 }
 
+void qc_reason_append(struct qc_reason *why, const char *text)
+{
+	size_t n = strlen(why->text);
+
+	if (n + strlen(text) < sizeof(why->text))
+		memcpy(why->text + n, text, strlen(text) + 1);
+}
+
 qc_err qc_reason_add_hint(struct qc_reason *why, qc_err err)
 {
 	const char *advice = "";
-	size_t n = strlen(why->text);
 
 	if (err == -EINVAL || err == -EFBIG)
 		advice = " (damaged: only a backup of the image can help)";
 	else if (err == -ENOTSUP)
 		advice = " (the program that wrote the image, or qemu-img convert, may write one "
 			 "without it)";
-	if (n + strlen(advice) < sizeof(why->text))
-		memcpy(why->text + n, advice, strlen(advice) + 1);
+	qc_reason_append(why, advice);
 	return err;
 }
 

@@ -29,6 +29,9 @@ qc_err qc_fail(struct qc_reason *why, qc_err err, const char *fmt, ...) PRINTF_L
  * with @err.  @attempt is "cannot VERB ...", or NULL for no prefix. */
 qc_err qc_fail_errno(struct qc_reason *why, qc_err err, const char *attempt);
 
+/* Appends @text to the reason. */
+void qc_reason_append(struct qc_reason *why, const char *text);
+
 /* Appends advice to the reason of a header that was refused with @err.  Returns @err. */
 qc_err qc_reason_add_hint(struct qc_reason *why, qc_err err);
 

@@ -25,6 +25,22 @@ struct image_check {
 
 /* ---- checking ------------------------------------------------------------------- */
 
+/* Counts as one corruption that the header has no possible location of the refcount table. */
+static void report_lost_table(struct image_check *k)
+{
+	const struct qc_header *h = &k->layer->head;
+	struct qc_finding f = {
+		.kind = QC_FINDING_INVALID_TABLE,
+		.table = qc_finding_table(QC_METADATA_REFCOUNT_TABLE),
+		.table_offset = h->reftable_offset,
+		.guest_offset = QC_NO_OFFSET,
+		.host_offset = h->reftable_offset,
+	};
+
+	if (!h->reftable_clusters)
+		qc_findings_add(&k->check.out, &f);
+}
+
 static void add_invalid_block(void *arg, uint64_t index, uint64_t entry)
 {
 	struct image_check *k = arg;
@@ -56,6 +72,7 @@ static qc_err check_once(struct image_check *k, bool is_left, struct qc_check_re
 	k->check.out.is_left = is_left;
 	k->check.out.result = &table;
 	if (l->head.version > 1) {
+		report_lost_table(k);
 		r = qc_refcounts_open_damaged(&refcounts, l->file, &l->head, &l->ctx->budget,
 					      add_invalid_block, k, k->why);
 		md.refcounts = &refcounts;
@@ -118,7 +135,7 @@ static qc_err repair_and_check(struct image_check *k, struct qc_writer *w,
 	qc_err impossible = 0, r = repair_with_writer(k, w, found, &impossible);
 
 	if (!r) /* the refcount table may have moved */
-		r = qc_header_read(k->layer->file, &k->layer->head, k->why);
+		r = qc_header_read_damaged(k->layer->file, &k->layer->head, k->why);
 	if (!r)
 		r = check_once(k, true, out);
 	if (!r && !out->corruptions) {
@@ -137,9 +154,9 @@ static qc_err repair_image(struct image_check *k, const struct qc_check_result *
 			   struct qc_check_result *out)
 {
 	struct qc_writer *w;
-	qc_err r = qc_writer_open_for_repair(k->layer, &w, k->why), closed;
+	qc_err r = qc_writer_open_for_repair(k->layer, k->flags & QC_CHECK_FIX_ALL, &w, k->why), closed;
 
-	if (r == -EINVAL) { /* the refcount table is damaged */
+	if (r == -EINVAL) { /* the refcount table is damaged, and leaks alone are to be repaired */
 		out->repair_error = r;
 		return 0;
 	}

@@ -89,6 +89,20 @@ static qc_err add_cluster_finding(struct window_check *k, const struct qc_findin
 	return r == -ENOSPC ? 0 : r;
 }
 
+/* An overlap is a corruption beside a wrong refcount, too, but often the reason for one that is too
+ * low.  Only that of a refcount block is told twice, as QEMU does. */
+static void report_overlap_beside(struct window_check *k, uint64_t cluster, const struct qc_finding *f)
+{
+	const struct qc_reference_count *m = &k->references;
+	struct qc_finding overlap = *f;
+
+	if (!qc_reference_shares_refcounts(m, cluster) && !(f->is_leak && is_overlap(m, cluster)))
+		return;
+	overlap.kind = QC_FINDING_OVERLAP;
+	overlap.is_leak = false;
+	qc_findings_add(&k->out, &overlap);
+}
+
 /* Returns true if an active entry may have COPIED without a refcount of 1, or the other way
  * round. */
 static bool is_copied_doubtful(uint32_t count, uint64_t refcount)
@@ -121,8 +135,10 @@ static qc_err check_cluster(struct window_check *k, uint64_t cluster, uint64_t r
 		k->is_copied_doubtful = true;
 	f.is_leak = f.refcount > f.references && m->md->refcounts;
 	f.kind = f.is_leak ? QC_FINDING_LEAK : QC_FINDING_REFCOUNT_LOW;
-	if (m->md->refcounts && f.refcount != f.references && f.references < QC_REF_COUNT_MAX)
+	if (m->md->refcounts && f.refcount != f.references && f.references < QC_REF_COUNT_MAX) {
+		report_overlap_beside(k, cluster, &f);
 		return add_cluster_finding(k, &f);
+	}
 	f.kind = QC_FINDING_OVERLAP;
 	return is_overlap(m, cluster) ? add_cluster_finding(k, &f) : 0;
 }

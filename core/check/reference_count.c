@@ -176,11 +176,20 @@ static qc_err count_bitmap(struct qc_reference_count *m, const struct qc_metadat
 	return 0;
 }
 
-/* The tables of a snapshot are never written in place, nor is the snapshot table. */
+/* Returns the flags of metadata that is no L2 table.  The tables of a snapshot are never written in
+ * place, nor is the snapshot table. */
+static uint32_t metadata_flags(const struct qc_metadata_item *item)
+{
+	bool writable = !item->in_snapshot && item->kind != QC_METADATA_SNAPSHOT_TABLE;
+	bool refcounts = item->kind == QC_METADATA_REFCOUNT_TABLE ||
+			 item->kind == QC_METADATA_REFCOUNT_BLOCK;
+
+	return QC_REF_METADATA | (writable ? QC_REF_WRITABLE : 0) | (refcounts ? QC_REF_REFCOUNTS : 0);
+}
+
 static qc_err count_item(void *arg, struct qc_metadata_item *item)
 {
 	struct qc_reference_count *m = arg;
-	bool writable = !item->in_snapshot && item->kind != QC_METADATA_SNAPSHOT_TABLE;
 	qc_err r = m->on_item ? m->on_item(m, item) : 0;
 
 	if (r)
@@ -196,8 +205,7 @@ static qc_err count_item(void *arg, struct qc_metadata_item *item)
 	/* In version 1 the L1 table is in the sector of the header, where no data can be. */
 	if (item->kind == QC_METADATA_HEADER && m->g->layout == LAYOUT_V1)
 		return 0;
-	return count_extent(m, item->off, item->len,
-			    QC_REF_METADATA | (writable ? QC_REF_WRITABLE : 0));
+	return count_extent(m, item->off, item->len, metadata_flags(item));
 }
 
 qc_err qc_reference_count_run(struct qc_reference_count *m, uint64_t first)

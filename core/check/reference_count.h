@@ -25,7 +25,8 @@ enum { QC_REF_WINDOW = 10 << 20 }; /* clusters; 40 MiB of memory */
 #define QC_REF_ACTIVE (UINT32_C(1) << 27)     /* from an entry of an active L1 or L2 table */
 #define QC_REF_ACTIVE_TWICE (UINT32_C(1) << 26)
 #define QC_REF_COPIED_LATER (UINT32_C(1) << 25) /* active, and COPIED is set when alone */
-#define QC_REF_SEEN (UINT32_C(1) << 24)       /* free for the owner of the count */
+#define QC_REF_REFCOUNTS (UINT32_C(1) << 24)  /* from the refcount table, or to it */
+#define QC_REF_SEEN (UINT32_C(1) << 23)       /* free for the owner of the count */
 #define QC_REF_COUNT_MAX (QC_REF_SEEN - 1)    /* the number stops here */
 
 struct qc_reference_count {
@@ -80,6 +81,13 @@ static inline bool qc_reference_conflict(const struct qc_reference_count *m, uin
 
 	return (kinds & QC_REF_WRITABLE && qc_reference_count_of(m, cluster) > 1) ||
 	       (kinds & QC_REF_METADATA && kinds & QC_REF_GUEST_DATA);
+}
+
+/* Returns true if the refcount table or a block shares the cluster with something else. */
+static inline bool qc_reference_shares_refcounts(const struct qc_reference_count *m, uint64_t cluster)
+{
+	return m->count[cluster - m->first] & QC_REF_REFCOUNTS &&
+	       qc_reference_count_of(m, cluster) > 1;
 }
 
 /* Returns true if several entries of active tables reference a cluster, and COPIED would have

@@ -8,6 +8,7 @@
 
 #include "base/byteorder.h"
 #include "base/range.h"
+#include "check/refcount_rebuild.h"
 #include "check/reference_count.h"
 #include "check/unshare.h"
 #include "layer/context.h"
@@ -26,6 +27,7 @@ struct repair {
 	unsigned int percent; /* reported last */
 	bool is_shared;	      /* several active entries reference a cluster */
 	bool is_different;    /* a refcount is wrong */
+	bool needs_rebuild;   /* the refcount table cannot be used */
 };
 
 typedef qc_err window_fn(struct repair *p);
@@ -99,6 +101,12 @@ static qc_err reopen_count(struct repair *p)
 
 /* ---- before the first write -------------------------------------------------- */
 
+/* Only a check that the user has asked for throws away the refcount table. */
+static bool may_rebuild(const struct repair *p)
+{
+	return p->flags & QC_REPAIR_KEEP_DAMAGE && !(p->flags & QC_REPAIR_LEAKS);
+}
+
 /* A write to a table would change guest data, or another table. */
 static qc_err check_window(struct repair *p)
 {
@@ -115,7 +123,9 @@ static qc_err check_window(struct repair *p)
 		p->is_different = p->is_different || refcount != references;
 		if (references > qc_refcount_max(c->order))
 			r = -EOVERFLOW;
-		if (qc_reference_conflict(m, k))
+		if (may_rebuild(p) && qc_reference_shares_refcounts(m, k))
+			p->needs_rebuild = true;
+		else if (qc_reference_conflict(m, k))
 			r = -EIO;
 	}
 	qc_metadata_unlock(&p->w->metadata);
@@ -128,7 +138,25 @@ static qc_err check_possible(struct repair *p)
 
 	if (p->next >> qc_refcounts_block_bits(c) >= REFTABLE_BYTES_MAX / 8)
 		return -EFBIG;
+	p->needs_rebuild = c->is_damaged;
 	return for_each_window(p, false, check_window);
+}
+
+/* Makes a new refcount table, and checks again. */
+static qc_err rebuild_refcounts(struct repair *p)
+{
+	qc_err r;
+
+	p->tables += p->references.l2_tables;
+	qc_reference_count_close(&p->references); /* two would take twice the memory */
+	r = qc_refcount_rebuild(p->w, p->flags & QC_REPAIR_KEEP_DAMAGE, &p->tables,
+				&p->done->has_written);
+	p->done->refcounts += !r;
+	if (!r)
+		r = open_count(p);
+	else
+		p->references = (struct qc_reference_count){ 0 };
+	return r ? r : check_possible(p);
 }
 
 /* ---- refcounts ---------------------------------------------------------------- */
@@ -302,9 +330,11 @@ static qc_err run_steps(struct repair *p)
 	bool all = !(p->flags & QC_REPAIR_LEAKS);
 	qc_err r = check_possible(p);
 
+	if (!r && p->needs_rebuild)
+		r = rebuild_refcounts(p);
 	if (!r && !all && !p->is_different)
 		return 0;
-	p->done->has_written = !r;
+	p->done->has_written = p->done->has_written || !r;
 	if (!r)
 		r = set_dirty_bit(p->w);
 	if (!r)

@@ -14,6 +14,9 @@
  *	4  lower refcounts that are too high
  *	5  correct COPIED again: the refcount may be 1 now
  *	6  clear the dirty bit, unless only leaks were repaired in an image that had it
+ *
+ * If the refcount table cannot be used, a new one is made before step 1 (refcount_rebuild.h), but
+ * only with QC_REPAIR_KEEP_DAMAGE.
  */
 #ifndef QC_REPAIR_H
 #define QC_REPAIR_H

@@ -132,9 +132,6 @@ static qc_err check_fields(struct qc_header *h, struct qc_reason *why)
 	if (geom_l1_need(g, h->size) > g->l1_entries)
 		return qc_fail(why, -EINVAL, "an L1 table of %u entries is too small",
 			       g->l1_entries);
-	if (!h->reftable_clusters || h->reftable_clusters > REFTABLE_BYTES_MAX / cs)
-		return qc_fail(why, -EINVAL, "a refcount table of %u clusters is impossible",
-			       h->reftable_clusters);
 	if (h->snapshots > SNAPSHOTS_MAX)
 		return qc_fail(why, -EFBIG, "%u snapshots are too many", h->snapshots);
 	if (h->backing_len > NAME_MAX_LEN)
@@ -275,23 +272,39 @@ static qc_err check_tables(const struct qc_header *h, uint64_t file_size,
 {
 	const struct geom *g = &h->geom;
 	uint64_t l1_bytes = (uint64_t)g->l1_entries * 8;
-	uint64_t ref_bytes = h->reftable_clusters * geom_cluster(g);
 	qc_err r = 0;
 
 	if (l1_bytes)
 		r = check_table("L1 table", g->l1_offset, l1_bytes, g, file_size, why);
-	if (r || h->version == 1)
+	if (r || !h->snapshots)
 		return r;
-	r = check_table("refcount table", h->reftable_offset, ref_bytes, g, file_size, why);
-	if (!r && h->snapshots)
-		r = check_table("snapshot table", h->snapshots_offset, 1, g, file_size, why);
+	r = check_table("snapshot table", h->snapshots_offset, 1, g, file_size, why);
+	if (!r && range_overlap(h->snapshots_offset, 1, g->l1_offset, l1_bytes))
+		return qc_fail(why, -EINVAL, "the snapshot table and another table overlap");
+	return r;
+}
+
+static qc_err check_refcount_table(const struct qc_header *h, uint64_t file_size,
+				   struct qc_reason *why)
+{
+	const struct geom *g = &h->geom;
+	uint64_t bytes = h->reftable_clusters * geom_cluster(g);
+	qc_err r;
+
+	if (h->version == 1)
+		return 0;
+	if (!bytes || bytes > REFTABLE_BYTES_MAX)
+		return qc_fail(why, -EINVAL, "a refcount table of %u clusters is impossible",
+			       h->reftable_clusters);
+	r = check_table("refcount table", h->reftable_offset, bytes, g, file_size, why);
 	if (r)
 		return r;
-	if (range_overlap(g->l1_offset, l1_bytes, h->reftable_offset, ref_bytes))
+	if (range_overlap(g->l1_offset, g->l1_entries * UINT64_C(8), h->reftable_offset, bytes))
 		return qc_fail(why, -EINVAL, "the L1 table and the refcount table overlap");
-	if (h->snapshots && (range_overlap(h->snapshots_offset, 1, g->l1_offset, l1_bytes) ||
-			     range_overlap(h->snapshots_offset, 1, h->reftable_offset, ref_bytes)))
+	if (h->snapshots && range_overlap(h->snapshots_offset, 1, h->reftable_offset, bytes))
 		return qc_fail(why, -EINVAL, "the snapshot table and another table overlap");
+	if (range_overlap(h->luks_offset, h->luks_bytes, h->reftable_offset, bytes))
+		return qc_fail(why, -EINVAL, "the LUKS header and a table overlap");
 	return 0;
 }
 
@@ -308,10 +321,7 @@ static qc_err check_luks_range(const struct qc_header *h, uint64_t file_size, st
 	r = check_table("LUKS header", h->luks_offset, h->luks_bytes, g, file_size, why);
 	if (r)
 		return r;
-	if (range_overlap(h->luks_offset, h->luks_bytes, g->l1_offset,
-			  g->l1_entries * UINT64_C(8)) ||
-	    range_overlap(h->luks_offset, h->luks_bytes, h->reftable_offset,
-			  h->reftable_clusters * geom_cluster(g)))
+	if (range_overlap(h->luks_offset, h->luks_bytes, g->l1_offset, g->l1_entries * UINT64_C(8)))
 		return qc_fail(why, -EINVAL, "the LUKS header and a table overlap");
 	return 0;
 }
@@ -341,7 +351,9 @@ static qc_err read_and_parse(struct qc_file *f, struct qc_header *h, size_t want
 	return qc_header_parse(buf, got < HEAD_V3_BYTES ? got : want, h, need, why);
 }
 
-qc_err qc_header_read(struct qc_file *f, struct qc_header *h, struct qc_reason *why)
+/* Checks all but the location of the refcount table. */
+static qc_err read_other_fields(struct qc_file *f, struct qc_header *h, uint64_t *file_size,
+				struct qc_reason *why)
 {
 	struct qc_file_stat stat;
 	size_t need = 0;
@@ -349,6 +361,7 @@ qc_err qc_header_read(struct qc_file *f, struct qc_header *h, struct qc_reason *
 
 	if (r)
 		return qc_fail_errno(why, r, "cannot read the header");
+	*file_size = stat.size;
 	r = read_and_parse(f, h, FIRST_READ, &need, why);
 	if (!r && need > FIRST_READ)
 		r = read_and_parse(f, h, need, &need, why);
@@ -358,7 +371,29 @@ qc_err qc_header_read(struct qc_file *f, struct qc_header *h, struct qc_reason *
 		r = check_tables(h, stat.size, why);
 	if (!r)
 		r = check_luks_range(h, stat.size, why);
-	if (!r)
-		r = check_file_names(h, why);
+	return r ? r : check_file_names(h, why);
+}
+
+qc_err qc_header_read(struct qc_file *f, struct qc_header *h, struct qc_reason *why)
+{
+	uint64_t file_size = 0;
+	qc_err r = read_other_fields(f, h, &file_size, why);
+
+	if (r)
+		return qc_reason_add_hint(why, r);
+	r = check_refcount_table(h, file_size, why);
+	if (r)
+		qc_reason_append(why, " (damaged: qcowfs check -r all may rebuild it)");
+	return r;
+}
+
+qc_err qc_header_read_damaged(struct qc_file *f, struct qc_header *h, struct qc_reason *why)
+{
+	uint64_t file_size = 0;
+	struct qc_reason ignored;
+	qc_err r = read_other_fields(f, h, &file_size, why);
+
+	if (!r && check_refcount_table(h, file_size, &ignored))
+		h->reftable_clusters = 0;
 	return qc_reason_add_hint(why, r);
 }

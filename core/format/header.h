@@ -24,6 +24,10 @@
  */
 qc_err qc_header_read(struct qc_file *f, struct qc_header *h, struct qc_reason *why);
 
+/* The same for a check: where the header has no possible location of the refcount table,
+ * reftable_clusters becomes 0. */
+qc_err qc_header_read_damaged(struct qc_file *f, struct qc_header *h, struct qc_reason *why);
+
 /*
  * qc_header_parse() - the part of qc_header_read() that needs no file
  * @buf, @n:  the first bytes of the image

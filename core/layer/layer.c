@@ -258,10 +258,11 @@ static qc_err open_table_cache(struct qc_layer *l, unsigned int flags, struct qc
 
 /* Reads the header.  If it is lost, and the image is to be rescued, looks for its tables.  An image
  * with a feature that this program does not know is refused. */
-static qc_err read_or_find_header(struct qc_layer *l, struct qc_reason *why)
+static qc_err read_or_find_header(struct qc_layer *l, unsigned int flags, struct qc_reason *why)
 {
 	struct qc_reason found = { 0 };
-	qc_err r = qc_header_read(l->file, &l->head, why);
+	qc_err r = flags & QC_OPEN_METADATA ? qc_header_read_damaged(l->file, &l->head, why) :
+					      qc_header_read(l->file, &l->head, why);
 
 	if (!r || r == -ENOMEM || !l->ctx->rescue || *l->head.unknown_features)
 		return r;
@@ -279,7 +280,7 @@ static qc_err open_qcow(struct qc_layer *l, const struct qc_file_location *at, b
 			unsigned int flags, struct qc_reason *why)
 {
 	const unsigned int no_data = QC_OPEN_HEADERS_ONLY | QC_OPEN_METADATA;
-	qc_err r = read_or_find_header(l, why);
+	qc_err r = read_or_find_header(l, flags, why);
 
 	if (r)
 		return r;

@@ -61,7 +61,7 @@ static uint64_t find_block(const struct qc_refcounts *r, uint64_t cluster)
 
 /* Returns the offset of the slice that holds the refcount, and its index in there. */
 static uint64_t find_refcount_slice(const struct qc_refcounts *r, uint64_t block, uint64_t cluster,
-			  uint64_t *index)
+				    uint64_t *index)
 {
 	uint64_t per_slice = (uint64_t)r->slice_bytes * 8 >> r->order;
 	uint64_t in_block = cluster & ((UINT64_C(1) << qc_refcounts_block_bits(r)) - 1);
@@ -82,26 +82,29 @@ static qc_err read_refcount_table(struct qc_refcounts *r, qc_reftable_invalid_fn
 				  void *arg, struct qc_reason *why)
 {
 	size_t bytes = r->entries * 8, got;
-	AUTO_FREE uint8_t *raw = malloc(bytes);
+	AUTO_FREE uint8_t *raw = malloc(bytes + 1);
 	struct qc_file_stat now;
 	qc_err e = qc_file_stat(r->file, &now);
 
-	r->table = calloc(r->entries, sizeof(*r->table));
+	r->table = calloc(r->entries + 1, sizeof(*r->table));
 	if (!raw || !r->table)
 		return qc_fail(why, -ENOMEM, "out of memory");
-	if (!e)
+	if (!e && bytes) /* no read at an impossible offset */
 		e = qc_file_read(r->file, r->table_offset, raw, bytes, &got);
-	if (e)
-		return qc_fail_errno(why, e, "cannot read the refcount table");
+	if (e || (!r->entries && !invalid))
+		return qc_fail_errno(why, e ? e : -EINVAL, "cannot read the refcount table");
 	for (uint64_t i = 0; i < r->entries; i++) {
 		uint64_t off = be64_at(raw + 8 * i);
 		bool valid = is_block_offset_valid(r, off, now.size);
 
 		r->table[i] = valid ? off : 0;
-		if (!valid && !invalid)
-			return qc_fail(why, -EINVAL, "refcount table entry %" PRIu64 " is damaged", i);
-		if (!valid)
-			invalid(arg, i, off);
+		r->is_damaged = r->is_damaged || !valid;
+		if (valid)
+			continue;
+		if (!invalid)
+			return qc_fail(why, -EINVAL, "refcount table entry %" PRIu64 " is damaged "
+				       "(qcowfs check -r all may rebuild the table)", i);
+		invalid(arg, i, off);
 	}
 	return 0;
 }
@@ -120,11 +123,12 @@ qc_err qc_refcounts_open_damaged(struct qc_refcounts *r, struct qc_file *f,
 		.slice_bytes = (uint32_t)min_u64(cs, QC_SLICE_MAX),
 		.table_offset = h->reftable_offset,
 		.entries = h->reftable_clusters * cs / 8,
+		.is_damaged = !h->reftable_clusters,
 	};
 	e = read_refcount_table(r, invalid, arg, why);
 	if (e)
 		return e;
-	e = qc_cache_new(f, r->slice_bytes, cs, r->entries * (cs / r->slice_bytes), budget,
+	e = qc_cache_new(f, r->slice_bytes, cs, (r->entries + 64) * (cs / r->slice_bytes), budget,
 			 &r->blocks);
 	return e ? qc_fail(why, e, "out of memory") : 0;
 }
@@ -213,9 +217,7 @@ static qc_err change_refcount(struct qc_refcounts *r, uint64_t cluster, struct c
 			e = qc_cache_modify(r->blocks, slice, apply_count_change, c);
 		assert(e != QC_RETRY_CHECKPOINT); /* the lock lets no other thread dirty a block */
 	}
-	if (e)
-		return report_refcount_error(r, e, "refcount block", block, "cannot read or write");
-	return c->result;
+	return e ? report_refcount_error(r, e, "refcount block", block, "cannot read or write") : c->result;
 }
 
 qc_err qc_refcounts_add(struct qc_refcounts *r, uint64_t cluster, int by)
@@ -426,8 +428,8 @@ qc_err qc_refcounts_take_table_entries(struct qc_refcounts *r, struct qc_reftabl
 	return 0;
 }
 
-qc_err qc_refcounts_write_table_entries(struct qc_refcounts *r,
-					struct qc_reftable_update *update, bool write)
+qc_err qc_refcounts_write_table_entries(struct qc_refcounts *r, struct qc_reftable_update *update,
+					bool write)
 {
 	qc_err e = 0;
 

@@ -32,6 +32,7 @@ struct qc_refcounts {
 	 * Readable without the lock. */
 	_Atomic uint64_t table_offset, entries;
 	uint64_t *table;	       /* block offsets; 0: no block, all refcounts are 0 */
+	bool is_damaged; /* an entry of the table was invalid, or the header has no table */
 	bool table_dirty;	       /* entries [dirty_first, dirty_end) are not in the file */
 	uint64_t dirty_first, dirty_end;
 	atomic_bool *aborted;	       /* set when a sync fails; may be NULL */
@@ -44,7 +45,8 @@ qc_err qc_refcounts_open(struct qc_refcounts *r, struct qc_file *f, const struct
 			 struct qc_budget *budget, struct qc_reason *why);
 void qc_refcounts_close(struct qc_refcounts *r);
 
-/* The same for a check: an entry that is invalid counts as 0, and is passed to @invalid. */
+/* The same for a check or a repair: an entry that is invalid counts as 0, and is passed to
+ * @invalid.  The header may have no table. */
 typedef void qc_reftable_invalid_fn(void *arg, uint64_t index, uint64_t entry);
 qc_err qc_refcounts_open_damaged(struct qc_refcounts *r, struct qc_file *f,
 				 const struct qc_header *h, struct qc_budget *budget,

@@ -161,7 +161,13 @@ static void report_refcount_damage(void *arg, const char *object, uint64_t off,
 	qc_layer_report_damage(arg, "%s at 0x%" PRIx64 ": %s", object, off, problem);
 }
 
-static qc_err open_allocator(struct qc_writer *w, struct qc_reason *why)
+/* A qc_reftable_invalid_fn: the check has reported the entry. */
+static void ignore_invalid_entry(void *arg, uint64_t index, uint64_t entry)
+{
+	(void)arg, (void)index, (void)entry;
+}
+
+static qc_err open_allocator(struct qc_writer *w, bool damaged_refcounts, struct qc_reason *why)
 {
 	const struct qc_header *h = &w->layer->head;
 	const struct geom *g = &h->geom;
@@ -177,7 +183,9 @@ static qc_err open_allocator(struct qc_writer *w, struct qc_reason *why)
 	if (g->layout == LAYOUT_V2)
 		reserve_table_zone(w);
 	if (a->has_refcounts) {
-		r = qc_refcounts_open(&a->refcounts, w->file, h, &w->layer->ctx->budget, why);
+		r = qc_refcounts_open_damaged(&a->refcounts, w->file, h, &w->layer->ctx->budget,
+					      damaged_refcounts ? ignore_invalid_entry : NULL,
+					      NULL, why);
 		a->refcounts.aborted = &w->aborted;
 		a->refcounts.report = report_refcount_damage;
 		a->refcounts.report_arg = w->layer;
@@ -207,7 +215,8 @@ void qc_writer_free(struct qc_writer *w)
 	free(w);
 }
 
-qc_err qc_writer_open_for_repair(struct qc_layer *l, struct qc_writer **out, struct qc_reason *why)
+qc_err qc_writer_open_for_repair(struct qc_layer *l, bool damaged_refcounts, struct qc_writer **out,
+				 struct qc_reason *why)
 {
 	struct qc_writer *w;
 	qc_err r;
@@ -226,7 +235,7 @@ qc_err qc_writer_open_for_repair(struct qc_layer *l, struct qc_writer **out, str
 	qc_mutex_init(&w->alloc.lock, QC_RANK_ALLOC);
 	r = open_files_for_writing(w, why);
 	if (!r)
-		r = open_allocator(w, why);
+		r = open_allocator(w, damaged_refcounts, why);
 	w->metadata = (struct qc_metadata){
 		.file = w->file,
 		.head = &l->head,
@@ -252,7 +261,7 @@ qc_err qc_writer_open(struct qc_layer *l, struct qc_writer **out, struct qc_reas
 		why->cause = QC_CAUSE_READONLY;
 		return r;
 	}
-	return qc_writer_open_for_repair(l, out, why);
+	return qc_writer_open_for_repair(l, false, out, why);
 }
 
 qc_err qc_writer_close(struct qc_writer *w)

@@ -28,9 +28,15 @@ qc_err qc_writer_check_writable(const struct qc_layer *l, struct qc_reason *why)
  */
 qc_err qc_writer_open(struct qc_layer *l, struct qc_writer **out, struct qc_reason *why);
 
-/* The same for an image that is marked corrupt, or whose snapshot table is damaged.  Return: as
- * qc_writer_open(). */
-qc_err qc_writer_open_for_repair(struct qc_layer *l, struct qc_writer **out,
+/*
+ * qc_writer_open_for_repair() - the same for an image that is marked corrupt, or whose snapshot
+ *                               table is damaged
+ * @damaged_refcounts:  also if the refcount table is damaged.  If alloc.refcounts.is_damaged is set
+ *                      then, no cluster may be allocated before the table is rebuilt.
+ *
+ * Return: as qc_writer_open()
+ */
+qc_err qc_writer_open_for_repair(struct qc_layer *l, bool damaged_refcounts, struct qc_writer **out,
 				 struct qc_reason *why);
 
 /* Closes a writer without writing anything. */

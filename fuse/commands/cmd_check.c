@@ -61,7 +61,7 @@ static const char *describe_repair_error(qc_err r)
 	case -EIO:
 		return "a table shares a cluster with other data, or is damaged";
 	case -EINVAL:
-		return "the refcount table is damaged";
+		return "the refcount table is damaged (-r all may rebuild it)";
 	case -EOVERFLOW:
 		return "a cluster has more references than its refcount can count";
 	case -EFBIG:

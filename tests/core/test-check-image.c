@@ -314,7 +314,7 @@ static const struct fault faults[] = {
 	F(two_entries_on_one, LOW, true, false),
 	F(entry_on_a_table, LOW, true, true),
 	F(compressed_with_copied, ENTRY | LOW | OVERLAP, false, true),
-	F(refcount_block_beyond_the_end, END, true, true),
+	F(refcount_block_beyond_the_end, END, true, false),
 };
 
 /* Clusters 5 to 20: guest offset 0 to 1M; the snapshot shares those from 3M on. */
