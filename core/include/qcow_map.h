@@ -36,6 +36,11 @@ struct qc_mapping {
  */
 qc_err qc_get_mapping(struct qc_image *img, uint64_t off, struct qc_mapping *out);
 
+/* Returns a number that differs after each change of where the disk has data, and where holes.  0:
+ * that can change unnoticed, as in a raw backing file.  A caller that keeps a run of
+ * qc_block_status() reads the number before the run.  The size is no part of this. */
+uint64_t qc_layout_version(const struct qc_image *img);
+
 /*
  * qc_check_walk_ends() - refuse an image whose tables take forever to read
  *

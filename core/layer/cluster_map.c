@@ -181,6 +181,19 @@ static void set_exact_host(const struct geom *g, const struct l2_entry *e, struc
 		x->host.v = e->host.v + geom_in_cluster(g, at);
 }
 
+/* Returns how many entries from `index` on, before n, are all zeros.  That says without decoding
+ * that their clusters are unallocated. */
+static uint64_t count_empty_entries(const struct geom *g, const struct qc_slice_view *v,
+				    uint64_t index, uint64_t n)
+{
+	unsigned int words = geom_is_extended(g) ? 2 : 1;
+	uint64_t i = index * words, end = n * words;
+
+	while (i < end && !be64_get(&v->words[i]))
+		i++;
+	return i / words - index;
+}
+
 /* Fills the extent from entry `index` of a slice of n entries, and from those that continue it. */
 static qc_err fill_from_slice(const struct geom *g, const struct qc_slice_view *v, uint64_t index,
 			      uint64_t n, struct goff at, uint64_t max, struct qc_map_extent *x,
@@ -197,7 +210,14 @@ static qc_err fill_from_slice(const struct geom *g, const struct qc_slice_view *
 	while (x->len < max && ++index < n) {
 		struct goff next = { at.v + x->len };
 		struct qc_map_extent y;
+		uint64_t empty = x->kind == QC_UNALLOCATED && !x->has_host && !x->writable_in_place ?
+					 count_empty_entries(g, v, index, n) : 0;
 
+		if (empty && !geom_in_cluster(g, next)) {
+			x->len += empty * geom_cluster(g);
+			index += empty - 1;
+			continue;
+		}
 		/* An extent that ends inside a cluster cannot go on.  A damaged entry ends it:
 		 * the lookup of that entry reports the damage. */
 		if (geom_in_cluster(g, next) || read_l2_entry(g, v, index, next, &e))
@@ -362,6 +382,17 @@ static void change_words(void *arg, struct be64 *words)
 	}
 }
 
+/* Changes entries of the slice at @key.  The version is raised last: a query that sees the new
+ * version also sees the new entries. */
+static qc_err modify_slice(struct qc_layer *l, uint64_t key, struct entry_change *c)
+{
+	qc_err r = qc_cache_modify(l->tables, key, change_words, c);
+
+	if (!r)
+		qc_map_raise_version(l);
+	return r;
+}
+
 qc_err qc_map_l1_set(struct qc_layer *l, struct goff at, uint64_t raw)
 {
 	uint64_t index = geom_l1_index(&l->head.geom, at);
@@ -369,7 +400,7 @@ qc_err qc_map_l1_set(struct qc_layer *l, struct goff at, uint64_t raw)
 	struct entry_change c = { index % (l->slice_bytes / 8), 1, false, &words };
 	struct qc_l1_table live = qc_l1_active(l);
 
-	return qc_cache_modify(l->tables, l1_key(l, &live, index), change_words, &c);
+	return modify_slice(l, l1_key(l, &live, index), &c);
 }
 
 uint64_t qc_map_slice_clusters(const struct qc_layer *l, struct goff at)
@@ -408,5 +439,5 @@ qc_err qc_map_l2_set(struct qc_layer *l, struct hoff table, struct goff at, uint
 	struct entry_change c = { .n = n, .extended = extended, .words = words };
 	uint64_t key = l2_key(l, table, at, &c.index);
 
-	return qc_cache_modify(l->tables, key, change_words, &c);
+	return modify_slice(l, key, &c);
 }

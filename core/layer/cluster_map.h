@@ -92,6 +92,13 @@ static inline bool qc_map_is_corrupt(const struct qc_map_extent *x)
 
 /* ---- for changes ------------------------------------------------------------ */
 
+/* Tells qc_layout_version() that the layer maps its disk in another way.  For a caller that
+ * replaces the L1 table. */
+static inline void qc_map_raise_version(struct qc_layer *l)
+{
+	atomic_fetch_add(&l->map_version, 1);
+}
+
 /* Returns true if an L2 table at this host offset would overlap the header or another table of
  * the header. */
 bool qc_map_overlaps_metadata(const struct qc_layer *l, uint64_t table);

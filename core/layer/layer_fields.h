@@ -63,6 +63,8 @@ struct qc_layer {
 	struct qc_header head; /* of a raw file: zeros */
 	_Atomic uint64_t size; /* of the disk */
 
+	_Atomic uint64_t map_version; /* raised after each change of an L1 or L2 entry */
+
 	struct qc_mutex open_lock;   /* one thread makes the layer writable; held across I/O */
 	struct qc_layer_rescue *rescue; /* open_lock; of rescue/grade.c; NULL: not made yet */
 	struct qc_inflight inflight; /* requests on images of which it is the top */

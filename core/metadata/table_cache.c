@@ -17,7 +17,10 @@
 #include "base/range.h"
 #include "metadata/table_slots.h"
 
-enum { BEYOND_LIMIT = 32 << 20 };
+enum {
+	BEYOND_LIMIT = 32 << 20,
+	SLAB_SLOTS_MAX = 16,
+};
 
 /* ---- new and free --------------------------------------------------------- */
 
@@ -42,6 +45,7 @@ qc_err qc_cache_new(struct qc_file *f, uint32_t slice_bytes, uint64_t cluster, u
 		free(c);
 		return -ENOMEM;
 	}
+	pthread_mutex_init(&c->slab_lock, NULL);
 	for (int i = 0; i < LOCKS; i++) {
 		qc_mutex_init(&c->lock[i], QC_RANK_SLOT);
 		pthread_cond_init(&c->changed[i], NULL);
@@ -54,14 +58,14 @@ void qc_cache_free(struct qc_cache *c)
 {
 	if (!c)
 		return;
-	for (uint64_t i = 0; i < c->nsets; i++) {
-		for (int w = 0; w < WAYS; w++) {
-			if (!c->sets[i].slot[w].words)
-				continue;
-			atomic_fetch_sub(&c->budget->used, c->slice_bytes);
-			free(c->sets[i].slot[w].words);
-		}
+	atomic_fetch_sub(&c->budget->used, c->slots * c->slice_bytes);
+	while (c->slabs) {
+		struct cache_slab *next = c->slabs->next;
+
+		free(c->slabs);
+		c->slabs = next;
 	}
+	pthread_mutex_destroy(&c->slab_lock);
 	for (int i = 0; i < LOCKS; i++) {
 		pthread_cond_destroy(&c->changed[i]);
 		qc_mutex_destroy(&c->lock[i]);
@@ -132,6 +136,31 @@ static bool has_slot(const struct cache_set *s)
 	return false;
 }
 
+/* Returns memory for the words of one slot, all zeros.  Allocating slots one by one would cost a
+ * system call each.  A slab has room for as many slots as there are, so a small cache stays
+ * small. */
+static struct be64 *allocate_words(struct qc_cache *c)
+{
+	size_t per_slot = c->slice_bytes / sizeof(struct be64);
+	struct be64 *words = NULL;
+
+	pthread_mutex_lock(&c->slab_lock);
+	if (!c->slab_left) {
+		uint64_t n = max_u64(1, min_u64(atomic_load(&c->slots), SLAB_SLOTS_MAX));
+		struct cache_slab *slab = calloc(1, sizeof(*slab) + n * c->slice_bytes);
+
+		if (slab) {
+			slab->next = c->slabs;
+			c->slabs = slab;
+			c->slab_left = (unsigned int)n;
+		}
+	}
+	if (c->slab_left)
+		words = c->slabs->words + --c->slab_left * per_slot;
+	pthread_mutex_unlock(&c->slab_lock);
+	return words;
+}
+
 /* Allocates memory for the slot, if the budget and @beyond allow it. */
 static bool allocate_slot(struct qc_cache *c, struct cache_slot *slot, uint64_t beyond)
 {
@@ -142,7 +171,7 @@ static bool allocate_slot(struct qc_cache *c, struct cache_slot *slot, uint64_t 
 		atomic_fetch_sub(&c->budget->used, bytes);
 		return false;
 	}
-	slot->words = calloc(bytes / 8, sizeof(*slot->words));
+	slot->words = allocate_words(c);
 	if (!slot->words)
 		atomic_fetch_sub(&c->budget->used, bytes);
 	else

@@ -49,6 +49,12 @@ struct cache_set {
 	unsigned int hand; /* its lock; the clock hand of the eviction */
 };
 
+/* Memory for the words of several slots, which stay in use until the cache is freed. */
+struct cache_slab {
+	struct cache_slab *next;
+	struct be64 words[];
+};
+
 struct qc_cache {
 	struct qc_file *file;
 	struct qc_budget *budget;
@@ -59,6 +65,9 @@ struct qc_cache {
 	uint64_t nsets;
 	_Atomic uint64_t dirty; /* slots */
 	_Atomic uint64_t loads, slots; /* loads so far; slots with memory */
+	pthread_mutex_t slab_lock;     /* a leaf, for the next two */
+	struct cache_slab *slabs;      /* the newest first */
+	unsigned int slab_left;	       /* slots that the newest slab has memory for */
 	struct qc_mutex lock[LOCKS];	/* set i has lock i % LOCKS */
 	pthread_cond_t changed[LOCKS];	/* a slot is not LOADING or not writing any more */
 };

@@ -34,6 +34,22 @@ static bool is_served(const struct qc_image *img, const struct qc_step *s)
 	return img->ctx->lost != QC_LOST_EIO || s->reason != QC_REASON_NONE;
 }
 
+uint64_t qc_layout_version(const struct qc_image *img)
+{
+	uint64_t version = 1;
+
+	if (img->bytes_ops)
+		return 0;
+	for (unsigned int i = img->top; i < img->bottom; i++) {
+		const struct qc_layer *l = img->layer[i];
+
+		if (l->format == QC_FORMAT_RAW || atomic_load(&l->stale))
+			return 0;
+		version += atomic_load(&l->map_version);
+	}
+	return version;
+}
+
 qc_err qc_block_status_inflight(struct qc_image *img, uint64_t off, struct qc_extent *out)
 {
 	unsigned int steps = 0;

@@ -323,6 +323,7 @@ qc_err qc_atomic_update_commit(struct qc_atomic_update *a)
 	atomic_store(&a->w->layer->size, a->size);
 	h->geom.l1_offset = a->l1.l1_offset;
 	h->geom.l1_entries = a->l1.l1_entries;
+	qc_map_raise_version(a->w->layer);
 	h->snapshots = a->snapshots;
 	h->snapshots_offset = a->snapshots_offset;
 	release_freed(a);

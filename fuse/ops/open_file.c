@@ -10,6 +10,7 @@ enum { AWAIT_SECONDS = 5 }; /* the longest that open_files_await_closes() waits 
 
 void open_file_add(struct server *s, struct open_file *f, struct fuse_file_info *fi)
 {
+	pthread_mutex_init(&f->seek_lock, NULL);
 	pthread_mutex_lock(&s->open_files_lock);
 	f->next = s->open_files;
 	f->prev = &s->open_files;
@@ -68,6 +69,7 @@ void open_file_close(struct server *s, struct open_file *f)
 	if (f->node)
 		node_forget(s->tree, f->node, 1);
 	free(f->listing);
+	pthread_mutex_destroy(&f->seek_lock);
 	free(f);
 	count_close(s);
 }

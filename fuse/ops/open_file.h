@@ -24,6 +24,11 @@ struct open_file {
 	_Atomic uint64_t full_size;   /* of the disk, before it was cut through this file; or 0 */
 	atomic_bool closed;	      /* FLUSH came: a descriptor was closed, perhaps the last */
 	unsigned int content_version; /* of the node, at open() */
+	struct seek_run {
+		uint64_t off, layout; /* on the disk; of qc_layout_version(), 0: there is no run */
+		struct qc_extent extent;
+	} seek_run;		      /* that the last lseek() has found; seek_lock */
+	pthread_mutex_t seek_lock;
 	struct listing *listing;      /* of a folder */
 	struct open_file *next, **prev; /* in server.open_files */
 };

@@ -89,15 +89,32 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
 		fuse_reply_buf(req, buf, len);
 }
 
+/* Finds the run at an offset of the disk.  lseek() stops at the begin of a run, where the next call
+ * mostly goes on: it finds the run that this one has kept.  The caller holds seek_lock. */
+static int find_seek_run(struct open_file *f, uint64_t at, struct qc_extent *e)
+{
+	struct seek_run *last = &f->seek_run;
+	uint64_t layout = qc_layout_version(f->img), inside = at - last->off;
+	int r;
+
+	if (layout && last->layout == layout && at >= last->off && inside < last->extent.len) {
+		*e = (struct qc_extent){ last->extent.len - inside, last->extent.data };
+		return 0;
+	}
+	r = qc_block_status(f->img, at, e);
+	*last = (struct seek_run){ at, r ? 0 : layout, *e };
+	return r;
+}
+
 /* Searches a disk for the next data or hole from `off` on.  After SEEK_EXTENTS extents the
  * search stops, and all of the rest counts as data: lseek(2) allows that for holes. */
-static int seek_disk(const struct open_file *f, uint64_t off, bool data, uint64_t *found)
+static int search_runs(struct open_file *f, uint64_t off, bool data, uint64_t *found)
 {
 	uint64_t size = open_file_size(f);
 
 	for (int extents = 0; off < size; extents++) {
-		struct qc_extent e;
-		int r = qc_block_status(f->img, f->range.start + off, &e);
+		struct qc_extent e = { 0 };
+		int r = find_seek_run(f, f->range.start + off, &e);
 
 		if (r)
 			return r;
@@ -115,6 +132,16 @@ static int seek_disk(const struct open_file *f, uint64_t off, bool data, uint64_
 	return 0;
 }
 
+static int seek_disk(struct open_file *f, uint64_t off, bool data, uint64_t *found)
+{
+	int r;
+
+	pthread_mutex_lock(&f->seek_lock);
+	r = search_runs(f, off, data, found);
+	pthread_mutex_unlock(&f->seek_lock);
+	return r;
+}
+
 static int seek_text(const struct shared_buf *text, off_t off, int whence, uint64_t *found)
 {
 	*found = whence == SEEK_DATA ? (uint64_t)off : text->len;
@@ -124,7 +151,7 @@ static int seek_text(const struct shared_buf *text, off_t off, int whence, uint6
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 	      struct fuse_file_info *fi)
 {
-	const struct open_file *f = open_file_of(fi);
+	struct open_file *f = open_file_of(fi);
 	uint64_t found = 0;
 	int r = -EINVAL;
 
