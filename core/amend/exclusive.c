@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/outcome.h"
+#include "image/gather.h"
 #include "update/autoclear.h"
 #include "update/checkpoint.h"
 
@@ -30,12 +31,14 @@ qc_err qc_exclusive_run(struct qc_image *img, qc_exclusive_fn *fn, void *arg,
 	r = prepare_exclusive(w, why);
 	if (r)
 		return qc_no_outcome(r);
+	qc_gather_block(img);
 	qc_lock(&w->resize_lock);
 	qc_drain_begin(&l->inflight);
 	r = qc_writer_flush_all(w);
 	r = r ? qc_fail_errno(why, r, "cannot write") : fn(w, arg, why);
 	qc_drain_end(&l->inflight);
 	qc_unlock(&w->resize_lock);
+	qc_gather_unblock(img);
 	/* A failed change has freed its clusters again: that is dirty metadata. */
 	flushed = qc_writer_flush_all(w);
 	if (!r && flushed)

@@ -26,6 +26,7 @@ enum qc_outcome {
 	QC_RETRY_CHECKPOINT,	/* all slots of a cache set are dirty: run a checkpoint, retry */
 	QC_MUST_WRITE_ZEROS,	/* no entry can say zero here: write zero bytes */
 	QC_MUST_WRITE_PLAIN,	/* the cluster cannot be stored compressed: write it plain */
+	QC_RETRY_GATHER,	/* another thread uses the gathered cluster: store it, retry */
 	QC_REFCOUNT_UNDERFLOW,	/* a refcount would fall below 0: the refcounts are damaged */
 	QC_TIME_OVER,		/* the check has used up its second */
 };

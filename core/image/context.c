@@ -64,6 +64,8 @@ qc_err qc_context_new(const struct qc_config *config, struct qc_context **out)
 	ctx->budget.limit = ctx->cache_bytes;
 	qc_mutex_init(&ctx->layer_table_lock, QC_RANK_LAYER_TABLE);
 	pthread_cond_init(&ctx->idle, NULL);
+	pthread_mutex_init(&ctx->gathers.lock, NULL);
+	pthread_cond_init(&ctx->gathers.stored, NULL);
 	qc_mutex_init(&ctx->open_lock, QC_RANK_OPEN);
 	r = copy_remaps(&ctx->policy, config->path_maps, config->npath_maps);
 	if (!r)
@@ -98,6 +100,8 @@ void qc_context_free(struct qc_context *ctx)
 	qc_encoder_pool_free(ctx->encoders);
 	qc_key_cache_free(ctx->key_cache);
 	qc_mutex_destroy(&ctx->open_lock);
+	pthread_cond_destroy(&ctx->gathers.stored);
+	pthread_mutex_destroy(&ctx->gathers.lock);
 	pthread_cond_destroy(&ctx->idle);
 	qc_mutex_destroy(&ctx->layer_table_lock);
 	free(ctx->data_file);

@@ -9,6 +9,7 @@
 #include "image/layer_table.h"
 #include "rescue/grade.h"
 
+struct qc_gather;
 struct qc_image;
 
 /* Reads an image that shows other bytes than those of a disk.  A request calls them in flight. */
@@ -32,6 +33,8 @@ struct qc_image {
 	struct qc_l1_table root;
 	uint64_t base, size;
 	struct qc_pin pin; /* of a snapshot or a bitmap */
+
+	struct qc_gather *gather; /* parts of a cluster that wait (gather.h); NULL */
 
 	/* NULL: a disk.  Else bytes that these functions find with their state. */
 	const struct qc_image_bytes_ops *bytes_ops;

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/outcome.h"
 #include "format/format_name.h"
+#include "image/gather.h"
 #include "io/backing_name.h"
 #include "update/writer.h"
 
@@ -328,6 +329,7 @@ qc_err qc_open_view(struct qc_image *img, qc_view_fn *begin, const void *arg, st
 
 void qc_close(struct qc_image *img)
 {
+	qc_gather_close(img);
 	if (img->of_snapshot || img->pin.l1_offset)
 		qc_layer_unpin_snapshot(img->layer[0], &img->pin);
 	for (unsigned int i = 0; i < img->depth; i++)

@@ -27,6 +27,20 @@ bool qc_image_can_compress(const struct qc_image *img);
 qc_err qc_write_compressed(struct qc_image *img, uint64_t off, const void *buf, size_t len);
 
 /*
+ * qc_write_gathered() - write a part of a cluster, and store the cluster compressed once all of it
+ *			 was written
+ *
+ * Parts that follow each other wait in memory, at most one cluster for each open image.  So do
+ * those that leave gaps where the disk reads as zeros.  All other parts are written as by
+ * qc_write().  Each request on the disk finds the parts, and qc_flush() and qc_writeback() store
+ * them.  If they cannot be stored, so says the request that needs them, and then the next
+ * qc_write_gathered(), qc_flush() or qc_writeback() of the image.
+ * The image is one that qc_image_can_compress().
+ * Return: as qc_write()
+ */
+qc_err qc_write_gathered(struct qc_image *img, uint64_t off, const void *buf, size_t len);
+
+/*
  * qc_lock_raw_disk() - lock a raw file as QEMU locks a disk
  * @fd:     open for reading, and for writing if @write
  * @write:  take the locks of a writer

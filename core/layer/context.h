@@ -19,10 +19,22 @@
 enum { LAYER_TABLE_BUCKETS = 256 };
 
 struct qc_flusher;
+struct qc_gather;
 struct qc_found_headers;
 struct qc_header;
 struct qc_layer;
 struct qc_busy_file;
+
+/* Clusters that open images gather (image/gather.h). */
+struct qc_gather_list {
+	pthread_mutex_t lock;	 /* a leaf */
+	pthread_cond_t stored;	 /* signalled when a cluster was stored */
+	struct qc_gather *first; /* lock; one for each image that gathers */
+	uint64_t serial;	 /* lock */
+	unsigned int blocks;	 /* lock; while not 0 no cluster begins to fill */
+	atomic_uint filled;	 /* gatherers that are not empty */
+	atomic_bool any;	 /* there is or was a gatherer */
+};
 
 struct qc_context {
 	/* The user's choices, constant. */
@@ -63,6 +75,7 @@ struct qc_context {
 	struct qc_layer *layer_table[LAYER_TABLE_BUCKETS]; /* layer_table_lock; by device and inode */
 	struct qc_busy_file *busy; /* layer_table_lock; files that are being opened or closed */
 	pthread_cond_t idle; /* signalled when an entry leaves `busy`, or a flush ends */
+	struct qc_gather_list gathers;
 };
 
 #endif

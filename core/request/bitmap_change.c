@@ -14,7 +14,7 @@
 #include "bitmap/bitmap_bits.h"
 #include "bitmap/bitmap_client.h"
 #include "bitmap/bitmap_commit.h"
-#include "image/image.h"
+#include "image/gather.h"
 #include "layer/context.h"
 #include "request/bitmap_view.h"
 #include "update/autoclear.h"
@@ -59,6 +59,7 @@ static qc_err change_bitmaps(struct qc_image *img, bitmap_change_fn *fn, const s
 	r = qc_writer_flush_all(w);
 	if (r)
 		return qc_no_outcome(r);
+	qc_gather_block(img);
 	qc_lock(&w->resize_lock);
 	qc_drain_begin(&l->inflight);
 	r = qc_writer_flush_all(w);
@@ -70,6 +71,7 @@ static qc_err change_bitmaps(struct qc_image *img, bitmap_change_fn *fn, const s
 						 (w->bitmaps && w->bitmaps->n));
 	qc_drain_end(&l->inflight);
 	qc_unlock(&w->resize_lock);
+	qc_gather_unblock(img);
 	flushed = qc_writer_flush_all(w);
 	return qc_no_outcome(r ? r : flushed);
 }

@@ -46,11 +46,11 @@ qc_err qc_compress_cluster(struct qc_image *img, const uint8_t *buf, uint64_t le
 			 qc_encode_room(cluster), n);
 }
 
-qc_err qc_store_cluster_inflight(struct qc_image *img, uint64_t off, const uint8_t *buf,
-				 uint64_t len, const uint8_t *compressed, size_t n)
+qc_err qc_store_compressed_inflight(struct qc_image *img, uint64_t off, uint64_t len,
+				    const uint8_t *compressed, size_t n, bool if_empty)
 {
 	struct qc_layer *l = img->layer[0];
-	qc_err r = n ? qc_writer_prepare(l->writer) : QC_MUST_WRITE_PLAIN;
+	qc_err r = qc_writer_prepare(l->writer);
 	uint64_t done = 0;
 
 	while (!r && !done) {
@@ -60,8 +60,18 @@ qc_err qc_store_cluster_inflight(struct qc_image *img, uint64_t off, const uint8
 		if (!r && (x.kind == QC_DATA || x.kind == QC_DAMAGED))
 			r = QC_MUST_WRITE_PLAIN; /* which reports the damage */
 		if (!r)
-			r = qc_cow_write_compressed(img, off, len, compressed, n, &done);
+			r = qc_cow_write_compressed(img, off, len, compressed, n, if_empty, &done);
 	}
+	return r;
+}
+
+qc_err qc_store_cluster_inflight(struct qc_image *img, uint64_t off, const uint8_t *buf,
+				 uint64_t len, const uint8_t *compressed, size_t n)
+{
+	qc_err r = QC_MUST_WRITE_PLAIN;
+
+	if (n)
+		r = qc_store_compressed_inflight(img, off, len, compressed, n, false);
 	return r == QC_MUST_WRITE_PLAIN ? qc_write_inflight(img, off, buf, len) : r;
 }
 

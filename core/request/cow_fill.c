@@ -216,7 +216,8 @@ static qc_err allocate_compressed_bytes(struct qc_cow_request *c)
 
 	c->keeps_host = c->never_written = false;
 	c->host_bytes = c->compressed_len;
-	if (old->kind == QC_DATA || (old->kind != QC_COMPRESSED && old->alloc))
+	if (old->kind == QC_DATA || (old->kind != QC_COMPRESSED && old->alloc) ||
+	    (old->kind == QC_COMPRESSED && c->if_empty))
 		return QC_MUST_WRITE_PLAIN;
 	r = qc_alloc_bytes(&c->w->alloc, c->compressed_len, &c->host);
 	if (r || compressed_offset_fits(g, c->host))

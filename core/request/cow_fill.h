@@ -18,6 +18,7 @@ struct qc_cow_request {
 	/* Bytes to store for the one guest cluster of a compressed write. */
 	const uint8_t *compressed;
 	size_t compressed_len;
+	bool if_empty; /* only if the cluster has no data, also no compressed data */
 
 	/* Guest range of the caller.  It begins in the first cluster, and ends in the last. */
 	uint64_t off, end;

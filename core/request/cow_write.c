@@ -138,11 +138,12 @@ qc_err qc_cow_write(struct qc_image *img, const struct qc_cow_filler *filler, ui
 }
 
 qc_err qc_cow_write_compressed(struct qc_image *img, uint64_t off, uint64_t len,
-			       const uint8_t *buf, size_t n, uint64_t *done)
+			       const uint8_t *buf, size_t n, bool if_empty, uint64_t *done)
 {
 	struct cow_attempt a = {
 		.c = { .img = img, .w = img->layer[0]->writer, .filler = &qc_cow_fill_compressed,
-		       .off = off, .start = { off }, .compressed = buf, .compressed_len = n },
+		       .off = off, .start = { off }, .compressed = buf, .compressed_len = n,
+		       .if_empty = if_empty },
 		.n = 1,
 		.end = off + len,
 		.done = done,

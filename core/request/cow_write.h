@@ -29,11 +29,12 @@ qc_err qc_cow_write(struct qc_image *img, const struct qc_cow_filler *filler, ui
  * qc_cow_write_compressed() - store the compressed data of one guest cluster
  * @off, @len:   the cluster, up to the end of the disk
  * @buf, @n:     its compressed data
+ * @if_empty:    only if the cluster has no compressed data, either
  * @done:        out: @len, or 0: as for qc_cow_write()
  *
  * Context, return: as qc_cow_write(); QC_MUST_WRITE_PLAIN if the cluster has plain data.
  */
 qc_err qc_cow_write_compressed(struct qc_image *img, uint64_t off, uint64_t len,
-			       const uint8_t *buf, size_t n, uint64_t *done);
+			       const uint8_t *buf, size_t n, bool if_empty, uint64_t *done);
 
 #endif

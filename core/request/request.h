@@ -50,6 +50,11 @@ qc_err qc_compress_cluster(struct qc_image *img, const uint8_t *buf, uint64_t le
 qc_err qc_store_cluster_inflight(struct qc_image *img, uint64_t off, const uint8_t *buf,
 				 uint64_t len, const uint8_t *compressed, size_t n);
 
+/* The same, for data that compression makes shorter.  @if_empty: only if the image has neither data
+ * nor compressed data there.  Return: as qc_write(); QC_MUST_WRITE_PLAIN: nothing was stored. */
+qc_err qc_store_compressed_inflight(struct qc_image *img, uint64_t off, uint64_t len,
+				    const uint8_t *compressed, size_t n, bool if_empty);
+
 /* Allocates host clusters where the range has none.  Return: as qc_allocate(). */
 qc_err qc_allocate_inflight(struct qc_image *img, uint64_t off, uint64_t len);
 

@@ -13,6 +13,7 @@
 
 #include "base/outcome.h"
 #include "base/range.h"
+#include "image/gather.h"
 #include "request/request.h"
 #include "request/unlink.h"
 #include "update/checkpoint.h"
@@ -253,6 +254,7 @@ static qc_err resize_drained(struct qc_image *img, uint64_t size, bool by_steps)
 	uint64_t old;
 	qc_err r = 0;
 
+	qc_gather_block(img);
 	qc_lock(&w->resize_lock);
 	qc_drain_begin(&l->inflight);
 	old = l->size;
@@ -268,6 +270,7 @@ static qc_err resize_drained(struct qc_image *img, uint64_t size, bool by_steps)
 	}
 	qc_drain_end(&l->inflight);
 	qc_unlock(&w->resize_lock);
+	qc_gather_unblock(img);
 	return r;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/outcome.h"
 #include "base/range.h"
+#include "image/gather.h"
 #include "request/request.h"
 #include "update/checkpoint.h"
 
@@ -40,10 +41,13 @@ static qc_err submit_read(struct qc_image *img, uint64_t off, void *out, size_t 
 {
 	struct qc_layer *top = img->layer[0];
 	struct qc_inflight_token token;
-	qc_err r = -EINVAL;
+	qc_err stored, r = -EINVAL;
 
 	if (img->headers_only)
 		return -EINVAL;
+	stored = qc_gather_store_range(img, off, fn == read_bytes ? len : UINT64_MAX);
+	if (stored)
+		return qc_no_outcome(stored);
 	token = qc_inflight_begin(&top->inflight);
 	if (range_inside(off, len, qc_size(img))) {
 		r = fn(img, off, out, len);
@@ -92,10 +96,13 @@ static qc_err submit_change(struct qc_image *img, uint64_t off, const void *buf,
 {
 	struct qc_layer *top = img->layer[0];
 	struct qc_inflight_token token;
-	qc_err r = -EINVAL;
+	qc_err stored, r = -EINVAL;
 
 	if (!img->writable)
 		return -EROFS;
+	stored = qc_gather_store_range(img, off, fn == change_to_empty ? UINT64_MAX : len);
+	if (stored)
+		return qc_no_outcome(stored);
 	token = qc_inflight_begin(&top->inflight);
 	if (fn == change_to_empty)
 		len = qc_size(img);
@@ -171,11 +178,22 @@ qc_err qc_clear(struct qc_image *img)
 qc_err qc_flush(struct qc_image *img)
 {
 	struct qc_writer *w = img->layer[0]->writer;
+	qc_err stored, r;
 
-	return w ? qc_no_outcome(qc_checkpoint(w, true)) : 0;
+	if (!w)
+		return 0;
+	stored = qc_gather_flush(img, false);
+	r = qc_checkpoint(w, true);
+	return qc_no_outcome(r ? r : stored);
 }
 
 qc_err qc_writeback(struct qc_image *img)
 {
-	return img->writable ? qc_no_outcome(qc_writer_flush_all(img->layer[0]->writer)) : 0;
+	qc_err stored, r;
+
+	if (!img->writable)
+		return 0;
+	stored = qc_gather_flush(img, true);
+	r = qc_writer_flush_all(img->layer[0]->writer);
+	return qc_no_outcome(r ? r : stored);
 }

@@ -7,6 +7,7 @@
 
 #include "base/outcome.h"
 #include "base/range.h"
+#include "image/gather.h"
 #include "update/checkpoint.h"
 
 enum { SNAPSHOT_NAME_MAX = 255 };
@@ -257,6 +258,7 @@ qc_err qc_snapshot_update_run(struct qc_image *img, qc_snapshot_change_fn *fn,
 
 	if (r)
 		return r;
+	qc_gather_block(img);
 	qc_lock(&u.w->resize_lock);
 	qc_drain_begin(&u.layer->inflight);
 	r = begin_snapshot_update(&u);
@@ -265,6 +267,7 @@ qc_err qc_snapshot_update_run(struct qc_image *img, qc_snapshot_change_fn *fn,
 	end_snapshot_update(&u);
 	qc_drain_end(&u.layer->inflight);
 	qc_unlock(&u.w->resize_lock);
+	qc_gather_unblock(img);
 	/* A failed change has freed its reserved clusters again: that is dirty metadata. */
 	flushed = qc_writer_flush_all(u.w);
 	return qc_no_outcome(r ? r : flushed);

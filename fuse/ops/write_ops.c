@@ -53,25 +53,24 @@ static void note_end(struct open_file *f, uint64_t end, int r)
 		growing_disk_extend(f->node, end);
 }
 
-/* Writes to the disk, whole clusters compressed if the mount wants that.  The last part of a growing
- * disk is not compressed: the next write will go on in this cluster. */
+/* Writes to the disk, whole clusters compressed if the mount wants that.  The first and the last
+ * part of the range wait for the rest of their clusters. */
 static int write_bytes(struct server *s, struct open_file *f, uint64_t at, const char *buf, size_t len)
 {
 	uint64_t cluster = qc_cluster_size(f->img), head = (cluster - at % cluster) % cluster;
-	bool ends_disk = !growing_disk_is_growing(f->node) && at + len == qc_size(f->img);
-	size_t whole, tail;
+	size_t tail;
 	int r;
 
-	if (!s->compress || !qc_image_can_compress(f->img) || len < head)
+	if (!s->compress || !qc_image_can_compress(f->img))
 		return qc_write(f->img, at, buf, len);
+	head = head < len ? head : len;
 	tail = (size_t)((len - head) % cluster);
-	whole = len - (size_t)head - tail;
-	r = head ? qc_write(f->img, at, buf, (size_t)head) : 0;
-	if (!r && whole)
-		r = cluster_writer_run(&s->cluster_writer, f->img, at + head, buf + head, whole);
+	r = head ? qc_write_gathered(f->img, at, buf, (size_t)head) : 0;
+	if (!r && len > head + tail)
+		r = cluster_writer_run(&s->cluster_writer, f->img, at + head, buf + head,
+				       len - (size_t)head - tail);
 	if (!r && tail)
-		r = ends_disk ? qc_write_compressed(f->img, at + len - tail, buf + len - tail, tail) :
-				qc_write(f->img, at + len - tail, buf + len - tail, tail);
+		r = qc_write_gathered(f->img, at + len - tail, buf + len - tail, tail);
 	return r;
 }
 

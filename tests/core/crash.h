@@ -222,6 +222,18 @@ static inline qc_err g_write_compressed(uint64_t off, uint64_t len)
 	return r;
 }
 
+/* A part of a cluster. */
+static inline qc_err g_write_gathered(uint64_t off, uint64_t len)
+{
+	uint8_t *buf = malloc(len + 1);
+	size_t first = begin_change(off, off + len, BYTES, buf);
+	qc_err r = qc_write_gathered(rig.img, off, buf, len);
+
+	end_change(first, off, off + len, r);
+	free(buf);
+	return r;
+}
+
 static inline qc_err g_zero(uint64_t off, uint64_t len)
 {
 	size_t first = begin_change(off, off + len, ZEROS, NULL);

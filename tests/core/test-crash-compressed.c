@@ -45,6 +45,27 @@ static void twice(void)
 	}
 }
 
+/* A stream of parts, with gaps, that is interrupted by all else. */
+static void in_parts(void)
+{
+	uint64_t size = qc_size(rig.img), cluster = qc_cluster_size(rig.img), at = 0;
+	uint64_t step = max_u64(512, min_u64(cluster / 3, size / 40) / 512 * 512);
+
+	for (uint64_t i = 0; i < 60; i++) {
+		uint64_t len = min_u64(min_u64(step, cluster - at % cluster), size - at);
+
+		CHECK(!g_write_gathered(at, len));
+		at += len + (i % 9 == 8 ? 1024 : 0);
+		if (i % 7 == 3)
+			CHECK(!g_write(random_below(&rig.seed, size / 1024) * 1024, 512));
+		else if (i % 11 == 10)
+			CHECK(!g_flush());
+		if (i % 13 == 12 || at >= size)
+			at = random_below(&rig.seed, size / cluster) * cluster;
+	}
+	CHECK(!g_flush());
+}
+
 static qc_err take(const char *name)
 {
 	return g_noted(qc_snapshot_take(rig.img, name, strlen(name)));
@@ -77,6 +98,13 @@ static const struct scenario scenarios[] = {
 		   "cluster_size=16k,compression_type=zstd", M) },
 	{ SCENARIO("extended", "qcow2", make_backed, mixture,
 		   "cluster_size=16k,extended_l2=on", M) },
+	{ SCENARIO("v2-parts", "qcow2", make_empty, in_parts, "compat=0.10,cluster_size=512", M) },
+	{ SCENARIO("v3-parts", "qcow2", make_backed, in_parts, "cluster_size=64k", M) },
+	{ SCENARIO("2M-parts", "qcow2", make_empty, in_parts,
+		   "cluster_size=2M,compression_type=zstd", 5 * M) },
+	{ SCENARIO("v3-2M", "qcow2", make_empty, mixture, "cluster_size=2M", 5 * M) },
+	{ SCENARIO("zstd-512", "qcow2", make_empty, mixture,
+		   "cluster_size=512,compression_type=zstd", M) },
 	{ SCENARIO("refcount-1", "qcow2", make_empty, twice, "cluster_size=4k,refcount_bits=1", M) },
 	{ SCENARIO("refcount-2", "qcow2", make_empty, twice, "cluster_size=4k,refcount_bits=2", M) },
 	{ SCENARIO("refcount-64", "qcow2", make_empty, twice,

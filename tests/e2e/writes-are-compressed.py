@@ -53,6 +53,39 @@ for i, options in enumerate(['', 'compression_type=zstd', 'cluster_size=4k', 'co
     if 'refcount_bits=1' not in options:
         check(size(image) <= 1.5 * size('theirs.qcow2') + 2 * M, f'{options}: {size(image)} {size("theirs.qcow2")}')
 
+# So are clusters that a program writes in parts, also if it leaves out zeros.
+sparse = bytearray(data)
+for at in range(0, 4 * M, 100 * K):
+    sparse[at:at + 8 * K] = bytes(8 * K)
+Path('sparse.raw').write_bytes(sparse)
+os.mkdir('parts')
+for options, argv in [('cluster_size=2M', ['cp', '--sparse=never', 'sparse.raw']), ('', ['dd', 'bs=10000', 'if=sparse.raw']),
+                      ('', ['cp', '--sparse=always', 'sparse.raw']),
+                      ('', ['qemu-img', 'convert', '-f', 'raw', '-O', 'raw', 'sparse.raw'])]:
+    with Mount('parts', '-o', f'create={options},compress' if options else 'create,compress', ro=False) as m:
+        to = m.path('new.raw')
+        run(*argv, 'of=' + to if argv[0] == 'dd' else to)
+        check(Path(to).read_bytes() == sparse, f'{argv}: its bytes')
+    run('qemu-img', 'check', '-q', 'parts/new.qcow2')
+    check(raw_of('parts/new.qcow2') == sparse, f'{argv}: its bytes, as QEMU reads them')
+    convert('sparse.raw', 'theirs.qcow2', options=options, extra=['-c'])
+    check(size('parts/new.qcow2') <= 1.05 * size('theirs.qcow2') + 64 * K,
+          f'{argv}: {size("parts/new.qcow2")} is about {size("theirs.qcow2")}')
+    os.unlink('parts/new.qcow2')
+
+# A small write stays plain; parts that wait are found by others, and are there after an fsync.
+image = create('src/parts.qcow2', '4M')
+with Mount('src', '-o', 'compress', ro=False) as m:
+    path = m.path('parts.raw')
+    with open(path, 'r+b', buffering=0) as f, open(path, 'rb', buffering=0) as g:
+        f.write(text[:30000])
+        check(g.read(40000) == text[:30000] + bytes(10000), 'parts that wait are read')
+        f.write(text[30000:50000])
+        os.fsync(g.fileno())
+        run('cp', image, 'synced.qcow2')
+        check(raw_of('synced.qcow2')[:50000] == text[:50000], 'parts that wait are there after an fsync')
+check(compressed(image) == 0 and raw_of(image)[:50000] == text[:50000], 'a small write stays plain')
+
 # Noise stays plain, and so does plain data.
 noise_data = rng.randbytes(2 * M)
 image = create('src/plain.qcow2', '4M')
