@@ -4,12 +4,14 @@
  * refcounts prove them, and how much of the disk is good.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
 
 #include "base/outcome.h"
 #include "evidence/disk_map.h"
 #include "layer/context.h"
+#include "rescue/mend_l1.h"
 
 static const char *proof_name(const struct qc_verdicts *v, char *buf, size_t n)
 {
@@ -35,6 +37,35 @@ static json_t *json_of_proof(const struct qc_verdicts *v)
 			 "clusters", (json_int_t)v->referenced, "unequal",
 			 (json_int_t)(v->missing + v->behind), "missing", (json_int_t)v->missing,
 			 "unread-bytes", (json_int_t)v->unread, "all-bytes-explained", v->explained);
+}
+
+/* Makes a string of a word of a table, which may not fit into a number of JSON. */
+static json_t *json_of_word(uint64_t word)
+{
+	return json_sprintf("0x%016" PRIx64, word);
+}
+
+/* Adds the mended L1 table, if there is one, word by word. */
+static void add_mended(json_t *found, const struct qc_mended_l1 *m)
+{
+	json_t *l1 = json_object_get(found, "l1"), *all;
+
+	if (!m || !m->mended)
+		return;
+	all = json_array();
+	for (size_t i = 0; i < m->patch.len; i += 8)
+		json_array_append_new(all, json_of_word(be64_at(m->patch.bytes + i)));
+	json_object_set_new(l1, "from", json_string("scan"));
+	json_object_set_new(l1, "mended", json_integer(m->mended));
+	json_object_set_new(l1, "words", all);
+}
+
+static json_t *json_of_tables(const struct qc_mended_l1 *m)
+{
+	if (!m)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I}", "placed", (json_int_t)m->mended, "pieces",
+			 (json_int_t)m->pieces, "undecided", (json_int_t)m->undecided);
 }
 
 static json_t *json_of_found(const struct qc_layer *l)
@@ -95,10 +126,13 @@ static json_t *make_report(const struct qc_image *img, const struct qc_verdicts 
 			   const struct qc_disk_sums *s)
 {
 	const struct qc_layer *l = img->layer[0];
+	const struct qc_mended_l1 *m = qc_grade_mended(l);
+	json_t *found = json_of_found(l);
 
-	return json_pack("{s:i, s:o, s:I, s:i, s:o, s:o, s:o, s:o, s:o}", "qcowfs-rescue", 1, "image",
+	add_mended(found, m);
+	return json_pack("{s:i, s:o, s:I, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "qcowfs-rescue", 1, "image",
 			 json_of_text(l->path), "file-size", (json_int_t)l->stat_at_open.size,
-			 "version", (int)l->head.version, "found", json_of_found(l), "proof",
+			 "version", (int)l->head.version, "found", found, "tables", json_of_tables(m), "proof",
 			 json_of_proof(v), "backing-file", img->backing_missing ?
 			 json_string("missing") : img->depth > 1 ? json_string("there") : json_null(),
 			 "bytes", json_of_bytes(s), "reasons", json_of_reasons(s));

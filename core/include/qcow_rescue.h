@@ -41,6 +41,24 @@ qc_err qc_rescue_needed_map(struct qc_image *img, char **text, size_t *len);
  */
 qc_err qc_rescue_report(struct qc_image *img, char **text, size_t *len);
 
+/*
+ * qc_rescue_list_pieces() - list L2 tables of which nothing tells the part of the disk
+ * @out:  host offsets, ascending; to be freed
+ *
+ * Return: 0; -EINVAL not to be rescued; -ENOMEM; as read(2)
+ */
+qc_err qc_rescue_list_pieces(struct qc_image *img, uint64_t **out, size_t *n);
+
+/*
+ * qc_rescue_open_piece() - open what such a table maps, from offset 0 on
+ * @table:  its host offset
+ * @out:    to be read and closed, also after @img is closed
+ *
+ * Return: as qc_rescue_list_pieces(); -ENOENT there is no such table any more
+ */
+qc_err qc_rescue_open_piece(struct qc_image *img, uint64_t table, struct qc_image **out,
+			    struct qc_reason *why);
+
 #ifdef __cplusplus
 }
 #endif

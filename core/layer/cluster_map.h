@@ -34,8 +34,8 @@ struct qc_map_extent {
 struct qc_l1_table {
 	uint64_t l1_offset;
 	uint32_t l1_entries;
-	uint64_t l2_offset; /* not 0: there is no L1 table, and this L2 table maps the guest offsets
-			     * from 0 on */
+	uint64_t l2_offset; /* not 0: instead of an L1 table with one entry, the L2 table that it
+			     * would reference */
 };
 
 static inline struct qc_l1_table qc_l1_active(const struct qc_layer *l)

@@ -237,6 +237,28 @@ static qc_err open_data_file(struct qc_layer *l, const struct qc_file_location *
 	return r;
 }
 
+/* Prepares the file for an L1 table that is mended, before anything reads a table. */
+static qc_err prepare_patch(struct qc_layer *l)
+{
+	bool same = l->data == l->file;
+	qc_err r = l->unread ? qc_unread_areas_fill(l->file, &l->filled) : 0;
+
+	if (!r && l->filled)
+		r = qc_patched_file_new(&l->filled, &l->patched_filled);
+	if (!r)
+		r = qc_patched_file_new(&l->file, &l->patched);
+	if (same)
+		l->data = l->file;
+	return r;
+}
+
+void qc_layer_set_patch(struct qc_layer *l, const struct qc_file_patch *patch)
+{
+	qc_patched_file_set(l->patched, patch);
+	if (l->patched_filled)
+		qc_patched_file_set(l->patched_filled, patch);
+}
+
 static qc_err open_table_cache(struct qc_layer *l, unsigned int flags, struct qc_reason *why)
 {
 	const struct geom *g = &l->head.geom;
@@ -249,7 +271,7 @@ static qc_err open_table_cache(struct qc_layer *l, unsigned int flags, struct qc
 	per_table = geom_l2_bytes(g) / l->slice_bytes;
 	most = geom_l1_need(g, l->size) * per_table + div_up(g->l1_entries * UINT64_C(8), l->slice_bytes);
 	most *= 1 + l->head.snapshots; /* each may have L2 tables that no other has */
-	r = l->ctx->rescue && l->unread ? qc_unread_areas_fill(l->file, &l->filled) : 0;
+	r = l->ctx->rescue ? prepare_patch(l) : 0;
 	if (!r)
 		r = qc_cache_new(l->filled ? l->filled : l->file, l->slice_bytes, geom_cluster(g),
 				 most, &l->ctx->budget, &l->tables);

@@ -36,6 +36,10 @@ void qc_layer_explain_lock(const struct qc_layer *l, struct qc_file *file, struc
 
 void qc_layer_close(struct qc_layer *l);
 
+/* Makes all later reads of the file see another L1 table; NULL: that of the file.  Only with
+ * qc_config.rescue, before a table is read.  The caller keeps @patch until the layer is closed. */
+void qc_layer_set_patch(struct qc_layer *l, const struct qc_file_patch *patch);
+
 /* Returns true if the user lets the data file that an image records be written.  *path: where it is
  * now, absolute; NULL: where the image says. */
 bool qc_layer_may_write_data_file(const struct qc_context *ctx, const char *recorded,

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "format/header.h"
 #include "io/external_file.h"
+#include "io/patched_file.h"
 #include "io/unread_areas.h"
 #include "io/watched_file.h"
 #include "layer/io_stats.h"
@@ -51,6 +52,8 @@ struct qc_layer {
 	/* Areas of both files that could not be read when they were copied; NULL: none. */
 	struct qc_unread_areas *unread, *data_unread;
 	struct qc_file *filled; /* `file` with zeros there, for graded tables; NULL */
+	/* With qc_config.rescue: `file` and `filled` as files whose L1 table may be mended. */
+	struct qc_patched_file *patched, *patched_filled;
 	bool header_found;   /* the header is lost, and was found by content */
 	bool times_reliable; /* a later change of a file is seen by its times */
 	bool headers_only;   /* QC_OPEN_HEADERS_ONLY: not in the table of open layers */

@@ -2,14 +2,17 @@
 #include "rescue/grade.h"
 
 #include <errno.h>
+#include <inttypes.h>
 
 #include "base/range.h"
 #include "layer/context.h"
+#include "rescue/mend_l1.h"
 
 /* Results for a layer; made under its open_lock. */
 struct qc_layer_rescue {
 	struct qc_verdicts verdicts;
 	bool has_verdicts;
+	struct qc_mended_l1 mended;
 	struct qc_grade_map *active;
 };
 
@@ -23,6 +26,7 @@ struct l1_grading {
 	uint64_t in_file; /* entries that the file has */
 	uint64_t tables, tables_max;
 	bool has_damage;
+	const struct qc_mended_l1 *mended; /* of the active disk; NULL */
 };
 
 static bool is_table_possible(const struct l1_grading *d, uint64_t raw, uint64_t *table)
@@ -48,6 +52,8 @@ static enum qc_grade_reason reason_of_absent_table(const struct l1_grading *d)
 {
 	if (d->has_damage)
 		return QC_REASON_ABSENT_IN_DAMAGED_TABLE;
+	if (d->mended && d->mended->is_emptied && d->mended->pieces)
+		return QC_REASON_L2_TABLE_LOST;
 	if (!d->k.l1_is_sound)
 		return QC_REASON_TABLE_DIFFERS;
 	return d->k.of_absent;
@@ -58,6 +64,7 @@ static qc_err grade_l1_entry(struct l1_grading *d, uint64_t i)
 	uint64_t table = 0, span = geom_l1_span(d->k.g);
 	enum qc_grade_reason reason = QC_REASON_NONE;
 
+	d->k.is_unproved = d->mended && !d->mended->proved && qc_mend_l1_has(d->mended, i);
 	if (i >= d->l1->l1_entries)
 		reason = QC_REASON_NO_L1_ENTRY;
 	else if (i >= d->in_file)
@@ -165,6 +172,8 @@ static qc_err grade_qcow(struct l1_grading *d)
 	d->k.file_bytes = now.size;
 	d->k.data_bytes = data.size;
 	d->tables_max = div_up(now.size, geom_l2_bytes(d->k.g)) + 1;
+	if (l->rescue && !d->k.judge && d->l1->l1_offset == l->head.geom.l1_offset && !d->l1->l2_offset)
+		d->mended = &l->rescue->mended;
 	r = read_l1(d);
 	if (!r) {
 		find_l1_damage(d);
@@ -202,6 +211,54 @@ static qc_err get_layer_rescue(struct qc_layer *l, struct qc_layer_rescue **out)
 	return l->rescue ? 0 : -ENOMEM;
 }
 
+static void log_mended(const struct qc_layer *l, const struct qc_mended_l1 *m)
+{
+	if (!m->mended && !m->pieces)
+		return;
+	qc_log(&l->ctx->log, QC_LOG_WARN, "%s: %" PRIu32 " entries of the L1 table were found by "
+	       "content%s; %zu L2 tables belong to no entry, and %" PRIu32 " entries may have one of "
+	       "several", l->path, m->mended, !m->mended ? "" : m->proved ?
+	       ", and the refcounts prove them" : ", and nothing proves them", m->pieces,
+	       m->undecided);
+}
+
+/* Keeps the mended table if it explains more clusters, and none too often. */
+static qc_err judge_mended(struct qc_layer *l, struct qc_salvage *file, struct qc_layer_rescue *saved)
+{
+	struct qc_verdicts after;
+	qc_err r;
+
+	qc_layer_set_patch(l, &saved->mended.patch);
+	r = qc_verdicts_new(file, &l->head, &l->ctx->budget, &after);
+	if (!r && after.behind <= saved->verdicts.behind && after.missing < saved->verdicts.missing) {
+		qc_verdicts_free(&saved->verdicts);
+		saved->verdicts = after;
+		saved->mended.proved = qc_verdicts_absent_is_sure(&after);
+		return 0;
+	}
+	qc_layer_set_patch(l, NULL);
+	qc_mend_l1_withdraw(&saved->mended);
+	if (!r)
+		qc_verdicts_free(&after);
+	return r;
+}
+
+/* Looks for lost entries of the L1 table, if clusters are missing. */
+static qc_err mend_layer(struct qc_layer *l, struct qc_salvage *file, struct qc_layer_rescue *saved)
+{
+	qc_err r = qc_mend_l1_find(file, &l->head, &saved->verdicts, &l->ctx->budget, &saved->mended);
+
+	if (r == -EFBIG) {
+		qc_log(&l->ctx->log, QC_LOG_WARN, "%s: too many tables to mend its L1 table", l->path);
+		return 0;
+	}
+	if (!r && saved->mended.mended)
+		r = judge_mended(l, file, saved);
+	if (!r)
+		log_mended(l, &saved->mended);
+	return r;
+}
+
 qc_err qc_grade_verdicts(struct qc_layer *l, const struct qc_verdicts **out)
 {
 	struct qc_layer_rescue *saved;
@@ -217,11 +274,18 @@ qc_err qc_grade_verdicts(struct qc_layer *l, const struct qc_verdicts **out)
 	if (!r && !saved->has_verdicts) {
 		r = qc_verdicts_new(&file, &l->head, &l->ctx->budget, &saved->verdicts);
 		saved->has_verdicts = !r;
+		if (!r && l->patched)
+			r = mend_layer(l, &file, saved);
 	}
 	if (!r)
 		*out = &saved->verdicts;
 	qc_unlock(&l->open_lock);
 	return r;
+}
+
+const struct qc_mended_l1 *qc_grade_mended(const struct qc_layer *l)
+{
+	return l->rescue ? &l->rescue->mended : NULL;
 }
 
 /* Makes a map of the grades of one disk.  @judge: NULL: the refcounts judge it. */
@@ -288,8 +352,11 @@ void qc_grade_forget(struct qc_layer *l)
 {
 	if (!l->rescue)
 		return;
+	if (l->patched)
+		qc_layer_set_patch(l, NULL);
 	qc_verdicts_free(&l->rescue->verdicts);
 	qc_grade_map_free(l->rescue->active);
+	qc_mend_l1_free(&l->rescue->mended);
 	free(l->rescue);
 	l->rescue = NULL;
 }

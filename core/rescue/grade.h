@@ -21,6 +21,10 @@
  */
 qc_err qc_grade_verdicts(struct qc_layer *l, const struct qc_verdicts **out);
 
+/* Returns the mended L1 table, after qc_grade_verdicts(); NULL for a raw file. */
+struct qc_mended_l1;
+const struct qc_mended_l1 *qc_grade_mended(const struct qc_layer *l);
+
 /* Frees what qc_grade_verdicts() and qc_grade_active() keep for a layer. */
 void qc_grade_forget(struct qc_layer *l);
 

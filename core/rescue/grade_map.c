@@ -18,6 +18,8 @@ static const struct {
 		"its table has an impossible entry elsewhere" },
 	[QC_REASON_ZERO_OVER_DATA] = { QC_GRADE_DOUBTFUL,
 		"reads as zeros, and old bytes are still in its cluster" },
+	[QC_REASON_TABLE_UNPROVED] = { QC_GRADE_DOUBTFUL,
+		"its table was found by content, and the refcounts do not prove that" },
 	[QC_REASON_MAYBE_CUT] = { QC_GRADE_DOUBTFUL, "behind the end of the file, in its last cluster" },
 	[QC_REASON_TOO_MANY_RUNS] = { QC_GRADE_DOUBTFUL,
 		"good and bad in pieces too small to be told apart (cache-size is the limit)" },
@@ -41,6 +43,8 @@ static const struct {
 	[QC_REASON_REUSED] = { QC_GRADE_LOST, "its cluster, or that of its table, is in use again" },
 	[QC_REASON_PUNCHED] = { QC_GRADE_LOST,
 		"its cluster, or that of its table, is a hole of the file system" },
+	[QC_REASON_L2_TABLE_LOST] = { QC_GRADE_LOST,
+		"the L1 table is empty, and nothing tells which of the L2 tables was there" },
 };
 
 const char *qc_grade_map_text(enum qc_grade_reason reason)

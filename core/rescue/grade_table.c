@@ -213,6 +213,8 @@ static enum qc_grade_reason judge_table(const struct qc_grading *k, uint64_t tab
 {
 	if (k->judge)
 		return k->judge->of_table(k->judge->arg, table, geom_l2_bytes(k->g));
+	if (k->is_unproved)
+		return QC_REASON_TABLE_UNPROVED;
 	if (!k->l1_is_sound ||
 	    qc_verdicts_find(k->v, table, geom_l2_bytes(k->g)) != QC_VERDICT_SOUND)
 		return QC_REASON_TABLE_DIFFERS;

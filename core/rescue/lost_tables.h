@@ -2,7 +2,7 @@
 /*
  * lost_tables.h - finds the tables of an image file that nothing references, by their content.
  *
- * Called where an L1 table is to be mended, and for the files that show what is left of deleted
+ * Called where an L1 table is to be mended, and for the files that show the rest of deleted
  * disks.  The header is known, and with it the size of clusters.
  */
 #ifndef QC_LOST_TABLES_H
@@ -37,7 +37,7 @@ typedef bool qc_is_referenced_fn(const void *arg, uint64_t cluster);
  * @counts:  NULL: there are no refcounts
  * @out:     to be freed
  *
- * Reads one sector of each such cluster, and the rest of those that may be tables.  What cannot be
+ * Reads one sector of each such cluster, and the rest of each table.  A cluster that cannot be
  * read is no table.
  * Return: 0; -ENOMEM; -EFBIG more than 4 Mi tables; an errno of stat(2)
  */

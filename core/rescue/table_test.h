@@ -28,7 +28,7 @@ bool qc_table_test_any_l2(const struct geom *g, uint64_t file_bytes, const uint8
  * @bytes:  the cluster
  * @table:  room for one L2 table
  *
- * All words must be 0, or reference what may be an L2 table; the first 16 tables are read.
+ * All words must be 0, or reference possible L2 tables; the first 16 tables are read.
  */
 bool qc_table_test_l1(struct qc_file *f, const struct geom *g, uint64_t file_bytes,
 		      const uint8_t *bytes, uint8_t *table);

@@ -18,6 +18,7 @@
 #include "views/map_file.h"
 #include "views/partition_files.h"
 #include "views/partition_table.h"
+#include "views/piece_dir.h"
 #include "views/rescue_files.h"
 #include "views/snapshot_dir.h"
 #include "util/report.h"
@@ -172,6 +173,7 @@ static int register_views(const struct options *o, struct tree *t)
 		{ o->rescue, &rescue_files_map },
 		{ o->rescue, &rescue_files_needed },
 		{ o->rescue, &rescue_files_report },
+		{ o->rescue, &piece_dir_views },
 	};
 	int r = 0;
 
