@@ -6,6 +6,7 @@
 #include "cli/options.h"
 #include "daemon/background.h"
 #include "daemon/mountpoint.h"
+#include "daemon/page_helper.h"
 #include "daemon/pidfile.h"
 #include "daemon/readiness.h"
 #include "daemon/signal_thread.h"
@@ -33,6 +34,7 @@ struct daemon {
 	struct qc_image *only; /* the one image of SOURCE, open until the mount is ready; NULL */
 	struct fuse_session *session;
 	struct unmount_helper unmount_helper;
+	struct page_helper page_helper;
 	struct sandbox sandbox;
 	unsigned int threads_max, threads_idle; /* workers; of these, how many may wait for work */
 	bool mounted;

@@ -25,6 +25,7 @@
 #include "daemon/mount.h"
 #include "daemon/sandbox_paths.h"
 #include "daemon/signal_handlers.h"
+#include "ops/init_reply.h"
 #include "ops/op_table.h"
 #include "ops/open_file.h"
 #include "util/preload.h"
@@ -68,6 +69,23 @@ static int make_session(struct daemon *d)
 	return r ? r : d->session ? 0 : -EINVAL;
 }
 
+/* Lets other parts of the daemon use the descriptor of the session, too. */
+static enum exitcode attach_to_session(struct daemon *d)
+{
+	int r = init_reply_attach(d->session);
+
+	if (d->o.ro)
+		page_helper_end(&d->page_helper);
+	if (!r && d->page_helper.pid) {
+		r = page_helper_attach(&d->page_helper, fuse_session_fd(d->session), !d->o.no_sandbox);
+		d->server.pages.socket = d->page_helper.socket;
+	}
+	if (r)
+		report(QC_LOG_ERROR, "mountpoint %s: cannot prepare the session: %s", d->o.mountpoint,
+		       strerror(-r));
+	return r ? EXIT_MOUNT : EXIT_OK;
+}
+
 static enum exitcode mount_source(struct daemon *d)
 {
 	int r;
@@ -75,7 +93,7 @@ static enum exitcode mount_source(struct daemon *d)
 	d->server.direct_io = d->o.direct_io;
 	d->server.compress = d->o.compress;
 	d->server.ro = d->o.ro;
-	d->server.shares_disks = !d->o.ro && (d->o.partitions || d->o.chain);
+	d->server.shares_writes = !d->o.ro && d->o.partitions;
 	libfuse_log_collect();
 	r = make_session(d);
 	if (r) {
@@ -94,17 +112,17 @@ static enum exitcode mount_source(struct daemon *d)
 	mountpoint_note_mounted(&d->mountpoint);
 	if (!d->mountpoint.is_fuse_fd)
 		readahead_find(&d->server.ahead, d->mountpoint.path);
-	return EXIT_OK;
+	return attach_to_session(d);
 }
 
 /* ---- serving -------------------------------------------------------------------- */
 
 /* Does everything that would fail after the mount for want of descriptors, memory or threads.  A
  * worker and the signal thread are needed, and a process that unmounts; libfuse has one more
- * for auto_unmount. */
+ * for auto_unmount.  A thread here and one in another process drop pages. */
 static enum exitcode preload(struct daemon *d)
 {
-	int r = preload_libc_files(d->o.auto_unmount ? 4 : 3);
+	int r = preload_libc_files(3 + d->o.auto_unmount + (d->page_helper.pid ? 2 : 0));
 
 	if (r == -ELIBACC)
 		report(QC_LOG_ERROR, "%s: cannot load libgcc_s.so.1, which ends threads: descriptors or "
@@ -244,7 +262,9 @@ static enum exitcode serve_requests(struct daemon *d)
 		.unmount_unused = unmount_unused,
 		.arg = d,
 	};
-	r = signal_thread_start(&d->signal_thread);
+	r = shared_pages_begin(&d->server.pages);
+	if (!r)
+		r = signal_thread_start(&d->signal_thread);
 	if (r) {
 		report(QC_LOG_ERROR, "%s: cannot create a thread: %s (ulimit -u, ulimit -v, or pids.max of the cgroup)",
 		       d->o.source, strerror(-r));
@@ -253,6 +273,7 @@ static enum exitcode serve_requests(struct daemon *d)
 		e = report_end(d, serve_until_unmounted(d));
 	}
 	open_files_close_all(&d->server); /* first, since other programs wait for the locks */
+	shared_pages_end(&d->server.pages);
 	signal_thread_stop(&d->signal_thread);
 	request_limit_destroy(&d->server.limit);
 	cluster_writer_end(&d->server.cluster_writer);
@@ -271,8 +292,14 @@ static enum exitcode go_to_background(struct daemon *d)
 	return EXIT_RUNNING;
 }
 
-/* Forks the helper while this process has opened nothing that the helper would inherit. */
-static enum exitcode start_unmount_helper(struct daemon *d, char **argv)
+/* Returns true if two files of the mount can show the same bytes, and one can be written. */
+static bool shares_bytes(const struct options *o)
+{
+	return !o->ro && (o->partitions || o->chain || o->bitmaps);
+}
+
+/* Forks the helpers while this process has opened nothing that they would inherit. */
+static enum exitcode start_helpers(struct daemon *d, char **argv)
 {
 	bool unmounts = !d->mountpoint.is_fuse_fd;
 	int r = 0;
@@ -282,6 +309,12 @@ static enum exitcode start_unmount_helper(struct daemon *d, char **argv)
 					 d->o.auto_unmount && unmounts, &d->pidfile, argv);
 	if (r)
 		report(QC_LOG_ERROR, "%s: cannot start the process that unmounts: %s", d->o.source,
+		       strerror(-r));
+	if (r || !shares_bytes(&d->o))
+		return r ? EXIT_RUNNING : EXIT_OK;
+	r = page_helper_start(&d->page_helper, argv);
+	if (r)
+		report(QC_LOG_ERROR, "%s: cannot start the process that drops pages: %s", d->o.source,
 		       strerror(-r));
 	return r ? EXIT_RUNNING : EXIT_OK;
 }
@@ -309,7 +342,7 @@ static enum exitcode start_and_serve(struct daemon *d, char **argv)
 		return e;
 	if (d->o.pid_file && pidfile_write(&d->pidfile, d->o.pid_file))
 		return EXIT_USAGE;
-	e = start_unmount_helper(d, argv);
+	e = start_helpers(d, argv);
 	if (e)
 		return e;
 	readiness_open(&d->readiness, d->o.ready_fd);
@@ -345,6 +378,7 @@ static void free_daemon(struct daemon *d)
 		unmount_source(d);
 	if (d->session)
 		fuse_session_destroy(d->session);
+	page_helper_end(&d->page_helper);
 	if (d->only)
 		qc_close(d->only);
 	open_files_close_all(&d->server);
@@ -386,7 +420,12 @@ enum exitcode serve_source(struct options *o, char **argv)
 		.keys = KEY_SOURCE_NONE,
 		.unread = UNREAD_MAPS_NONE,
 		.cow = { .dirfd = -1 },
-		.server = { .ahead = { .fd = -1 }, .open_files_lock = PTHREAD_MUTEX_INITIALIZER },
+		.page_helper = PAGE_HELPER_NONE,
+		.server = {
+			.ahead = { .fd = -1 },
+			.open_files_lock = PTHREAD_MUTEX_INITIALIZER,
+			.pages = { .socket = -1, .lock = PTHREAD_MUTEX_INITIALIZER },
+		},
 	};
 	enum exitcode e;
 

@@ -11,19 +11,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/signal_handlers.h"
+#include "daemon/helper_process.h"
 #include "ops/fuse_api.h"
 #include "util/report.h"
 
@@ -72,51 +69,6 @@ static bool is_abandoned(const char *mountpoint)
 
 /* ---- the helper ------------------------------------------------------------------ */
 
-/* Changes the name of the process, and the command line that ps(1) shows. */
-static void rename_process(char **argv)
-{
-	char *end = argv[0];
-
-	for (size_t i = 0; argv[i] && argv[i] == end; i++)
-		end += strlen(end) + 1;
-	memset(argv[0], 0, (size_t)(end - argv[0]));
-	strncpy(argv[0], NAME, (size_t)(end - argv[0] - 1));
-	prctl(PR_SET_NAME, NAME, 0, 0, 0);
-}
-
-static void close_fds(int first, int last)
-{
-	long max = sysconf(_SC_OPEN_MAX);
-
-	if (first > last || !syscall(SYS_close_range, (unsigned int)first, (unsigned int)last, 0U))
-		return;
-	for (int fd = first; fd <= last && fd < max; fd++)
-		close(fd);
-}
-
-static int compare_fds(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
-/* Closes all descriptors but the socket and those of the pid file: an image or a pipe that the
- * helper holds open would stay locked, or without an end. */
-static void close_other_fds(int sock, const struct pidfile *p)
-{
-	int keep[3] = { sock, p->fd, p->where.fd }, null = open("/dev/null", O_RDWR), next = 3;
-
-	for (int std = 0; std <= 2; std++)
-		dup2(null, std);
-	qsort(keep, 3, sizeof(*keep), compare_fds);
-	for (int i = 0; i < 3; i++) {
-		if (keep[i] < next)
-			continue;
-		close_fds(next, keep[i] - 1);
-		next = keep[i] + 1;
-	}
-	close_fds(next, INT_MAX);
-}
-
 static bool obey_request(char request, const char *mountpoint, struct pidfile *p)
 {
 	switch (request) {
@@ -132,16 +84,14 @@ static bool obey_request(char request, const char *mountpoint, struct pidfile *p
 	}
 }
 
-/* Serves requests until the daemon closes the socket, and exits.  A signal to the process group
- * is for the daemon, which still needs the helper. */
-static void run_helper(int sock, const char *mountpoint, bool killed, struct pidfile *p)
+/* Serves requests until the daemon closes the socket, and exits. */
+static void run_helper(int sock, const char *mountpoint, bool killed, struct pidfile *p, char **argv)
 {
+	int keep[] = { sock, p->fd, p->where.fd };
 	char request, done;
 
-	signal_handlers_ignore_all();
-	setsid();
-	close_other_fds(sock, p);
-	if (chdir("/") || write(sock, "", 1) != 1)
+	helper_process_begin(argv, NAME, keep, sizeof(keep) / sizeof(*keep));
+	if (write(sock, "", 1) != 1)
 		_exit(1);
 	while (read(sock, &request, 1) == 1) {
 		done = obey_request(request, mountpoint, p);
@@ -192,10 +142,8 @@ int unmount_helper_start(struct unmount_helper *u, const char *mountpoint, bool 
 		return r;
 	pid = fork();
 	r = pid < 0 ? -errno : 0;
-	if (!pid) {
-		rename_process(argv);
-		run_helper(other, mountpoint, killed, p);
-	}
+	if (!pid)
+		run_helper(other, mountpoint, killed, p, argv);
 	close(other);
 	if (!r && read(u->socket, &ready, 1) != 1) {
 		waitpid(pid, NULL, 0);

@@ -62,27 +62,32 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *f)
 	fuse_reply_none(req);
 }
 
-static void reply_attr(fuse_req_t req, fuse_ino_t ino, bool emptied)
+static void send_attr_reply(const struct delayed_reply *r)
 {
-	struct node *n = node_of(req, ino);
-	double timeout = emptied ? 0 : entry_reply_attr_timeout(server_of(req), n);
-	struct stat st;
-	int r;
-
-	entry_reply_await_size(server_of(req), n);
-	r = tree_stat(server_of(req)->tree, n, &st);
-	if (emptied)
-		st.st_size = 0;
-	if (r)
-		reply_err(req, r);
+	if (r->error)
+		reply_err(r->req, r->error);
 	else
-		fuse_reply_attr(req, &st, timeout);
+		fuse_reply_attr(r->req, &r->attr, r->timeout);
+}
+
+static void fill_attr_reply(fuse_req_t req, struct node *n, bool emptied, struct delayed_reply *out)
+{
+	struct server *s = server_of(req);
+
+	out->timeout = emptied ? 0 : entry_reply_attr_timeout(s, n);
+	entry_reply_await_size(s, n);
+	out->error = tree_stat(s->tree, n, &out->attr);
+	if (emptied)
+		out->attr.st_size = 0;
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct delayed_reply reply = { .req = req };
+
 	(void)fi;
-	reply_attr(req, ino, false);
+	fill_attr_reply(req, node_of(req, ino), false, &reply);
+	send_attr_reply(&reply);
 }
 
 /* Sets mode and owner of the file in SOURCE.  Without -o create they must stay as they are:
@@ -123,13 +128,19 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int which,
 		struct fuse_file_info *fi)
 {
 	const int owner = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID;
+	struct delayed_reply reply = { .send = send_attr_reply, .req = req };
+	struct node *n = node_of(req, ino);
 	bool sized = which & FUSE_SET_ATTR_SIZE;
 	int r = which & owner ? set_mode_and_owner(req, ino, st, which) : 0;
 
 	if (!r && sized)
 		r = set_size(req, ino, st->st_size, fi);
 	if (r)
-		reply_err(req, r);
+		reply.error = r;
 	else
-		reply_attr(req, ino, sized && !st->st_size);
+		fill_attr_reply(req, n, sized && !st->st_size, &reply);
+	if (sized)
+		shared_pages_reply(&server_of(req)->pages, n, node_range(n), &reply);
+	else
+		reply.send(&reply);
 }

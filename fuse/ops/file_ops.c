@@ -22,15 +22,18 @@ static int open_text(struct server *s, struct open_file *f, struct fuse_file_inf
  * The kernel lets direct writes of one file run in parallel only if the file bypasses the
  * cache.  So a file that is opened to be written with O_DIRECT does, if its pages and maps
  * stay true.  For reading that would be slower: the kernel sends the parts of a large read
- * one by one then. */
-static void set_direct_io(const struct server *s, const struct open_file *f,
-			  struct fuse_file_info *fi)
+ * one by one then.  A file that is written while another one shows the same bytes must
+ * bypass the cache (shared_pages.h). */
+static void set_direct_io(const struct server *s, struct open_file *f, struct fuse_file_info *fi)
 {
-	fi->direct_io = s->direct_io || (!s->ro && node_follows_writes(f->node)) ||
+	bool follows = !s->ro && node_follows_writes(f->node);
+
+	fi->direct_io = s->direct_io || (follows && (f->writable || !shared_pages_work(&s->pages))) ||
 			(s->direct_maps && f->writable && fi->flags & O_DIRECT);
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 15)
 	fi->parallel_direct_writes = fi->direct_io;
 #endif
+	f->has_pages = follows && shared_pages_work(&s->pages) && (!fi->direct_io || s->direct_maps);
 }
 
 static int open_image_of_node(struct server *s, struct open_file *f, struct fuse_file_info *fi)
@@ -45,7 +48,6 @@ static int open_image_of_node(struct server *s, struct open_file *f, struct fuse
 	f->range = node_range(f->node);
 	f->written = node_written_mark(f->node);
 	fi->keep_cache = keep;
-	set_direct_io(s, f, fi);
 	return 0;
 }
 
@@ -55,8 +57,8 @@ static int open_image_of_node(struct server *s, struct open_file *f, struct fuse
  * The size can have changed since the kernel asked for it, and the times if emptying failed
  * halfway.  So the kernel must ask again.  This drops no pages: dropping them waits
  * for requests of other threads, and would block with one thread. */
-static int open_disk(struct server *s, struct open_file *f, fuse_ino_t ino,
-		     struct fuse_file_info *fi)
+static int open_and_empty(struct server *s, struct open_file *f, fuse_ino_t ino,
+			  struct fuse_file_info *fi)
 {
 	int r = open_image_of_node(s, f, fi);
 
@@ -67,6 +69,21 @@ static int open_disk(struct server *s, struct open_file *f, fuse_ino_t ino,
 		fuse_lowlevel_notify_inval_inode(s->session, ino, -1, 0);
 	if (r)
 		node_close(f->node, f->img);
+	return r;
+}
+
+static int open_disk(struct server *s, struct open_file *f, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	int r = 0;
+
+	set_direct_io(s, f, fi);
+	if (f->has_pages) /* now: pages that the kernel keeps must be dropped, too */
+		r = shared_pages_open(&s->pages, f->node, ino);
+	if (r)
+		return r;
+	r = open_and_empty(s, f, ino, fi);
+	if (r && f->has_pages)
+		shared_pages_close(&s->pages, f->node);
 	return r;
 }
 
@@ -81,7 +98,7 @@ int op_open_node(fuse_req_t req, struct node *n, struct fuse_file_info *fi)
 		f->writable = (fi->flags & O_ACCMODE) != O_RDONLY;
 		f->truncates = fi->flags & O_TRUNC;
 		r = (f->writable || f->truncates) && s->ro ? -EROFS :
-		    node_is_text(f->node)		   ? open_text(s, f, fi) :
+		    node_is_text(n)		   ? open_text(s, f, fi) :
 							     open_disk(s, f, ino_of(req, n), fi);
 	}
 	if (r) {
@@ -93,17 +110,31 @@ int op_open_node(fuse_req_t req, struct node *n, struct fuse_file_info *fi)
 	return 0;
 }
 
+void op_send_open(fuse_req_t req, const struct node *n, const struct delayed_reply *reply)
+{
+	if (reply->fi.flags & O_TRUNC)
+		shared_pages_reply(&server_of(req)->pages, n, node_range(n), reply);
+	else
+		reply->send(reply);
+}
+
+static void send_open_reply(const struct delayed_reply *r)
+{
+	if (r->error)
+		reply_err(r->req, r->error);
+	else
+		fuse_reply_open(r->req, &r->fi);
+}
+
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct delayed_reply reply = { .send = send_open_reply, .req = req };
 	struct node *n = node_of(req, ino);
-	int r;
 
 	entry_reply_await_size(server_of(req), n);
-	r = op_open_node(req, n, fi);
-	if (r)
-		reply_err(req, r);
-	else
-		fuse_reply_open(req, fi);
+	reply.error = op_open_node(req, n, fi);
+	reply.fi = *fi;
+	op_send_open(req, n, &reply);
 }
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -43,11 +43,19 @@ static int set_mode_asked_for(fuse_req_t req, struct node *n, mode_t mode)
 	return (mode & 0600) == 0600 ? 0 : tree_set_owner(server_of(req)->tree, n, &to);
 }
 
+static void send_create_reply(const struct delayed_reply *r)
+{
+	if (r->error)
+		reply_err(r->req, r->error);
+	else
+		fuse_reply_create(r->req, &r->entry, &r->fi);
+}
+
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	       struct fuse_file_info *fi)
 {
+	struct delayed_reply reply = { .send = send_create_reply, .req = req };
 	struct server *s = server_of(req);
-	struct fuse_entry_param e;
 	struct node *n = NULL;
 	bool made, opened;
 	int r = make_or_find(req, node_of(req, parent), name, mode, fi, &n, &made);
@@ -60,15 +68,17 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	if (opened && made)
 		r = set_mode_asked_for(req, n, mode);
 	if (!r)
-		r = entry_reply_fill(req, n, &e);
+		r = entry_reply_fill(req, n, &reply.entry);
 	if (r && opened)
 		open_file_close(s, open_file_of(fi));
+	reply.error = r;
+	reply.fi = *fi;
+	if (n)
+		op_send_open(req, n, &reply);
+	else
+		reply.send(&reply);
 	if (r && n)
 		node_forget(s->tree, n, 1);
-	if (r)
-		reply_err(req, r);
-	else
-		fuse_reply_create(req, &e, fi);
 }
 
 /* Makes an image without opening it, as NFS does. */

@@ -66,6 +66,8 @@ void open_file_close(struct server *s, struct open_file *f)
 	pthread_cond_broadcast(&s->close_ended);
 	pthread_mutex_unlock(&s->open_files_lock);
 	shared_buf_put(f->text);
+	if (f->has_pages)
+		shared_pages_close(&s->pages, f->node);
 	if (f->node)
 		node_forget(s->tree, f->node, 1);
 	free(f->listing);

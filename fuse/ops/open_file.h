@@ -20,6 +20,7 @@ struct open_file {
 	atomic_bool *written;	      /* set when the file is written; NULL: not wanted */
 	bool writable;
 	bool truncates;		      /* O_TRUNC was among the flags of open() */
+	bool has_pages;		      /* the kernel may have pages that other files change */
 	atomic_bool emptied;	      /* the disk was emptied through this file */
 	_Atomic uint64_t full_size;   /* of the disk, before it was cut through this file; or 0 */
 	atomic_bool closed;	      /* FLUSH came: a descriptor was closed, perhaps the last */

@@ -65,6 +65,10 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 
+/* Sends the reply to a request that has opened a file, or failed to.  With O_TRUNC other files may
+ * have to drop their pages before. */
+void op_send_open(fuse_req_t req, const struct node *n, const struct delayed_reply *reply);
+
 /* read_ops.c */
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
 	     struct fuse_file_info *fi);

@@ -18,6 +18,7 @@
 #include "ops/io_uring.h"
 #include "ops/readahead.h"
 #include "ops/request_limit.h"
+#include "ops/shared_pages.h"
 #include "tree/node_find.h"
 #include "tree/tree.h"
 
@@ -29,13 +30,14 @@ struct server {
 	bool direct_io, ro;
 	bool compress; /* whole clusters are stored compressed */
 	struct cluster_writer cluster_writer;
-	bool shares_disks; /* two files can show the same bytes, and be written */
+	bool shares_writes; /* two files can be written and show the same bytes */
 	bool direct_maps;  /* files that the kernel does not cache can be mapped */
 	bool has_xattrs;   /* files have extended attributes (xattr_ops.c) */
 	bool io_uring; /* ask the kernel for io_uring queues */
 	void (*ready)(void *arg); /* called once, with the first request of the kernel; NULL */
 	void *ready_arg;
 	struct request_limit limit;
+	struct shared_pages pages;
 	struct readahead ahead;
 	struct server_count {
 		_Alignas(64) _Atomic uint64_t reads, bytes;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* session_ops.c - callbacks about the mount as a whole. */
+#include "ops/init_reply.h"
 #include "ops/open_file.h"
 #include "ops/ops.h"
 
@@ -7,35 +8,22 @@
  *
  * Since Linux 6.18 (FUSE 7.45) the kernel keeps the pages of a map true to direct reads and
  * writes of the same file.  Earlier kernels can read a page anew while a direct write is in
- * progress, and keep the old bytes.  If two files show the same bytes, as a disk and its
- * partitions do, writes to one do not reach the maps of the other.  Then mmap() fails with
- * ENODEV. */
+ * progress, and keep the old bytes.  If two files can be written and show the same bytes, as a
+ * disk and its partitions do, one of them must have no pages that are newer than the image.  Then
+ * mmap() fails with ENODEV. */
 static void allow_direct_maps(struct server *s, struct fuse_conn_info *conn)
 {
-#ifdef HAVE_DIRECT_IO_MMAP
-	if (s->shares_disks || conn->proto_minor < 45 ||
-	    !(conn->capable & FUSE_CAP_DIRECT_IO_ALLOW_MMAP))
-		return;
-	conn->want |= FUSE_CAP_DIRECT_IO_ALLOW_MMAP;
-	s->direct_maps = true;
-#else
-	(void)s, (void)conn;
-#endif
+	s->direct_maps = !s->shares_writes && conn->proto_minor >= 45 &&
+			 init_reply_allow_direct_maps(conn);
 }
 
 /* Turns extended attributes on where they make no write slower (xattr_ops.c).  No file of the mount
  * has set-user-ID bits or capabilities that a write would have to remove. */
 static void allow_xattrs(struct server *s, struct fuse_conn_info *conn)
 {
-	s->has_xattrs = s->ro;
-#ifdef FUSE_CAP_HANDLE_KILLPRIV_V2
-	if (conn->capable & FUSE_CAP_HANDLE_KILLPRIV_V2) {
-		conn->want |= FUSE_CAP_HANDLE_KILLPRIV_V2;
-		s->has_xattrs = true;
-	}
-#else
-	(void)conn;
-#endif
+	bool handled = init_reply_handle_killpriv(conn);
+
+	s->has_xattrs = s->ro || handled;
 }
 
 void op_init(void *arg, struct fuse_conn_info *conn)

@@ -74,12 +74,35 @@ static int write_bytes(struct server *s, struct open_file *f, uint64_t at, const
 	return r;
 }
 
+static void send_write_reply(const struct delayed_reply *r)
+{
+	if (r->error)
+		reply_err(r->req, r->error);
+	else
+		fuse_reply_write(r->req, r->count);
+}
+
+/* Writes bytes within the file, as its flags say. */
+static int write_file(struct server *s, struct open_file *f, const struct fuse_file_info *fi,
+		      uint64_t off, const char *buf, size_t len)
+{
+	int r = write_bytes(s, f, f->range.start + off, buf, len);
+
+	note_end(f, off + len, r);
+	open_file_mark_written(f);
+	if (!r && fi->flags & (O_SYNC | O_DSYNC))
+		r = qc_flush(f->img);
+	return r ? r : write_back_if_closed(f, fi);
+}
+
 /* Writes up to the end of the disk: a disk does not grow by being written, unless it is new, or was
  * cut through the same open file. */
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t off,
 	      struct fuse_file_info *fi)
 {
+	struct delayed_reply reply = { .send = send_write_reply, .req = req };
 	struct open_file *f = open_file_of(fi);
+	struct server *s = server_of(req);
 	uint64_t size;
 	bool crosses = false;
 	int r = make_room(f, (uint64_t)off + len, &size);
@@ -95,47 +118,57 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t
 		len = (size_t)(size - (uint64_t)off);
 		crosses = true;
 	}
-	r = write_bytes(server_of(req), f, f->range.start + (uint64_t)off, buf, len);
-	note_end(f, (uint64_t)off + len, r);
-	open_file_mark_written(f);
-	if (!r && fi->flags & (O_SYNC | O_DSYNC))
-		r = qc_flush(f->img);
-	if (!r)
-		r = write_back_if_closed(f, fi);
-	if (!r && crosses && !may_reply_short(server_of(req), fi))
+	r = write_file(s, f, fi, (uint64_t)off, buf, len);
+	if (!r && crosses && !may_reply_short(s, fi))
 		r = -ENOSPC;
-	if (r)
-		reply_err(req, r);
-	else
-		fuse_reply_write(req, len);
+	reply.error = r;
+	reply.count = len;
+	shared_pages_reply(&s->pages, f->node,
+			   (struct byte_range){ f->range.start + (uint64_t)off, len }, &reply);
+}
+
+/* Returns how many bytes of a range are before the end of the file.  *r: an error. */
+static uint64_t limit_to_file(struct open_file *f, int mode, uint64_t off, uint64_t len, int *r)
+{
+	uint64_t size = open_file_size(f), end = off + len;
+
+	*r = f->writable ? 0 : -EBADF;
+	if (!*r && !(mode & FALLOC_FL_KEEP_SIZE) && growing_disk_is_growing(f->node))
+		*r = make_room(f, end, &size);
+	if (!*r && end > size && !(mode & FALLOC_FL_KEEP_SIZE))
+		*r = -ENOSPC;
+	end = end < size ? end : size;
+	return off < end ? end - off : 0;
+}
+
+static void send_status_reply(const struct delayed_reply *r)
+{
+	reply_err(r->req, r->error);
 }
 
 void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
 		  struct fuse_file_info *fi)
 {
+	struct delayed_reply reply = { .send = send_status_reply, .req = req };
 	struct open_file *f = open_file_of(fi);
-	uint64_t size = open_file_size(f), end = (uint64_t)off + (uint64_t)len;
-	uint64_t at = f->range.start + (uint64_t)off;
-	int kind = mode & ~FALLOC_FL_KEEP_SIZE, r = f->writable ? 0 : -EBADF;
+	struct byte_range changed = { .start = f->range.start + (uint64_t)off };
+	int kind = mode & ~FALLOC_FL_KEEP_SIZE, r;
 
 	(void)ino;
-	if (!r && !(mode & FALLOC_FL_KEEP_SIZE) && growing_disk_is_growing(f->node))
-		r = make_room(f, end, &size);
-	if (!r && end > size && !(mode & FALLOC_FL_KEEP_SIZE))
-		r = -ENOSPC;
+	changed.len = limit_to_file(f, mode, (uint64_t)off, (uint64_t)len, &r);
 	if (r) {
 		reply_err(req, r);
 		return;
 	}
-	end = end < size ? end : size;
-	len = (uint64_t)off < end ? (off_t)(end - (uint64_t)off) : 0;
-	if (!len)
+	if (!changed.len)
 		r = 0;
 	else if (kind == FALLOC_FL_PUNCH_HOLE || kind == FALLOC_FL_ZERO_RANGE)
-		r = qc_discard(f->img, at, (uint64_t)len);
+		r = qc_discard(f->img, changed.start, changed.len);
 	else
-		r = kind ? -EOPNOTSUPP : qc_allocate(f->img, at, (uint64_t)len);
-	note_end(f, end, r);
+		r = kind ? -EOPNOTSUPP : qc_allocate(f->img, changed.start, changed.len);
+	if (changed.len)
+		note_end(f, (uint64_t)off + changed.len, r);
 	open_file_mark_written(f);
-	reply_err(req, r);
+	reply.error = r;
+	shared_pages_reply(&server_of(req)->pages, f->node, changed, &reply);
 }

@@ -4,8 +4,8 @@
  *
  * Where there are extended attributes the kernel asks for security.capability before each write(2),
  * unless the file system takes that task (FUSE_HANDLE_KILLPRIV_V2).  The question would double the
- * time of small writes.  So a mount that can be written has extended attributes only where libfuse
- * and the kernel offer that.
+ * time of small writes.  So a mount that can be written has extended attributes only where the
+ * kernel offers that, since Linux 5.11.
  */
 #include <errno.h>
 #include <inttypes.h>

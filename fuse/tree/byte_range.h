@@ -9,4 +9,10 @@ struct byte_range {
 	uint64_t start, len; /* bytes */
 };
 
+/* Returns the first byte behind the range; UINT64_MAX: it has no end. */
+static inline uint64_t byte_range_end(const struct byte_range *r)
+{
+	return r->len > UINT64_MAX - r->start ? UINT64_MAX : r->start + r->len;
+}
+
 #endif

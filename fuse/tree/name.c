@@ -366,7 +366,7 @@ struct name *name_add_view(struct tree *t, struct name *owner, const struct view
 int name_add_views_of(struct tree *t, struct name *image, const struct view_provider *p)
 {
 	if (image->node && p->writes_image)
-		image->node->follows_writes = true;
+		image->node->shares_writes = true;
 	if (!p->suffix || !image->dir)
 		return 0;
 	return name_add_view(t, image, p, p->suffix, NULL) ? 0 : -ENOMEM;

@@ -67,7 +67,7 @@ struct node *node_new_of_image(struct tree *t, const struct identity *id)
 	n->nlookup = 0;
 	n->image.id = *id;
 	for (size_t i = 0; i < t->nproviders; i++)
-		n->follows_writes = n->follows_writes || t->provider[i]->writes_image;
+		n->shares_writes = n->shares_writes || t->provider[i]->writes_image;
 	node_table_add_image(t->nodes, n);
 	return n;
 }
@@ -183,9 +183,14 @@ atomic_bool *node_written_mark(const struct node *n)
 	return n->origin->is_dir ? NULL : &n->origin->image.written;
 }
 
+bool node_shares_writes(const struct node *n)
+{
+	return n->shares_writes;
+}
+
 bool node_follows_writes(const struct node *n)
 {
-	return n->follows_writes;
+	return n->shares_writes || n->follows_writes;
 }
 
 unsigned int node_content_version(const struct node *n)

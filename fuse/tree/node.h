@@ -41,12 +41,12 @@ struct byte_range node_range(const struct node *n);
 /* Returns the flag to set when the file has been written; NULL: a directory's file. */
 atomic_bool *node_written_mark(const struct node *n);
 
-/*
- * node_follows_writes() - whether the kernel must not cache the file
- *
- * True where the same bytes can be written through another file of the mount: an image and its
- * partitions, for example.
- */
+/* Returns true if the same bytes can be written through another file of the mount: the file is a disk
+ * or one of its partitions. */
+bool node_shares_writes(const struct node *n);
+
+/* Returns true if the file shows bytes that can be written through another file: it shares writes, or
+ * it is a bitmap, for example. */
 bool node_follows_writes(const struct node *n);
 
 /*

@@ -60,7 +60,7 @@ struct view_provider {
 	/* Of NAME.raw the file is NAME<suffix>.  NULL: the provider adds names in refresh(). */
 	const char *suffix;
 
-	/* The files share writable bytes with the image: the kernel caches neither. */
+	/* The files share bytes with the image, and both can be written. */
 	bool writes_image;
 
 	/*

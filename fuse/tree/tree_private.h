@@ -78,7 +78,8 @@ struct node {
 	const struct node_ops *ops;
 	uint64_t ino;
 	bool is_dir;
-	bool follows_writes; /* shares bytes with another file of the mount */
+	bool shares_writes; /* another file can be written and shows the same bytes */
+	bool follows_writes; /* cannot be written, and shows bytes of a file that can */
 	atomic_bool detached; /* its name leads to another node, or is gone */
 	struct byte_range range; /* of the image that ops->open gives */
 	_Atomic uint64_t nlookup; /* references, of the kernel and ours */

@@ -67,7 +67,7 @@ static struct node *make_partition_node(struct tree *t, struct name *view, struc
 	if (!n)
 		return NULL;
 	n->range = (struct byte_range){ p->start, p->len };
-	n->follows_writes = true;
+	n->shares_writes = true;
 	return n;
 }
 
