@@ -109,11 +109,11 @@ static void *compare_chunks(void *arg)
 qc_err qc_compare_disks(const struct qc_compare *c, uint64_t *at)
 {
 	struct compare_job j = { .c = c, .different = UINT64_MAX };
-	qc_err r = qc_copy_disk_open(&c->a, false, &j.a);
+	qc_err r = qc_copy_disk_open(&c->a, QC_COPY_SOURCE, &j.a);
 
 	if (r)
 		return r;
-	r = qc_copy_disk_open(&c->b, false, &j.b);
+	r = qc_copy_disk_open(&c->b, QC_COPY_SOURCE, &j.b);
 	j.end = min_u64(c->end, max_u64(j.a.size, j.b.size));
 	if (!r) {
 		qc_mutex_init(&j.lock, QC_RANK_COPY);

@@ -3,10 +3,9 @@
  * copy.c - copy a disk with several threads.
  *
  * Called by programs that convert images.  Each thread takes the next chunk of the source, reads
- * it, detects zeros and compresses, and then stores it.  All of that but the store runs in
- * parallel.  Stores go in the order of the disk, unless the caller does not mind, so that
- * the clusters of a new image are in order, too.  A file system writes to one file by one
- * thread at a time anyway.
+ * it, detects zeros and compresses, and then stores it.  All of that but the store in an image
+ * runs in parallel.  Stores in an image go in the order of the disk, unless the caller does not
+ * mind, so that the clusters of a new image are in order, too.
  *
  * Memory is one chunk for each thread, or two and an encoder where it compresses.  A failure, or
  * the caller's wish, stops all threads before their next chunk.
@@ -20,7 +19,7 @@
 #include "image/image.h"
 
 enum {
-	CHUNK_BYTES = 1 << 20,
+	CHUNK_BYTES = 2 << 20,
 	HOLE_BYTES = 1 << 30, /* of a chunk that is a hole */
 	RAW_UNIT = 4096,      /* QEMU's: the least zeros that make a hole in a raw file */
 };
@@ -41,7 +40,7 @@ struct copy_job {
 static bool is_ordered(const struct copy_job *j)
 {
 	return j->plan.flags & QC_COPY_STREAM ||
-	       !(j->plan.flags & QC_COPY_ANY_ORDER);
+	       (j->plan.to.img && !(j->plan.flags & QC_COPY_ANY_ORDER));
 }
 
 /* Counts bytes as done, and asks the caller whether to go on. */
@@ -215,11 +214,12 @@ static qc_err check_copy(const struct qc_copy *c, const struct copy_job *j)
 qc_err qc_copy(const struct qc_copy *c)
 {
 	struct copy_job j = { .c = c, .plan = { .flags = c->flags, .areas = c->areas } };
-	qc_err r = qc_copy_disk_open(&c->from, false, &j.plan.from);
+	qc_err r = qc_copy_disk_open(&c->from, QC_COPY_SOURCE, &j.plan.from);
 
 	if (r)
 		return r;
-	r = qc_copy_disk_open(&c->to, c->flags & QC_COPY_STREAM, &j.plan.to);
+	r = qc_copy_disk_open(&c->to, c->flags & QC_COPY_STREAM ? QC_COPY_PIPE : QC_COPY_TARGET,
+			      &j.plan.to);
 	j.end = j.plan.from.size;
 	j.plan.unit = choose_unit(c);
 	j.plan.chunk = round_up(CHUNK_BYTES, j.plan.unit);

@@ -20,7 +20,7 @@ qc_err qc_copy_chunk_new(const struct qc_copy_plan *p, struct qc_copy_chunk *out
 	size_t units = units_of(p, p->chunk);
 
 	*out = (struct qc_copy_chunk){
-		.buf = malloc(p->chunk),
+		.buf = aligned_alloc(QC_DIRECT_ALIGN, round_up(p->chunk, QC_DIRECT_ALIGN)),
 		.other = other ? malloc(p->chunk) : NULL,
 		.state = calloc(units, sizeof(*out->state)),
 		.compressed = calloc(units, sizeof(*out->compressed)),

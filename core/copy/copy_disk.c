@@ -18,7 +18,8 @@ enum {
 
 static const uint8_t zeros[ZEROS_BYTES];
 
-qc_err qc_copy_disk_open(const struct qc_disk *d, bool pipe, struct qc_copy_disk *out)
+qc_err qc_copy_disk_open(const struct qc_disk *d, enum qc_copy_side side,
+			 struct qc_copy_disk *out)
 {
 	int fd = -1;
 	qc_err r;
@@ -26,10 +27,12 @@ qc_err qc_copy_disk_open(const struct qc_disk *d, bool pipe, struct qc_copy_disk
 	*out = (struct qc_copy_disk){ .img = d->img, .fd = d->fd, .size = d->size };
 	if (d->img)
 		out->size = qc_size(d->img);
-	if (d->img || pipe)
+	if (d->img || side == QC_COPY_PIPE)
 		return 0;
 	fd = fcntl(d->fd, F_DUPFD_CLOEXEC, 0);
 	r = fd < 0 ? -errno : qc_file_of_fd(fd, &out->file);
+	if (!r && side == QC_COPY_TARGET)
+		qc_file_enable_direct(out->file);
 	if (r && fd >= 0)
 		close(fd);
 	return r;

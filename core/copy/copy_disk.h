@@ -15,9 +15,15 @@ struct qc_copy_disk {
 	uint64_t size;	      /* of the disk, in bytes */
 };
 
-/* Fills @out.  A pipe can only be written, with qc_copy_disk_append().  Return: 0; -ENOMEM; as
- * fcntl(2). */
-qc_err qc_copy_disk_open(const struct qc_disk *d, bool pipe, struct qc_copy_disk *out);
+enum qc_copy_side {
+	QC_COPY_SOURCE,
+	QC_COPY_TARGET,
+	QC_COPY_PIPE, /* a target that can only be written, with qc_copy_disk_append() */
+};
+
+/* Fills @out.  Return: 0; -ENOMEM; as fcntl(2). */
+qc_err qc_copy_disk_open(const struct qc_disk *d, enum qc_copy_side side,
+			 struct qc_copy_disk *out);
 void qc_copy_disk_close(struct qc_copy_disk *d);
 
 /* Reads from the disk; zeros behind its end.  Return: as qc_read(). */

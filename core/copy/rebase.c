@@ -195,7 +195,7 @@ qc_err qc_rebase(struct qc_image *img, const struct qc_disk *base,
 	if (below)
 		b.old = (struct qc_copy_disk){ .img = below, .size = qc_size(below) };
 	if (!r && base) {
-		r = qc_copy_disk_open(base, false, &b.new);
+		r = qc_copy_disk_open(base, QC_COPY_SOURCE, &b.new);
 		if (r)
 			qc_fail_errno(why, r, "cannot read the new backing file");
 	}

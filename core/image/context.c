@@ -49,6 +49,7 @@ qc_err qc_context_new(const struct qc_config *config, struct qc_context **out)
 	ctx->verify = config->verify;
 	ctx->noatime = config->noatime;
 	ctx->no_sync = config->no_sync;
+	ctx->direct_writes = config->direct_writes;
 	ctx->drop_bitmaps = config->drop_bitmaps;
 	ctx->unmap = !config->keep_discarded;
 	ctx->data_file = config->data_file ? strdup(config->data_file) : NULL;

@@ -122,6 +122,7 @@ struct qc_config {
 	size_t cache_bytes; /* table cache of one image; 0: 32 MiB */
 	bool noatime;	    /* call qc_set_noatime() for each file that is opened */
 	bool no_sync;	    /* never sync: for new images that are of no use half made */
+	bool direct_writes; /* write large pieces with O_DIRECT, for images that are copied to */
 	bool rescue;	    /* read what a damaged image still holds; no image is written, but
 			     * for overlays of qc_open_over() */
 	bool doubtful_is_lost; /* with `rescue` */

@@ -85,7 +85,7 @@ struct qc_copy {
 /*
  * qc_copy() - copy the whole of a disk to the begin of another one
  *
- * Whole clusters of zeros are not stored in an image.  Memory is a MiB, or a cluster, for each
+ * Whole clusters of zeros are not stored in an image.  Memory is 2 MiB for each
  * request, and twice that to compress or compare.  The target is not flushed.  With
  * QC_COPY_DIFFERENCES bytes that both disks read from one file are not compared.
  * Return: 0;

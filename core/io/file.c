@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/failpoint.h"
@@ -17,11 +18,19 @@
 #define RWF_DONTCACHE 0x80
 #endif
 
-enum { STREAM_BYTES = 64 * 1024 };
+enum {
+	STREAM_BYTES = 64 * 1024,
+	DIRECT_BYTES = 256 * 1024, /* the least write that is worth a wait for the disk */
+	DIRECT_TRIAL_BYTES = 32 << 20,
+	DIRECT_SLOW_NS = 20 * 1000 * 1000, /* of a write, for each MiB */
+};
 
 struct fd_file {
 	struct qc_file file;
 	int fd;
+	int direct_fd; /* the same file with O_DIRECT; -1: not open */
+	atomic_bool no_direct;
+	_Atomic uint64_t direct_bytes, direct_ns; /* of the writes that returned */
 	bool block; /* a block device: fstat() gives no size */
 	atomic_bool no_stream; /* the kernel or file system has no RWF_DONTCACHE */
 	_Atomic uint64_t end;  /* size of the file; only a hint */
@@ -143,6 +152,64 @@ static ssize_t write_once(struct fd_file *f, uint64_t off, const void *buf, size
 	return pwrite(f->fd, buf, len, (off_t)off);
 }
 
+/* ---- direct writes ----------------------------------------------------------- */
+
+static bool is_aligned(uint64_t n)
+{
+	return n % QC_DIRECT_ALIGN == 0;
+}
+
+/* Counts a direct write.  A disk that is slow in the first writes gets no more of them: the page
+ * cache takes the data at once, and the kernel writes it back later. */
+static void note_direct_write(struct fd_file *f, size_t len, uint64_t ns)
+{
+	uint64_t bytes = atomic_fetch_add(&f->direct_bytes, len) + len;
+	uint64_t total = atomic_fetch_add(&f->direct_ns, ns) + ns;
+
+	if (bytes >= DIRECT_TRIAL_BYTES && bytes < 2 * DIRECT_TRIAL_BYTES &&
+	    total / (bytes >> 20) > DIRECT_SLOW_NS)
+		atomic_store(&f->no_direct, true);
+}
+
+static uint64_t read_clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)to_nanoseconds(t);
+}
+
+/* Writes past the page cache, if that is wanted and possible.  Returns the bytes that it wrote,
+ * 0 if the page cache is to be used; else -1 and errno. */
+static ssize_t try_direct_write(struct fd_file *f, uint64_t off, const void *buf, size_t len)
+{
+	uint64_t began;
+	ssize_t n;
+
+	if (f->direct_fd < 0 || len < DIRECT_BYTES || !is_aligned(off) || !is_aligned(len) ||
+	    !is_aligned((uintptr_t)buf) || atomic_load_explicit(&f->no_direct, memory_order_relaxed))
+		return 0;
+	began = read_clock_ns();
+	n = pwrite(f->direct_fd, buf, len, (off_t)off);
+	if (n < 0 && errno == EINVAL) { /* the device has a larger alignment */
+		atomic_store(&f->no_direct, true);
+		return 0;
+	}
+	if (n > 0)
+		note_direct_write(f, (size_t)n, read_clock_ns() - began);
+	return n;
+}
+
+void qc_file_enable_direct(struct qc_file *file)
+{
+	struct fd_file *f = to_fd_file(file);
+
+	if (f->direct_fd < 0)
+		f->direct_fd = qc_reopen(f->fd, O_WRONLY | O_DIRECT | O_NONBLOCK | O_NOCTTY);
+}
+
+/* ---- writes --------------------------------------------------------------------- */
+
 static qc_err fd_write(struct qc_file *f, uint64_t off, const void *buf, size_t len)
 {
 	size_t done = 0;
@@ -154,9 +221,11 @@ static qc_err fd_write(struct qc_file *f, uint64_t off, const void *buf, size_t 
 		return -EFBIG;
 	stream = is_stream(to_fd_file(f), off, len);
 	while (done < len) {
-		ssize_t n = write_once(to_fd_file(f), off + done, (const uint8_t *)buf + done,
-				       len - done, stream);
+		const uint8_t *at = (const uint8_t *)buf + done;
+		ssize_t n = try_direct_write(to_fd_file(f), off + done, at, len - done);
 
+		if (n == 0)
+			n = write_once(to_fd_file(f), off + done, at, len - done, stream);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -194,6 +263,8 @@ static int fd_fd(const struct qc_file *f)
 
 static void fd_close(struct qc_file *f)
 {
+	if (to_fd_file(f)->direct_fd >= 0)
+		close(to_fd_file(f)->direct_fd);
 	close(to_fd_file(f)->fd);
 	free(f);
 }
@@ -236,6 +307,7 @@ qc_err qc_file_of_fd(int fd, struct qc_file **out)
 		return -ENOMEM;
 	f->file.ops = choose_ops();
 	f->fd = fd;
+	f->direct_fd = -1;
 	f->block = S_ISBLK(st.st_mode);
 	atomic_init(&f->end, f->block ? UINT64_MAX : (uint64_t)st.st_size);
 	*out = &f->file;

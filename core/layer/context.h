@@ -45,6 +45,7 @@ struct qc_context {
 	enum qc_verifying verify;
 	bool noatime;	 /* reading changes no access time */
 	bool no_sync;	 /* no file is synced */
+	bool direct_writes; /* as in struct qc_config */
 	bool drop_bitmaps; /* the first change of an image removes its dirty bitmaps */
 	bool unmap;	 /* punch holes into the image file for freed clusters */
 	char *data_file; /* external data file that may be written; NULL */

@@ -82,8 +82,8 @@ static qc_err check_snapshot_table(const struct qc_layer *l, struct qc_reason *w
 				"(qcowfs check -r all may repair it)");
 }
 
-static qc_err reopen_for_writing(struct qc_file *f, struct qc_watch *watch, struct qc_file **out,
-				 struct qc_reason *why)
+static qc_err reopen_for_writing(const struct qc_layer *l, struct qc_file *f, struct qc_watch *watch,
+				 struct qc_file **out, struct qc_reason *why)
 {
 	int fd = qc_reopen(qc_file_fd(f), O_RDWR | O_NONBLOCK);
 	qc_err r;
@@ -92,6 +92,8 @@ static qc_err reopen_for_writing(struct qc_file *f, struct qc_watch *watch, stru
 		return qc_fail_as(why, QC_CAUSE_READONLY, -errno, "cannot open for writing: %s%s",
 				  strerror(errno), qc_errno_hint(-errno));
 	r = qc_file_of_fd(fd, out);
+	if (!r && l->ctx->direct_writes)
+		qc_file_enable_direct(*out);
 	if (r)
 		close(fd);
 	else
@@ -113,7 +115,7 @@ static qc_err open_files_for_writing(struct qc_writer *w, struct qc_reason *why)
 {
 	struct qc_layer *l = w->layer;
 	enum qc_locking how = l->ctx->locking;
-	qc_err r = reopen_for_writing(l->file, &l->watch, &w->file, why);
+	qc_err r = reopen_for_writing(l, l->file, &l->watch, &w->file, why);
 
 	if (!r)
 		r = qc_image_lock_write(qc_file_fd(l->file), qc_file_fd(w->file), how, why);
@@ -124,7 +126,7 @@ static qc_err open_files_for_writing(struct qc_writer *w, struct qc_reason *why)
 		r = watch_header(l, w->file, why);
 	if (r || l->data == l->file)
 		return r;
-	r = reopen_for_writing(l->data, &l->data_watch, &w->data, why);
+	r = reopen_for_writing(l, l->data, &l->data_watch, &w->data, why);
 	if (r)
 		return r;
 	r = qc_image_lock_write(qc_file_fd(l->data), qc_file_fd(w->data), how, why);

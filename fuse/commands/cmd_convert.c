@@ -98,6 +98,7 @@ static int convert_source(struct command *c, struct convert_args *a)
 
 	/* A new image is of no use before it is whole.  One that exists stays sound. */
 	c->no_sync = !a->existing && !a->sync;
+	c->direct_writes = true;
 	if (status == COMMAND_OK && data_file && options_set(&c->o, "data-file", data_file))
 		status = COMMAND_FAILED;
 	if (status == COMMAND_OK)

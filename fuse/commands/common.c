@@ -222,6 +222,7 @@ static int make_context(struct command *c, unsigned int flags)
 		.npath_maps = c->o.npath_maps,
 		.key_arg = &c->keys,
 		.no_sync = c->no_sync,
+		.direct_writes = c->direct_writes,
 	};
 	int r;
 

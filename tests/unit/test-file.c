@@ -118,7 +118,7 @@ static void other_files_have_no_descriptor(void)
 
 static bool is_filled(uint64_t off, size_t n, int with)
 {
-	static uint8_t buf[200 * 1024];
+	static uint8_t buf[1 << 20];
 	size_t got;
 
 	if (qc_file_read(file, off, buf, n, &got) || got != n)
@@ -154,6 +154,33 @@ static void large_pieces_at_the_end(void)
 	}
 }
 
+/* Large pieces that go past the page cache, small ones, and one across the others, all read back. */
+static void direct_and_cached_writes(void)
+{
+	enum { PIECE = 1 << 20 };
+	static _Alignas(QC_DIRECT_ALIGN) uint8_t buf[PIECE];
+
+	for (int disk = 0; disk < 2; disk++) {
+		fd = disk ? open("direct", O_RDWR | O_CREAT | O_CLOEXEC, 0600) :
+			    memfd_create("test", MFD_CLOEXEC);
+		CHECK(fd >= 0 && !qc_file_of_fd(fd, &file));
+		qc_file_enable_direct(file);
+		memset(buf, 1, PIECE);
+		CHECK(!qc_file_write(file, 0, buf, PIECE) && !qc_file_write(file, PIECE, buf, PIECE));
+		memset(buf, 2, PIECE);
+		CHECK(!qc_file_write(file, PIECE / 2 + 1, buf, 3000));
+		CHECK(!qc_file_write(file, PIECE - 4096, buf + 4096, PIECE / 2));
+		CHECK(!qc_file_write(file, 2 * PIECE, buf + 1, PIECE - 1)); /* not aligned */
+		CHECK(!qc_file_write(file, 3 * PIECE, buf, PIECE - 512));
+		CHECK(is_filled(0, PIECE / 2 + 1, 1) && is_filled(PIECE / 2 + 1, 3000, 2));
+		CHECK(is_filled(PIECE / 2 + 3001, PIECE / 2 - 4096 - 3001, 1));
+		CHECK(is_filled(PIECE - 4096, PIECE / 2, 2) && is_filled(2 * PIECE, 512 * 1024, 2));
+		CHECK(is_filled(PIECE + PIECE / 2 - 4096, PIECE / 2 + 4096, 1));
+		CHECK(lseek(fd, 0, SEEK_END) == 4 * PIECE - 512);
+		qc_file_close(file);
+	}
+}
+
 #ifdef QC_FAILPOINTS
 static void fail_points(void)
 {
@@ -177,6 +204,7 @@ int main(void)
 	RUN(errors);
 	RUN(other_files_have_no_descriptor);
 	RUN(large_pieces_at_the_end);
+	RUN(direct_and_cached_writes);
 #ifdef QC_FAILPOINTS
 	RUN(fail_points);
 #endif
