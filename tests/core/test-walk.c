@@ -136,9 +136,14 @@ static void change_some(uint64_t *s, uint64_t off, uint64_t len)
 
 /* ---- many threads ----------------------------------------------------------- */
 
+/* Each thread has at least one sector, however small the disk becomes. */
 static void share_out(void)
 {
-	for (uint64_t at = 0; at < ROOM / 512;) {
+	uint64_t at = 0;
+
+	for (; at < THREADS; at++)
+		owner[at] = (uint8_t)at;
+	while (at < ROOM / 512) {
 		uint64_t n = 1 + random_below(&seed, STRIPE_MAX);
 		uint8_t who = (uint8_t)random_below(&seed, THREADS);
 
