@@ -2,7 +2,8 @@
 /*
  * residue.c - tells the tables that the search has found apart.
  *
- *	nested table	an L2 table references it as guest data: a disk that stores another image
+ *	nested table	guest data of another table, which has more clusters of its own: a disk
+ *			stores another image
  *	L1 table	of a deleted snapshot, or of an earlier disk
  *	L2 table	with an L1 table, or without
  *
@@ -12,37 +13,10 @@
 #include "evidence/residue.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/range.h"
+#include "evidence/table_graph.h"
 #include "qcow_array.h"
-#include "rescue/lost_tables.h"
-
-struct table_graph {
-	struct qc_lost_tables lost;
-	struct qc_tables *t;
-	const struct qc_cluster_use *u;
-	struct qc_residue *out;
-	uint8_t *has_l1, *named, *nested; /* one bit for each cluster */
-	uint8_t *buf; /* one table */
-};
-
-/* ---- sets of clusters ----------------------------------------------------------- */
-
-static void add_to_set(const struct table_graph *x, uint8_t *set, uint64_t host)
-{
-	uint64_t c = host >> x->t->shift;
-
-	if (c < x->t->n)
-		set[c / 8] |= (uint8_t)(1u << c % 8);
-}
-
-static bool is_in_set(const struct table_graph *x, const uint8_t *set, uint64_t host)
-{
-	uint64_t c = host >> x->t->shift;
-
-	return c < x->t->n && set[c / 8] >> c % 8 & 1;
-}
 
 /* A qc_is_referenced_fn. */
 static bool is_cluster_referenced(const void *use, uint64_t cluster)
@@ -52,63 +26,18 @@ static bool is_cluster_referenced(const void *use, uint64_t cluster)
 	return cluster < u->n && qc_cluster_use_of(u, cluster) & QC_USE_REFERENCED;
 }
 
-/* ---- nested tables -------------------------------------------------------------- */
-
-static bool read_table(struct table_graph *x, uint64_t host)
-{
-	size_t got;
-
-	return !qc_file_read(x->t->md.file, host, x->buf, geom_l2_bytes(&x->t->md.head->geom), &got);
-}
-
-/* Calls @fn for each cluster that an L2 table references. */
-static void for_each_target(struct table_graph *x, uint64_t host,
-			    void (*fn)(struct table_graph *x, uint64_t target, void *arg), void *arg)
-{
-	const struct geom *g = &x->t->md.head->geom;
-
-	if (!read_table(x, host))
-		return;
-	for (uint64_t i = 0; i < UINT64_C(1) << g->l2_bits; i++) {
-		struct l2_entry e;
-
-		if (!l2_entry_at(g, x->buf, i, &e) && e.host.v)
-			fn(x, e.host.v, arg);
-	}
-}
-
-static void add_target(struct table_graph *x, uint64_t target, void *set)
-{
-	add_to_set(x, set, target);
-}
-
-static void find_nested_tables(struct table_graph *x)
-{
-	const struct qc_lost_table *at = x->lost.table;
-
-	if (x->t->md.head->geom.external)
-		return;
-	for (size_t i = 0; i < x->lost.n; i++)
-		if (at[i].kind == QC_LOST_L2_TABLE)
-			for_each_target(x, at[i].off, add_target, x->named);
-	for (size_t i = 0; i < x->lost.n; i++)
-		if (at[i].kind == QC_LOST_L2_TABLE && !is_in_set(x, x->named, at[i].off))
-			for_each_target(x, at[i].off, add_target, x->nested);
-}
-
 /* ---- snapshots ------------------------------------------------------------------ */
 
 /* Reads the entries of all tables, and those behind the end of the live one: it may have
  * overwritten a longer one. */
-static qc_err read_all_entries(struct table_graph *x, const struct qc_snapshot_table *live)
+static qc_err read_all_entries(struct qc_table_graph *x, const struct qc_snapshot_table *live)
 {
 	const struct qc_header *h = x->t->md.head;
 	uint64_t cluster = geom_cluster(&h->geom), end;
 	qc_err r = 0;
 
 	for (size_t i = 0; !r && i < x->lost.n; i++)
-		if (x->lost.table[i].kind == QC_LOST_SNAPSHOT_TABLE &&
-		    !is_in_set(x, x->nested, x->lost.table[i].off))
+		if (x->lost.table[i].kind == QC_LOST_SNAPSHOT_TABLE)
 			r = qc_residue_entries_read(x->t, x->lost.table[i].off, cluster,
 						    &x->out->entries);
 	if (r || !live->n)
@@ -151,7 +80,26 @@ static void drop_live_entries(struct qc_residue_entries *e, const struct qc_snap
 	e->n = n;
 }
 
-static qc_err find_deleted_entries(struct table_graph *x)
+/* Drops the entries that are data of another disk. */
+static void drop_nested_entries(struct qc_table_graph *x)
+{
+	struct qc_residue_entries *e = &x->out->entries;
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->n; i++) {
+		struct qc_residue_entry entry = e->at[i];
+
+		if (qc_table_graph_has(x, x->nested, entry.host)) {
+			free(entry.text);
+			continue;
+		}
+		entry.repeated = is_repeated(e, n, &entry.s);
+		e->at[n++] = entry;
+	}
+	e->n = n;
+}
+
+static qc_err find_deleted_entries(struct qc_table_graph *x)
 {
 	const struct qc_header *h = x->t->md.head;
 	struct qc_snapshot_table live = { 0 };
@@ -172,44 +120,45 @@ static qc_err find_deleted_entries(struct table_graph *x)
 /* ---- L1 tables ------------------------------------------------------------------ */
 
 /* Marks the L2 tables of an L1 table. */
-static void mark_tables_of_l1(struct table_graph *x, uint64_t off, uint64_t bytes)
+static void mark_tables_of_l1(struct qc_table_graph *x, uint64_t off, uint64_t bytes)
 {
 	const struct geom *g = &x->t->md.head->geom;
 	uint64_t step = geom_l2_bytes(g);
 
 	for (uint64_t at = 0; at < bytes; at += step) {
-		if (!read_table(x, off + at))
+		if (!qc_table_graph_read(x, off + at))
 			continue;
 		for (uint64_t i = 0; i < min_u64(step, bytes - at); i += 8) {
 			struct hoff table;
 
 			if (!l1_decode(g, be64_at(x->buf + i), &table) && table.v)
-				add_to_set(x, x->has_l1, table.v);
+				qc_table_graph_add(x, x->has_l1, table.v);
 		}
 	}
 }
 
-/* Marks the tables of all deleted snapshots, and the clusters of their L1 tables in @located.  If L1
- * tables overlap, no more bytes are read than the file has. */
-static void mark_tables_of_entries(struct table_graph *x, uint8_t *located)
+/* Marks the tables of all deleted snapshots whose L1 table is there, and the clusters of these L1
+ * tables.  If L1 tables overlap, no more bytes are read than the file has. */
+static void mark_tables_of_entries(struct qc_table_graph *x)
 {
 	uint64_t left = x->t->file_bytes;
 
 	for (size_t i = 0; i < x->out->entries.n; i++) {
 		const struct qc_residue_entry *e = &x->out->entries.at[i];
+		const struct qc_lost_table *t = qc_table_graph_find(x, e->s.l1_offset);
 		uint64_t bytes = e->s.l1_entries * UINT64_C(8);
 
-		if (e->repeated || bytes > left)
+		if (e->repeated || bytes > left || !t || t->kind != QC_LOST_L1_TABLE)
 			continue;
 		left -= bytes;
 		mark_tables_of_l1(x, e->s.l1_offset, bytes);
 		for (uint64_t at = 0; at < bytes; at += geom_cluster(&x->t->md.head->geom))
-			add_to_set(x, located, e->s.l1_offset + at);
+			qc_table_graph_add(x, x->located, e->s.l1_offset + at);
 	}
 }
 
 /* Appends an L1 table.  One that continues the last one makes that longer. */
-static qc_err add_l1_cluster(struct table_graph *x, uint64_t host)
+static qc_err add_l1_cluster(struct qc_table_graph *x, uint64_t host)
 {
 	uint64_t cluster = geom_cluster(&x->t->md.head->geom);
 	struct qc_residue *out = x->out;
@@ -229,18 +178,15 @@ static qc_err add_l1_cluster(struct table_graph *x, uint64_t host)
 	return r;
 }
 
-static qc_err keep_l1_tables(struct table_graph *x)
+static qc_err keep_l1_tables(struct qc_table_graph *x)
 {
-	uint8_t *located = x->named; /* which is not needed any more */
 	qc_err r = 0;
 
-	memset(located, 0, x->t->n / 8 + 1);
-	mark_tables_of_entries(x, located);
 	for (size_t i = 0; !r && i < x->lost.n; i++) {
 		const struct qc_lost_table *o = &x->lost.table[i];
 
-		if (o->kind == QC_LOST_L1_TABLE && !is_in_set(x, located, o->off) &&
-		    !is_in_set(x, x->nested, o->off))
+		if (o->kind == QC_LOST_L1_TABLE && !qc_table_graph_has(x, x->located, o->off) &&
+		    !qc_table_graph_has(x, x->nested, o->off))
 			r = add_l1_cluster(x, o->off);
 	}
 	for (size_t i = 0; !r && i < x->out->nl1; i++)
@@ -250,7 +196,7 @@ static qc_err keep_l1_tables(struct table_graph *x)
 
 /* ---- L2 tables ------------------------------------------------------------------ */
 
-static void note_free_target(struct table_graph *x, uint64_t target, void *found)
+static void note_free_target(struct qc_table_graph *x, uint64_t target, void *found)
 {
 	uint64_t c = target >> x->t->shift;
 
@@ -260,7 +206,7 @@ static void note_free_target(struct table_graph *x, uint64_t target, void *found
 
 /* Keeps L2 tables without an L1 table.  One that references only clusters in use, as an old
  * refcount table does, has no bytes that are not in another file. */
-static qc_err keep_l2_tables(struct table_graph *x)
+static qc_err keep_l2_tables(struct qc_table_graph *x)
 {
 	struct qc_residue *out = x->out;
 	uint64_t end = 0; /* of the last one: in version 1 a table may seem to begin in another */
@@ -270,10 +216,10 @@ static qc_err keep_l2_tables(struct table_graph *x)
 		const struct qc_lost_table *o = &x->lost.table[i];
 		bool found = false;
 
-		if (o->off < end || o->kind != QC_LOST_L2_TABLE || is_in_set(x, x->has_l1, o->off) ||
-		    is_in_set(x, x->nested, o->off))
+		if (o->off < end || o->kind != QC_LOST_L2_TABLE || qc_table_graph_has(x, x->has_l1, o->off) ||
+		    qc_table_graph_has(x, x->nested, o->off))
 			continue;
-		for_each_target(x, o->off, note_free_target, &found);
+		qc_table_graph_for_each_target(x, o->off, note_free_target, &found);
 		if (!found)
 			continue;
 		r = array_reserve(&out->l2, &out->l2_room, out->nl2 + 1, sizeof(*out->l2));
@@ -286,44 +232,66 @@ static qc_err keep_l2_tables(struct table_graph *x)
 
 /* --------------------------------------------------------------------------------- */
 
-static qc_err tell_apart(struct table_graph *x)
+static qc_err tell_apart(struct qc_table_graph *x)
 {
 	qc_err r;
 
-	find_nested_tables(x);
+	for (size_t i = 0; i < x->lost.n; i++)
+		qc_table_graph_add(x, x->tables, x->lost.table[i].off);
 	r = find_deleted_entries(x);
-	if (!r)
-		r = keep_l1_tables(x);
+	if (r)
+		return r;
+	mark_tables_of_entries(x);
+	r = qc_table_graph_find_nested(x);
+	if (r)
+		return r;
+	drop_nested_entries(x);
+	r = keep_l1_tables(x);
 	return r ? r : keep_l2_tables(x);
+}
+
+static qc_err open_graph(struct qc_table_graph *x)
+{
+	const struct geom *g = &x->t->md.head->geom;
+	size_t bytes = (size_t)(x->t->n / 8 + 1);
+
+	x->tables = calloc(bytes, 1);
+	x->located = calloc(bytes, 1);
+	x->has_l1 = calloc(bytes, 1);
+	x->named = calloc(bytes, 1);
+	x->named_twice = calloc(bytes, 1);
+	x->nested = calloc(bytes, 1);
+	x->buf = malloc(max_u64(geom_l2_bytes(g), geom_cluster(g)));
+	return x->tables && x->located && x->has_l1 && x->named && x->named_twice && x->nested &&
+	       x->buf ? 0 : -ENOMEM;
+}
+
+static void close_graph(struct qc_table_graph *x)
+{
+	qc_lost_tables_free(&x->lost);
+	free(x->tables);
+	free(x->located);
+	free(x->has_l1);
+	free(x->named);
+	free(x->named_twice);
+	free(x->nested);
+	free(x->own);
+	free(x->buf);
 }
 
 qc_err qc_residue_find(struct qc_tables *t, const struct qc_cluster_use *u,
 		       struct qc_residue *out)
 {
-	const struct geom *g = &t->md.head->geom;
-	size_t bytes = (size_t)(t->n / 8 + 1);
-	struct table_graph x = {
-		.t = t,
-		.u = u,
-		.out = out,
-		.has_l1 = calloc(bytes, 1),
-		.named = calloc(bytes, 1),
-		.nested = calloc(bytes, 1),
-		.buf = malloc(max_u64(geom_l2_bytes(g), geom_cluster(g))),
-	};
-	qc_err r = x.has_l1 && x.named && x.nested && x.buf ? 0 : -ENOMEM;
+	struct qc_table_graph x = { .t = t, .u = u, .out = out };
+	qc_err r = open_graph(&x);
 
 	*out = (struct qc_residue){ 0 };
 	if (!r)
 		r = qc_lost_tables_find(t->md.file, t->md.head, t->md.refcounts,
-					  is_cluster_referenced, u, &x.lost);
+					is_cluster_referenced, u, &x.lost);
 	if (!r)
 		r = tell_apart(&x);
-	qc_lost_tables_free(&x.lost);
-	free(x.has_l1);
-	free(x.named);
-	free(x.nested);
-	free(x.buf);
+	close_graph(&x);
 	return r;
 }
 
