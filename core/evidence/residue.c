@@ -2,8 +2,8 @@
 /*
  * residue.c - tells the tables that the search has found apart.
  *
- *	nested table	guest data of another table, which has more clusters of its own: a disk
- *			stores another image
+ *	nested table	guest data of another table, which has more clusters that no other
+ *			one references: a disk stores another image
  *	L1 table	of a deleted snapshot, or of an earlier disk
  *	L2 table	with an L1 table, or without
  *

@@ -61,7 +61,8 @@ static void mark_data_of_snapshot(struct qc_table_graph *x, uint64_t target, voi
 		qc_table_graph_add(x, x->nested, target);
 }
 
-/* Marks the tables that another one references as data, if that has more clusters of its own. */
+/* Marks the tables that another one references as data, if that has more clusters that no
+ * third one references. */
 static void mark_nested_target(struct qc_table_graph *x, uint64_t target, void *own)
 {
 	const struct qc_lost_table *t = qc_table_graph_find(x, target);

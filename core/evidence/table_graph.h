@@ -3,8 +3,10 @@
 #ifndef QC_TABLE_GRAPH_H
 #define QC_TABLE_GRAPH_H
 
-#include "evidence/residue.h"
+#include "evidence/cluster_use.h"
 #include "rescue/lost_tables.h"
+
+struct qc_residue;
 
 struct qc_table_graph {
 	struct qc_lost_tables lost;
@@ -47,7 +49,7 @@ const struct qc_lost_table *qc_table_graph_find(const struct qc_table_graph *x, 
  * qc_table_graph_find_nested() - mark the tables that are guest data: a disk stores another image
  *
  * The tables of deleted snapshots are known from x->has_l1, and are never nested.  Of two others,
- * the one with more clusters of its own is not nested.  If both have as many, neither is.
+ * the one with more clusters that no other one references is not nested.  If both have as many, neither is.
  * Return: 0; -ENOMEM
  */
 qc_err qc_table_graph_find_nested(struct qc_table_graph *x);

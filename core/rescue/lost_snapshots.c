@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "rescue/lost_snapshots.h"
 
+#include "base/byteorder.h"
 #include "base/range.h"
 #include "format/qcow_layout.h"
 #include "format/snapshot_table.h"
@@ -11,8 +12,14 @@ static bool read_snapshot_entry(struct qc_file *f, const struct geom *g, uint64_
 {
 	struct qc_snapshot_table t;
 	const struct qc_snapshot *e;
+	uint8_t l1[8];
+	size_t got;
 	bool valid;
 
+	/* Almost all bytes that are no entry have no L1 table there, and so little is read. */
+	if (qc_file_read(f, off, l1, sizeof(l1), &got) || !be64_at(l1) ||
+	    be64_at(l1) % geom_cluster(g) || be64_at(l1) >= file_bytes)
+		return false;
 	if (qc_snapshot_table_read(f, off, 1, 0, &t))
 		return false;
 	e = &t.entry[0].s;

@@ -42,13 +42,26 @@ static qc_err add_lost_table(struct lost_table_search *s, uint64_t off,
 	return r;
 }
 
+/* An L1 entry looks like an L2 entry, but not with an external data file or subclusters. */
+static bool may_begin_l1_table(const struct lost_table_search *s)
+{
+	for (uint64_t i = 0; i < SECTOR; i += 8) {
+		struct hoff at;
+
+		if (l1_decode(s->g, be64_at(s->bytes + i), &at) || at.v >= s->file_bytes)
+			return false;
+	}
+	return s->g->external || geom_is_extended(s->g);
+}
+
 /* Returns true if the first sector does not rule out a table of offsets. */
 static bool may_begin_table(struct lost_table_search *s, uint64_t off)
 {
 	size_t got;
 
 	return !qc_file_read(s->file, off, s->bytes, SECTOR, &got) &&
-	       qc_table_test_entries(s->g, s->file_bytes, s->bytes, SECTOR);
+	       (qc_table_test_entries(s->g, s->file_bytes, s->bytes, SECTOR) ||
+		may_begin_l1_table(s));
 }
 
 static qc_err test_offsets(struct lost_table_search *s, uint64_t off)
