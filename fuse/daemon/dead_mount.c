@@ -25,11 +25,13 @@ struct fuse_mount {
 	unsigned int uid, gid; /* of the user that mounted it */
 };
 
-static int read_type(int fd, const char *path, unsigned int flags, unsigned int mask)
+/* Asks the daemon: the kernel can have attributes from a moment before the daemon died. */
+static int read_type(int fd, const char *path, unsigned int flags)
 {
 	struct statx st;
 
-	return syscall(SYS_statx, fd, path, AT_NO_AUTOMOUNT | flags, mask, &st) ? -errno : 0;
+	flags |= AT_NO_AUTOMOUNT | AT_STATX_FORCE_SYNC;
+	return syscall(SYS_statx, fd, path, flags, STATX_TYPE, &st) ? -errno : 0;
 }
 
 static bool is_dead(int r)
@@ -72,7 +74,7 @@ static bool is_dead_for_its_user(const char *path, const struct fuse_mount *m)
 		if (setgroups(0, NULL) || setresgid(m->gid, m->gid, m->gid) ||
 		    setresuid(m->uid, m->uid, m->uid))
 			_exit(0);
-		_exit(is_dead(read_type(fd, "", AT_EMPTY_PATH, STATX_TYPE)));
+		_exit(is_dead(read_type(fd, "", AT_EMPTY_PATH)));
 	}
 	if (fd >= 0)
 		close(fd);
@@ -110,7 +112,7 @@ static enum exitcode report_foreign_mount(const char *path, const struct fuse_mo
 
 enum exitcode dead_mount_clear(const char *path)
 {
-	int r = read_type(AT_FDCWD, path, 0, STATX_TYPE);
+	int r = read_type(AT_FDCWD, path, 0);
 	struct fuse_mount m;
 
 	if ((!is_dead(r) && r != -EACCES) || !find_fuse_mount(path, &m))

@@ -43,6 +43,12 @@ static const char *text_of_size(const struct node_info *f, char *buf)
 	return f->has_size ? buf : NULL;
 }
 
+static const char *text_of_dirty_bytes(const struct node_info *f, char *buf)
+{
+	snprintf(buf, VALUE_MAX, "%" PRIu64, f->dirty_bytes);
+	return f->has_dirty_bytes ? buf : NULL;
+}
+
 /* The function returns the value, which may be in `buf`; NULL: the file has no such attribute. */
 static const struct {
 	const char *name;
@@ -52,6 +58,7 @@ static const struct {
 	{ PREFIX "backing", text_of_backing },
 	{ PREFIX "snapshot-id", text_of_snapshot_id },
 	{ PREFIX "virtual-size", text_of_size },
+	{ PREFIX "dirty-bytes", text_of_dirty_bytes },
 };
 
 enum { ATTRIBUTES = sizeof(attributes) / sizeof(attributes[0]) };

@@ -11,8 +11,9 @@ struct node_info {
 	const char *format; /* of the image file: "qcow", "qcow2", "raw"; a constant */
 	char *backing;	    /* name of the backing file, as the header has it; allocated */
 	char *snapshot_id;  /* allocated */
-	bool has_size;
+	bool has_size, has_dirty_bytes;
 	uint64_t size; /* bytes of the disk */
+	uint64_t dirty_bytes; /* of a bitmap */
 };
 
 /* Frees the texts. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "qcow.h"
+#include "tree/node_info.h"
 #include "tree/raw_name.h"
 #include "util/hash_bytes.h"
 #include "views/entry_change.h"
@@ -129,8 +130,21 @@ static int getattr_of_bitmap(struct tree *t, struct node *n, struct stat *st)
 	return view_attr_end(t, n, r, st);
 }
 
+static int get_info_of_bitmap(struct tree *t, struct node *n, struct node_info *out)
+{
+	struct bitmap_entry *e = entry_dir_node_data(n);
+
+	(void)t;
+	out->has_size = out->has_dirty_bytes = true;
+	out->size = e->size;
+	out->dirty_bytes = e->dirty_bytes;
+	entry_data_put(e);
+	return n->detached ? -ESTALE : 0;
+}
+
 static const struct node_ops bitmap_file_ops = {
 	.getattr = getattr_of_bitmap,
+	.info = get_info_of_bitmap,
 	.open = open_bitmap_file,
 	.unused = entry_dir_entry_unused,
 	.free = entry_dir_node_free,

@@ -122,6 +122,9 @@ TOOLS = [
      plain('qemu-img', 'convert', '-t', 'none', '-f', 'raw', '-O', 'raw', 'SRC', 'DST'), WORKS),
     ('qemu-img', 'convert -n',
      plain('qemu-img', 'convert', '-n', '-f', 'raw', '-O', 'raw', 'SRC', 'DST'), WORKS),
+    ('qemu-img', 'convert an overlay, as virt-sparsify does', with_shell(
+        'qemu-img create -q -f qcow2 -F raw -b "$1" over.tmp && '
+        'qemu-img convert -f qcow2 -O raw over.tmp "$2"'), WORKS),
     ('python3', 'shutil.copyfile', with_python('shutil.copyfile'), WORKS),
     ('busybox', 'cp', plain('busybox', 'cp', 'SRC', 'DST'), WORKS),
     ('busybox', 'dd', plain('busybox', 'dd', 'if=SRC', 'of=DST', 'bs=64k'), WORKS),

@@ -26,6 +26,17 @@ for mnt in mnt "a b"; do
 done
 [ "$(count mnt)" = 0 ] || fail "nothing is left below"
 
+# At once, while the kernel still has the attributes.
+mount_fs -o "pid-file=$PWD/pid" disk.qcow2 mnt
+daemon=$(cat pid)
+ls -l mnt >/dev/null
+kill -9 "$daemon"
+until_true 20 are_gone "$daemon"
+rm -f pid
+"$QCOWFS" -r disk.qcow2 mnt 2>err || fail "at once: $(cat err)"
+grep -q 'unmounted what a killed daemon had left there' err || fail "and says so: $(cat err)"
+unmount mnt
+
 # Through a link, relative, and from inside of its folder.
 ln -s mnt link
 die mnt disk.qcow2

@@ -90,7 +90,7 @@ def sweep(what, wrapper, limits, statuses, options=()):
     limits = list(limits)
     if not os.environ.get('LONG'):  # every other limit, by the seed, and both ends
         limits = [limits[0], *limits[1 + rng.randrange(2):-1:2], limits[-1]]
-    for more in [], ['sandbox=off'], ['auto_unmount']:
+    for more in [], ['sandbox=off'], ['auto_unmount', 'partitions']:
         results = [attempt(f'{what} {n} {more}', wrapper(n), [*options, *more], statuses) for n in limits]
         check(not results[0], f'{what}: the first limit is too low {more}')
         check(results[-1], f'{what}: the last limit is enough {more}')
@@ -98,7 +98,7 @@ def sweep(what, wrapper, limits, statuses, options=()):
 
 
 sweep('descriptors', lambda n: ['prlimit', f'--nofile={n}:{n}'], range(4, 48), [1, 2, 5, 6])
-sweep('processes', lambda n: [*AS_USER, 'prlimit', f'--nproc={n}:{n}'], range(0, 12), [5, 6])
+sweep('processes', lambda n: [*AS_USER, 'prlimit', f'--nproc={n}:{n}'], range(0, 16), [5, 6])
 
 # A cgroup counts the threads of root, too.
 for base in '/sys/fs/cgroup/pids', '/sys/fs/cgroup':
@@ -116,7 +116,7 @@ for base in '/sys/fs/cgroup/pids', '/sys/fs/cgroup':
         (group / 'pids.max').write_text(str(n))
         return ['sh', '-c', f'echo $$ >{group}/cgroup.procs && exec "$@"', 'sh']
     try:
-        sweep('pids.max', in_group, range(1, 10), [5, 6])
+        sweep('pids.max', in_group, range(1, 14), [5, 6])
     finally:
         until(PATIENCE, lambda: (group / 'pids.current').read_text() == '0\n', 'the cgroup is empty')
         group.rmdir()
