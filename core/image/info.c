@@ -103,6 +103,11 @@ void qc_layer_info_free(struct qc_layer_info *f)
 	f->nfeatures = 0;
 }
 
+void qc_get_layer_use(const struct qc_image *img, unsigned int n, struct qc_layer_use *out)
+{
+	qc_layer_get_usage(img->layer[n], out);
+}
+
 qc_err qc_get_luks_info(struct qc_image *img, struct qc_luks_info *out)
 {
 	const struct qc_layer *l = img->layer[0];

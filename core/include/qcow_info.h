@@ -86,6 +86,9 @@ struct qc_layer_info {
 qc_err qc_get_layer_info(struct qc_image *img, unsigned int n, struct qc_layer_info *out);
 void qc_layer_info_free(struct qc_layer_info *info);
 
+/* Describes only how this context uses the file: makes no system call. */
+void qc_get_layer_use(const struct qc_image *img, unsigned int n, struct qc_layer_use *out);
+
 /* A LUKS header, unchecked.  A mode such as "cbc-essiv:sha256" is in three fields; "" is a
  * missing part. */
 struct qc_luks_info {

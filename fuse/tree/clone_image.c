@@ -137,11 +137,10 @@ struct clone_base {
 
 static bool has_writer(const struct clone_base *b)
 {
-	struct qc_layer_info info;
-	bool writer = !qc_get_layer_info(b->headers.img, 0, &info) && info.use.has_writer;
+	struct qc_layer_use use;
 
-	qc_layer_info_free(&info);
-	return writer;
+	qc_get_layer_use(b->headers.img, 0, &use);
+	return use.has_writer;
 }
 
 /* Fills the options that depend on the base. */

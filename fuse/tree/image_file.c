@@ -288,11 +288,10 @@ unsigned int image_file_write_version(struct node *image)
 /* Whether the image is open here: its tables in memory are newer than the file then. */
 static bool is_open_elsewhere(struct qc_image *headers)
 {
-	struct qc_layer_info f;
-	bool open = !qc_get_layer_info(headers, 0, &f) && f.use.open;
+	struct qc_layer_use use;
 
-	qc_layer_info_free(&f);
-	return open;
+	qc_get_layer_use(headers, 0, &use);
+	return use.open;
 }
 
 /* Headers tell nothing about keys; the last open does. */
