@@ -36,7 +36,7 @@ static int set_resize_option(void *to, int id, const char *value)
 }
 
 static const struct command_option resize_options[] = {
-	{ SHRINK, "shrink", NULL, "allow to cut off the end of the disk, with its data" },
+	{ SHRINK, "shrink", NULL, "also cut off the end of the disk, with its data" },
 	{ PREALLOCATION, "preallocation", "off|metadata|falloc|full",
 	  "allocate the clusters that the disk gains (off)" },
 	{ 0 },
