@@ -4,11 +4,12 @@
  *
  * Lowers the refcount of every cluster that the snapshot references, and frees those that
  * reach 0.  Active L2 tables with clusters whose refcount becomes 1 are copied with COPIED
- * set, so that these clusters can be written in place again.
+ * set, so that these clusters can be written in place again.  Bitmaps get the bits of the clusters
+ * that the snapshot had otherwise than the disk: a backup that was made of it is not one of the disk.
  */
 #include <errno.h>
 
-#include "snapshot/snapshot_update.h"
+#include "snapshot/snapshot_difference.h"
 
 /* ---- COPIED in active L2 tables ------------------------------------------- */
 
@@ -80,6 +81,8 @@ static qc_err delete_snapshot(struct qc_snapshot_update *u, const struct qc_snap
 	if (!r)
 		r = qc_snapshot_update_each_l2(u, u->l1, u->atomic.l1.l1_entries,
 						  count_l2_copies);
+	if (!r)
+		r = qc_snapshot_difference_report(u, s);
 	if (!r)
 		r = qc_snapshot_update_reserve(u, u->l2_copies);
 	return r ? r : qc_snapshot_update_change(u, drop_snapshot, s);

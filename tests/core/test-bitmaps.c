@@ -242,6 +242,12 @@ static void snapshots_do_not_hold_bitmaps(void)
 	CHECK(!qc_bitmap_clear(img, "b", 1) && !qc_snapshot_delete(img, &list.at[0]));
 	CHECK(dirty_bytes(img, "b") == 0);
 	qc_snapshots_free(&list);
+	/* To delete a snapshot sets the bits of what the disk has otherwise. */
+	CHECK(!qc_snapshot_take(img, "t", 1) && !fill(img, 64 * K, 512, 1) && !fill(img, M, 64 * K, 1));
+	CHECK(!qc_discard(img, 0, 64 * K) && !qc_bitmap_clear(img, "b", 1));
+	CHECK(!qc_list_snapshots(img, &list) && !qc_snapshot_delete(img, &list.at[0]));
+	CHECK(dirty_bytes(img, "b") == 3 * 64 * K);
+	qc_snapshots_free(&list);
 	qc_close(img);
 	CHECK(is_sound("image") && has_flags("b", "auto"));
 }

@@ -67,6 +67,21 @@ static void change_bitmaps_alone(void)
 	CHECK(!qc_bitmap_clear(rig.img, "new", 3));
 }
 
+/* To delete a snapshot sets bits, too. */
+static void delete_snapshots(void)
+{
+	struct qc_snapshots list;
+
+	for (int i = 0; i < 3; i++) {
+		CHECK(!g_noted(qc_snapshot_take(rig.img, "s", 1)));
+		CHECK(!g_write(random_below(&rig.seed, 200) * 4 * K, 6 * K));
+		CHECK(!qc_list_snapshots(rig.img, &list) && list.n == 1);
+		CHECK(!g_noted(qc_snapshot_delete(rig.img, &list.at[0])));
+		qc_snapshots_free(&list);
+	}
+	CHECK(!g_flush());
+}
+
 /* ---- afterwards ------------------------------------------------------------------ */
 
 /* Returns true if the sector has other bytes than before the first request. */
@@ -128,6 +143,7 @@ static const struct scenario scenarios[] = {
 	{ SCENARIO("resize-4k", "qcow2", make_with_bitmaps, write_and_change_size,
 		   "cluster_size=4k", M), .shrinks = true },
 	{ SCENARIO("bitmaps-4k", "qcow2", make_with_bitmaps, change_bitmaps, "cluster_size=4k", M) },
+	{ SCENARIO("snapshots-4k", "qcow2", make_with_bitmaps, delete_snapshots, "cluster_size=4k", M) },
 	{ SCENARIO("alone-64k", "qcow2", make_with_bitmaps, change_bitmaps_alone, "cluster_size=64k",
 		   M) },
 };
