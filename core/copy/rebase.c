@@ -21,7 +21,7 @@
 #include "update/checkpoint.h"
 #include "update/writer.h"
 
-enum { CHUNK_BYTES = 1 << 20 };
+enum { CHUNK_BYTES = 1 << 21 }; /* whole clusters of any size */
 
 /* ---- the header ----------------------------------------------------------------- */
 
@@ -96,7 +96,8 @@ static qc_err copy_differences(struct rebase *b, uint64_t off, uint64_t len)
 	return r;
 }
 
-/* Compares a range that the image takes from its backing file. */
+/* Compares a range that the image takes from its backing file.  Only whole clusters are skipped: a
+ * part of a cluster cannot become zeros, since the old chain shows through the rest. */
 static qc_err rebase_unallocated(struct rebase *b, uint64_t off, uint64_t len)
 {
 	uint64_t end = off + len, common, n;
@@ -104,7 +105,8 @@ static qc_err rebase_unallocated(struct rebase *b, uint64_t off, uint64_t len)
 
 	for (; !r && off < end; off += n) {
 		r = qc_copy_disk_measure_equal(&b->old, &b->new, off, end, &common);
-		n = common;
+		n = off + common == end ? common :
+		    common - min_u64(common, (off + common) % qc_cluster_size(b->img));
 		if (r || n)
 			continue;
 		n = min_u64(end - off, CHUNK_BYTES - off % CHUNK_BYTES);
@@ -122,7 +124,8 @@ static qc_err copy_all_differences(struct rebase *b, qc_copy_progress_fn *progre
 
 	for (uint64_t off = 0; !r && off < size;) {
 		/* Bounded, so that the user sees progress. */
-		uint64_t most = min_u64(size - off, max_u64(64 * MIB, size / 1024));
+		uint64_t part = round_up(max_u64(64 * MIB, size / 1024), CHUNK_BYTES);
+		uint64_t most = min_u64(size - off, part);
 		struct qc_map_extent x;
 
 		r = qc_map_lookup(l, (struct goff){ off }, most, &x);

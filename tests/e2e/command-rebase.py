@@ -45,16 +45,18 @@ qio('b2.qcow2', 'write -P 1 0 512k', 'write -P 5 600k 100k', 'write -P 6 1500k 6
 create('b3.qcow2', '4M', backing='b1.qcow2', backing_format='qcow2')
 qio('b3.qcow2', 'write -P 7 128k 64k', 'write -z 2M 64k')
 convert('b2.qcow2', 'flat.raw', 'qcow2', 'raw')
+create('fine.qcow2', '3M', options='cluster_size=512')
+qio('fine.qcow2', 'write -P 1 0 512k', 'write -P 5 1111k 3k', 'write -P 6 2000k 1k')
 create('b1.qcow', '3M', fmt='qcow')
 qio('b1.qcow', 'write -P 1 0 1M', fmt='qcow')
 long = 'd' * 200 + '/' + 'e' * 200 + '/b2.qcow2'
 os.makedirs(os.path.dirname(long))
 copy('b2.qcow2', long)
 
-targets = [('b2.qcow2', 'qcow2'), ('b3.qcow2', 'qcow2'), ('flat.raw', 'raw'), ('', None),
+targets = [('b2.qcow2', 'qcow2'), ('b3.qcow2', 'qcow2'), ('flat.raw', 'raw'), ('fine.qcow2', 'qcow2'), ('', None),
            (long, 'qcow2'), ('b1.qcow', 'qcow'), ('b1.qcow2', 'qcow2')]
-for options in ('', 'compat=0.10', 'cluster_size=512', 'cluster_size=4k', 'extended_l2=on',
-                'data_file=d.data'):
+for options in ('', 'compat=0.10', 'cluster_size=512', 'cluster_size=4k', 'cluster_size=2M',
+                'extended_l2=on', 'data_file=d.data'):
     more = ['--backing=any'] if 'data' in options else []
     create('over.qcow2', '3584k', options=options, backing='b1.qcow2', backing_format='qcow2')
     qio('over.qcow2', 'write -P 9 100k 40k', 'write -P 8 1000k 100k', 'write -P 4 3M 4k')
