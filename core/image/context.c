@@ -7,6 +7,7 @@
 
 #include "image/flusher.h"
 #include "image/found_headers.h"
+#include "rescue/plan.h"
 
 #define CACHE_BYTES_DEFAULT (32 * MIB)
 
@@ -55,6 +56,7 @@ qc_err qc_context_new(const struct qc_config *config, struct qc_context **out)
 	ctx->data_file = config->data_file ? strdup(config->data_file) : NULL;
 	ctx->rescue = config->rescue;
 	ctx->find_header = qc_found_headers_get;
+	ctx->apply_plan = qc_plan_apply;
 	ctx->doubtful_is_lost = config->doubtful_is_lost;
 	ctx->lost = config->lost;
 	ctx->unread = config->unread;
@@ -86,6 +88,18 @@ qc_err qc_context_new(const struct qc_config *config, struct qc_context **out)
 	return r;
 }
 
+qc_err qc_rescue_set_plan(struct qc_context *ctx, const char *text, size_t len,
+			  struct qc_reason *why)
+{
+	qc_err r = ctx->rescue && !ctx->plan ? 0 : -EINVAL;
+
+	if (r)
+		return qc_fail(why, r, "plan: there is one, or nothing is to be rescued");
+	r = qc_plan_parse(text, len, &ctx->plan, why);
+	ctx->plan_is_complete = !r && qc_plan_is_complete(ctx->plan);
+	return r;
+}
+
 void qc_context_free(struct qc_context *ctx)
 {
 	qc_flusher_stop(ctx->flusher);
@@ -96,6 +110,7 @@ void qc_context_free(struct qc_context *ctx)
 	}
 	free(ctx->policy.path_maps);
 	qc_found_headers_free(ctx->found);
+	qc_plan_free(ctx->plan);
 	qc_cluster_cache_free(ctx->cluster_cache);
 	qc_decoder_pool_free(ctx->decoders);
 	qc_encoder_pool_free(ctx->encoders);

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "rescue/find_header.h"
+#include "rescue/plan.h"
 
 struct found_header {
 	struct qc_file_stat of; /* the file then */
@@ -25,7 +26,7 @@ static bool is_same_state(const struct qc_file_stat *a, const struct qc_file_sta
 }
 
 /* Searches a file, and remembers the result.  NULL: no memory. */
-static struct found_header *search_file(struct qc_context *ctx, struct qc_file *f,
+static struct found_header *search_file(struct qc_context *ctx, struct qc_file *f, bool planned,
 					const struct qc_file_stat *now)
 {
 	struct qc_found_headers *all = ctx->found;
@@ -34,14 +35,16 @@ static struct found_header *search_file(struct qc_context *ctx, struct qc_file *
 	if (!x)
 		return NULL;
 	x->of = *now;
-	x->result = qc_find_header(f, &ctx->budget, &x->head, &x->why);
+	x->result = qc_find_header(f, &ctx->budget,
+				   planned && ctx->plan->has[QC_PLAN_CLUSTER_SIZE] ?
+				   ctx->plan->head.geom.cluster_bits : 0, &x->head, &x->why);
 	x->next = all->first;
 	all->first = x;
 	return x;
 }
 
-qc_err qc_found_headers_get(struct qc_context *ctx, struct qc_file *f, struct qc_header *h,
-			    struct qc_reason *why)
+qc_err qc_found_headers_get(struct qc_context *ctx, struct qc_file *f, bool planned,
+			    struct qc_header *h, struct qc_reason *why)
 {
 	struct qc_found_headers *all = ctx->found;
 	struct found_header *x;
@@ -54,7 +57,7 @@ qc_err qc_found_headers_get(struct qc_context *ctx, struct qc_file *f, struct qc
 	for (x = all->first; x && !is_same_state(&x->of, &now); x = x->next)
 		;
 	if (!x)
-		x = search_file(ctx, f, &now);
+		x = search_file(ctx, f, planned, &now);
 	if (x) {
 		r = x->result;
 		*why = x->why;

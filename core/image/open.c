@@ -44,11 +44,12 @@ static bool is_in_chain(const struct qc_image *img, const struct qc_layer *l)
 	return false;
 }
 
-/* Appends the layer of a file to the chain. */
-static qc_err append_layer(struct qc_image *img, struct qc_file_location *at, enum qc_declared_format expect,
-		   struct qc_reason *why)
+/* Appends the layer of a file to the chain.  @is_named: the user has named it. */
+static qc_err append_layer(struct qc_image *img, struct qc_file_location *at, bool is_named,
+			   enum qc_declared_format expect, struct qc_reason *why)
 {
-	unsigned int flags = (img->headers_only ? QC_OPEN_HEADERS_ONLY : 0) | (img->inspect ? QC_OPEN_INSPECT : 0);
+	unsigned int flags = (img->headers_only ? QC_OPEN_HEADERS_ONLY : 0) |
+			     (img->inspect ? QC_OPEN_INSPECT : 0) | (is_named ? QC_OPEN_PLANNED : 0);
 	struct qc_layer *l = NULL;
 	qc_err r;
 
@@ -157,7 +158,7 @@ static qc_err open_chain(struct qc_image *img, struct qc_file_location *at, stru
 
 	for (unsigned int i = 0;; i++) {
 		bool probed = expect == QC_FORMAT_PROBE;
-		qc_err r = append_layer(img, at, expect, why);
+		qc_err r = append_layer(img, at, i == first, expect, why);
 
 		if (!r && i < first) {
 			replace_location(at, below);

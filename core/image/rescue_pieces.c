@@ -11,6 +11,7 @@
 #include "base/outcome.h"
 #include "image/table_disk.h"
 #include "rescue/mend_l1.h"
+#include "rescue/plan.h"
 
 /* Finds the list of pieces of the image itself. */
 static qc_err find_piece_list(struct qc_image *img, const struct qc_mended_l1 **m)
@@ -37,6 +38,21 @@ qc_err qc_rescue_list_pieces(struct qc_image *img, uint64_t **out, size_t *n)
 	if (*n)
 		memcpy(*out, m->table, *n * sizeof(**out));
 	return 0;
+}
+
+qc_err qc_rescue_plan(struct qc_image *img, char **text, size_t *len)
+{
+	bool over = !img->grades[0]; /* an overlay that is written */
+	struct qc_layer *l = img->layer[over];
+	const struct qc_verdicts *v;
+	const struct qc_mended_l1 *m;
+	qc_err r = img->headers_only || !img->ctx->rescue || l->format == QC_FORMAT_RAW ?
+			   -EINVAL : qc_grade_verdicts(l, &v);
+
+	if (r)
+		return qc_no_outcome(r);
+	m = qc_grade_mended(l);
+	return qc_plan_write(&l->head, l->stat_at_open.size, m->patch.bytes, text, len);
 }
 
 qc_err qc_rescue_open_piece(struct qc_image *img, uint64_t table, struct qc_image **out,

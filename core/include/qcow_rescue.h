@@ -42,6 +42,24 @@ qc_err qc_rescue_needed_map(struct qc_image *img, char **text, size_t *len);
 qc_err qc_rescue_report(struct qc_image *img, char **text, size_t *len);
 
 /*
+ * qc_rescue_set_plan() - tell where the parts of a damaged image are
+ * @text:  as qc_rescue_plan() makes it, perhaps corrected by a person
+ *
+ * Before the first image is opened.  It is for each image that is opened by name, and not for
+ * backing files.
+ * Return: 0; -EINVAL no plan; -ENOMEM
+ */
+qc_err qc_rescue_set_plan(struct qc_context *ctx, const char *text, size_t len,
+			  struct qc_reason *why);
+
+/*
+ * qc_rescue_plan() - tell where the parts of an image were found, so that it is not searched again
+ *
+ * Return: as qc_rescue_map()
+ */
+qc_err qc_rescue_plan(struct qc_image *img, char **text, size_t *len);
+
+/*
  * qc_rescue_list_pieces() - list L2 tables of which nothing tells the part of the disk
  * @out:  host offsets, ascending; to be freed
  *

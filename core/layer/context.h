@@ -23,6 +23,7 @@ struct qc_gather;
 struct qc_found_headers;
 struct qc_header;
 struct qc_layer;
+struct qc_plan;
 struct qc_busy_file;
 
 /* Clusters that open images gather (image/gather.h). */
@@ -51,10 +52,16 @@ struct qc_context {
 	char *data_file; /* external data file that may be written; NULL */
 	size_t cache_bytes;
 	bool rescue;	       /* serve what a damaged image still holds; nothing is written */
-	/* With `rescue`: finds a header that is lost.  Return: as qc_find_header(). */
-	qc_err (*find_header)(struct qc_context *ctx, struct qc_file *f, struct qc_header *h,
-			      struct qc_reason *why);
+	/* With `rescue`: finds a header that is lost, in a file for which the plan is, or is not.
+	 * Return: as qc_find_header(). */
+	qc_err (*find_header)(struct qc_context *ctx, struct qc_file *f, bool planned,
+			      struct qc_header *h, struct qc_reason *why);
 	struct qc_found_headers *found; /* of image/found_headers.c */
+	/* The user's plan for the image that is opened by name, and qc_plan_apply(); or NULL. */
+	struct qc_plan *plan;
+	qc_err (*apply_plan)(const struct qc_plan *p, struct qc_file *f, struct qc_header *h,
+			     struct qc_reason *why);
+	bool plan_is_complete; /* nothing needs to be searched */
 	bool doubtful_is_lost; /* with `rescue` */
 	enum qc_lost lost;     /* what is read where bytes are lost */
 	qc_unread_fn *unread;  /* NULL: all files could be read */

@@ -278,17 +278,12 @@ static qc_err open_table_cache(struct qc_layer *l, unsigned int flags, struct qc
 	return r ? qc_fail(why, r, "out of memory") : 0;
 }
 
-/* Reads the header.  If it is lost, and the image is to be rescued, looks for its tables.  An image
- * with a feature that this program does not know is refused. */
-static qc_err read_or_find_header(struct qc_layer *l, unsigned int flags, struct qc_reason *why)
+/* Looks for the tables of an image whose header is lost, as @why tells.  @r: the error. */
+static qc_err find_lost_header(struct qc_layer *l, qc_err r, struct qc_reason *why)
 {
 	struct qc_reason found = { 0 };
-	qc_err r = flags & QC_OPEN_METADATA ? qc_header_read_damaged(l->file, &l->head, why) :
-					      qc_header_read(l->file, &l->head, why);
 
-	if (!r || r == -ENOMEM || !l->ctx->rescue || *l->head.unknown_features)
-		return r;
-	if (l->ctx->find_header(l->ctx, l->file, &l->head, &found)) {
+	if (l->ctx->find_header(l->ctx, l->file, l->planned, &l->head, &found)) {
 		qc_reason_prefix(why, "%s", found.text);
 		return r;
 	}
@@ -296,6 +291,26 @@ static qc_err read_or_find_header(struct qc_layer *l, unsigned int flags, struct
 	if (!l->headers_only)
 		qc_log(&l->ctx->log, QC_LOG_WARN, "%s: %s: %s", l->path, why->text, found.text);
 	return 0;
+}
+
+/* Reads the header.  If it is lost, and the image is to be rescued, looks for its tables, unless a
+ * plan tells where all are.  An image with a feature that this program does not know is refused. */
+static qc_err read_or_find_header(struct qc_layer *l, unsigned int flags, struct qc_reason *why)
+{
+	qc_err r = flags & QC_OPEN_METADATA ? qc_header_read_damaged(l->file, &l->head, why) :
+					      qc_header_read(l->file, &l->head, why);
+
+	if (r == -ENOMEM || !l->ctx->rescue || (r && *l->head.unknown_features && !l->planned))
+		return r;
+	if (r && l->planned && l->ctx->plan_is_complete) {
+		l->head = (struct qc_header){ 0 };
+		l->header_found = true;
+	} else if (r) {
+		r = find_lost_header(l, r, why);
+		if (r)
+			return r;
+	}
+	return l->planned ? l->ctx->apply_plan(l->ctx->plan, l->file, &l->head, why) : 0;
 }
 
 static qc_err open_qcow(struct qc_layer *l, const struct qc_file_location *at, bool may_refer,
@@ -338,6 +353,7 @@ static struct qc_layer *new_layer(struct qc_context *ctx, enum qc_format format,
 	l->format = format;
 	l->times_reliable = true;
 	l->headers_only = flags & QC_OPEN_HEADERS_ONLY;
+	l->planned = ctx->plan && flags & QC_OPEN_PLANNED;
 	return l;
 }
 

@@ -34,6 +34,9 @@ void qc_layer_explain_lock(const struct qc_layer *l, struct qc_file *file, struc
  * neither the external data file nor a key is needed. */
 #define QC_OPEN_METADATA (1u << 16)
 
+/* The plan of the context, if it has one, is for this file. */
+#define QC_OPEN_PLANNED (1u << 17)
+
 void qc_layer_close(struct qc_layer *l);
 
 /* Makes all later reads of the file see another L1 table; NULL: that of the file.  Only with

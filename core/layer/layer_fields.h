@@ -55,6 +55,7 @@ struct qc_layer {
 	/* With qc_config.rescue: `file` and `filled` as files whose L1 table may be mended. */
 	struct qc_patched_file *patched, *patched_filled;
 	bool header_found;   /* the header is lost, and was found by content */
+	bool planned;	     /* the plan of the context tells where the tables are */
 	bool times_reliable; /* a later change of a file is seen by its times */
 	bool headers_only;   /* QC_OPEN_HEADERS_ONLY: not in the table of open layers */
 	bool refused;	     /* QC_OPEN_INSPECT: opening failed, and `head` is incomplete */

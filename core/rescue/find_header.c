@@ -29,6 +29,7 @@ struct header_search {
 	struct qc_file *file;
 	struct qc_salvage salvage;
 	struct qc_budget *budget;
+	unsigned int cluster_bits; /* 0: any */
 	struct qc_table_scan scan;
 	struct qc_header best;
 	uint64_t best_score; /* referenced clusters that agree */
@@ -323,6 +324,8 @@ static qc_err try_refcount_table(struct header_search *s, uint64_t off)
 	for (unsigned int bits = CLUSTER_BITS_MAX; !r && bits >= CLUSTER_BITS_MIN; bits--) {
 		if (s->table_proved)
 			break;
+		if (s->cluster_bits && bits != s->cluster_bits)
+			continue;
 		if (off % (UINT64_C(1) << bits) || s->scan.file_bytes < UINT64_C(3) << bits)
 			continue;
 		for (unsigned int order = 0; !r && order <= 6; order++) {
@@ -360,10 +363,10 @@ static qc_err finish_search(struct header_search *s, struct qc_header *h, struct
 	return 0;
 }
 
-qc_err qc_find_header(struct qc_file *f, struct qc_budget *budget, struct qc_header *h,
-		      struct qc_reason *why)
+qc_err qc_find_header(struct qc_file *f, struct qc_budget *budget, unsigned int cluster_bits,
+		      struct qc_header *h, struct qc_reason *why)
 {
-	struct header_search s = { .file = f, .budget = budget };
+	struct header_search s = { .file = f, .budget = budget, .cluster_bits = cluster_bits };
 	qc_err r = qc_table_scan_run(&s.scan, f);
 
 	qc_salvage_init(&s.salvage, f);

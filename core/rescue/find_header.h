@@ -15,6 +15,7 @@
 
 /*
  * qc_find_header() - make a header for the tables of a file
+ * @cluster_bits:  of the image; 0: any
  * @h:    out: of version 3; without a backing file, a data file and bitmaps, of which only the
  *	  lost header could tell
  * @why:  out: also on success, how far the refcounts prove it
@@ -23,7 +24,7 @@
  * Return: 0; -EMEDIUMTYPE nothing was found, or nothing that the refcounts prove;
  *	-ENOMEM; an errno of the file
  */
-qc_err qc_find_header(struct qc_file *f, struct qc_budget *budget, struct qc_header *h,
-		      struct qc_reason *why);
+qc_err qc_find_header(struct qc_file *f, struct qc_budget *budget, unsigned int cluster_bits,
+		      struct qc_header *h, struct qc_reason *why);
 
 #endif

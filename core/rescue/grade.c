@@ -7,6 +7,7 @@
 #include "base/range.h"
 #include "layer/context.h"
 #include "rescue/mend_l1.h"
+#include "rescue/plan.h"
 
 /* Results for a layer; made under its open_lock. */
 struct qc_layer_rescue {
@@ -243,10 +244,31 @@ static qc_err judge_mended(struct qc_layer *l, struct qc_salvage *file, struct q
 	return r;
 }
 
+/* Makes the words of the plan the L1 table, also against the refcounts. */
+static qc_err mend_by_plan(struct qc_layer *l, struct qc_salvage *file,
+			   struct qc_layer_rescue *saved)
+{
+	qc_err r = qc_mend_l1_plan(file, &l->head, l->ctx->plan->l1_word, &saved->mended);
+
+	if (r)
+		return r;
+	qc_layer_set_patch(l, &saved->mended.patch);
+	qc_verdicts_free(&saved->verdicts);
+	saved->has_verdicts = false;
+	r = qc_verdicts_new(file, &l->head, &l->ctx->budget, &saved->verdicts);
+	saved->has_verdicts = !r;
+	saved->mended.proved = !r && qc_verdicts_absent_is_sure(&saved->verdicts);
+	return r;
+}
+
 /* Looks for lost entries of the L1 table, if clusters are missing. */
 static qc_err mend_layer(struct qc_layer *l, struct qc_salvage *file, struct qc_layer_rescue *saved)
 {
-	qc_err r = qc_mend_l1_find(file, &l->head, &saved->verdicts, &l->ctx->budget, &saved->mended);
+	qc_err r;
+
+	if (l->planned && l->ctx->plan->l1_word)
+		return mend_by_plan(l, file, saved);
+	r = qc_mend_l1_find(file, &l->head, &saved->verdicts, &l->ctx->budget, &saved->mended);
 
 	if (r == -EFBIG) {
 		qc_log(&l->ctx->log, QC_LOG_WARN, "%s: too many tables to mend its L1 table", l->path);

@@ -251,6 +251,28 @@ qc_err qc_mend_l1_find(struct qc_salvage *file, const struct qc_header *h,
 	return r;
 }
 
+qc_err qc_mend_l1_plan(struct qc_salvage *file, const struct qc_header *h, const uint64_t *words,
+		       struct qc_mended_l1 *out)
+{
+	size_t n = h->geom.l1_entries, got;
+	uint8_t *bytes = malloc(8 * n + 1);
+	AUTO_FREE uint8_t *now = malloc(8 * n + 1);
+
+	*out = (struct qc_mended_l1){ .is_mended = calloc(n + 1, 1), .n = (uint32_t)n };
+	out->patch = (struct qc_file_patch){ h->geom.l1_offset, 8 * n, bytes };
+	if (!bytes || !now || !out->is_mended || (n && qc_file_read(&file->front.file,
+						     h->geom.l1_offset, now, 8 * n, &got))) {
+		qc_mend_l1_free(out);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < n; i++) {
+		be64_to(bytes + 8 * i, words[i]);
+		out->is_mended[i] = be64_at(now + 8 * i) != words[i];
+		out->mended += out->is_mended[i];
+	}
+	return 0;
+}
+
 void qc_mend_l1_free(struct qc_mended_l1 *m)
 {
 	free((void *)(uintptr_t)m->patch.bytes);

@@ -38,6 +38,11 @@ qc_err qc_mend_l1_find(struct qc_salvage *file, const struct qc_header *h,
 		       struct qc_mended_l1 *out);
 void qc_mend_l1_free(struct qc_mended_l1 *m);
 
+/* Makes @words, one for each entry, the L1 table.  Those that differ from the file count as mended.
+ * Return: 0; -ENOMEM */
+qc_err qc_mend_l1_plan(struct qc_salvage *file, const struct qc_header *h, const uint64_t *words,
+		       struct qc_mended_l1 *out);
+
 /* Forgets the mended entries, and keeps the list of tables. */
 void qc_mend_l1_withdraw(struct qc_mended_l1 *m);
 

@@ -109,6 +109,14 @@ int option_set_doubtful(struct options *o, const char *value)
 	return 0;
 }
 
+int option_set_rescue_plan(struct options *o, const char *value)
+{
+	if (!*value)
+		return -EINVAL;
+	o->rescue = true;
+	return set_absolute_path(&o->plan, value);
+}
+
 int option_set_damage(struct options *o, const char *value)
 {
 	return *value ? set_absolute_path(&o->damage, value) : -EINVAL;

@@ -32,6 +32,8 @@ static const struct option_spec specs[] = {
 	  NULL, false, offsetof(struct options, unallocated) },
 	{ "rescue", NULL, "ro, and serve what a damaged image still holds, with NAME.map", NULL, false,
 	  offsetof(struct options, rescue) },
+	{ "rescue", "PLAN", "the same; where its tables are is read from PLAN, or written to it",
+	  option_set_rescue_plan, false, 0 },
 	{ "lost", "eio|zeros|mark", "what is read where bytes are lost (eio)", option_set_lost, false, 0 },
 	{ "doubtful", "serve|lost", "what becomes of bytes that rescue finds doubtful (serve)",
 	  option_set_doubtful, false, 0 },

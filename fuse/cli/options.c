@@ -353,6 +353,7 @@ void options_free(struct options *o)
 	free(o->path_maps);
 	create_options_free(&o->create_options);
 	free(o->cow_file);
+	free(o->plan);
 	free(o->damage);
 	free(o->damage_dir);
 	free(o->data_file);

@@ -30,6 +30,7 @@ struct options {
 	bool rescue; /* ro, unless cow is set */
 	bool doubtful_is_lost;
 	enum qc_lost lost;
+	char *plan;		   /* absolute; NULL: none */
 	char *damage, *damage_dir; /* absolute */
 	bool write_base;
 	bool create; /* images and folders are made, renamed and removed through the mount */

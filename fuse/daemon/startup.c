@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "daemon/dead_mount.h"
+#include "daemon/plan_file.h"
 #include "views/bitmap_dir.h"
 #include "views/chain_dir.h"
 #include "views/evidence_files.h"
@@ -54,6 +55,8 @@ static enum exitcode check_kinds(const struct daemon *d, bool source_is_dir)
 		report(QC_LOG_ERROR, "create: %s is no folder (images are made in a folder as SOURCE)", o->source);
 	else if (o->damage && source_is_dir)
 		report(QC_LOG_ERROR, "damage: a mapfile is for one image, and %s is a folder (give damage-dir)", o->source);
+	else if (o->plan && source_is_dir)
+		report(QC_LOG_ERROR, "rescue: a plan is for one image, and %s is a folder (give rescue without a file)", o->source);
 	else if (!d->mountpoint.is_dir && option)
 		report(QC_LOG_ERROR, "mountpoint %s: a file has no room for %s (give a folder)",
 		       o->mountpoint, option);
@@ -223,6 +226,8 @@ static enum exitcode open_context_and_tree(struct daemon *d)
 		return EXIT_USAGE;
 	if (!r)
 		r = qc_context_new(&config, &d->ctx);
+	if (!r && o->plan && plan_file_read(d->ctx, o->plan))
+		return EXIT_USAGE;
 	d->cow.ctx = d->ctx;
 	if (!r && o->forensic)
 		d->source.traceless = d->ctx;
@@ -284,6 +289,8 @@ static enum exitcode open_only_image(struct daemon *d)
 		report(QC_LOG_ERROR, "%s: %s", d->o.source, *why.text ? why.text : strerror(-r));
 		return exit_status_for(why.cause);
 	}
+	if (d->o.plan)
+		plan_file_write(d->only, d->o.plan);
 	if (qc_size(d->only) >= sizeof(sector) && qc_read(d->only, 0, sector, sizeof(sector)))
 		report(QC_LOG_INFO, "%s: cannot read its first sector", d->o.source);
 	return EXIT_OK;

@@ -10,55 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "util/read_file.h"
 #include "util/report.h"
-
-enum { MAP_BYTES_MAX = 256 << 20 };
-
-/* Reads to the end of an open regular file. */
-static int read_whole_map(int fd, char **text, size_t *len)
-{
-	struct stat st;
-	size_t done = 0;
-
-	if (fstat(fd, &st))
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	if (st.st_size > MAP_BYTES_MAX)
-		return -EFBIG;
-	*text = malloc((size_t)st.st_size + 1);
-	if (!*text)
-		return -ENOMEM;
-	while (done < (size_t)st.st_size) {
-		ssize_t n = read(fd, *text + done, (size_t)st.st_size - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (!n)
-			break;
-		done += (size_t)n;
-	}
-	*len = done;
-	return 0;
-}
-
-static int read_map_file(int dirfd, const char *name, char **text, size_t *len)
-{
-	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), r;
-
-	*text = NULL;
-	if (fd < 0)
-		return -errno;
-	r = read_whole_map(fd, text, len);
-	close(fd);
-	if (r) {
-		free(*text);
-		*text = NULL;
-	}
-	return r;
-}
 
 static bool leaves_map_dir(const char *path)
 {
@@ -79,7 +32,7 @@ static int read_from_map_dir(const struct unread_maps *m, const char *path, char
 		char file[PATH_MAX];
 
 		if (names[i] && snprintf(file, sizeof(file), "%s.map", names[i]) < PATH_MAX)
-			r = read_map_file(m->dirfd, file, text, len);
+			r = read_file(m->dirfd, file, text, len);
 	}
 	return r == -ENOTDIR ? -ENOENT : r;
 }
@@ -112,7 +65,7 @@ int unread_maps_open(struct unread_maps *m, const struct options *o, const struc
 
 	m->source = source;
 	if (o->damage)
-		r = read_map_file(AT_FDCWD, o->damage, &m->text, &m->len);
+		r = read_file(AT_FDCWD, o->damage, &m->text, &m->len);
 	if (r) {
 		report(QC_LOG_ERROR, "damage %s: cannot read it: %s", o->damage, strerror(-r));
 		return r;
