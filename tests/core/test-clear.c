@@ -189,11 +189,12 @@ static void again_and_again(void)
 	}
 }
 
+/* That processors worked for this process: a busy machine takes no more of them. */
 static double seconds(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
@@ -214,7 +215,7 @@ static void a_huge_sparse_disk(void)
 			   " -f qcow2 -c 'write -P 1 0 64k' -c 'write -P 2 60T 64k' image >/dev/null",
 			   options[backed]);
 			img = image_write(mine, "image");
-			CHECK(!qc_clear(img) && seconds() - start < 60);
+			CHECK(!qc_clear(img) && seconds() - start < 20);
 			CHECK(reads_byte(img, 0, 64 * K, 0));
 			CHECK(reads_byte(img, UINT64_C(60) << 40, 64 * K, 0));
 			CHECK(reads_byte(img, UINT64_C(32) << 40, 64 * K, 0));

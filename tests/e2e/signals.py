@@ -12,6 +12,8 @@ IGNORE = [signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, sign
           signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTOU, signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH,
           signal.SIGCONT, signal.SIGRTMIN, signal.SIGRTMIN + 5, signal.SIGRTMAX]
 
+for sig in LEAVE:  # a signal that is ignored from the start stays so
+    signal.signal(sig, signal.SIG_DFL)
 for options in [], ['-s']:
     for sig in LEAVE:
         for is_open in False, True:
