@@ -4,8 +4,8 @@
 # 16, on the file and on a loop device; and so does QEMU.
 . "${TEST_LIB:-$(dirname "$0")}/writing.sh"
 requires which fio
-SIZE=24m
-[ -z "${TEST_SANITIZER:-}" ] || SIZE=6m
+SIZE=12m
+[ -z "${TEST_SANITIZER:-}" ] || SIZE=4m
 [ -z "${LONG:-}" ] || SIZE=60m
 
 verify() { # FILE [OPTION...]

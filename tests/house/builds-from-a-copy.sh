@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # A fresh copy of the sources builds without a warning, also without the optional libraries, and
-# also the tests without fail points. The build writes nothing outside of its folder. Other builds
-# optimize: those of tests/run, and that of release-installs.sh.
+# also the tests without fail points. The build writes nothing outside of its folder. The builds of
+# tests/run optimize, and those of tests/matrix for a release.
 set -eu
 TEST_TOP=${TEST_TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
 WERROR=${TEST_WERROR:-true}

@@ -34,7 +34,7 @@ for file in LICENSE README.md man/NEWS .github/SECURITY.md .github/CONTRIBUTING.
 done
 [ "$(grep -m 1 '^qcowfs ' man/NEWS)" = "qcowfs $version" ] || fail "man/NEWS begins with version $version"
 [[ $version =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || fail "the version is MAJOR.MINOR.PATCH: $version"
-quietly meson setup build --prefix=/usr --buildtype=release -Dwerror="${TEST_WERROR:-true}"
+quietly meson setup build --prefix=/usr -Doptimization=0 -Ddebug=false -Dwerror="${TEST_WERROR:-true}"
 quietly meson install -C build --destdir "$PWD/root"
 (cd root && find . -type f | LC_ALL=C sort) >installed
 cat >want <<'END'
