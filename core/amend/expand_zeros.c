@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "format/l2_entry.h"
+#include "layer/context.h"
 #include "layer/guest_data.h"
 #include "layer/metadata_walk.h"
 #include "update/checkpoint.h"
@@ -152,7 +153,9 @@ static qc_err expand_table(void *arg, struct qc_metadata_item *item)
 
 	if (item->kind != QC_METADATA_L2_TABLE)
 		return 0;
-	r = check_expanded_table(z, item);
+	r = qc_context_interrupted(z->w->layer->ctx);
+	if (!r)
+		r = check_expanded_table(z, item);
 	if (!r)
 		r = expand_entries(z, item, &any);
 	if (!r && any)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/range.h"
+#include "layer/context.h"
 #include "update/new_refcounts.h"
 
 struct width_change {
@@ -39,6 +40,7 @@ static qc_err for_each_counted(struct width_change *c, counted_fn *fn)
 	for (uint64_t i = 0; !r && i < c->rc->entries; i++) {
 		if (!c->rc->table[i])
 			continue;
+		r = qc_context_interrupted(c->w->layer->ctx);
 		for (uint64_t k = i * per_block; !r && k < (i + 1) * per_block; k++) {
 			r = qc_refcounts_get(c->rc, k, &count);
 			if (!r && count)
@@ -146,7 +148,7 @@ static void cancel_all(struct width_change *c)
 static qc_err write_area(struct width_change *c, uint64_t area, struct be64 *words)
 {
 	uint64_t n = UINT64_C(1) << qc_new_refcounts_area_bits(&c->now), count;
-	qc_err r = 0;
+	qc_err r = qc_context_interrupted(c->w->layer->ctx);
 
 	memset(words, 0, width_cluster(c));
 	for (uint64_t i = 0; !r && i < n; i++) {

@@ -196,6 +196,7 @@ qc_err qc_check(struct qc_context *ctx, const struct qc_image_location *src, uns
 	}
 	if (!r) {
 		k.check.progress = ctx->progress;
+		k.check.interrupted = ctx->interrupted;
 		k.check.progress_arg = ctx->log.arg;
 		k.check.path = k.layer->path;
 		k.check.out.fn = fn;

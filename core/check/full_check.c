@@ -39,7 +39,7 @@ static qc_err report_counted_table(struct qc_reference_count *m)
 
 	report_check_progress(k, m->l2_tables < k->expected ?
 					 (unsigned int)(m->l2_tables * 100 / k->expected) : 99);
-	return 0;
+	return k->c->interrupted && k->c->interrupted(k->c->progress_arg) ? -ECANCELED : 0;
 }
 
 static qc_err check_item_entries(struct qc_reference_count *m, struct qc_metadata_item *item)

@@ -13,12 +13,13 @@ struct qc_full_check {
 	const struct qc_metadata *md; /* `tables` is NULL; no other thread uses it */
 	struct qc_findings out;
 	qc_progress_fn *progress; /* may be NULL */
-	void *progress_arg;
+	qc_interrupted_fn *interrupted; /* may be NULL */
+	void *progress_arg; /* of both */
 	const char *path;
 };
 
 /* Fills the result with zeros, then counts all findings.  Return: 0, also with findings;
- * -ENOMEM; an errno of the file. */
+ * -ENOMEM; -ECANCELED; an errno of the file. */
 qc_err qc_full_check(const struct qc_full_check *c);
 
 #endif

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/range.h"
+#include "layer/context.h"
 #include "update/autoclear.h"
 #include "update/new_refcounts.h"
 
@@ -44,7 +45,7 @@ static qc_err run_rebuild_count(const struct rebuild *b, struct qc_reference_cou
 
 	*b->tables += m->l2_tables;
 	m->l2_tables = 0;
-	return r;
+	return r ? r : qc_context_interrupted(b->w->layer->ctx);
 }
 
 /* ---- which blocks are needed ------------------------------------------------------ */

@@ -25,7 +25,7 @@
  *	-EIO        other metadata shares a cluster, or a table is damaged
  *	-EOVERFLOW  more references than a refcount can count
  *	-EFBIG      no room for the refcounts of such a large file
- *	or at any time -ENOMEM; an errno of the file
+ *	or at any time -ENOMEM; -ECANCELED; an errno of the file
  */
 qc_err qc_refcount_rebuild(struct qc_writer *w, bool keep_damage, uint64_t *tables,
 			   bool *has_written);

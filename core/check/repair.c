@@ -50,7 +50,7 @@ static qc_err report_l2_table(struct qc_reference_count *m)
 	uint64_t n = p->tables + m->l2_tables;
 
 	report_repair_progress(p, n < p->expected ? (unsigned int)(n * 100 / p->expected) : 99);
-	return 0;
+	return qc_context_interrupted(p->w->layer->ctx);
 }
 
 /* ---- windows ---------------------------------------------------------------- */

@@ -45,7 +45,7 @@ struct qc_repair_done {
  *	-EIO        metadata shares a cluster, or a table is damaged
  *	-EOVERFLOW  more references than a refcount can count
  *	-EFBIG      the refcount table cannot grow as far
- *	or at any time -ENOMEM; an errno of the file
+ *	or at any time -ENOMEM; -ECANCELED; an errno of the file
  */
 qc_err qc_repair_run(struct qc_writer *w, unsigned int flags, struct qc_repair_done *done);
 

@@ -45,6 +45,7 @@ qc_err qc_context_new(const struct qc_config *config, struct qc_context **out)
 		return -ENOMEM;
 	ctx->log = (struct qc_log){ config->log, config->log_arg, config->log_max };
 	ctx->progress = config->progress;
+	ctx->interrupted = config->interrupted;
 	ctx->policy.refs = config->refs;
 	ctx->locking = config->locking;
 	ctx->verify = config->verify;

@@ -39,6 +39,8 @@ enum qc_work { QC_WORK_REPAIR, QC_WORK_UNLOCK, QC_WORK_CHECK };
 /* Reports the progress of long work on the image file @path.  @percent only grows, and
  * is 100 at the end.  Called from any thread, also for several files at the same time. */
 typedef void qc_progress_fn(void *arg, const char *path, enum qc_work work, unsigned int percent);
+/* Asked now and then in qc_check() and qc_amend().  If true, they end with -ECANCELED, in order. */
+typedef bool qc_interrupted_fn(void *arg);
 
 enum { QC_KEY_MAX = 64 * 1024 }; /* bytes of a passphrase */
 
@@ -103,9 +105,10 @@ struct qc_path_map {
 
 struct qc_config {
 	qc_log_fn *log; /* NULL: no log */
-	void *log_arg;	/* for `log` and `progress` */
+	void *log_arg;	/* for `log`, `progress` and `interrupted` */
 	enum qc_level log_max;
-	qc_progress_fn *progress; /* may be NULL */
+	qc_progress_fn *progress;	/* may be NULL */
+	qc_interrupted_fn *interrupted; /* may be NULL */
 	enum qc_refs refs;
 	enum qc_locking locking;
 	const struct qc_path_map *path_maps; /* copied */

@@ -42,6 +42,7 @@ struct qc_amend_options {
  *	-EOVERFLOW   a refcount does not fit into the wanted width
  *	-EFBIG       the refcount table would be too large
  *	-ENAMETOOLONG  the header has no room
+ *	-ECANCELED   qc_config.interrupted; some options may have changed
  *	-ENOMEM; else as qc_write()
  */
 qc_err qc_amend(struct qc_image *img, const struct qc_amend_options *o, struct qc_reason *why);

@@ -75,6 +75,7 @@ struct qc_check_result {
  * Return: 0, also if faults were found; else @why says
  *	-EBUSY       another program has locked the image
  *	-EMEDIUMTYPE, -ENOTSUP, -EINVAL  the header is not valid, as for qc_open()
+ *	-ECANCELED   qc_config.interrupted; a repair can be begun again
  *	-EIO, or another errno of the file; -ENOMEM
  */
 qc_err qc_check(struct qc_context *ctx, const struct qc_image_location *src, unsigned int flags,

@@ -7,6 +7,8 @@
 #ifndef QC_CONTEXT_H
 #define QC_CONTEXT_H
 
+#include <errno.h>
+
 #include "metadata/table_cache.h"
 #include "compress/compress.h"
 #include "compress/decompress.h"
@@ -41,6 +43,7 @@ struct qc_context {
 	/* The user's choices, constant. */
 	struct qc_log log;
 	qc_progress_fn *progress; /* NULL: not reported */
+	qc_interrupted_fn *interrupted; /* NULL: never */
 	struct qc_external_policy policy;
 	enum qc_locking locking;
 	enum qc_verifying verify;
@@ -85,5 +88,11 @@ struct qc_context {
 	pthread_cond_t idle; /* signalled when an entry leaves `busy`, or a flush ends */
 	struct qc_gather_list gathers;
 };
+
+/* Returns -ECANCELED if the user has interrupted the work, else 0. */
+static inline qc_err qc_context_interrupted(const struct qc_context *ctx)
+{
+	return ctx->interrupted && ctx->interrupted(ctx->log.arg) ? -ECANCELED : 0;
+}
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "commands/amend_options.h"
 #include "commands/common.h"
+#include "commands/interrupt.h"
 #include "util/report.h"
 
 static int set_amend_argument(void *to, int id, const char *value)
@@ -79,15 +80,20 @@ static int amend_image(struct command *c, const struct amend_options *a)
 	unsigned int flags = QC_OPEN_WRITE | (a->size ? 0 : QC_OPEN_NO_BACKING);
 	struct qc_reason why = { 0 };
 	struct qc_image *img;
-	int status = command_open(c, c->operand[0], flags, &img);
 	qc_err r;
+	int status;
 
+	c->interrupted = interrupt_is_pending;
+	status = command_open(c, c->operand[0], flags, &img);
 	if (status != COMMAND_OK)
 		return status;
+	interrupt_catch();
 	r = change_image(c, a, img, &why);
 	qc_close(img);
 	if (!r)
 		command_show_progress(c, 1, 1);
+	if (r == -ECANCELED)
+		why = (struct qc_reason){ .text = "interrupted (run it again for the rest)" };
 	if (r == -EOPNOTSUPP && !*why.text) /* the resize has reported why */
 		return COMMAND_FAILED;
 	return r ? command_fail(c->operand[0], r, &why) : COMMAND_OK;

@@ -13,11 +13,13 @@
 #include "commands/check_report.h"
 #include "commands/common.h"
 #include "commands/image_format.h"
+#include "commands/interrupt.h"
 #include "util/report.h"
 
 enum {
 	CHECK_CORRUPT = 2,
 	CHECK_LEAKS = 3,
+	CHECK_NOT_SUPPORTED = 63, /* as of qemu-img: the format has nothing to check */
 };
 
 struct check_args {
@@ -35,7 +37,7 @@ static int set_check_option(void *to, int id, const char *value)
 		return !strcmp(value, "all") || !strcmp(value, "leaks") ? 0 : -EINVAL;
 	}
 	a->format = value;
-	return image_format_is_known(value) && strcmp(value, "raw") ? 0 : -EINVAL;
+	return image_format_is_known(value) ? 0 : -EINVAL;
 }
 
 static const struct command_option check_options[] = {
@@ -89,24 +91,46 @@ static void explain_repair(const struct check_args *a, const char *path,
 		       "or tables", path);
 }
 
+/* Checks a file that is open.  Return: as qc_check(). */
+static qc_err check_file(struct command *c, struct check_args *a, const struct command_file *f,
+			 struct qc_check_result *result, struct qc_reason *why)
+{
+	qc_err r = image_format_check(f->at.fd, a->format, why);
+
+	if (!r && a->format && !strcmp(a->format, "raw")) {
+		*why = (struct qc_reason){ .text = "a raw file has no tables to check" };
+		return -EMEDIUMTYPE;
+	}
+	return r ? r : qc_check(c->ctx, &f->at, a->flags, check_report_finding, &a->report, result, why);
+}
+
 static int check_image(struct command *c, struct check_args *a)
 {
 	const char *path = c->operand[0];
 	struct qc_check_result result;
 	struct qc_reason why = { 0 };
 	struct command_file f;
-	qc_err r = command_locate(c, path, 0, &f);
+	bool is_located;
+	qc_err r;
+
+	if (a->flags) { /* else nothing is written, and a signal may end the process */
+		interrupt_catch();
+		c->interrupted = interrupt_is_pending;
+	}
+	r = command_locate(c, path, 0, &f);
 
 	a->report.json = c->json;
 	a->report.quiet = c->quiet;
+	is_located = !r;
 	if (!r)
-		r = image_format_check(f.at.fd, a->format, &why);
-	if (!r)
-		r = qc_check(c->ctx, &f.at, a->flags, check_report_finding, &a->report, &result, &why);
+		r = check_file(c, a, &f, &result, &why);
 	command_file_close(&f);
 	if (r) {
 		check_report_abandon(&a->report);
-		return command_fail(path, r, &why);
+		if (r == -ECANCELED)
+			why = (struct qc_reason){ .text = "interrupted (run it again)" };
+		command_fail(path, r, &why);
+		return is_located && r == -EMEDIUMTYPE ? CHECK_NOT_SUPPORTED : COMMAND_FAILED;
 	}
 	check_report_end(&a->report, path, &result);
 	explain_repair(a, path, &result);

@@ -11,6 +11,7 @@
 
 #include "cli/option_values.h"
 #include "commands/common.h"
+#include "commands/interrupt.h"
 #include "commands/key_list.h"
 #include "keys/new_passphrase.h"
 
@@ -81,6 +82,7 @@ static qc_err add_new_key(struct command *c, const struct key_args *a, struct qc
 	qc_err r = pass ? new_passphrase_get(a->new_key_file, a->new_key_fd, pass, QC_KEY_MAX,
 					     &key.len) : -ENOMEM;
 
+	interrupt_catch(); /* a key slot is written whole: that takes a few seconds */
 	if (!r)
 		r = qc_key_add(img, &key, &slot, why);
 	if (!r && !c->quiet)
@@ -103,6 +105,7 @@ static qc_err remove_keys(struct command *c, const struct key_args *a, struct qc
 		r = command_get_key(c, qc_layer_path(img, 0), pass, QC_KEY_MAX, &n);
 	if (!r && !slots)
 		r = qc_key_find(img, pass, n, &slots, why);
+	interrupt_catch();
 	if (!r)
 		r = qc_key_remove(img, slots, a->force, why);
 	for (unsigned int i = 0; !r && !c->quiet && i < QC_KEY_SLOTS; i++)

@@ -215,6 +215,7 @@ static int make_context(struct command *c, unsigned int flags)
 		.log_arg = c,
 		.log_max = QC_LOG_TRACE,
 		.progress = show_work,
+		.interrupted = c->interrupted,
 		.refs = c->o.refs,
 		.locking = c->o.locking,
 		.data_file = c->o.data_file,

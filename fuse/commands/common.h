@@ -47,7 +47,9 @@ struct command {
 	bool progress, quiet;
 	unsigned int progress_step; /* that was shown last, in tenths of a percent, from 1 on */
 	bool json; /* by --json or --output=json, if spec->has_json */
-	bool no_sync, direct_writes; /* as in struct qc_config; set before the first image is opened */
+	/* As in struct qc_config; set before the first image is opened. */
+	bool no_sync, direct_writes;
+	qc_interrupted_fn *interrupted;
 	char **operand;
 	unsigned int operands;
 	struct qc_context *ctx; /* NULL before the first image is opened */

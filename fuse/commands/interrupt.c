@@ -29,6 +29,12 @@ bool interrupt_has_come(void)
 	return has_come;
 }
 
+bool interrupt_is_pending(void *command)
+{
+	(void)command;
+	return has_come;
+}
+
 bool interrupt_progress(void *command, uint64_t done, uint64_t total)
 {
 	command_show_progress(command, done, total);

@@ -12,6 +12,9 @@ void interrupt_catch(void);
 /* Returns true if one of them has come. */
 bool interrupt_has_come(void);
 
+/* The same, as a qc_interrupted_fn. */
+bool interrupt_is_pending(void *command);
+
 /* Shows the progress of a struct command, and returns false if one of them has come.
  * A qc_copy_progress_fn. */
 bool interrupt_progress(void *command, uint64_t done, uint64_t total);

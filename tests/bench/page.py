@@ -24,7 +24,8 @@ EXPLAINED = {
     'unpack': 'a tar of more than 20,000 files unpacked onto a new ext4 in a new image, and synced',
     'convert': 'the compressed disk (deflate) made a raw file by `qemu-img convert`',
     'commands': 'a disk copied by the commands `qcowfs convert` and `qemu-img convert`, with '
-                'their defaults',
+                'their defaults; and an image of 1 TiB with all its L2 tables, checked by '
+                '`qcowfs check` and `qemu-img check`',
     'size': 'reads of 4 KiB at random from 512 clusters all over a disk, `O_DIRECT`',
     'snapshots': 'the same from a disk of 2 GiB whose image has this many internal snapshots',
     'eight': 'reads of 4 KiB at random, `O_DIRECT`, from images in one mount; there are '

@@ -45,6 +45,17 @@ def measured(image, options):
                           image))['required']
 
 
+def used_clusters(image):
+    """Bytes of the clusters whose refcount is not 0."""
+    content = Path(image).read_bytes()
+    at = lambda where, n: int.from_bytes(content[where:where + n], 'big')
+    cluster, width = 1 << at(20, 4), (1 << at(96, 4)) // 8 if at(4, 4) > 2 else 2
+    table = at(48, 8)
+    blocks = [at(table + i, 8) for i in range(0, at(56, 4) * cluster, 8)]
+    return cluster * sum(any(content[b + i:b + i + width]) for b in blocks if b
+                         for i in range(0, cluster, width))
+
+
 def used_bytes(image):
     r = json.loads(run('qemu-img', 'map', '--output=json', image))
     return sum(e['length'] for e in r if e['data'])
@@ -55,6 +66,8 @@ def compacted(image, limit=None):
     compact(image)
     now = os.path.getsize(image)
     sound(image)
+    used = used_clusters(image)
+    check(now <= used * 1.05 + M, f'{image}: {now} bytes, and {used} in use')
     check(contents(image) == before, f'{image}: all disks read as before')
     check(now <= size, f'{image}: {now} bytes, {size} before')
     if limit:
@@ -101,7 +114,7 @@ for n, options in enumerate(VARIANTS):
     run('qemu-img', 'snapshot', '-a', 'two', image)
     run('qemu-img', 'snapshot', '-d', 'two', image)
     sound(image)
-    compacted(image)
+    compacted(image, measured(image, options))
 
 # An image full of compressed clusters, of which most are overwritten.
 Path('text.raw').write_bytes(noise(12 * M))
@@ -133,6 +146,11 @@ check(raw_of('long.qcow2')[:102 * M] == before, 'the disk')
 sound('long.qcow2')
 check(info('long.qcow2')['format-specific']['data']['bitmaps'] == bitmaps, 'its bitmaps')
 check(os.path.getsize('long.qcow2') < used - 700 * K, f'{os.path.getsize("long.qcow2")} of {used}')
+copy = json.loads(run('qemu-img', 'measure', '--output=json', '-O', 'qcow2', '-o', 'cluster_size=512',
+                      'long.qcow2'))
+copy = copy['required'] + copy['bitmaps']
+now = os.path.getsize('long.qcow2')
+check(now <= copy * 1.05 + M, f'with bitmaps: {now} bytes, {copy} of a copy')
 
 # Encrypted images: a LUKS sector is encrypted for the host offset that it has.
 encrypted('luks.qcow2', 'qcow2', f'{LUKS},cluster_size=4k', '4M', 'write -P 5 0 4M', 'discard 0 2M')
