@@ -14,8 +14,8 @@ struct qc_flusher {
 	struct qc_context *ctx;
 	pthread_t thread;
 	pthread_mutex_t lock;
-	pthread_cond_t stopped;
-	bool stop; /* lock */
+	pthread_cond_t changed;
+	bool stop, wake; /* lock */
 };
 
 /* Runs a checkpoint of each dirty layer, of each layer once. */
@@ -41,8 +41,12 @@ static void *run_flusher(void *arg)
 	while (!f->stop) {
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec += SECONDS;
-		if (pthread_cond_timedwait(&f->stopped, &f->lock, &until) != ETIMEDOUT)
-			continue;
+		while (!f->stop && !f->wake &&
+		       pthread_cond_timedwait(&f->changed, &f->lock, &until) != ETIMEDOUT)
+			;
+		if (f->stop)
+			break;
+		f->wake = false;
 		pthread_mutex_unlock(&f->lock);
 		flush_dirty_layers(f->ctx, ++round);
 		pthread_mutex_lock(&f->lock);
@@ -70,7 +74,7 @@ qc_err qc_flusher_start(struct qc_context *ctx, struct qc_flusher **out)
 		return -ENOMEM;
 	f->ctx = ctx;
 	pthread_mutex_init(&f->lock, NULL);
-	init_monotonic(&f->stopped);
+	init_monotonic(&f->changed);
 	if (pthread_create(&f->thread, NULL, run_flusher, f)) {
 		free(f);
 		return -EAGAIN;
@@ -79,16 +83,26 @@ qc_err qc_flusher_start(struct qc_context *ctx, struct qc_flusher **out)
 	return 0;
 }
 
+void qc_flusher_wake(struct qc_flusher *f)
+{
+	if (!f)
+		return;
+	pthread_mutex_lock(&f->lock);
+	f->wake = true;
+	pthread_cond_signal(&f->changed);
+	pthread_mutex_unlock(&f->lock);
+}
+
 void qc_flusher_stop(struct qc_flusher *f)
 {
 	if (!f)
 		return;
 	pthread_mutex_lock(&f->lock);
 	f->stop = true;
-	pthread_cond_signal(&f->stopped);
+	pthread_cond_signal(&f->changed);
 	pthread_mutex_unlock(&f->lock);
 	pthread_join(f->thread, NULL);
-	pthread_cond_destroy(&f->stopped);
+	pthread_cond_destroy(&f->changed);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 }

@@ -14,6 +14,9 @@ struct qc_flusher;
 /* Starts the thread.  Return: 0; -ENOMEM; -EAGAIN no thread. */
 qc_err qc_flusher_start(struct qc_context *ctx, struct qc_flusher **out);
 
+/* Makes the thread begin its next round now.  NULL is allowed. */
+void qc_flusher_wake(struct qc_flusher *f);
+
 /* Stops and frees it, after the checkpoint that it is in.  NULL is allowed. */
 void qc_flusher_stop(struct qc_flusher *f);
 

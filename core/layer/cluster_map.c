@@ -367,12 +367,15 @@ struct entry_change {
 	uint64_t index, n;
 	bool extended;
 	const struct qc_l2_raw *words;
+	atomic_bool *new_links; /* set with the words; NULL: they have no new link */
 };
 
 static void change_words(void *arg, struct be64 *words)
 {
 	const struct entry_change *c = arg;
 
+	if (c->new_links)
+		atomic_store(c->new_links, true);
 	for (uint64_t i = 0; i < c->n; i++) {
 		struct be64 *to = words + (c->extended ? 2 : 1) * (c->index + i);
 
@@ -397,7 +400,8 @@ qc_err qc_map_l1_set(struct qc_layer *l, struct goff at, uint64_t raw)
 {
 	uint64_t index = geom_l1_index(&l->head.geom, at);
 	struct qc_l2_raw words = { raw, 0 };
-	struct entry_change c = { index % (l->slice_bytes / 8), 1, false, &words };
+	struct entry_change c = { index % (l->slice_bytes / 8), 1, false, &words,
+				  raw ? &l->has_new_links : NULL };
 	struct qc_l1_table live = qc_l1_active(l);
 
 	return modify_slice(l, l1_key(l, &live, index), &c);
@@ -433,11 +437,12 @@ qc_err qc_map_l2_get(struct qc_layer *l, struct hoff table, struct goff at, uint
 }
 
 qc_err qc_map_l2_set(struct qc_layer *l, struct hoff table, struct goff at, uint64_t n,
-		     const struct qc_l2_raw *words)
+		     const struct qc_l2_raw *words, enum qc_map_links links)
 {
 	bool extended = geom_is_extended(&l->head.geom);
 	struct entry_change c = { .n = n, .extended = extended, .words = words };
 	uint64_t key = l2_key(l, table, at, &c.index);
 
+	c.new_links = links == QC_MAP_NEW_LINKS ? &l->has_new_links : NULL;
 	return modify_slice(l, key, &c);
 }

@@ -111,12 +111,18 @@ qc_err qc_map_l1_set(struct qc_layer *l, struct goff at, uint64_t raw);
 /* Returns the number of clusters from @at on whose L2 entries are in one slice. */
 uint64_t qc_map_slice_clusters(const struct qc_layer *l, struct goff at);
 
+/* Says in which order a change of L2 entries must reach the file. */
+enum qc_map_links {
+	QC_MAP_NEW_LINKS, /* refcounts and data of the clusters must be in the file before */
+	QC_MAP_UNLINKS,	  /* no entry references more than it did before: in any order */
+};
+
 /* Reads or writes @n L2 entries of one slice, undecoded.  A writer holds a range lock on
  * their clusters, or runs in a drained section.  Return: as qc_map_l1_get() and
  * qc_map_l1_set(). */
 qc_err qc_map_l2_get(struct qc_layer *l, struct hoff table, struct goff at, uint64_t n,
 		     struct qc_l2_raw *out);
 qc_err qc_map_l2_set(struct qc_layer *l, struct hoff table, struct goff at, uint64_t n,
-		     const struct qc_l2_raw *words);
+		     const struct qc_l2_raw *words, enum qc_map_links links);
 
 #endif

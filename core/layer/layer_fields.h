@@ -67,6 +67,9 @@ struct qc_layer {
 	struct qc_header head; /* of a raw file: zeros */
 	_Atomic uint64_t size; /* of the disk */
 
+	/* A slice that is dirty may have a link to a cluster that was not allocated, or not
+	 * written, before the last sync.  Set under the lock of the slot with the link. */
+	atomic_bool has_new_links;
 	_Atomic uint64_t map_version; /* raised after each change of an L1 or L2 entry */
 
 	struct qc_mutex open_lock;   /* one thread makes the layer writable; held across I/O */

@@ -19,6 +19,9 @@ struct qc_free_list {
 qc_err qc_free_list_add(struct qc_free_list *l, unsigned int cluster_bits, uint64_t off,
 			uint64_t len);
 
+/* Orders the extents by offset, and merges adjacent ones as qc_free_list_add() does. */
+void qc_free_list_merge(struct qc_free_list *l, unsigned int cluster_bits);
+
 /* Frees the memory of @l, and leaves it empty. */
 void qc_free_list_clear(struct qc_free_list *l);
 

@@ -21,13 +21,38 @@ void qc_alloc_take_pending(struct qc_alloc *a, struct qc_free_list *out)
 	qc_unlock(&a->lock);
 }
 
-void qc_alloc_requeue_pending(struct qc_alloc *a, struct qc_free_list *l)
+/* Puts the extents from number @first on back. */
+static void requeue_extents(struct qc_alloc *a, struct qc_free_list *l, size_t first)
 {
 	qc_lock(&a->lock);
-	for (size_t i = 0; i < l->n; i++)
+	for (size_t i = first; i < l->n; i++)
 		qc_free_list_add(&a->pending, a->cluster_bits, l->extent[i].off, l->extent[i].len);
 	qc_unlock(&a->lock);
+}
+
+void qc_alloc_requeue_pending(struct qc_alloc *a, struct qc_free_list *l)
+{
+	requeue_extents(a, l, 0);
 	qc_free_list_clear(l);
+}
+
+void qc_alloc_requeue_beyond(struct qc_alloc *a, struct qc_free_list *l, size_t most)
+{
+	qc_free_list_merge(l, a->cluster_bits);
+	if (l->n <= most)
+		return;
+	requeue_extents(a, l, most);
+	l->n = most;
+}
+
+bool qc_alloc_has_pending(struct qc_alloc *a)
+{
+	bool pending;
+
+	qc_lock(&a->lock);
+	pending = a->pending.n;
+	qc_unlock(&a->lock);
+	return pending;
 }
 
 /* Counts the clusters from c on, before end, whose refcount is 1. */

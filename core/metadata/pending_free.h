@@ -24,6 +24,12 @@ void qc_alloc_take_pending(struct qc_alloc *a, struct qc_free_list *out);
 /* Puts the extents of @l back: the caller could not free them.  Empties @l. */
 void qc_alloc_requeue_pending(struct qc_alloc *a, struct qc_free_list *l);
 
+/* Merges the extents of @l, and puts all but the first @most back. */
+void qc_alloc_requeue_beyond(struct qc_alloc *a, struct qc_free_list *l, size_t most);
+
+/* Returns true if extents are pending. */
+bool qc_alloc_has_pending(struct qc_alloc *a);
+
 /*
  * qc_alloc_free_pending() - lower the refcounts of the extents in @l
  * @freed:  called for each run of clusters whose refcount is 1, before it becomes 0, so

@@ -54,7 +54,7 @@ static qc_err fill_and_link(struct qc_cow_request *c)
 	if (r)
 		return r;
 	c->filler->encode(c);
-	return qc_map_l2_set(c->w->layer, c->l2_table, c->start, c->n, c->raw);
+	return qc_map_l2_set(c->w->layer, c->l2_table, c->start, c->n, c->raw, QC_MAP_NEW_LINKS);
 }
 
 /* Runs the steps of the request in their order.  Nothing was linked if one fails. */

@@ -9,6 +9,7 @@
 
 #include "base/outcome.h"
 #include "base/range.h"
+#include "image/flusher.h"
 #include "image/gather.h"
 #include "request/request.h"
 #include "update/checkpoint.h"
@@ -178,12 +179,15 @@ qc_err qc_clear(struct qc_image *img)
 qc_err qc_flush(struct qc_image *img)
 {
 	struct qc_writer *w = img->layer[0]->writer;
+	bool left = false;
 	qc_err stored, r;
 
 	if (!w)
 		return 0;
 	stored = qc_gather_flush(img, false);
-	r = qc_checkpoint(w, true);
+	r = qc_checkpoint_free_few(w, &left);
+	if (left)
+		qc_flusher_wake(img->ctx->flusher);
 	return qc_no_outcome(r ? r : stored);
 }
 

@@ -74,7 +74,7 @@ static qc_err try_clear_l2_slice(void *arg)
 
 	if (r || slice_is_empty(old, a->n))
 		return r;
-	r = qc_map_l2_set(a->w->layer, a->table, a->at, a->n, none);
+	r = qc_map_l2_set(a->w->layer, a->table, a->at, a->n, none, QC_MAP_UNLINKS);
 	if (!r)
 		defer_free_entries(a->w, old, a->n);
 	return r;

@@ -144,7 +144,7 @@ static qc_err zero_l2_slice(const struct zero_request *z, struct hoff table, uin
 		raw[k] = l2_entry_encode(g, &e);
 	}
 	if (!r)
-		r = qc_map_l2_set(z->w->layer, table, first, n, raw);
+		r = qc_map_l2_set(z->w->layer, table, first, n, raw, QC_MAP_UNLINKS);
 	if (!r && g->external && !z->keep)
 		qc_data_punch_later(z->w, off, end - off);
 	for (uint64_t k = 0; !r && k < n; k++)

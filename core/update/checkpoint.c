@@ -12,6 +12,8 @@
 #include "update/data_punch.h"
 #include "update/writer_client.h"
 
+enum { FREE_FEW = 64 }; /* extents; punching them takes some milliseconds */
+
 qc_err qc_writer_sync(struct qc_writer *w)
 {
 	qc_err r;
@@ -60,28 +62,32 @@ static qc_err write_table_slices(struct qc_writer *w, const struct qc_dirty_slic
 	return r;
 }
 
-static qc_err write_l2_then_l1(struct qc_writer *w, const struct qc_dirty_slices *dirty)
+/* Without new links all kinds may reach the file in any order.  So one sync is enough, which then
+ * also covers guest data. */
+static qc_err write_l2_then_l1(struct qc_writer *w, const struct qc_dirty_slices *dirty,
+			       bool new_links)
 {
 	bool any;
 	qc_err r = write_table_slices(w, dirty, false, &any);
 
-	if (!r && any)
+	if (!r && any && new_links)
 		r = qc_writer_sync(w);
 	if (!r)
 		r = write_table_slices(w, dirty, true, &any);
-	if (!r && any)
+	if (!r && (any || !new_links))
 		r = qc_writer_sync(w);
 	return r;
 }
 
 /* ---- refcounts ------------------------------------------------------------ */
 
-static qc_err write_refcounts(struct qc_writer *w)
+/* Writes refcount blocks, with a sync if new links follow, and then entries of the refcount table. */
+static qc_err write_refcounts(struct qc_writer *w, bool new_links)
 {
 	struct qc_reftable_update update;
 	qc_err e, r = qc_alloc_write_blocks(&w->alloc, &update);
 
-	if (!r)
+	if (!r && (new_links || update.entry))
 		r = qc_writer_sync(w); /* this covers guest data, too */
 	if (!update.entry)
 		return r;
@@ -172,13 +178,18 @@ static qc_err write_dirty_metadata(struct qc_writer *w)
 {
 	struct qc_dirty_slices dirty;
 	qc_err r = qc_cache_writeback_begin(w->layer->tables, &dirty);
+	bool new_links;
 
 	if (r)
 		return r;
-	r = write_refcounts(w);
+	/* After the copies: the first sync covers a link that was made since then, too. */
+	new_links = atomic_exchange(&w->layer->has_new_links, false);
+	r = write_refcounts(w, new_links);
 	if (!r)
-		r = write_l2_then_l1(w, &dirty);
+		r = write_l2_then_l1(w, &dirty, new_links);
 	qc_cache_writeback_end(w->layer->tables, &dirty, !r);
+	if (r && new_links)
+		atomic_store(&w->layer->has_new_links, true);
 	return r;
 }
 
@@ -203,22 +214,45 @@ static qc_err write_checkpoint(struct qc_writer *w, struct qc_free_list *taken)
 	return r;
 }
 
-qc_err qc_checkpoint(struct qc_writer *w, bool free_pending)
+/* Writes a checkpoint, and frees at most @most of the pending extents. */
+static qc_err checkpoint_and_free(struct qc_writer *w, size_t most)
 {
 	struct qc_free_list taken = { 0 };
 	qc_err r = qc_writer_client_flush(w);
 
 	if (r)
 		return r;
-	if (!free_pending)
-		return write_checkpoint(w, NULL);
 	/* A second caller waits here: the pending list is empty already, but its extents are
 	 * not free before free_extents() has returned. */
 	qc_lock(&w->pending_free_lock);
 	r = write_checkpoint(w, &taken);
-	if (!r) /* without checkpoint_lock: a request in flight may need a checkpoint */
+	if (!r) {
+		qc_alloc_requeue_beyond(&w->alloc, &taken, most);
+		atomic_store(&w->frees_many, taken.n > FREE_FEW);
+		/* without checkpoint_lock: a request in flight may need a checkpoint */
 		r = free_extents(w, &taken);
+		atomic_store(&w->frees_many, false);
+	}
 	qc_unlock(&w->pending_free_lock);
+	return r;
+}
+
+qc_err qc_checkpoint(struct qc_writer *w, bool free_pending)
+{
+	qc_err r;
+
+	if (free_pending)
+		return checkpoint_and_free(w, SIZE_MAX);
+	r = qc_writer_client_flush(w);
+	return r ? r : write_checkpoint(w, NULL);
+}
+
+qc_err qc_checkpoint_free_few(struct qc_writer *w, bool *left)
+{
+	bool wait = !atomic_load(&w->frees_many); /* else for much longer */
+	qc_err r = wait ? checkpoint_and_free(w, FREE_FEW) : qc_checkpoint(w, false);
+
+	*left = !r && qc_alloc_has_pending(&w->alloc);
 	return r;
 }
 

@@ -4,7 +4,8 @@
  *
  * A checkpoint takes the pending frees, then copies dirty L1 and L2 slices, then dirty
  * refcount blocks.  So each copy is covered by the later ones.  It writes them in the
- * opposite order, with a sync after each kind:
+ * opposite order, with a sync after each kind.  Where no new link is among them, one sync at the
+ * end is enough.
  *
  *	1  refcount blocks; the sync also covers all guest data written before
  *	2  entries of the refcount table
@@ -44,6 +45,16 @@
  *         file, after which the changes are dirty as before.
  */
 qc_err qc_checkpoint(struct qc_writer *w, bool free_pending);
+
+/*
+ * qc_checkpoint_free_few() - make all changes before the call durable, while a program waits
+ * @left:  out: extents are still pending.  Another checkpoint should free them soon.
+ *
+ * Frees pending extents as well, but only as many as keep the program waiting for a few
+ * milliseconds, and does not wait for another thread that frees more.
+ * Return: as qc_checkpoint()
+ */
+qc_err qc_checkpoint_free_few(struct qc_writer *w, bool *left);
 
 /*
  * qc_with_checkpoints() - call @fn, with a checkpoint and another try while it returns

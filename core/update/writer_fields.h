@@ -47,6 +47,7 @@ struct qc_writer {
 	struct qc_overlap_map *overlap_map; /* NULL: the refcounts were checked and are right */
 	struct qc_bitmap_set *_Atomic bitmaps; /* of bitmap/; NULL before the first change */
 	atomic_bool aborted;		    /* see abort.h */
+	atomic_bool frees_many;		    /* a checkpoint frees more extents than a program waits for */
 	atomic_bool size_dirty;	   /* the size of the disk in the file is an older one */
 	atomic_bool zeros_behind;  /* bytes behind the end of the disk read as zeros if it grows */
 };

@@ -3,7 +3,8 @@
  * The two laws: allocate -> data -> link, and unlink -> durable -> grace period -> free.
  *
  * Two writers replace the host cluster of their guest cluster, a reader follows, and checkpoints run
- * beside them.  The kernel may write any page back at any time, so after a power cut each place
+ * beside them.  A writer may also unlink its cluster, which is a hole then.  The first sync is left out
+ * where no new link was copied.  The kernel may write any page back at any time, so after a power cut each place
  * of the file holds its last synced value or any value written since.  In all of these files
  * an L2 entry references a cluster that is counted and holds the data of that guest cluster.
  * And a reader never meets the data of another guest cluster.
@@ -11,7 +12,7 @@
  * Follows core/request/cow_write.c, core/update/checkpoint.c and core/metadata/pending_free.c.
  *
  * must fail: LINK_BEFORE_DATA COUNTS_COPIED_FIRST NO_SYNC_OF_COUNTS FREE_BEFORE_SYNC
- * must fail: TAKE_AFTER_COPY NO_GRACE_PERIOD
+ * must fail: TAKE_AFTER_COPY NO_GRACE_PERIOD FLAG_TAKEN_EARLY
  */
 #define GUEST 2	 /* guest clusters */
 #define HOST 3	 /* host clusters, from 1 on; an entry of 0 references none */
@@ -20,6 +21,7 @@
 /* In memory. */
 byte entry[GUEST];
 bool counted[HOST + 1], pending[HOST + 1], taken[HOST + 1];
+bool new_links;
 /* In the file as other programs see it, and as a set of bits the values that a power cut may leave. */
 byte file_entry[GUEST], cut_entry[GUEST];
 bool file_counted[HOST + 1], cut_uncounted[HOST + 1];
@@ -84,7 +86,11 @@ inline allocate(h) {
 }
 
 inline link(g, h, old) {
-	d_step { old = entry[g]; entry[g] = h }
+	d_step { old = entry[g]; entry[g] = h; new_links = true }
+}
+
+inline unlink(g) {
+	d_step { pending[entry[g]] = true; entry[g] = 0 }
 }
 
 proctype writer(byte g; byte writes) {
@@ -93,7 +99,10 @@ proctype writer(byte g; byte writes) {
 	do
 	:: writes ->
 		begin_request(g);
-		allocate(h);
+		if
+		:: allocate(h)
+		:: entry[g] -> unlink(g)
+		fi;
 		if
 		:: h ->
 #ifdef LINK_BEFORE_DATA
@@ -130,8 +139,16 @@ inline take_pending() {
 	}
 }
 
+/* Each slice is copied for itself.  The flag is taken when all are. */
 inline copy_entries() {
-	d_step { for (i : 0 .. GUEST - 1) { entry_copy[i] = entry[i] } i = 0 }
+#ifdef FLAG_TAKEN_EARLY
+	d_step { ordered = new_links; new_links = false }
+#endif
+	entry_copy[0] = entry[0];
+	entry_copy[1] = entry[1];
+#ifndef FLAG_TAKEN_EARLY
+	d_step { ordered = new_links; new_links = false }
+#endif
 }
 
 inline write_entries() {
@@ -156,7 +173,7 @@ inline free_taken() {
 
 proctype checkpoints() {
 	byte n = 0, i, entry_copy[GUEST], at[GUEST + 1];
-	bool was[GUEST + 1];
+	bool was[GUEST + 1], ordered;
 
 	do
 	:: n < CHECKPOINTS ->
@@ -174,7 +191,11 @@ proctype checkpoints() {
 		take_pending();
 #endif
 #ifndef NO_SYNC_OF_COUNTS
-		sync_file();
+		if
+		:: ordered -> sync_file()
+		:: else
+		fi;
+		ordered = false;
 #endif
 		write_entries();
 #ifndef FREE_BEFORE_SYNC

@@ -249,6 +249,43 @@ static void pending_clusters_are_free_after_the_checkpoint(void)
 }
 
 /* A cluster that a snapshot references stays. */
+static void pending_clusters_are_merged_and_only_some_are_freed(void)
+{
+	static const uint64_t order[] = { 9, 4, 7, 5, 3 };
+	struct qc_free_list taken;
+
+	begin(4);
+	CHECK(allocates(QC_ALLOC_DATA, 8, 3, 8, true));
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+		qc_alloc_defer_free(&alloc, order[i] * CS, CS);
+	CHECK(qc_alloc_has_pending(&alloc));
+	qc_alloc_take_pending(&alloc, &taken);
+	CHECK(taken.n == 5 && !qc_alloc_has_pending(&alloc));
+	qc_alloc_requeue_beyond(&alloc, &taken, 2);
+	CHECK(taken.n == 2 && taken.extent[0].off == 3 * CS && taken.extent[0].len == 3 * CS);
+	CHECK(taken.extent[1].off == 7 * CS && taken.extent[1].len == CS);
+	tolds = 0;
+	CHECK(!qc_alloc_free_pending(&alloc, &taken, tell, &tolds));
+	CHECK(tolds == 2 && was_told(0, 3, 3) && was_told(1, 7, 1));
+	CHECK(!counted(3) && !counted(5) && !counted(7) && counted(9) == 1);
+	CHECK(!release() && tolds == 1 && was_told(0, 9, 1));
+	end();
+}
+
+/* Two compressed clusters share a host cluster, and each has a reference to it. */
+static void shared_clusters_are_not_merged(void)
+{
+	struct qc_free_list l = { 0 };
+
+	CHECK(!qc_free_list_add(&l, CLUSTER_BITS, 5 * CS + 100, CS - 100));
+	CHECK(!qc_free_list_add(&l, CLUSTER_BITS, 4 * CS, CS + 100));
+	CHECK(!qc_free_list_add(&l, CLUSTER_BITS, 6 * CS, 10));
+	qc_free_list_merge(&l, CLUSTER_BITS);
+	CHECK(l.n == 2 && l.extent[0].off == 4 * CS && l.extent[0].len == CS + 100);
+	CHECK(l.extent[1].off == 5 * CS + 100 && l.extent[1].len == CS - 90);
+	qc_free_list_clear(&l);
+}
+
 static void only_the_last_name_frees(void)
 {
 	begin(4);
@@ -420,6 +457,8 @@ int main(void)
 	RUN(who_fails_takes_nothing);
 	RUN(random_story);
 	RUN(pending_clusters_are_free_after_the_checkpoint);
+	RUN(pending_clusters_are_merged_and_only_some_are_freed);
+	RUN(shared_clusters_are_not_merged);
 	RUN(only_the_last_name_frees);
 	RUN(clusters_of_compressed_data_lose_one_reference_each);
 	RUN(compressed_data_is_packed);
