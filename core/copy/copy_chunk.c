@@ -65,6 +65,17 @@ static qc_err compress_unit(struct qc_copy_plan *p, struct qc_copy_chunk *c, uin
 	return r;
 }
 
+/* Reads sector by sector what cannot be read as a whole.  A sector that fails is zeros. */
+static void salvage_chunk(struct qc_copy_plan *p, struct qc_copy_chunk *c)
+{
+	for (uint64_t at = 0; at < c->len; at += SECTOR) {
+		size_t len = (size_t)min_u64(SECTOR, c->len - at);
+
+		if (qc_copy_disk_read(&p->from, c->off + at, c->buf + at, len))
+			memset(c->buf + at, 0, len);
+	}
+}
+
 qc_err qc_copy_chunk_load(struct qc_copy_plan *p, struct qc_copy_chunk *c)
 {
 	qc_err r;
@@ -72,6 +83,10 @@ qc_err qc_copy_chunk_load(struct qc_copy_plan *p, struct qc_copy_chunk *c)
 	if (c->hole)
 		return 0;
 	r = qc_copy_disk_read(&p->from, c->off, c->buf, c->len);
+	if (r && p->flags & QC_COPY_SALVAGE) {
+		salvage_chunk(p, c);
+		r = 0;
+	}
 	if (!r && p->flags & QC_COPY_DIFFERENCES)
 		r = qc_copy_disk_read(&p->to, c->off, c->other, c->len);
 	for (uint64_t i = 0; !r && i < units_of(p, c->len); i++) {

@@ -66,6 +66,7 @@ enum qc_copy_flag {
 	QC_COPY_STREAM = 1 << 3,      /* the target is a pipe */
 	QC_COPY_ANY_ORDER = 1 << 4,   /* do not store in the order of the disk */
 	QC_COPY_FULL = 1 << 5,	      /* write zeros and holes as data */
+	QC_COPY_SALVAGE = 1 << 6,     /* sectors that cannot be read are zeros */
 };
 
 /* Told that @done of @total bytes need no more work.  Called from any thread, never by two at

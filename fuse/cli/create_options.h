@@ -12,19 +12,26 @@ enum preallocation { PREALLOC_OFF, PREALLOC_METADATA, PREALLOC_FALLOC, PREALLOC_
 struct create_options {
 	struct qc_create_options o; /* its texts point into `text` */
 	enum preallocation preallocation;
-	bool has_size;
+	bool has_size, encryption_on; /* by the options "size" and "encryption" */
+	const char *key_secret; /* id of the secret object with the passphrase; NULL: not given */
 	char *text; /* copies of all lists */
 };
+
+enum { CREATE_OPTIONS_HELP = 1 };
 
 /*
  * create_options_add() - read a list of options; a later one overrides an earlier one
  * @separator: between two options: ',' on command lines, ':' in mount options
  *
- * Return: 0; -EINVAL after a message that names the option; -ENOMEM
+ * Return: 0; -EINVAL after a message that names the option; -ENOMEM; CREATE_OPTIONS_HELP: the list
+ * has "help" or "?", and the options are printed
  */
 int create_options_add(struct create_options *c, const char *list, char separator);
 
 void create_options_free(struct create_options *c);
+
+/* Prints the line that qemu-img prints for a new image. */
+void create_options_print_formatting(const struct create_options *c, const char *path);
 
 /* Ends the first word of a list at its separator and returns the rest, or NULL.  A comma that is
  * doubled belongs to the word, as in qemu-img. */

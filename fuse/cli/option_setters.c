@@ -70,6 +70,7 @@ static const char *option_of_one_image(const struct create_options *c)
 	       c->o.data_file_raw			 ? "data_file_raw" :
 	       c->preallocation != PREALLOC_OFF		 ? "preallocation" :
 	       c->o.encryption == QC_CREATE_AES		 ? "encrypt.format=aes" :
+	       c->key_secret				 ? "encrypt.key-secret" :
 							   NULL;
 }
 

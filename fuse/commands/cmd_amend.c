@@ -29,6 +29,7 @@ static const struct command_spec spec = {
 	.summary = "Changes options of an image: a list of NAME=VALUE, separated by commas",
 	.operands = "IMAGE",
 	.min_operands = 1,
+	.images = 1,
 	.max_operands = 1,
 	.options = amend_command_options,
 	.set = set_amend_argument,

@@ -49,6 +49,7 @@ static const struct command_spec spec = {
 	.summary = "Adds, removes or changes a persistent dirty bitmap",
 	.operands = "IMAGE BITMAP",
 	.min_operands = 2,
+	.images = 1,
 	.max_operands = 2,
 	.options = bitmap_options,
 	.set = set_bitmap_option,

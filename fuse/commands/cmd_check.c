@@ -51,6 +51,7 @@ static const struct command_spec spec = {
 	.summary = "Checks the tables and refcounts of an image, and repairs them",
 	.operands = "IMAGE",
 	.min_operands = 1,
+	.images = 1,
 	.max_operands = 1,
 	.has_json = true,
 	.options = check_options,

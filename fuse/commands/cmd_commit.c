@@ -49,6 +49,7 @@ static const struct command_spec spec = {
 	.summary = "Writes the data of an overlay to its backing file, and empties the overlay",
 	.operands = "IMAGE",
 	.min_operands = 1,
+	.images = 1,
 	.max_operands = 1,
 	.options = commit_options,
 	.set = set_commit_option,

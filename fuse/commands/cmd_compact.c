@@ -17,6 +17,7 @@ static const struct command_spec spec = {
 	.summary = "Moves clusters from the end of an image file into free ones, and cuts the file",
 	.operands = "IMAGE",
 	.min_operands = 1,
+	.images = 1,
 	.max_operands = 1,
 	.options = compact_options,
 };

@@ -20,7 +20,7 @@ enum { COMPARE_DIFFERENT = 1, COMPARE_FAILED = 2 };
 
 struct compare_args {
 	bool strict;
-	const char *format, *other_format;
+	const char *other_format;
 };
 
 static int set_compare_option(void *to, int id, const char *value)
@@ -29,8 +29,6 @@ static int set_compare_option(void *to, int id, const char *value)
 
 	if (id == 's')
 		a->strict = true;
-	else if (id == 'f')
-		a->format = value;
 	else
 		a->other_format = value;
 	return !value || image_format_is_known(value) ? 0 : -EINVAL;
@@ -38,7 +36,6 @@ static int set_compare_option(void *to, int id, const char *value)
 
 static const struct command_option compare_options[] = {
 	{ 's', NULL, NULL, "sizes and allocation must be the same, too" },
-	{ 'f', NULL, "raw|qcow|qcow2", "the format of A (as its first bytes say)" },
 	{ 'F', NULL, "raw|qcow|qcow2", "the format of B" },
 	{ 0 },
 };
@@ -48,6 +45,7 @@ static const struct command_spec spec = {
 	.summary = "Compares the bytes of two disks",
 	.operands = "A B",
 	.min_operands = 2,
+	.images = 2,
 	.max_operands = 2,
 	.options = compare_options,
 	.set = set_compare_option,
@@ -116,9 +114,9 @@ static int open_and_compare(struct command *c, const struct compare_args *a)
 	int status = COMPARE_FAILED;
 
 	interrupt_catch();
-	if (source_disk_open_as(c, c->operand[0], a->format, &x) != COMMAND_OK)
+	if (source_disk_open_as(c, c->operand[0], c->format[0], &x) != COMMAND_OK)
 		return COMPARE_FAILED;
-	if (source_disk_open_as(c, c->operand[1], a->other_format, &y) == COMMAND_OK) {
+	if (source_disk_open_as(c, c->operand[1], c->format[1] ? c->format[1] : a->other_format, &y) == COMMAND_OK) {
 		status = compare_disks(c, a, &x, &y);
 		source_disk_close(&y);
 	}

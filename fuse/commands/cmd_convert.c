@@ -11,7 +11,7 @@
 #include "commands/convert_bitmaps.h"
 #include "commands/convert_target.h"
 #include "commands/interrupt.h"
-#include "commands/snapshot_find.h"
+#include "commands/rate_limit.h"
 #include "util/report.h"
 
 static const struct command_spec spec = {
@@ -19,46 +19,29 @@ static const struct command_spec spec = {
 	.summary = "Copies a disk to a new file: raw, qcow or qcow2",
 	.operands = "SRC DST",
 	.min_operands = 2,
+	.images = 1,
 	.max_operands = 2,
 	.options = convert_options_table,
 	.set = convert_options_set,
 };
 
-/* Replaces the image of the source by one of its snapshots. */
-static int select_source_snapshot(const char *path, const char *name, struct source_disk *s)
-{
-	struct qc_image *of_snapshot;
-	struct qc_reason why = { 0 };
-	qc_err r = s->img ? snapshot_find_and_open(s->img, name, &of_snapshot, &why) : -ENOENT;
-
-	if (r == -ENOENT) {
-		report(QC_LOG_ERROR, "%s: there is no snapshot '%s'", path, name);
-		return COMMAND_FAILED;
-	}
-	if (r)
-		return command_fail(path, r, &why);
-	qc_close(s->img);
-	s->img = of_snapshot;
-	s->size = qc_size(of_snapshot);
-	r = qc_check_walk_ends(of_snapshot, &why);
-	return r ? command_fail(path, r, &why) : COMMAND_OK;
-}
-
 static qc_err copy_disk(struct command *c, const struct convert_args *a,
 			const struct source_disk *s, const struct convert_target *t,
 			struct qc_image *areas)
 {
+	struct rate_limit limit = { .command = c, .rate = a->rate };
 	unsigned int flags = areas ? t->copy_flags & ~(unsigned int)QC_COPY_DIFFERENCES : t->copy_flags;
 	struct qc_copy copy = {
 		.from = { s->img, s->fd, s->size },
 		.to = t->disk,
 		.areas = areas,
 		.flags = flags | (a->compress ? QC_COPY_COMPRESS : 0) |
-			 (a->any_order ? QC_COPY_ANY_ORDER : 0) | (a->full ? QC_COPY_FULL : 0),
+			 (a->any_order ? QC_COPY_ANY_ORDER : 0) | (a->full ? QC_COPY_FULL : 0) |
+			 (a->salvage ? QC_COPY_SALVAGE : 0),
 		.requests = a->requests,
 		.zero_bytes = a->zero_bytes,
-		.progress = interrupt_progress,
-		.arg = c,
+		.progress = rate_limit_progress,
+		.arg = &limit,
 	};
 	qc_err r = qc_copy(&copy);
 
@@ -94,7 +77,7 @@ static int convert_source(struct command *c, struct convert_args *a)
 	struct source_disk s = { .fd = -1 };
 	struct qc_image *areas = NULL;
 	const char *data_file = a->options.o.data_file;
-	int status = convert_options_check(a);
+	int status = convert_options_check(a, c);
 
 	/* A new image is of no use before it is whole.  One that exists stays sound. */
 	c->no_sync = !a->existing && !a->sync;
@@ -102,11 +85,11 @@ static int convert_source(struct command *c, struct convert_args *a)
 	if (status == COMMAND_OK && data_file && options_set(&c->o, "data-file", data_file))
 		status = COMMAND_FAILED;
 	if (status == COMMAND_OK)
-		status = source_disk_open_as(c, c->operand[0], a->source_format, &s);
+		status = source_disk_open_as(c, c->operand[0], c->format[0], &s);
 	if (status == COMMAND_OK)
 		status = convert_bitmaps_open_areas(a, c->operand[0], &s, &areas);
 	if (status == COMMAND_OK && a->snapshot)
-		status = select_source_snapshot(c->operand[0], a->snapshot, &s);
+		status = source_disk_select_snapshot(c->operand[0], a->snapshot, &s);
 	if (status == COMMAND_OK)
 		status = convert(c, a, &s, areas);
 	if (areas)

@@ -30,7 +30,7 @@ static int set_create_arg(void *to, int id, const char *value)
 
 	switch (id) {
 	case 'o':
-		return create_options_add(&a->options, value, ',') ? -ECANCELED : 0;
+		return command_add_create_options(&a->options, value);
 	case 'f':
 		a->format = value;
 		return strcmp(value, "qcow2") && strcmp(value, "qcow") ? -EINVAL : 0;
@@ -60,6 +60,7 @@ static const struct command_spec spec = {
 	.summary = "Makes an empty image, or an overlay of a backing file",
 	.operands = "IMAGE [SIZE]",
 	.min_operands = 1,
+	.images = 1,
 	.max_operands = 2,
 	.options = create_args_table,
 	.set = set_create_arg,
@@ -104,8 +105,7 @@ static int create_image(struct command *c, struct create_args *a)
 	if (status == COMMAND_OK)
 		status = new_image_file_create(c, c->operand[0], &a->options);
 	if (status == COMMAND_OK && !c->quiet)
-		printf("Formatting '%s', fmt=%s size=%llu\n", c->operand[0],
-		       o->version == 1 ? "qcow" : "qcow2", (unsigned long long)o->size);
+		create_options_print_formatting(&a->options, c->operand[0]);
 	return status;
 }
 

@@ -39,6 +39,7 @@ static const struct command_spec spec = {
 	.summary = "Shows what an image is: format, size, backing file, snapshots, bitmaps",
 	.operands = "IMAGE",
 	.min_operands = 1,
+	.images = 1,
 	.max_operands = 1,
 	.has_json = true,
 	.options = info_options,

@@ -102,7 +102,7 @@ static qc_err remove_keys(struct command *c, const struct key_args *a, struct qc
 
 	key_source_end_prompting(&c->keys); /* finds the passphrase that was typed */
 	if (!r && !slots)
-		r = command_get_key(c, qc_layer_path(img, 0), pass, QC_KEY_MAX, &n);
+		r = command_get_key(c, qc_layer_path(img, 0), NULL, pass, QC_KEY_MAX, &n);
 	if (!r && !slots)
 		r = qc_key_find(img, pass, n, &slots, why);
 	interrupt_catch();

@@ -11,7 +11,6 @@
 
 #include "cli/create_options.h"
 #include "commands/common.h"
-#include "commands/image_format.h"
 #include "commands/layer_names.h"
 #include "commands/source_disk.h"
 #include "info/qemu_img_map.h"
@@ -19,7 +18,6 @@
 
 struct map_args {
 	bool has_length;
-	const char *format;
 	uint64_t start, length;
 };
 
@@ -28,9 +26,6 @@ static int set_map_option(void *to, int id, const char *value)
 	struct map_args *a = to;
 
 	switch (id) {
-	case 'f':
-		a->format = value;
-		return image_format_is_known(value) ? 0 : -EINVAL;
 	case 's':
 		return create_options_size(value, &a->start);
 	default:
@@ -40,7 +35,6 @@ static int set_map_option(void *to, int id, const char *value)
 }
 
 static const struct command_option map_options[] = {
-	{ 'f', NULL, "raw|qcow|qcow2", "the format of IMAGE (as its first bytes say)" },
 	{ 's', "start-offset", "N", "begin at this byte of the disk" },
 	{ 'l', "max-length", "N", "tell so many bytes at most" },
 	{ 0 },
@@ -51,6 +45,7 @@ static const struct command_spec spec = {
 	.summary = "Tells in which file of the chain, and where, the bytes of a disk are",
 	.operands = "IMAGE",
 	.min_operands = 1,
+	.images = 1,
 	.max_operands = 1,
 	.has_json = true,
 	.options = map_options,
@@ -104,7 +99,7 @@ static int print_map(struct command *c, const struct map_args *a)
 	struct source_disk s;
 	qc_err r = 0;
 
-	if (source_disk_open_as(c, path, a->format, &s) != COMMAND_OK)
+	if (source_disk_open_as(c, path, c->format[0], &s) != COMMAND_OK)
 		return COMMAND_FAILED;
 	map.get = s.img ? qemu_img_map_of_image : source_disk_raw_mapping;
 	map.arg = s.img ? (void *)s.img : &s;

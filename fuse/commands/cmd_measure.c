@@ -5,11 +5,9 @@
 #include "commands/commands.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/create_options.h"
 #include "commands/common.h"
@@ -20,6 +18,7 @@ enum { SIZE = 256 };
 
 struct measure_args {
 	struct create_options options;
+	const char *snapshot;
 	bool qcow2, has_size;
 };
 
@@ -31,8 +30,11 @@ static int set_measure_option(void *to, int id, const char *value)
 	case SIZE:
 		a->has_size = true;
 		return create_options_size(value, &a->options.o.size);
+	case 'l':
+		a->snapshot = value;
+		return 0;
 	case 'o':
-		return create_options_add(&a->options, value, ',') ? -ECANCELED : 0;
+		return command_add_create_options(&a->options, value);
 	default:
 		a->qcow2 = !strcmp(value, "qcow2");
 		return a->qcow2 || !strcmp(value, "raw") ? 0 : -EINVAL;
@@ -42,6 +44,7 @@ static int set_measure_option(void *to, int id, const char *value)
 static const struct command_option measure_options[] = {
 	{ 'O', NULL, "raw|qcow2", "format of the copy (raw)" },
 	{ 'o', NULL, "OPTION=VALUE,...", "options of the copy, as for create" },
+	{ 'l', NULL, "SNAPSHOT", "measure this internal snapshot of SRC" },
 	{ SIZE, "size", "N", "measure an empty disk of this size" },
 	{ 0 },
 };
@@ -51,9 +54,9 @@ static const struct command_spec spec = {
 	.summary = "Says how long the file of a copy would become",
 	.operands = "[SRC]",
 	.min_operands = 0,
+	.images = 1,
 	.max_operands = 1,
-	.has_json = true,
-	.options = measure_options,
+	.has_json = true, .options = measure_options,
 	.set = set_measure_option,
 };
 
@@ -105,9 +108,11 @@ static int measure(struct command *c, struct measure_args *a, const char *what)
 	qc_err r = 0;
 
 	if (!a->has_size)
-		status = source_disk_open(c, what, &s);
+		status = source_disk_open_as(c, what, c->format[0], &s);
+	if (status == COMMAND_OK && a->snapshot && !a->has_size)
+		status = source_disk_select_snapshot(what, a->snapshot, &s);
 	if (status != COMMAND_OK)
-		return status;
+		goto out;
 	o->size = s.size;
 	if (a->qcow2)
 		r = qc_measure(o, &metadata, &cluster, &why);
@@ -123,6 +128,7 @@ static int measure(struct command *c, struct measure_args *a, const char *what)
 	else
 		print_measures(c->json, metadata + data, metadata + disk, &s,
 			       a->qcow2 && s.bitmaps_possible);
+out:
 	source_disk_close(&s);
 	return status;
 }

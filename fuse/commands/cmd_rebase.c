@@ -54,6 +54,7 @@ static const struct command_spec spec = {
 	.summary = "Gives an image another backing file; its disk stays as it is",
 	.operands = "IMAGE",
 	.min_operands = 1,
+	.images = 1,
 	.max_operands = 1,
 	.options = rebase_options,
 	.set = set_rebase_option,

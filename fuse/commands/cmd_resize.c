@@ -47,9 +47,9 @@ static const struct command_spec spec = {
 	.summary = "Changes the size of a disk: to SIZE, or by +SIZE or -SIZE",
 	.operands = "IMAGE [+|-]SIZE",
 	.min_operands = 2,
+	.images = 1,
 	.max_operands = 2,
-	.negative_operand = true,
-	.options = resize_options,
+	.negative_operand = true, .options = resize_options,
 	.set = set_resize_option,
 };
 

@@ -43,6 +43,7 @@ static const struct command_spec spec = {
 	.summary = "Lists, takes or deletes internal snapshots, or goes back to one",
 	.operands = "IMAGE",
 	.min_operands = 1,
+	.images = 1,
 	.max_operands = 1,
 	.options = snapshot_options,
 	.set = set_snapshot_option,

@@ -3,17 +3,24 @@
 
 #include <stdio.h>
 
-enum { KEY_FILE = COMMAND_OUTPUT + 1, KEY_FD, BACKING, BACKING_MAP, LOCKING };
+enum { KEY_FILE = COMMAND_IMAGE_OPTS + 1, KEY_FD, BACKING, BACKING_MAP, LOCKING, DATA_FILE };
 
 const struct command_option command_shared_options[] = {
 	{ 'h', "help", NULL, "print this" },
 	{ 'p', NULL, NULL, "show progress" },
 	{ 'q', NULL, NULL, "print nothing but errors" },
 	{ 'U', "force-share", NULL, "the same as --locking=share" },
+	{ 'f', NULL, "raw|qcow|qcow2", "format of the image (found by its first bytes)" },
+	{ 't', NULL, "CACHE", "accepted as by qemu-img, and ignored" },
+	{ 'T', NULL, "CACHE", "the same" },
+	{ COMMAND_IMAGE_OPTS, "image-opts", NULL,
+	  "an image is driver=qcow2,file.filename=PATH,encrypt.key-secret=ID" },
+	{ COMMAND_OBJECT, "object", "secret,id=ID,file=PATH", "a passphrase, as qemu-img takes it" },
 	{ KEY_FILE, "key-file", "PATH", "the passphrase of encrypted images, to the end of the file" },
 	{ KEY_FD, "key-fd", "N", "the same, from a descriptor that is open" },
 	{ BACKING, "backing", "samedir|any|none",
 	  "which backing and data files an image may name (samedir)" },
+	{ DATA_FILE, "data-file", "NAME[=PATH]", "the external data file that may be written" },
 	{ BACKING_MAP, "backing-map", "OLD:NEW", "look for backing files below NEW instead of OLD" },
 	{ LOCKING, "locking", "on|off|share",
 	  "keep off images that QEMU uses; share: read a live one (on)" },

@@ -17,6 +17,7 @@ struct command_spec {
 	const char *summary;  /* a sentence for --help, without a full stop */
 	const char *operands; /* as the usage line shows them: "IMAGE [SIZE]" */
 	unsigned int min_operands, max_operands;
+	unsigned int images; /* the first so many operands name images: see image_operand.h */
 	bool negative_operand; /* the last word may be "-1G", which is no option then */
 	bool has_json; /* takes --json and --output, too; see struct command */
 	const struct command_option *options;
@@ -24,6 +25,7 @@ struct command_spec {
 	 * Stores the value of an option of the table in @to; NULL if the table is empty.
 	 * Return: 0; -EINVAL: @value is not of the kind that the table's `arg` says;
 	 * another -errno.  The caller reports both; -ECANCELED was reported already.
+	 * A positive number: something was printed that ends the command.
 	 */
 	int (*set)(void *to, int id, const char *value);
 };

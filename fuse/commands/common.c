@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "commands/cache_mode.h"
 #include "commands/command_help.h"
+#include "commands/image_format.h"
 #include "util/path_dir.h"
 #include "util/report.h"
 
@@ -51,7 +53,20 @@ static const struct command_option *find_option(const struct command_option *tab
 
 static int set_shared_option(struct command *c, int id, const char *value)
 {
+	bool ignored;
+
 	switch (id) {
+	case 'f':
+		c->format[0] = value;
+		return image_format_is_known(value) ? 0 : -EINVAL;
+	case 't':
+	case 'T':
+		return cache_mode_read(value, &ignored);
+	case COMMAND_IMAGE_OPTS:
+		c->image_opts = true;
+		return 0;
+	case COMMAND_OBJECT:
+		return secret_objects_add(&c->secrets, value) ? -ECANCELED : 0;
 	case 'p':
 		c->progress = true;
 		return 0;
@@ -60,8 +75,9 @@ static int set_shared_option(struct command *c, int id, const char *value)
 		return 0;
 	case 'U':
 		return options_set(&c->o, "locking", "share");
-	default: /* named as the mount option */
-		return options_set(&c->o, find_option(command_shared_options, id)->name, value);
+	default: /* named as the mount option, which reports errors */
+		return options_set(&c->o, find_option(command_shared_options, id)->name, value) ?
+			       -ECANCELED : 0;
 	}
 }
 
@@ -71,15 +87,23 @@ static int set_json_option(struct command *c, int id, const char *value)
 	return c->json || !strcmp(value, "human") ? 0 : -EINVAL;
 }
 
-/* Sets an option of this command, or of all with has_json. */
-static int set_own_option(struct command *c, void *to, int id, const char *value)
+/* Sets an option of this command, of all with has_json, or of all. */
+static int set_option(struct command *c, void *to, int id, const char *value)
 {
-	const struct command_option *json = find_option(command_json_options, id);
-	const struct command_option *option = json ? json : find_option(c->spec->options, id);
-	int r = json ? set_json_option(c, id, value) : c->spec->set(to, id, value);
+	const struct command_option *option = find_option(c->spec->options, id);
 	char name[40];
+	int r;
 
-	if (!r || r == -ECANCELED)
+	if (option) {
+		r = c->spec->set(to, id, value);
+	} else if ((option = find_option(command_json_options, id))) {
+		r = set_json_option(c, id, value);
+	} else {
+		option = find_option(command_shared_options, id);
+		r = set_shared_option(c, id, value);
+	}
+
+	if (r >= 0 || r == -ECANCELED)
 		return r;
 	if (option->name)
 		snprintf(name, sizeof(name), "--%s", option->name);
@@ -116,7 +140,7 @@ static int parse_options(struct command *c, void *to, int argc, char **argv)
 		add_options(&t, command_json_options);
 	optind = 0;
 	while ((id = getopt_long(argc, argv, t.letters, t.longs, NULL)) != -1) {
-		int r = 0;
+		int r;
 
 		if (id == 'h') {
 			command_print_help(c->spec);
@@ -126,14 +150,33 @@ static int parse_options(struct command *c, void *to, int argc, char **argv)
 			report_bad_option(c, id, argv);
 			return COMMAND_FAILED;
 		}
-		if (find_option(command_shared_options, id))
-			r = set_shared_option(c, id, optarg);
-		else
-			r = set_own_option(c, to, id, optarg);
+		r = set_option(c, to, id, optarg);
 		if (r)
-			return COMMAND_FAILED;
+			return r > 0 ? COMMAND_OK : COMMAND_FAILED;
 	}
 	return COMMAND_RUN;
+}
+
+/* Replaces the operands that name images by their paths. */
+static int resolve_images(struct command *c)
+{
+	if (c->image_opts && !c->spec->images) {
+		report(QC_LOG_ERROR, "--image-opts: not for %s, which takes a path", c->spec->name);
+		return -EINVAL;
+	}
+	for (unsigned int i = 0; i < c->spec->images && i < c->operands; i++) {
+		struct image_operand *image = &c->image[i];
+		int r = image_operand_parse(c->operand[i], c->image_opts, image);
+
+		if (r)
+			return r;
+		c->operand[i] = image->path;
+		if (image->format)
+			c->format[i] = image->format;
+		if (image->share && options_set(&c->o, "locking", "share"))
+			return -EINVAL;
+	}
+	return 0;
 }
 
 static bool is_negative_number(const char *word)
@@ -161,10 +204,17 @@ int command_begin(struct command *c, const struct command_spec *spec, void *to, 
 	c->operand = argv + optind; /* getopt has moved the operands behind the options */
 	c->operands = (unsigned int)(argc - optind);
 	if (c->operands >= spec->min_operands && c->operands <= spec->max_operands)
-		return COMMAND_RUN;
+		return resolve_images(c) ? COMMAND_FAILED : COMMAND_RUN;
 	report(QC_LOG_ERROR, "%s: too %s operands (usage: qcowfs %s [options] %s)", spec->name,
 	       c->operands < spec->min_operands ? "few" : "many", spec->name, spec->operands);
 	return COMMAND_FAILED;
+}
+
+int command_add_create_options(struct create_options *to, const char *list)
+{
+	int r = create_options_add(to, list, ',');
+
+	return r == -EINVAL ? -ECANCELED : r; /* reported with the name of the option */
 }
 
 int command_end(struct command *c, int status)
@@ -172,6 +222,9 @@ int command_end(struct command *c, int status)
 	if (c->ctx)
 		qc_context_free(c->ctx);
 	key_source_close(&c->keys);
+	secret_objects_free(c->secrets);
+	for (unsigned int i = 0; i < COMMAND_IMAGES_MAX; i++)
+		image_operand_free(&c->image[i]);
 	options_free(&c->o);
 	errno = 0;
 	if (!fflush(stdout) && !ferror(stdout))
@@ -184,17 +237,59 @@ int command_end(struct command *c, int status)
 
 static int open_key_source(struct command *c)
 {
-	int r = c->keys_open ? 0 : key_source_open(&c->keys, &c->o, "/", true);
+	int r = c->keys_open ? 0 : key_source_open(&c->keys, &c->o, "/", !c->secrets);
 
 	c->keys_open = !r;
 	return r;
 }
 
-int command_get_key(struct command *c, const char *path, void *buf, size_t room, size_t *len)
+static int copy_secret(const struct secret_object *s, void *buf, size_t room, size_t *len)
+{
+	if (!s || s->len > room)
+		return s ? -EFBIG : -ENOENT;
+	memcpy(buf, s->bytes, s->len);
+	*len = s->len;
+	return 0;
+}
+
+int command_get_key(struct command *c, const char *path, const char *secret, void *buf,
+		    size_t room, size_t *len)
 {
 	int r = open_key_source(c);
 
+	if (!r && c->secrets)
+		return copy_secret(secret ? secret_objects_find(c->secrets, secret) : c->secrets, buf,
+				   room, len);
 	return r ? r : key_source_get(&c->keys, path, 0, buf, room, len);
+}
+
+/* Returns the secret that the operand for this file names; NULL: none. */
+static const struct secret_object *find_named_secret(const struct command *c, const char *path)
+{
+	struct stat st, of_image;
+
+	for (unsigned int i = 0; i < COMMAND_IMAGES_MAX; i++)
+		if (c->image[i].secret && !stat(path, &st) && !stat(c->image[i].path, &of_image) &&
+		    st.st_dev == of_image.st_dev && st.st_ino == of_image.st_ino)
+			return secret_objects_find(c->secrets, c->image[i].secret);
+	return NULL;
+}
+
+/* A qc_key_fn: the secret that is named for the image, then all others. */
+static qc_err try_keys(void *arg, const char *path, unsigned int attempt, void *buf, size_t room,
+		       size_t *len)
+{
+	struct command *c = arg;
+	const struct secret_object *named = find_named_secret(c, path), *s = c->secrets;
+
+	if (!c->secrets)
+		return key_source_get(&c->keys, path, attempt, buf, room, len);
+	if (named && !attempt)
+		return copy_secret(named, buf, room, len);
+	attempt -= named ? 1 : 0;
+	for (; s && (s == named || attempt); s = s->next)
+		attempt -= s == named ? 0 : 1;
+	return copy_secret(s, buf, room, len);
 }
 
 /* A qc_progress_fn: with -p progress is shown as qemu-img shows it. */
@@ -221,7 +316,7 @@ static int make_context(struct command *c, unsigned int flags)
 		.data_file = c->o.data_file,
 		.path_maps = c->o.path_maps,
 		.npath_maps = c->o.npath_maps,
-		.key_arg = &c->keys,
+		.key_arg = c,
 		.no_sync = c->no_sync,
 		.direct_writes = c->direct_writes,
 	};
@@ -232,8 +327,8 @@ static int make_context(struct command *c, unsigned int flags)
 	r = open_key_source(c);
 	if (r)
 		return r;
-	if (key_source_exists(&c->keys) || flags & QC_OPEN_HEADERS_ONLY)
-		config.key = key_source_get;
+	if (key_source_exists(&c->keys) || c->secrets || flags & QC_OPEN_HEADERS_ONLY)
+		config.key = try_keys;
 	return qc_context_new(&config, &c->ctx);
 }
 
@@ -281,6 +376,24 @@ void command_file_close(struct command_file *f)
 	path_dir_close(&f->where);
 }
 
+/* Compares the file with the format that is declared for an operand. */
+static qc_err compare_declared_format(const struct command *c, const char *path, int fd,
+				    struct qc_reason *why)
+{
+	for (unsigned int i = 0; i < c->spec->images && i < c->operands; i++) {
+		const char *format = path == c->operand[i] ? c->format[i] : NULL;
+
+		if (format && !strcmp(format, "raw")) {
+			snprintf(why->text, sizeof(why->text), "a raw disk: %s is for images",
+				 c->spec->name);
+			return -EINVAL;
+		}
+		if (format)
+			return image_format_check(fd, format, why);
+	}
+	return 0;
+}
+
 qc_err command_try_open(struct command *c, const char *path, unsigned int flags,
 			struct qc_image **out, struct qc_reason *why)
 {
@@ -289,6 +402,8 @@ qc_err command_try_open(struct command *c, const char *path, unsigned int flags,
 
 	*why = (struct qc_reason){ 0 };
 	*out = NULL;
+	if (!r)
+		r = compare_declared_format(c, path, f.at.fd, why);
 	if (!r)
 		r = qc_open(c->ctx, &f.at, flags, out, why);
 	command_file_close(&f);

@@ -29,9 +29,12 @@
 #ifndef COMMANDS_COMMON_H
 #define COMMANDS_COMMON_H
 
+#include "cli/create_options.h"
 #include "cli/options.h"
 #include "commands/command_spec.h"
+#include "commands/image_operand.h"
 #include "keys/key_source.h"
+#include "keys/secret_objects.h"
 #include "qcow.h"
 #include "util/path_dir.h"
 
@@ -41,11 +44,18 @@ enum {
 	COMMAND_FAILED = 1, /* one line on stderr says why */
 };
 
+enum { COMMAND_IMAGES_MAX = 2 };
+
 struct command {
 	const struct command_spec *spec;
 	struct options o; /* of these only those that commands share: keys, backing, locking */
 	bool progress, quiet;
 	unsigned int progress_step; /* that was shown last, in tenths of a percent, from 1 on */
+	bool image_opts;
+	/* Of the operands that name images, by -f and by the operand; `operand` has their paths. */
+	const char *format[COMMAND_IMAGES_MAX]; /* that the file must have; NULL: any */
+	struct image_operand image[COMMAND_IMAGES_MAX];
+	struct secret_object *secrets;
 	bool json; /* by --json or --output=json, if spec->has_json */
 	/* As in struct qc_config; set before the first image is opened. */
 	bool no_sync, direct_writes;
@@ -68,6 +78,9 @@ struct command {
 int command_begin(struct command *c, const struct command_spec *spec, void *to, int argc,
 		  char **argv);
 
+/* Reads the value of -o.  A function `set` of a struct command_spec returns its result. */
+int command_add_create_options(struct create_options *to, const char *list);
+
 /* Frees everything.  Returns @status, or COMMAND_FAILED if standard output could not be written. */
 int command_end(struct command *c, int status);
 
@@ -76,7 +89,7 @@ int command_end(struct command *c, int status);
  * @flags: enum qc_open_flag
  *
  * Obeys --backing, --backing-map and --locking, and unlocks encrypted images with --key-file
- * or --key-fd, or else asks on the terminal.
+ * --key-fd or --object, or else asks on the terminal.  An operand has the format that -f says.
  * Return: COMMAND_OK, *out is to be closed with qc_close(); COMMAND_FAILED after a message.
  */
 int command_open(struct command *c, const char *path, unsigned int flags, struct qc_image **out);
@@ -104,12 +117,14 @@ qc_err command_try_open(struct command *c, const char *path, unsigned int flags,
 
 /*
  * command_get_key() - take the passphrase for a new encrypted image
- * @path:  the image
- * @buf:   secure memory of @room bytes
+ * @path:    the image
+ * @secret:  id of its secret object; NULL: not given
+ * @buf:     secure memory of @room bytes
  *
  * Return: 0; -ENOENT there is no passphrase; another -errno: it cannot be read
  */
-int command_get_key(struct command *c, const char *path, void *buf, size_t room, size_t *len);
+int command_get_key(struct command *c, const char *path, const char *secret, void *buf,
+		    size_t room, size_t *len);
 
 /* Reports "WHAT: WHY" from @why, or from the error @r if it is empty.  Returns COMMAND_FAILED. */
 int command_fail(const char *what, qc_err r, const struct qc_reason *why);

@@ -53,6 +53,11 @@ qc_err convert_bitmaps_copy_all(const struct convert_args *a, const char *path,
 	for (size_t i = 0; !r && i < list.n; i++) {
 		struct qc_reason why = { 0 };
 
+		if (a->skip_broken && list.at[i].in_use) {
+			report(QC_LOG_WARN, "%s: left out bitmap '%s', which is inconsistent", path,
+			       list.at[i].name);
+			continue;
+		}
 		r = copy_bitmap(&list.at[i], s->img, to, &why);
 		if (!r)
 			continue;

@@ -5,15 +5,15 @@
 #include <string.h>
 
 #include "cli/option_values.h"
+#include "commands/cache_mode.h"
 #include "commands/image_format.h"
 #include "util/report.h"
 
-enum { TARGET_IS_ZERO = 256, BITMAP, BITMAPS };
+enum { TARGET_IS_ZERO = 256, BITMAP, BITMAPS, SALVAGE, TARGET_IMAGE_OPTS, SKIP_BROKEN };
 
 enum { REQUESTS_MAX = 16 }; /* QEMU's */
 
 const struct command_option convert_options_table[] = {
-	{ 'f', NULL, "raw|qcow|qcow2", "format of SRC (found by its first bytes)" },
 	{ 'O', NULL, "raw|qcow|qcow2", "format of DST (raw)" },
 	{ 'o', NULL, "OPTION=VALUE,...", "options of a new image, as for create" },
 	{ 'c', NULL, NULL, "compress the clusters of DST" },
@@ -27,26 +27,15 @@ const struct command_option convert_options_table[] = {
 	{ TARGET_IS_ZERO, "target-is-zero", NULL, "with -n: DST reads as zeros" },
 	{ 'S', NULL, "SIZE", "zeros of this size become a hole in a raw DST (4k); 0: none" },
 	{ 'm', NULL, "N", "requests in parallel (8; with -c one for each processor at least)" },
+	{ 'r', NULL, "RATE", "copy at most so many bytes in a second" },
+	{ SALVAGE, "salvage", NULL, "read zeros where SRC cannot be read" },
+	{ SKIP_BROKEN, "skip-broken-bitmaps", NULL, "with --bitmaps: leave out inconsistent ones" },
+	{ TARGET_IMAGE_OPTS, "target-image-opts", NULL, "with -n: DST is written as for --image-opts" },
+	{ 'C', NULL, NULL, "accepted as by qemu-img, and ignored" },
 	{ 'W', NULL, NULL, "write DST out of order" },
 	{ 't', NULL, "CACHE", "how DST is written: unsafe, or writeback, which syncs it (unsafe)" },
-	{ 'T', NULL, "CACHE", "accepted, and ignored" },
 	{ 0 },
 };
-
-/* Reads QEMU's names of cache modes.  *sync: data is to be on stable storage in the end. */
-static int read_cache_mode(const char *value, bool *sync)
-{
-	static const char *const modes[] = { "none", "writeback", "writethrough", "directsync" };
-
-	*sync = false;
-	if (!strcmp(value, "unsafe"))
-		return 0;
-	*sync = true;
-	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
-		if (!strcmp(value, modes[i]))
-			return 0;
-	return -EINVAL;
-}
 
 static int set_format(const char **to, const char *value)
 {
@@ -86,6 +75,18 @@ static void set_convert_switch(struct convert_args *a, int id)
 	case 'W':
 		a->any_order = true;
 		break;
+	case 'C':
+		a->offload = true;
+		break;
+	case SALVAGE:
+		a->salvage = true;
+		break;
+	case SKIP_BROKEN:
+		a->skip_broken = true;
+		break;
+	case TARGET_IMAGE_OPTS:
+		a->target_opts = true;
+		break;
 	case BITMAPS:
 		a->bitmaps = true;
 		break;
@@ -98,17 +99,14 @@ static void set_convert_switch(struct convert_args *a, int id)
 int convert_options_set(void *to, int id, const char *value)
 {
 	struct convert_args *a = to;
-	bool ignored;
 
 	switch (id) {
-	case 'f':
-		return set_format(&a->source_format, value);
 	case 'O':
 		return set_format(&a->target_format, value);
 	case 'F':
 		return set_format(&a->options.o.backing_format, value);
 	case 'o':
-		return create_options_add(&a->options, value, ',') ? -ECANCELED : 0;
+		return command_add_create_options(&a->options, value);
 	case 'b':
 	case 'B':
 		a->options.o.backing = value;
@@ -124,21 +122,36 @@ int convert_options_set(void *to, int id, const char *value)
 	case 'm':
 		return set_requests(a, value);
 	case 't':
-		return read_cache_mode(value, &a->sync);
-	case 'T':
-		return read_cache_mode(value, &ignored);
+		return cache_mode_read(value, &a->sync);
+	case 'r':
+		return create_options_size(value, &a->rate) || !a->rate ? -EINVAL : 0;
 	default:
 		set_convert_switch(a, id);
 		return 0;
 	}
 }
 
-int convert_options_check(const struct convert_args *a)
+/* Finds the path and, with --target-image-opts, the format of DST. */
+static int resolve_target(struct convert_args *a, struct command *c)
+{
+	if (!a->target_opts && !strcmp(c->operand[1], "-"))
+		return 0;
+	if (image_operand_parse(c->operand[1], a->target_opts, &c->image[1]))
+		return -EINVAL;
+	c->operand[1] = c->image[1].path;
+	if (a->target_opts && c->image[1].format)
+		a->target_format = c->image[1].format;
+	return 0;
+}
+
+int convert_options_check(struct convert_args *a, struct command *c)
 {
 	const struct qc_create_options *o = &a->options.o;
-	bool raw = !a->target_format || !strcmp(a->target_format, "raw");
+	bool unresolved = resolve_target(a, c), raw = !a->target_format || !strcmp(a->target_format, "raw");
 	const char *why = NULL;
 
+	if (unresolved)
+		return COMMAND_FAILED;
 	if (raw && a->compress)
 		why = "-c: a raw file is not compressed (-O qcow2)";
 	else if (raw && o->backing)
@@ -156,6 +169,12 @@ int convert_options_check(const struct convert_args *a)
 		why = "--bitmap and --bitmaps exclude each other";
 	else if (a->bitmaps && (raw || strcmp(a->target_format, "qcow2") != 0))
 		why = "--bitmaps: only qcow2 has bitmaps (-O qcow2)";
+	else if (a->skip_broken && !a->bitmaps)
+		why = "--skip-broken-bitmaps: only with --bitmaps";
+	else if (a->target_opts && !a->existing)
+		why = "--target-image-opts: only with -n";
+	else if (a->offload && (a->compress || a->full || a->zero_bytes))
+		why = "-C: not together with -c or -S";
 	else if (a->target_is_zero && !a->existing)
 		why = "--target-is-zero: only with -n";
 	else if (a->existing && a->options.text)

@@ -104,10 +104,12 @@ static int make_data_file(const char *path, const struct qc_create_options *o)
 }
 
 /* Takes the passphrase of an encrypted image from the command's options. */
-static int get_passphrase(struct command *c, const char *path, struct qc_create_options *o)
+static int get_passphrase(struct command *c, const char *path, struct create_options *options)
 {
+	struct qc_create_options *o = &options->o;
 	void *pass = qc_secure_alloc(QC_KEY_MAX);
-	qc_err r = pass ? command_get_key(c, path, pass, QC_KEY_MAX, &o->passphrase_len) : -ENOMEM;
+	qc_err r = pass ? command_get_key(c, path, options->key_secret, pass, QC_KEY_MAX,
+					  &o->passphrase_len) : -ENOMEM;
 
 	o->passphrase = pass;
 	if (r != -ENOENT)
@@ -153,7 +155,7 @@ int new_image_file_create(struct command *c, const char *path, struct create_opt
 	if (o->data_file && options_set(&c->o, "data-file", o->data_file))
 		return COMMAND_FAILED; /* preallocation may write to it */
 	if (o->encryption != QC_CREATE_PLAIN)
-		status = get_passphrase(c, path, o);
+		status = get_passphrase(c, path, options);
 	if (status == COMMAND_OK)
 		status = write_image_file(c, path, o);
 	if (status == COMMAND_OK && options->preallocation != PREALLOC_OFF)

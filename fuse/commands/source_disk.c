@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "commands/image_format.h"
+#include "commands/snapshot_find.h"
 #include "util/report.h"
 
 enum { DIRECTORY_ENTRY_BYTES = 24 };
@@ -80,6 +81,25 @@ int source_disk_open_as(struct command *c, const char *path, const char *format,
 		return COMMAND_OK;
 	source_disk_close(out);
 	return command_fail(path, r, &why);
+}
+
+int source_disk_select_snapshot(const char *path, const char *name, struct source_disk *s)
+{
+	struct qc_image *of_snapshot;
+	struct qc_reason why = { 0 };
+	qc_err r = s->img ? snapshot_find_and_open(s->img, name, &of_snapshot, &why) : -ENOENT;
+
+	if (r == -ENOENT) {
+		report(QC_LOG_ERROR, "%s: there is no snapshot '%s'", path, name);
+		return COMMAND_FAILED;
+	}
+	if (r)
+		return command_fail(path, r, &why);
+	qc_close(s->img);
+	s->img = of_snapshot;
+	s->size = qc_size(of_snapshot);
+	r = qc_check_walk_ends(of_snapshot, &why);
+	return r ? command_fail(path, r, &why) : COMMAND_OK;
 }
 
 void source_disk_close(struct source_disk *s)

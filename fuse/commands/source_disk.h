@@ -24,6 +24,10 @@ int source_disk_open(struct command *c, const char *path, struct source_disk *ou
 /* The same, with a format that the file must have: "raw", "qcow", "qcow2"; NULL: any. */
 int source_disk_open_as(struct command *c, const char *path, const char *format,
 			struct source_disk *out);
+
+/* Replaces the disk of the image at @path by that of a snapshot, by its name or ID.
+ * Return: COMMAND_OK; COMMAND_FAILED after a message */
+int source_disk_select_snapshot(const char *path, const char *name, struct source_disk *s);
 void source_disk_close(struct source_disk *s);
 
 /* Finds out whether the bytes from @at on are data or a hole; @at < size.
