@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Bitmaps through the public header: memory that is too small, failures, and names of any bytes. */
+#include <sys/resource.h>
+
 #include "write.h"
 
 static struct qc_context *ctx;
@@ -97,6 +99,36 @@ static void removed_bitmaps_leave_their_memory_to_others(void)
 		CHECK(!add(img, "b", 64 * K) && !qc_bitmap_remove(img, "b", 1));
 	qc_close(img);
 	CHECK(is_sound("image"));
+	context_end(small);
+}
+
+/* A disk of 64 TiB with 64 KiB a bit has 128 MiB of bits.  Those that are set take memory within the
+ * bound, wherever they are. */
+static void bits_of_64_tib_take_bounded_memory(void)
+{
+	struct qc_config config = { .cache_bytes = M };
+	struct qc_context *small = context_of(&config);
+	const uint64_t end = 64 * K * 1024 * M, step = end / 600;
+	struct rusage before, after;
+	struct qc_image *img;
+	uint64_t n = 0;
+
+	make("", "64T");
+	img = image_write(small, "image");
+	CHECK(!add(img, "b", 64 * K));
+	getrusage(RUSAGE_SELF, &before);
+	for (uint64_t at = 0; at + 512 <= end; at += step / (64 * K) * (64 * K), n++)
+		CHECK(!fill(img, at, 512, 1));
+	CHECK(dirty_bytes(img, "b") == n * 64 * K);
+	qc_close(img);
+	getrusage(RUSAGE_SELF, &after);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	CHECK(after.ru_maxrss - before.ru_maxrss < 16 * 1024); /* in KiB */
+#endif
+	img = image_open(small, "image");
+	CHECK(dirty_bytes(img, "b") == n * 64 * K);
+	qc_close(img);
+	CHECK(has_flags("b", "auto"));
 	context_end(small);
 }
 
@@ -259,6 +291,7 @@ int main(void)
 	RUN(bits_are_stored_when_memory_is_short);
 	RUN(bitmaps_that_are_too_large_are_removed);
 	RUN(removed_bitmaps_leave_their_memory_to_others);
+	RUN(bits_of_64_tib_take_bounded_memory);
 #ifdef QC_FAILPOINTS
 	RUN(bits_that_cannot_be_stored_leave_the_bitmap_in_use);
 	RUN(a_change_that_fails_leaves_all_as_it_was);

@@ -55,6 +55,7 @@ def walk(name, size, options, bitmaps, resizes=0, mount=(), turns=TURNS):
         with d:
             pass
         qemu_agrees(image, models, size)
+    qemu_merges(image, models, size)
 
 
 G = [('small', 512, True), ('64k', 65536, True), ('off', 4096, False), ('huge', 2 * G, True)]

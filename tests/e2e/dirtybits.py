@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The library of the tests of dirty bitmaps: a model of dirty areas, and QEMU's view of a bitmap."""
+import shutil
+
 from writing import *
 
 
@@ -46,21 +48,31 @@ def joined_ranges(extents):
     return out
 
 
+def dirty_by_nbdinfo(sock, name):
+    """[(start, end)] that are dirty, as the client of libnbd is told."""
+    map_ = json.loads(run('nbdinfo', '--json', f'--map=qemu:dirty-bitmap:{name}', f'nbd+unix:///?socket={sock}'))
+    return joined_ranges({'start': e['offset'], 'length': e['length']} for e in map_ if e['type'] & 1)
+
+
 def qemu_dirty(image, name):
     """[(start, end)] that are dirty in a bitmap, as QEMU says."""
     global _socks
     _socks += 1
     sock = f'{os.getcwd()}/b{_socks}.sock'
-    server = subprocess.Popen(['qemu-nbd', '-r', '-f', 'qcow2', '-B', name, '-k', sock, image],
+    server = subprocess.Popen(['qemu-nbd', '-r', '-t', '-f', 'qcow2', '-B', name, '-k', sock, image],
                               stdin=subprocess.DEVNULL)
     until(10, lambda: os.path.exists(sock) or server.poll() is not None, 'qemu-nbd listens')
     check(server.poll() is None, f'qemu-nbd serves {name} of {image}')
     text = run('qemu-img', 'map', '--output=json', '--image-opts',
                f'driver=nbd,server.type=unix,server.path={sock},'
                f'x-dirty-bitmap=qemu:dirty-bitmap:{name}')
-    server.wait(PATIENCE)
     # QEMU says "no data" for dirty
-    return joined_ranges(e for e in json.loads(text) if not e['data'])
+    found = joined_ranges(e for e in json.loads(text) if not e['data'])
+    if shutil.which('nbdinfo'):
+        check(dirty_by_nbdinfo(sock, name) == found, f'nbdinfo says the same of {name} of {image}')
+    server.terminate()
+    server.wait(PATIENCE)
+    return found
 
 
 def bitmap_info(image):
@@ -92,3 +104,12 @@ def qemu_agrees(image, model, size):
         check('in-use' not in flags[name], f'{name} is not in use')
         check(('auto' in flags[name]) == bits.enabled, f'{name} is enabled: {bits.enabled}')
         same_dirty(qemu_dirty(image, name), bits.ranges(size), f'{image}, bitmap {name}, by QEMU')
+
+
+def qemu_merges(image, model, size):
+    """QEMU merges each bitmap of the model into a new one, which has the same bits then."""
+    for name, bits in model.items():
+        run('qemu-img', 'bitmap', '--add', '-g', bits.g, '--merge', name, image, 'merged')
+        same_dirty(qemu_dirty(image, 'merged'), bits.ranges(size), f'{image}, {name} merged by QEMU')
+        run('qemu-img', 'bitmap', '--remove', image, 'merged')
+    sound(image)

@@ -55,6 +55,8 @@ class Storm:
     def create(self):
         name, size = self.new_name(), self.r.randrange(1, 200) * 512
         data = self.r.randbytes(size)
+        if self.r.randrange(2):  # it is stored compressed
+            data = data[:64] * (size // 64)
         try:
             fd = os.open(self.path(name), os.O_CREAT | os.O_EXCL | os.O_WRONLY)
         except FileExistsError:
@@ -185,7 +187,7 @@ def make_source():
 
 
 make_source()
-with Mount('src', '-o', 'create', ro=False) as m:
+with Mount('src', '-o', 'create,compress', ro=False) as m:
     storms, threads = blow(m, SEED, SECONDS)
     for t in threads:
         t.join()
@@ -202,7 +204,7 @@ for p in images():
 
 for i in range(30 if os.environ.get('LONG') else 1 if SANITIZER else 4):
     make_source()
-    m = Mount('src', '-o', 'create', ro=False)
+    m = Mount('src', '-o', 'create,compress', ro=False)
     storms, threads = blow(m, f'{SEED}-{i}', 60)
     time.sleep(random.Random(f'{SEED}-{i}').uniform(0.02, 0.6))
     m.process.send_signal(signal.SIGKILL)
