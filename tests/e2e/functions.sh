@@ -19,6 +19,7 @@ QCOWFS=${QCOWFS:-$TEST_TOP/build/qcowfs}
 PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL=C.UTF-8
 MOUNTS=() PROCESSES=() LOOPS=() OWN_TMP=
+case $0 in /*) SCRIPT=$0 ;; *) SCRIPT=$PWD/$0 ;; esac
 
 if [ -z "${TEST_TMP:-}" ]; then # started by hand
 	OWN_TMP=$(mktemp -d)
@@ -93,12 +94,17 @@ own_mounts() {
 	[ -z "${UNSHARED:-}" ] || return 0
 	requires unshare --mount true
 	# shellcheck disable=SC2016
+	if [ -n "$OWN_TMP" ]; then # it makes another
+		cd /
+		rmdir "$OWN_TMP"
+		unset TEST_TMP
+	fi
 	UNSHARED=1 exec unshare --mount --propagation private sh -c '
 		sed -n "s/^[^ ]* \([^ ]*\) fuse[. ].*/\1/p; s/^.dev.loop[^ ]* \([^ ]*\) .*/\1/p" \
 			/proc/self/mounts | tac | while read -r where; do
 			umount -i -l "$(printf "%b" "$where")"
 		done
-		exec "$@"' sh "$0"
+		exec "$@"' sh "$SCRIPT"
 }
 
 # requires_user_mounts: or the test cannot run here.  It may begin anew, with a
