@@ -105,6 +105,16 @@ qc_err qc_snapshot_revert(struct qc_image *img, const struct qc_snapshot *s);
 qc_err qc_open_chain_from(struct qc_image *img, unsigned int n, struct qc_image **out,
 			  struct qc_reason *why);
 
+/*
+ * qc_open_layer_alone() - open the data that one file of the chain holds
+ * @n, @out:  as of qc_open_chain_from()
+ *
+ * All that this file has no data for reads as zeros, and is a hole.
+ * Return: 0; -ENOMEM
+ */
+qc_err qc_open_layer_alone(struct qc_image *img, unsigned int n, struct qc_image **out,
+			   struct qc_reason *why);
+
 #ifdef __cplusplus
 }
 #endif

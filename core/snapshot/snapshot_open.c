@@ -100,6 +100,18 @@ qc_err qc_open_chain_from(struct qc_image *img, unsigned int n, struct qc_image 
 	return 0;
 }
 
+qc_err qc_open_layer_alone(struct qc_image *img, unsigned int n, struct qc_image **out,
+			   struct qc_reason *why)
+{
+	qc_err r = qc_open_chain_from(img, n, out, why);
+
+	if (r)
+		return r;
+	(*out)->bottom = n + 1;
+	(*out)->backing_missing = false;
+	return 0;
+}
+
 const char *qc_layer_path(const struct qc_image *img, unsigned int n)
 {
 	return img->layer[n]->path;

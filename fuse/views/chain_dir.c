@@ -19,26 +19,27 @@ enum { CHAIN_MS = 1000 };
 /* Of an entry, and of its node; the node's attr_lock. */
 struct chain_layer {
 	unsigned int number; /* 0: the image itself */
+	bool alone;	     /* without the layers below it */
 	uint64_t size;	     /* of the disk as seen from this layer */
 	char path[];	     /* of the layer's file */
 };
 
 /* ---- entries ---------------------------------------------------------------- */
 
-/* Returns N-FILE.raw. */
-static char *make_layer_name(unsigned int number, const char *path)
+/* Returns N-FILE.raw, or N-FILE.own.raw for the layer alone. */
+static char *make_layer_name(unsigned int number, bool alone, const char *path)
 {
 	const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
 	char *escaped = raw_name_cut(snapshot_name_escape(file, strlen(file)), RAW_NAME_MAX - 16);
 	char *name;
 
-	if (!escaped || asprintf(&name, "%u-%s.raw", number, escaped) < 0)
+	if (!escaped || asprintf(&name, "%u-%s%s.raw", number, escaped, alone ? ".own" : "") < 0)
 		name = NULL;
 	free(escaped);
 	return name;
 }
 
-static int read_layer(struct qc_image *img, unsigned int number, struct dir_entry *e)
+static int read_layer(struct qc_image *img, unsigned int number, bool alone, struct dir_entry *e)
 {
 	const char *path = qc_layer_path(img, number);
 	struct chain_layer *l = entry_data_new(sizeof(*l) + strlen(path) + 1);
@@ -53,11 +54,12 @@ static int read_layer(struct qc_image *img, unsigned int number, struct dir_entr
 	if (r)
 		return r;
 	l->number = number;
+	l->alone = alone;
 	l->size = qc_size(from);
 	strcpy(l->path, path);
 	qc_close(from);
-	e->shown = make_layer_name(number, path);
-	e->key = hash_bytes(number, path, strlen(path));
+	e->shown = make_layer_name(number, alone, path);
+	e->key = hash_bytes(number | (uint64_t)alone << 32, path, strlen(path));
 	return e->shown ? 0 : -ENOMEM;
 }
 
@@ -65,12 +67,12 @@ static int read_chain(struct qc_image *img, struct dir_entries *out)
 {
 	int r = 0;
 
-	out->n = qc_depth(img);
+	out->n = 2 * qc_depth(img);
 	out->at = calloc(out->n + 1, sizeof(*out->at));
 	if (!out->at)
 		return -ENOMEM;
 	for (unsigned int i = 0; !r && i < out->n; i++)
-		r = read_layer(img, i, &out->at[i]);
+		r = read_layer(img, i / 2, i % 2, &out->at[i]);
 	return r;
 }
 
@@ -84,7 +86,8 @@ static int open_from_layer(struct node *n, struct qc_image *img, struct qc_image
 	int r = -ESTALE;
 
 	if (l->number < qc_depth(img) && !strcmp(l->path, qc_layer_path(img, l->number)))
-		r = qc_open_chain_from(img, l->number, out, why);
+		r = l->alone ? qc_open_layer_alone(img, l->number, out, why) :
+			       qc_open_chain_from(img, l->number, out, why);
 	entry_data_put(l);
 	return r;
 }

@@ -181,6 +181,10 @@ static void layers_from_one_on(void)
 	qc_close(v);
 	CHECK(!qc_open_chain_from(img, 2, &v, &why) && qc_size(v) == M && reads_byte(v, 0, M, 5));
 	qc_close(v);
+	CHECK(qc_open_layer_alone(img, 3, &v, &why) == -EINVAL);
+	CHECK(!qc_open_layer_alone(img, 0, &v, &why) && qc_size(v) == 3 * M);
+	CHECK(reads_byte(v, 0, 64 * K, 8) && reads_byte(v, 64 * K, 2 * M, 0));
+	qc_close(v);
 	CHECK(!qc_open_chain_from(img, 0, &v, &why) && qc_size(v) == 3 * M);
 	CHECK(!fill(img, 0, 4 * K, 9) && reads_byte(v, 0, 4 * K, 9));
 	CHECK(!qc_resize(img, 4 * M) && qc_size(v) == 4 * M);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# With -o chain each file of an image's chain has a name: the disk as seen from there down, of its
-# own size.  A write to the image shows in the first at once.
+# With -o chain each file of an image's chain has two names: the disk as seen from there down, of its
+# own size, and the data that this file alone holds.  A write to the image shows in the first at once.
 from views import *
 
 os.mkdir('src')
@@ -17,9 +17,23 @@ want = {
     '1-mid%251.qcow.raw': raw_of('src/mid%1.qcow', 'qcow'),
     '2-%2Ebase.raw': Path('src/.base').read_bytes(),
 }
+top = bytearray(3 * M)
+top[0:256 * K] = want['0-top.qcow2.raw'][0:256 * K]
+top[2496 * K:2624 * K] = want['0-top.qcow2.raw'][2496 * K:2624 * K]
+mid = bytearray(2 * M)
+mid[100 * K:400 * K] = want['1-mid%251.qcow.raw'][100 * K:400 * K]
+own = {'0-top.qcow2.own.raw': top, '1-mid%251.qcow.own.raw': mid,
+       '2-%2Ebase.own.raw': want['2-%2Ebase.raw']}
 with Mount('src', '-o', 'chain') as m:
-    check(sorted(os.listdir(m.path('top.chain'))) == sorted(want), 'three files')
-    check(os.listdir(m.path('alone.chain')) == ['0-alone.qcow2.raw'], 'one is its own chain')
+    check(sorted(os.listdir(m.path('top.chain'))) == sorted([*want, *own]), 'three files, twice')
+    check(sorted(os.listdir(m.path('alone.chain'))) == ['0-alone.qcow2.own.raw', '0-alone.qcow2.raw'],
+          'one is its own chain')
+    for n, data in own.items():
+        same_bytes(Path(m.path('top.chain/' + n)).read_bytes(), data, n)
+    fd = os.open(m.path('top.chain/0-top.qcow2.own.raw'), os.O_RDONLY)
+    check(data_map(fd, 3 * M) == [(0, 256 * K), (2496 * K, 2624 * K)], f'{data_map(fd, 3 * M)}')
+    os.close(fd)
+    refuses(errno.EROFS, os.open, m.path('top.chain/0-top.qcow2.own.raw'), os.O_RDWR)
     for n, data in want.items():
         p = m.path('top.chain/' + n)
         st = os.stat(p)
@@ -50,6 +64,7 @@ with Mount('src/top.qcow2', '-o', 'chain,rw', ro=False) as m:
 with Mount('src', '-o', 'chain') as m:
     os.listdir(m.path('top.chain'))
     run('qemu-img', 'rebase', '-u', '-f', 'qcow2', '-b', '', 'src/top.qcow2')
-    until(4, lambda: os.listdir(m.path('top.chain')) == ['0-top.qcow2.raw'], 'one is left')
+    until(4, lambda: sorted(os.listdir(m.path('top.chain'))) ==
+          ['0-top.qcow2.own.raw', '0-top.qcow2.raw'], 'one is left')
     check(errno_of(os.open, m.path('top.chain/1-mid%251.qcow.raw'), os.O_RDONLY) == errno.ENOENT,
           'the others are gone')
