@@ -184,7 +184,8 @@ static qc_err note_gaps(struct slack_search *s, uint64_t cluster)
 
 static qc_err search_window(struct slack_search *s)
 {
-	uint64_t n = WINDOW_BYTES >> s->t->shift;
+	uint64_t bytes = min_u64(WINDOW_BYTES, s->t->file_bytes - s->window);
+	uint64_t n = div_up(bytes, UINT64_C(1) << s->t->shift);
 	qc_err r;
 
 	memset(s->covered, 0, WINDOW_BYTES / SECTOR / 8);

@@ -109,7 +109,7 @@ static qc_err read_l1(struct l1_grading *d)
 	uint64_t bytes = d->l1->l1_entries * UINT64_C(8);
 	qc_err r;
 
-	d->bytes = malloc(bytes + 1);
+	d->bytes = malloc(bytes + 8); /* or one entry, of set_one_table() */
 	d->k.l2 = malloc(geom_l2_bytes(d->k.g));
 	if (!d->bytes || !d->k.l2)
 		return -ENOMEM;

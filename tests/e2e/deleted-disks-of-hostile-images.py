@@ -3,7 +3,6 @@
 # Images that are full of false tables, tables in a circle, and images that are stored in a guest:
 # the search ends, in bounded memory, and what a guest has stored is not taken for tables.
 # FAKES=N: so many false tables instead of 20,000.
-# sanitize: none
 from rescued import *
 
 FAKES = int(os.environ.get('FAKES', 20000))

@@ -79,6 +79,38 @@ static void deflate_of_one_cluster(void)
 	CHECK(!result(COMPRESSION_DEFLATE, compressed_len, 512));
 }
 
+/* Decodes a cluster whose length is not told; its compressed length, or 0. */
+static size_t length_of_whole(enum qc_compression type, size_t n, size_t out_len)
+{
+	struct qc_decoder *d = qc_decoder_get(pool, n);
+	uint8_t *out = malloc(out_len);
+	size_t used = 0;
+	qc_err r;
+
+	memcpy(d->in, packed, n);
+	r = qc_decode_whole(d, type, n, out, out_len, &used);
+	CHECK(!r || r == -EIO);
+	if (!r)
+		CHECK(!memcmp(out, plain, out_len));
+	qc_decoder_put(pool, d);
+	free(out);
+	return r ? 0 : used;
+}
+
+static void whole_deflate_tells_its_length(void)
+{
+	pack(CS, -12, Z_FINISH);
+	memset(packed + compressed_len, 0xff, 700);
+	CHECK(length_of_whole(COMPRESSION_DEFLATE, compressed_len, CS) == compressed_len);
+	CHECK(length_of_whole(COMPRESSION_DEFLATE, compressed_len + 700, CS) == compressed_len);
+	CHECK(!length_of_whole(COMPRESSION_DEFLATE, compressed_len - 1, CS));
+	CHECK(!length_of_whole(COMPRESSION_DEFLATE, compressed_len, CS - 512));
+	pack(CS + 1, -12, Z_FINISH);
+	CHECK(!length_of_whole(COMPRESSION_DEFLATE, compressed_len, CS));
+	pack(CS, -12, Z_SYNC_FLUSH);
+	CHECK(!length_of_whole(COMPRESSION_DEFLATE, compressed_len, CS));
+}
+
 static void deflate_followed_by_something(void)
 {
 	pack(CS, -12, Z_FINISH);
@@ -336,6 +368,7 @@ int main(void)
 	if (qc_decoder_pool_new(&pool))
 		return EXIT_FAILURE;
 	RUN(deflate_of_one_cluster);
+	RUN(whole_deflate_tells_its_length);
 	RUN(deflate_followed_by_something);
 	RUN(deflate_of_more_than_a_cluster);
 	RUN(deflate_without_a_last_block);
