@@ -62,6 +62,20 @@ def threads(d):
         list(pool.map(writer, range(3)))
 
 
+def streams(d):
+    """Clusters are written in parts, and compressed."""
+    for i in range(6 * ROUNDS):
+        at = rng.randrange(d.size // (64 * K)) * 64 * K
+        for part in range(rng.randrange(1, 9)):
+            if at + 24 * K > d.size:
+                break
+            d.write(at, 24 * K)
+            at += 24 * K + rng.choice([0, 0, 0, 4 * K])
+        d.write(*place(d.size, 3 * K))
+        if i % 3 == 1:
+            d.fsync()
+
+
 def filled(fmt, options):
     create('img', SIZE, fmt, options)
     tagged('fill', SIZE // 2)
@@ -105,6 +119,8 @@ SCENARIOS = [
     ('reuse-packed', packed, 'qcow2', 'cluster_size=16k', reuse),
     ('resize', filled, 'qcow2', 'cluster_size=512', resize),
     ('threads', filled, 'qcow2', 'cluster_size=512,refcount_bits=64', threads),
+    ('compressed', empty, 'qcow2', '', streams),
+    ('compressed-4k', packed, 'qcow2', 'cluster_size=4k,compression_type=zstd', streams),
     ('data-file', filled, 'qcow2', DATA_FILE, reuse),
 ]
 
@@ -114,7 +130,7 @@ def scenario(name, make, fmt, options, steps):
     make(fmt, options)
     external = 'data_file' in options
     before = {f: f.read_bytes() for f in Path('.').glob('base*')}
-    d = Recorded(name, fmt, ['data-file=d.data'] if external else [],
+    d = Recorded(name, fmt, ['data-file=d.data'] if external else ['compress'] if steps is streams else [],
                  ('img', 'd.data') if external else ('img',),
                  raw_of('img', fmt) if make is snapshot else None)
     steps(d)
