@@ -293,6 +293,31 @@ static inline qc_err g_flush(void)
 	return 0;
 }
 
+/* Grows a new disk in memory.  g_flush_grown() makes its size durable. */
+static inline qc_err g_grow(uint64_t size)
+{
+	uint64_t old = qc_size(rig.img);
+	size_t first;
+	qc_err r;
+
+	rig.size[rig.sizes].from = rec_position();
+	rig.size[rig.sizes].done = SIZE_MAX;
+	rig.size[rig.sizes++].size = size;
+	first = begin_change(old, size, ZEROS, NULL);
+	r = qc_grow(rig.img, size);
+	end_change(first, old, size, r);
+	return r;
+}
+
+static inline qc_err g_flush_grown(void)
+{
+	qc_err r = g_flush();
+
+	if (!r)
+		rig.size[rig.sizes - 1].done = rec_position();
+	return r;
+}
+
 static inline qc_err g_resize(uint64_t size)
 {
 	uint64_t old = qc_size(rig.img);

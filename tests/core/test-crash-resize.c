@@ -20,6 +20,25 @@ static void grow(void)
 	CHECK(!g_flush());
 }
 
+/* A new disk grows with each write, plain or compressed in parts. */
+static void grow_by_writes(void)
+{
+	uint64_t cluster = qc_cluster_size(rig.img), at = qc_size(rig.img);
+
+	for (int i = 0; i < 24; i++) {
+		uint64_t len = i % 5 == 4 ? 20 * K : 2 * K + 512;
+
+		if (i % 3 == 2)
+			len = min_u64(len, cluster - at % cluster);
+		CHECK(!g_grow(at + len));
+		CHECK(!(i % 3 == 2 ? g_write_gathered(at, len) : g_write(at, len)));
+		at += len;
+		if (i % 7 == 6)
+			CHECK(!g_flush_grown());
+	}
+	CHECK(!g_flush_grown());
+}
+
 static void shrink(void)
 {
 	uint64_t size = qc_size(rig.img);
@@ -78,6 +97,11 @@ static const struct scenario scenarios[] = {
 	{ SCENARIO("grow-snapshot", "qcow2", make_snapshot, grow, "cluster_size=4k", M),
 	  .snapshot = true },
 	{ SCENARIO("grow-64k", "qcow2", make_backed, grow, "cluster_size=64k", M) },
+	{ SCENARIO("writes-v2", "qcow2", make_empty, grow_by_writes,
+		   "compat=0.10,cluster_size=512", 256 * K) },
+	{ SCENARIO("writes-4k", "qcow2", make_empty, grow_by_writes, "cluster_size=4k", 256 * K) },
+	{ SCENARIO("writes-2M", "qcow2", make_empty, grow_by_writes,
+		   "cluster_size=2M,compression_type=zstd", 256 * K) },
 	{ SCENARIO("shrink-v2", "qcow2", make_filled, shrink, "compat=0.10,cluster_size=512", M),
 	  .shrinks = true },
 	{ SCENARIO("shrink-4k", "qcow2", make_filled, shrink, "cluster_size=4k", M),
