@@ -4,6 +4,8 @@
 #include "ops/open_file.h"
 #include "ops/ops.h"
 
+enum { TRUE_PAGES_MINOR = 45 }; /* FUSE 7.45 */
+
 /* Lets programs map files with MAP_SHARED that the kernel does not cache.
  *
  * Since Linux 6.18 (FUSE 7.45) the kernel keeps the pages of a map true to direct reads and
@@ -13,8 +15,10 @@
  * mmap() fails with ENODEV. */
 static void allow_direct_maps(struct server *s, struct fuse_conn_info *conn)
 {
-	s->direct_maps = !s->shares_writes && conn->proto_minor >= 45 &&
-			 init_reply_allow_direct_maps(conn);
+	bool keeps_true = conn->proto_minor >= TRUE_PAGES_MINOR;
+
+	s->pages.kernel_drops_own = keeps_true;
+	s->direct_maps = !s->shares_writes && keeps_true && init_reply_allow_direct_maps(conn);
 }
 
 /* Turns extended attributes on where they make no write slower (xattr_ops.c).  No file of the mount

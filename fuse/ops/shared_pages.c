@@ -113,7 +113,9 @@ static unsigned int ask_for_drops(struct shared_pages *p, const struct node *n,
 	for (struct open_view *v = *find_bucket(p, n); v && !p->broken; v = v->next) {
 		struct page_drop drop = { .change = c, .ino = v->ino };
 
-		if (node_origin(v->node) == node_origin(n) && find_shown_part(v->node, changed, &drop))
+		if (node_origin(v->node) != node_origin(n) || (v->node == n && p->kernel_drops_own))
+			continue;
+		if (find_shown_part(v->node, changed, &drop))
 			asked += write(p->socket, &drop, sizeof(drop)) == sizeof(drop);
 	}
 	return asked;

@@ -39,6 +39,7 @@ enum { VIEW_BUCKETS = 64 };
 
 struct shared_pages {
 	int socket; /* to the process that drops pages; -1: no files share bytes */
+	bool kernel_drops_own; /* the kernel drops the pages of the file that is changed */
 	atomic_uint opens; /* files that are open and can have pages */
 	pthread_mutex_t lock;
 	struct open_view *views[VIEW_BUCKETS]; /* lock; by image */
