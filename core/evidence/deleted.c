@@ -11,6 +11,7 @@
 #include "base/range.h"
 #include "evidence/deleted_judge.h"
 #include "evidence/dropped_streams.h"
+#include "layer/context.h"
 #include "image/table_disk.h"
 #include "qcow_array.h"
 
@@ -143,6 +144,16 @@ static qc_err search_and_list(struct qc_layer *layer, struct qc_tables *t,
 	return r;
 }
 
+static void log_incomplete_list(const struct qc_layer *layer, qc_err r, bool left_out)
+{
+	if (r == -EFBIG)
+		qc_log(&layer->ctx->log, QC_LOG_WARN, "%s: cannot list deleted disks: more than 4 Mi "
+		       "clusters look like tables", layer->path);
+	else if (!r && left_out)
+		qc_log(&layer->ctx->log, QC_LOG_WARN, "%s: deleted disks are not all listed: there "
+		       "are more than 65,536 of a kind", layer->path);
+}
+
 qc_err qc_list_deleted(struct qc_image *img, struct qc_deleted_list *out)
 {
 	struct qc_tables t;
@@ -154,6 +165,7 @@ qc_err qc_list_deleted(struct qc_image *img, struct qc_deleted_list *out)
 	out->search = calloc(1, sizeof(*out->search));
 	r = out->search ? search_and_list(img->layer[0], &t, out) : -ENOMEM;
 	qc_tables_close(&t);
+	log_incomplete_list(img->layer[0], r, out->left_out);
 	if (r)
 		qc_deleted_list_free(out);
 	return qc_no_outcome(r);

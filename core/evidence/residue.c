@@ -157,6 +157,36 @@ static void mark_tables_of_entries(struct qc_table_graph *x)
 	}
 }
 
+/* A qc_metadata_fn. */
+static qc_err add_live_l2(void *arg, struct qc_metadata_item *item)
+{
+	struct qc_table_graph *x = arg;
+
+	if (item->kind == QC_METADATA_L2_TABLE && !item->invalid)
+		qc_table_graph_add(x, x->live_l2, item->off);
+	return 0;
+}
+
+/* Returns true if a cluster references an L2 table, live or lost.  An old refcount table does
+ * not. */
+static bool has_l2_table(struct qc_table_graph *x, uint64_t host)
+{
+	const struct geom *g = &x->t->md.head->geom;
+
+	for (uint64_t i = 0; qc_table_graph_read(x, host) && i < geom_cluster(g); i += 8) {
+		const struct qc_lost_table *lost;
+		struct hoff at;
+
+		if (l1_decode(g, be64_at(x->buf + i), &at) || !at.v)
+			continue;
+		lost = qc_table_graph_find(x, at.v);
+		if (qc_table_graph_has(x, x->live_l2, at.v) ||
+		    (lost && lost->kind == QC_LOST_L2_TABLE))
+			return true;
+	}
+	return false;
+}
+
 /* Appends an L1 table.  One that continues the last one makes that longer. */
 static qc_err add_l1_cluster(struct qc_table_graph *x, uint64_t host)
 {
@@ -180,12 +210,12 @@ static qc_err add_l1_cluster(struct qc_table_graph *x, uint64_t host)
 
 static qc_err keep_l1_tables(struct qc_table_graph *x)
 {
-	qc_err r = 0;
+	qc_err r = qc_metadata_for_each(&x->t->md, 0, add_live_l2, x);
 
 	for (size_t i = 0; !r && i < x->lost.n; i++) {
 		const struct qc_lost_table *o = &x->lost.table[i];
 
-		if (o->kind == QC_LOST_L1_TABLE && !qc_table_graph_has(x, x->located, o->off) &&
+		if (o->kind == QC_LOST_L1_TABLE && has_l2_table(x, o->off) && !qc_table_graph_has(x, x->located, o->off) &&
 		    !qc_table_graph_has(x, x->nested, o->off))
 			r = add_l1_cluster(x, o->off);
 	}
@@ -204,6 +234,40 @@ static void note_free_target(struct qc_table_graph *x, uint64_t target, void *fo
 		*(bool *)found = true;
 }
 
+/* Returns true if the refcount of a cluster is 1 in the first block, which has @n of them. */
+static bool is_counted_once_in(const uint8_t *block, unsigned int order, uint64_t cluster, uint64_t n)
+{
+	uint64_t bytes = UINT64_C(1) << (order - 3), count = 0;
+
+	for (uint64_t i = 0; cluster < n && i < bytes; i++)
+		count = count << 8 | block[cluster * bytes + i];
+	return count == 1;
+}
+
+/* Returns true if the first word of a table locates a refcount block: it counts the header, the
+ * table and itself once each.  Widths below 8 bits are not told from guest data. */
+static bool is_old_refcount_table(struct qc_table_graph *x, uint64_t host)
+{
+	unsigned int bits = x->t->md.head->geom.cluster_bits;
+	uint64_t block;
+	size_t got;
+
+	if (x->t->md.head->version == 1 || !qc_table_graph_read(x, host))
+		return false;
+	block = be64_at(x->buf);
+	if (!block || block & L2_COPIED || block & (geom_cluster(&x->t->md.head->geom) - 1) ||
+	    qc_file_read(x->t->md.file, block, x->buf, UINT64_C(1) << bits, &got))
+		return false;
+	for (unsigned int order = 3; order <= 6; order++) {
+		uint64_t n = UINT64_C(1) << (bits + 3 - order);
+
+		if (is_counted_once_in(x->buf, order, 0, n) && is_counted_once_in(x->buf, order, host >> bits, n) &&
+		    is_counted_once_in(x->buf, order, block >> bits, n))
+			return true;
+	}
+	return false;
+}
+
 /* Keeps L2 tables without an L1 table.  One that references only clusters in use, as an old
  * refcount table does, has no bytes that are not in another file. */
 static qc_err keep_l2_tables(struct qc_table_graph *x)
@@ -220,7 +284,7 @@ static qc_err keep_l2_tables(struct qc_table_graph *x)
 		    qc_table_graph_has(x, x->nested, o->off))
 			continue;
 		qc_table_graph_for_each_target(x, o->off, note_free_target, &found);
-		if (!found)
+		if (!found || is_old_refcount_table(x, o->off))
 			continue;
 		r = array_reserve(&out->l2, &out->l2_room, out->nl2 + 1, sizeof(*out->l2));
 		if (!r)
@@ -257,13 +321,14 @@ static qc_err open_graph(struct qc_table_graph *x)
 
 	x->tables = calloc(bytes, 1);
 	x->located = calloc(bytes, 1);
+	x->live_l2 = calloc(bytes, 1);
 	x->has_l1 = calloc(bytes, 1);
 	x->named = calloc(bytes, 1);
 	x->named_twice = calloc(bytes, 1);
 	x->nested = calloc(bytes, 1);
 	x->buf = malloc(max_u64(geom_l2_bytes(g), geom_cluster(g)));
-	return x->tables && x->located && x->has_l1 && x->named && x->named_twice && x->nested &&
-	       x->buf ? 0 : -ENOMEM;
+	return x->tables && x->located && x->live_l2 && x->has_l1 && x->named && x->named_twice &&
+	       x->nested && x->buf ? 0 : -ENOMEM;
 }
 
 static void close_graph(struct qc_table_graph *x)
@@ -271,6 +336,7 @@ static void close_graph(struct qc_table_graph *x)
 	qc_lost_tables_free(&x->lost);
 	free(x->tables);
 	free(x->located);
+	free(x->live_l2);
 	free(x->has_l1);
 	free(x->named);
 	free(x->named_twice);

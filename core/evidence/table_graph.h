@@ -14,7 +14,7 @@ struct qc_table_graph {
 	const struct qc_cluster_use *u;
 	struct qc_residue *out;
 	/* One bit for each cluster. */
-	uint8_t *tables, *located, *has_l1, *named, *named_twice, *nested;
+	uint8_t *tables, *located, *live_l2, *has_l1, *named, *named_twice, *nested;
 	uint32_t *own; /* of each table: clusters that no other one references */
 	uint8_t *buf; /* one table */
 };

@@ -47,6 +47,12 @@ qio('src/over.qcow2', 'write -P 1 5k 100k')
 snap('src/over.qcow2', '-c', 'one')
 qio('src/over.qcow2', 'write -P 2 5k 100k')
 snap('src/over.qcow2', '-c', 'two')
+create('src/gone.qcow2', '1M', options='cluster_size=4k')
+qio('src/gone.qcow2', 'write -P 6 0 100k', 'write -c -P 7 200k 4k')
+snap('src/gone.qcow2', '-c', 'one')
+qio('src/gone.qcow2', 'write -P 5 0 50k', 'write -P 8 200k 4k')
+run('qemu-img', 'snapshot', '-d', 'one', '--image-opts',
+    'driver=qcow2,file.driver=file,file.filename=src/gone.qcow2,file.discard=ignore')
 create('src/data.qcow2', '1M', options='data_file=disk.data')
 qio('src/data.qcow2', 'write -P 3 0 1M')
 create('src/lab/v1.qcow', '1M', fmt='qcow')
@@ -91,6 +97,8 @@ for source in 'src', 'src/over.qcow2', 'src/lab/v1.qcow':
         if source == 'src':
             check('link.raw' not in os.listdir(m.where), 'a link is not shown')
             same_bytes(Path(m.path('over.chain/1-base.raw.raw')).read_bytes(), base, 'the base')
+            with open(m.path('gone.deleted/one@1/disk.raw'), 'rb') as f:
+                check(f.read(4) == b'\6' * 4, 'a deleted snapshot is read')
             with open(m.path('dirty.raw'), 'rb') as f:
                 f.seek(M)
                 check(f.read(4) == b'\5' * 4, 'a dirty image is read')
