@@ -26,30 +26,29 @@ static bool is_same_state(const struct qc_file_stat *a, const struct qc_file_sta
 }
 
 /* Searches a file, and remembers the result.  NULL: no memory. */
-static struct found_header *search_file(struct qc_context *ctx, struct qc_file *f, bool planned,
-					const struct qc_file_stat *now)
+static struct found_header *search_file(struct qc_layer *l, const struct qc_file_stat *now)
 {
+	struct qc_context *ctx = l->ctx;
 	struct qc_found_headers *all = ctx->found;
 	struct found_header *x = calloc(1, sizeof(*x));
+	struct qc_scan_progress progress = { ctx->progress, ctx->log.arg, l->path };
 
 	if (!x)
 		return NULL;
 	x->of = *now;
-	x->result = qc_find_header(f, &ctx->budget,
-				   planned && ctx->plan->has[QC_PLAN_CLUSTER_SIZE] ?
-				   ctx->plan->head.geom.cluster_bits : 0, &x->head, &x->why);
+	x->result = qc_find_header(l->file, &ctx->budget, l->planned && ctx->plan->has[QC_PLAN_CLUSTER_SIZE] ?
+				   ctx->plan->head.geom.cluster_bits : 0, &progress, &x->head, &x->why);
 	x->next = all->first;
 	all->first = x;
 	return x;
 }
 
-qc_err qc_found_headers_get(struct qc_context *ctx, struct qc_file *f, bool planned,
-			    struct qc_header *h, struct qc_reason *why)
+qc_err qc_found_headers_get(struct qc_layer *l, struct qc_reason *why)
 {
-	struct qc_found_headers *all = ctx->found;
+	struct qc_found_headers *all = l->ctx->found;
 	struct found_header *x;
 	struct qc_file_stat now;
-	qc_err r = qc_file_stat(f, &now);
+	qc_err r = qc_file_stat(l->file, &now);
 
 	if (r)
 		return qc_fail_errno(why, r, NULL);
@@ -57,12 +56,12 @@ qc_err qc_found_headers_get(struct qc_context *ctx, struct qc_file *f, bool plan
 	for (x = all->first; x && !is_same_state(&x->of, &now); x = x->next)
 		;
 	if (!x)
-		x = search_file(ctx, f, planned, &now);
+		x = search_file(l, &now);
 	if (x) {
 		r = x->result;
 		*why = x->why;
 		if (!r)
-			*h = x->head;
+			l->head = x->head;
 	}
 	pthread_mutex_unlock(&all->lock);
 	return x ? r : qc_fail(why, -ENOMEM, "out of memory");

@@ -6,11 +6,11 @@
 #define QC_FOUND_HEADERS_H
 
 #include "layer/context.h"
+#include "layer/layer.h"
 
-/* Finds a lost header, or remembers it.  One search runs at a time; other files are opened
+/* Finds the lost header of a layer, or remembers it.  One search runs at a time; other files are opened
  * meanwhile.  Return: as qc_find_header() */
-qc_err qc_found_headers_get(struct qc_context *ctx, struct qc_file *f, bool planned,
-			    struct qc_header *h, struct qc_reason *why);
+qc_err qc_found_headers_get(struct qc_layer *l, struct qc_reason *why);
 
 /* Return: 0; -ENOMEM */
 qc_err qc_found_headers_new(struct qc_found_headers **out);

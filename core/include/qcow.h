@@ -34,7 +34,7 @@ enum qc_level { QC_LOG_ERROR, QC_LOG_WARN, QC_LOG_INFO, QC_LOG_TRACE };
 /* Logs one message, without a newline.  Called from any thread. */
 typedef void qc_log_fn(void *arg, enum qc_level level, const char *msg);
 
-enum qc_work { QC_WORK_REPAIR, QC_WORK_UNLOCK, QC_WORK_CHECK };
+enum qc_work { QC_WORK_REPAIR, QC_WORK_UNLOCK, QC_WORK_CHECK, QC_WORK_SEARCH };
 
 /* Reports the progress of long work on the image file @path.  @percent only grows, and
  * is 100 at the end.  Called from any thread, also for several files at the same time. */

@@ -55,10 +55,8 @@ struct qc_context {
 	char *data_file; /* external data file that may be written; NULL */
 	size_t cache_bytes;
 	bool rescue;	       /* serve what a damaged image still holds; nothing is written */
-	/* With `rescue`: finds a header that is lost, in a file for which the plan is, or is not.
-	 * Return: as qc_find_header(). */
-	qc_err (*find_header)(struct qc_context *ctx, struct qc_file *f, bool planned,
-			      struct qc_header *h, struct qc_reason *why);
+	/* With `rescue`: finds the lost header of a layer.  Return: as qc_find_header(). */
+	qc_err (*find_header)(struct qc_layer *l, struct qc_reason *why);
 	struct qc_found_headers *found; /* of image/found_headers.c */
 	/* The user's plan for the image that is opened by name, and qc_plan_apply(); or NULL. */
 	struct qc_plan *plan;

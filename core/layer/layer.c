@@ -283,7 +283,7 @@ static qc_err find_lost_header(struct qc_layer *l, qc_err r, struct qc_reason *w
 {
 	struct qc_reason found = { 0 };
 
-	if (l->ctx->find_header(l->ctx, l->file, l->planned, &l->head, &found)) {
+	if (l->ctx->find_header(l, &found)) {
 		qc_reason_prefix(why, "%s", found.text);
 		return r;
 	}

@@ -364,10 +364,11 @@ static qc_err finish_search(struct header_search *s, struct qc_header *h, struct
 }
 
 qc_err qc_find_header(struct qc_file *f, struct qc_budget *budget, unsigned int cluster_bits,
-		      struct qc_header *h, struct qc_reason *why)
+		      const struct qc_scan_progress *progress, struct qc_header *h,
+		      struct qc_reason *why)
 {
 	struct header_search s = { .file = f, .budget = budget, .cluster_bits = cluster_bits };
-	qc_err r = qc_table_scan_run(&s.scan, f);
+	qc_err r = qc_table_scan_run(&s.scan, f, progress);
 
 	qc_salvage_init(&s.salvage, f);
 	for (size_t i = 0; !r && i < s.scan.n && s.trials < TRIALS_MAX; i++)

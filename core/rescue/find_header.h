@@ -12,10 +12,12 @@
 
 #include "format/header.h"
 #include "metadata/table_cache.h"
+#include "rescue/table_scan.h"
 
 /*
  * qc_find_header() - make a header for the tables of a file
  * @cluster_bits:  of the image; 0: any
+ * @progress:  NULL: it is not reported
  * @h:    out: of version 3; without a backing file, a data file and bitmaps, of which only the
  *	  lost header could tell
  * @why:  out: also on success, how far the refcounts prove it
@@ -25,6 +27,7 @@
  *	-ENOMEM; an errno of the file
  */
 qc_err qc_find_header(struct qc_file *f, struct qc_budget *budget, unsigned int cluster_bits,
-		      struct qc_header *h, struct qc_reason *why);
+		      const struct qc_scan_progress *progress, struct qc_header *h,
+		      struct qc_reason *why);
 
 #endif

@@ -28,6 +28,7 @@ struct l1_grading {
 	uint64_t tables, tables_max;
 	bool has_damage;
 	const struct qc_mended_l1 *mended; /* of the active disk; NULL */
+	bool was_found_unproved; /* a search, or a plan, tells of the table, and nothing proves it */
 };
 
 static bool is_table_possible(const struct l1_grading *d, uint64_t raw, uint64_t *table)
@@ -65,7 +66,8 @@ static qc_err grade_l1_entry(struct l1_grading *d, uint64_t i)
 	uint64_t table = 0, span = geom_l1_span(d->k.g);
 	enum qc_grade_reason reason = QC_REASON_NONE;
 
-	d->k.is_unproved = d->mended && !d->mended->proved && qc_mend_l1_has(d->mended, i);
+	d->k.is_unproved = d->was_found_unproved ||
+			   (d->mended && !d->mended->proved && qc_mend_l1_has(d->mended, i));
 	if (i >= d->l1->l1_entries)
 		reason = QC_REASON_NO_L1_ENTRY;
 	else if (i >= d->in_file)
@@ -133,6 +135,8 @@ static void judge_l1_by_refcounts(struct l1_grading *d)
 {
 	const struct qc_verdicts *v = d->k.v;
 
+	d->was_found_unproved = (d->k.l->header_found || d->k.l->planned) &&
+				!qc_verdicts_absent_is_sure(v);
 	/* Only the lost header could tell of a backing file. */
 	d->k.of_absent = qc_verdicts_absent_is_sure(v) && !d->k.l->header_found ?
 				 QC_REASON_NONE : QC_REASON_ABSENT_UNPROVED;

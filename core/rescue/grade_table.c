@@ -159,13 +159,24 @@ static qc_err grade_subclusters(struct table_grading *t, const struct l2_entry *
 	return r;
 }
 
+/* Returns true if compressed data was cut.  Its length is known in sectors, so a file that is whole
+ * may end inside the last one.  Cut data may be decompressed to a whole cluster. */
+static bool is_compressed_cut(const struct qc_grading *k, const struct l2_entry *e)
+{
+	uint64_t len = range_clamp(e->host.v, e->compressed_len, k->file_bytes);
+	uint64_t missing = e->compressed_len - len;
+
+	return !len || missing >= SECTOR ||
+	       (missing && (k->g->layout == LAYOUT_V1 || (k->v && k->v->is_cut)));
+}
+
 static qc_err grade_compressed(struct table_grading *t, const struct l2_entry *e)
 {
 	struct qc_grading *k = t->k;
 	uint64_t len = range_clamp(e->host.v, e->compressed_len, k->file_bytes), n;
 	enum qc_grade_reason reason = QC_REASON_BEHIND_END;
 
-	if (len)
+	if (!is_compressed_cut(k, e))
 		reason = k->judge ? ask_judge(t, e->host.v, e->compressed_len, true) :
 				    reason_of_cluster(t, e->host.v, e->compressed_len);
 	if (len && k->l->unread &&

@@ -37,7 +37,7 @@ struct qc_grading {
 	uint64_t data_bytes; /* of the file with the guest data */
 	enum qc_grade_reason of_absent; /* an entry that is 0 */
 	bool l1_is_sound;    /* its refcount agrees */
-	bool is_unproved;    /* this L2 table was found by content, and nothing proves that */
+	bool is_unproved;    /* nothing proves that this L2 table belongs there */
 	uint8_t *l2;	     /* one table */
 	struct qc_sector_marks l2_unread;
 };

@@ -81,7 +81,7 @@ static qc_err collect_references(struct origin_search *s)
 
 /* ---- samples ---------------------------------------------------------------- */
 
-static bool read_l2_table(struct origin_search *s, uint64_t off)
+static bool read_origin_table(struct origin_search *s, uint64_t off)
 {
 	size_t got;
 
@@ -113,7 +113,7 @@ static qc_err sample_table(struct origin_search *s, uint32_t table, uint64_t mos
 	uint64_t n = UINT64_C(1) << s->g->l2_bits, step = max_u64(1, n / most);
 	qc_err r = 0;
 
-	if (!read_l2_table(s, s->out->table[table].off))
+	if (!read_origin_table(s, s->out->table[table].off))
 		return 0;
 	if (s->g->external) {
 		tell_by_data_file(s, &s->out->table[table]);
@@ -195,7 +195,7 @@ static void compare_snapshots(struct origin_search *s)
 		    (last && last->table == ref->table && last->index == ref->index))
 			continue;
 		last = ref;
-		if (!read_l2_table(s, ref->table))
+		if (!read_origin_table(s, ref->table))
 			continue;
 		for (uint64_t i = 0; i < UINT64_C(1) << s->g->l2_bits; i++) {
 			uint64_t host = host_of_entry(s, i);

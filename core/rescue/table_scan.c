@@ -5,6 +5,7 @@
 
 #include "base/byteorder.h"
 #include "base/range.h"
+#include "base/zeros.h"
 #include "format/qcow_layout.h"
 #include "qcow_array.h"
 
@@ -21,6 +22,8 @@ static bool may_be_table(const uint8_t *p, uint64_t file_bytes)
 {
 	uint64_t any = 0;
 
+	if (!*p && qc_is_all_zeros(p, SECTOR)) /* as many sectors are: faster than the loop */
+		return false;
 	for (unsigned int i = 0; i < SECTOR; i += 8) {
 		uint64_t word = be64_at(p + i);
 
@@ -49,8 +52,22 @@ static qc_err scan_chunk(struct qc_table_scan *s, const uint8_t *buf, uint64_t o
 	return r;
 }
 
-qc_err qc_table_scan_run(struct qc_table_scan *s, struct qc_file *f)
+/* Reports each new percent. */
+static void report_scan(const struct qc_scan_progress *p, uint64_t done, uint64_t all,
+			unsigned int *last)
 {
+	unsigned int percent = done >= all ? 100 : (unsigned int)(done / (all / 100 + 1));
+
+	if (!p || !p->fn || percent <= *last)
+		return;
+	*last = percent;
+	p->fn(p->arg, p->path, QC_WORK_SEARCH, percent);
+}
+
+qc_err qc_table_scan_run(struct qc_table_scan *s, struct qc_file *f,
+			 const struct qc_scan_progress *progress)
+{
+	unsigned int percent = 0;
 	AUTO_FREE uint8_t *buf = malloc(CHUNK);
 	struct qc_file_stat now;
 	qc_err r = buf ? qc_file_stat(f, &now) : -ENOMEM;
@@ -70,7 +87,9 @@ qc_err qc_table_scan_run(struct qc_table_scan *s, struct qc_file *f)
 				r = scan_chunk(s, buf, at, (size_t)e.len);
 		}
 		at += e.len;
+		report_scan(progress, at, now.size, &percent);
 	}
+	report_scan(progress, 1, 1, &percent);
 	return r;
 }
 

@@ -53,6 +53,7 @@ void report_progress(void *unused, const char *path, enum qc_work work, unsigned
 		[QC_WORK_REPAIR] = "repairing",
 		[QC_WORK_CHECK] = "checking",
 		[QC_WORK_UNLOCK] = "unlocking",
+		[QC_WORK_SEARCH] = "searching",
 	};
 
 	(void)unused;

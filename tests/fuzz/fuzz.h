@@ -92,10 +92,17 @@ static inline qc_err memory_stat(struct qc_file *f, struct qc_file_stat *out)
 	return 0;
 }
 
+static inline qc_err memory_extent(struct qc_file *f, uint64_t off, struct qc_extent *out)
+{
+	*out = (struct qc_extent){ ((const struct memory_file *)f)->claimed - off, true };
+	return 0;
+}
+
 static inline struct memory_file memory_file(const uint8_t *data, size_t size,
 					     uint64_t claimed)
 {
-	static const struct qc_file_ops ops = { .read = memory_read, .stat = memory_stat };
+	static const struct qc_file_ops ops = { .read = memory_read, .stat = memory_stat,
+						.extent = memory_extent };
 
 	return (struct memory_file){ { &ops }, data, size, max_u64(size, claimed) };
 }

@@ -16,7 +16,7 @@ static struct qc_table_scan scan(void)
 	struct qc_table_scan s;
 
 	memfile_init(&m, bytes, sizeof(bytes));
-	CHECK(!qc_table_scan_run(&s, &m.file));
+	CHECK(!qc_table_scan_run(&s, &m.file, NULL));
 	return s;
 }
 
@@ -45,7 +45,7 @@ static void an_unreadable_file_fails(void)
 
 	memfile_init(&m, bytes, sizeof(bytes));
 	m.fail = -1;
-	CHECK(qc_table_scan_run(&s, &m.file) == -EIO);
+	CHECK(qc_table_scan_run(&s, &m.file, NULL) == -EIO);
 	qc_table_scan_free(&s);
 }
 
