@@ -25,7 +25,7 @@
 enum {
 	WINDOW_BITS = 12,
 	ZLIB_LEVEL = 5, /* nine tenths of the time of level 6, for half a percent more bytes */
-	MEM_LEVEL = 9,
+	MEM_LEVEL = 8, /* as few bytes as 9 for clusters of 64 KiB, and a quarter faster */
 	LIBDEFLATE_LEVEL = 6,
 	LIBDEFLATE_MOST = 12,
 	ZSTD_LEVEL = 3,
