@@ -83,6 +83,15 @@ qc_err qc_create(int fd, const struct qc_create_options *o, struct qc_reason *wh
  */
 qc_err qc_create_overlay(int fd, uint64_t size, const char *backing, const char *format);
 
+/*
+ * qc_preallocate() - allocate the clusters of a range, without space for them
+ *
+ * Unlike qc_allocate(), leaves holes in the file for clusters that were never written: space is
+ * taken when they are.  The range reads as before.
+ * Return: as qc_write()
+ */
+qc_err qc_preallocate(struct qc_image *img, uint64_t off, uint64_t len);
+
 /* The backing file, its format and the data file as an image names them; "" for none. */
 struct qc_backing_info {
 	char backing[1024];

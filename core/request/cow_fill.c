@@ -27,6 +27,33 @@ static bool reads_as_written(const struct qc_cow_request *c, const uint8_t *buf,
 	       qc_is_all_zeros(buf, len);
 }
 
+/* Returns true if the file has a hole at @host, so that zeros need not be written there. */
+static bool is_hole_of_file(const struct qc_cow_request *c, uint64_t host, uint64_t len)
+{
+	struct qc_extent e;
+	uint64_t size;
+
+	return !qc_file_size(c->w->data, &size) && range_inside(host, len, size) &&
+	       !qc_file_extent(c->w->data, host, &e) && !e.data && e.len >= len;
+}
+
+/* Stores zeros of a range as a hole, if @c allows that.  The file grows by a write of the end of the
+ * range: other threads may append meanwhile, so it is not resized.  Return: 0;
+ * QC_MUST_WRITE_ZEROS it must be written; else as qc_file_write() */
+static qc_err leave_hole(const struct qc_cow_request *c, const uint8_t *buf, uint64_t host,
+			 uint64_t len)
+{
+	uint64_t last = min_u64(len, SECTOR);
+
+	if (c->filler != &qc_cow_preallocate_sparse || c->w->layer->crypt ||
+	    !qc_is_all_zeros(buf, len))
+		return QC_MUST_WRITE_ZEROS;
+	if (is_hole_of_file(c, host, len))
+		return 0;
+	return c->never_written ? qc_file_write(c->w->data, host + len - last, buf, last) :
+				  QC_MUST_WRITE_ZEROS;
+}
+
 /* Copies the guest range [from, end) to the new clusters.  Behind the end of the disk
  * there are zeros. */
 static qc_err copy_cow_region(struct qc_cow_request *c, uint64_t from, uint64_t end)
@@ -42,6 +69,9 @@ static qc_err copy_cow_region(struct qc_cow_request *c, uint64_t from, uint64_t 
 		return -ENOMEM;
 	r = in ? qc_read_inflight(c->img, from, buf, in) : 0;
 	if (r || reads_as_written(c, buf, len))
+		return r;
+	r = leave_hole(c, buf, host.v, len);
+	if (r != QC_MUST_WRITE_ZEROS)
 		return r;
 	return qc_guest_data_write(c->w->layer, c->w->data, (struct goff){ from }, host, buf, len);
 }
@@ -192,6 +222,14 @@ const struct qc_cow_filler qc_cow_fill_data = {
 };
 
 const struct qc_cow_filler qc_cow_preallocate = {
+	.is_done = has_host_cluster,
+	.allocate = allocate_host_clusters,
+	.fill = fill_with_copies,
+	.encode = encode_plain_entries,
+	.cancel = cancel_clusters,
+};
+
+const struct qc_cow_filler qc_cow_preallocate_sparse = {
 	.is_done = has_host_cluster,
 	.allocate = allocate_host_clusters,
 	.fill = fill_with_copies,

@@ -60,4 +60,7 @@ extern const struct qc_cow_filler qc_cow_fill_compressed;
 /* Allocates plain clusters that read as the disk did before. */
 extern const struct qc_cow_filler qc_cow_preallocate;
 
+/* The same, with holes in the file where nothing was written before. */
+extern const struct qc_cow_filler qc_cow_preallocate_sparse;
+
 #endif

@@ -55,8 +55,9 @@ qc_err qc_store_cluster_inflight(struct qc_image *img, uint64_t off, const uint8
 qc_err qc_store_compressed_inflight(struct qc_image *img, uint64_t off, uint64_t len,
 				    const uint8_t *compressed, size_t n, bool if_empty);
 
-/* Allocates host clusters where the range has none.  Return: as qc_allocate(). */
-qc_err qc_allocate_inflight(struct qc_image *img, uint64_t off, uint64_t len);
+/* Allocates host clusters where the range has none.  @sparse: as qc_preallocate().  Return: as
+ * qc_allocate(). */
+qc_err qc_allocate_inflight(struct qc_image *img, uint64_t off, uint64_t len, bool sparse);
 
 /* Makes a range read as zeros.  @keep: its host clusters stay allocated.
  * Return: as qc_write_zeroes(). */

@@ -81,7 +81,14 @@ typedef qc_err change_fn(struct qc_image *img, uint64_t off, const void *buf, ui
 static qc_err change_allocation(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
 {
 	(void)buf;
-	return qc_allocate_inflight(img, off, len);
+	return qc_allocate_inflight(img, off, len, false);
+}
+
+static qc_err change_to_preallocated(struct qc_image *img, uint64_t off, const void *buf,
+				     uint64_t len)
+{
+	(void)buf;
+	return qc_allocate_inflight(img, off, len, true);
 }
 
 static qc_err change_to_empty(struct qc_image *img, uint64_t off, const void *buf, uint64_t len)
@@ -155,6 +162,11 @@ qc_err qc_write_compressed(struct qc_image *img, uint64_t off, const void *buf, 
 qc_err qc_allocate(struct qc_image *img, uint64_t off, uint64_t len)
 {
 	return submit_change(img, off, NULL, len, change_allocation);
+}
+
+qc_err qc_preallocate(struct qc_image *img, uint64_t off, uint64_t len)
+{
+	return submit_change(img, off, NULL, len, change_to_preallocated);
 }
 
 qc_err qc_write_zeroes(struct qc_image *img, uint64_t off, uint64_t len)

@@ -66,8 +66,9 @@ qc_err qc_write_inflight(struct qc_image *img, uint64_t off, const uint8_t *buf,
 	return r;
 }
 
-qc_err qc_allocate_inflight(struct qc_image *img, uint64_t off, uint64_t len)
+qc_err qc_allocate_inflight(struct qc_image *img, uint64_t off, uint64_t len, bool sparse)
 {
+	const struct qc_cow_filler *filler = sparse ? &qc_cow_preallocate_sparse : &qc_cow_preallocate;
 	struct qc_layer *l = img->layer[0];
 	qc_err r = qc_writer_prepare(l->writer);
 
@@ -84,7 +85,7 @@ qc_err qc_allocate_inflight(struct qc_image *img, uint64_t off, uint64_t len)
 		if (x.kind == QC_DATA)
 			done = x.len;
 		else
-			r = qc_cow_write(img, &qc_cow_preallocate, off, NULL, x.len, &done);
+			r = qc_cow_write(img, filler, off, NULL, x.len, &done);
 		off += done;
 		len -= done;
 	}

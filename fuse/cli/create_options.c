@@ -77,7 +77,8 @@ int create_options_switch(const char *text, bool *out)
 /* ---- one option -------------------------------------------------------------------- */
 
 enum value_kind {
-	TEXT, SIZE, NUMBER, SWITCH, COMPAT, PREALLOCATION, ENCRYPTION, AES, SECRET,
+	TEXT, SIZE, NUMBER, SWITCH, COMPAT, PREALLOCATION, ENCRYPTION, AES, SECRET, SIZE_HINT,
+	SWITCH_HINT,
 };
 
 static const char *const preallocations[] = { "off", "metadata", "falloc", "full", NULL };
@@ -112,6 +113,8 @@ static const struct create_option {
 	{ "encrypt.iter-time", NUMBER, AT(iter_time_ms),
 	  "milliseconds that a try of a passphrase takes" },
 	{ "encrypt.key-secret", SECRET, 0, "id of the secret object with the passphrase" },
+	{ "extent_size_hint", SIZE_HINT, 0, "accepted as by qemu-img, and ignored" },
+	{ "nocow", SWITCH_HINT, 0, "the same" },
 	{ "encryption", AES, 0, "the same as encrypt.format=aes" },
 #undef AT
 };
@@ -132,6 +135,8 @@ static int set_create_option(struct create_options *c, const struct create_optio
 			     const char *value)
 {
 	void *to = (char *)&c->o + option->at;
+	uint64_t ignored_size;
+	bool ignored_switch;
 	int i = 0;
 
 	switch (option->kind) {
@@ -157,6 +162,10 @@ static int set_create_option(struct create_options *c, const struct create_optio
 		break;
 	case AES:
 		return set_aes(c, value);
+	case SIZE_HINT:
+		return create_options_size(value, &ignored_size);
+	case SWITCH_HINT:
+		return create_options_switch(value, &ignored_switch);
 	case SECRET:
 		c->key_secret = value;
 		break;
@@ -175,7 +184,8 @@ static int add_one(struct create_options *c, char *word)
 		i++;
 	if (i == sizeof(table) / sizeof(table[0]))
 		report(QC_LOG_ERROR, "%s: unknown option for a new image", word);
-	else if (!value && table[i].kind != SWITCH && table[i].kind != AES)
+	else if (!value && table[i].kind != SWITCH && table[i].kind != AES &&
+		 table[i].kind != SWITCH_HINT)
 		report(QC_LOG_ERROR, "%s: the option needs a value", word);
 	else if (set_create_option(c, &table[i], value ? value : "on"))
 		report(QC_LOG_ERROR, "%s: '%s' is no value for this option", word, value);
@@ -191,7 +201,8 @@ static int print_create_help(void)
 	static const char *const kinds[] = {
 		[TEXT] = "str", [SIZE] = "size", [NUMBER] = "num", [SWITCH] = "bool (on/off)",
 		[COMPAT] = "str", [PREALLOCATION] = "str", [ENCRYPTION] = "str",
-		[AES] = "bool (on/off)", [SECRET] = "str",
+		[AES] = "bool (on/off)", [SECRET] = "str", [SIZE_HINT] = "size",
+		[SWITCH_HINT] = "bool (on/off)",
 	};
 
 	puts("Supported options:");

@@ -7,6 +7,7 @@
 #include "commands/commands.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "commands/bitmap_actions.h"
 #include "util/report.h"
@@ -19,6 +20,8 @@ static int set_bitmap_option(void *to, int id, const char *value)
 		a->file = value;
 	if (id == 'g')
 		return create_options_size(value, &a->granularity) || !a->granularity ? -EINVAL : 0;
+	if (id == 'F')
+		return strcmp(value, "qcow2") ? -EINVAL : 0; /* no other format has bitmaps */
 	if (id == 'b')
 		return 0;
 	if (a->n == BITMAP_ACTIONS_MAX) {
@@ -39,8 +42,9 @@ static const struct command_option bitmap_options[] = {
 	{ BITMAP_ENABLE, "enable", NULL, "let it record writes" },
 	{ BITMAP_DISABLE, "disable", NULL, "let it record no writes" },
 	{ BITMAP_MERGE, "merge", "NAME", "set the bits that are set in the bitmap NAME, too" },
-	{ 'g', NULL, "SIZE", "with --add: bytes for each bit, 512 to 2G (the cluster size, 4K to 64K)" },
-	{ 'b', NULL, "FILE", "with --merge: the image that has the bitmap NAME" },
+	{ 'g', "granularity", "SIZE", "with --add: bytes for each bit, 512 to 2G (the cluster size, 4K to 64K)" },
+	{ 'b', "source-file", "FILE", "with --merge: the image that has the bitmap NAME" },
+	{ 'F', "source-format", "qcow2", "the format of FILE" },
 	{ 0 },
 };
 

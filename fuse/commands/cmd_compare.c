@@ -93,15 +93,17 @@ static int compare_disks(struct command *c, const struct compare_args *a, struct
 	uint64_t at = UINT64_MAX;
 	qc_err r = 0;
 
-	if (x->size != y->size && !c->quiet)
-		puts(a->strict ? "Strict mode: Image size mismatch!" :
-				 "Warning: Image size mismatch!");
+	if (x->size != y->size && a->strict && !c->quiet)
+		puts("Strict mode: Image size mismatch!");
 	if (x->size != y->size && a->strict)
 		return COMPARE_DIFFERENT;
 	if (a->strict)
 		r = find_other_status(x, y, &job.end);
 	if (!r)
 		r = qc_compare_disks(&job, &at);
+	/* QEMU's order: a difference of what both disks have says enough. */
+	if (!r && x->size != y->size && at >= (x->size < y->size ? x->size : y->size) && !c->quiet)
+		puts("Warning: Image size mismatch!");
 	if (!r)
 		return print_result(c, at, job.end);
 	command_fail(c->operand[0], r, NULL);
@@ -116,7 +118,9 @@ static int open_and_compare(struct command *c, const struct compare_args *a)
 	interrupt_catch();
 	if (source_disk_open_as(c, c->operand[0], c->format[0], &x) != COMMAND_OK)
 		return COMPARE_FAILED;
-	if (source_disk_open_as(c, c->operand[1], c->format[1] ? c->format[1] : a->other_format, &y) == COMMAND_OK) {
+	if (a->other_format && !c->format[1])
+		c->format[1] = a->other_format;
+	if (source_disk_open_as(c, c->operand[1], c->format[1], &y) == COMMAND_OK) {
 		status = compare_disks(c, a, &x, &y);
 		source_disk_close(&y);
 	}

@@ -127,7 +127,7 @@ static int measure(struct command *c, struct measure_args *a, const char *what)
 		status = command_fail(what, r, &why);
 	else
 		print_measures(c->json, metadata + data, metadata + disk, &s,
-			       a->qcow2 && s.bitmaps_possible);
+			       a->qcow2 && o->version != 2 && s.bitmaps_possible);
 out:
 	source_disk_close(&s);
 	return status;

@@ -10,7 +10,7 @@ const struct command_option command_shared_options[] = {
 	{ 'p', NULL, NULL, "show progress" },
 	{ 'q', NULL, NULL, "print nothing but errors" },
 	{ 'U', "force-share", NULL, "the same as --locking=share" },
-	{ 'f', NULL, "raw|qcow|qcow2", "format of the image (found by its first bytes)" },
+	{ 'f', "format", "raw|qcow|qcow2", "format of the image (found by its first bytes)" },
 	{ 't', NULL, "CACHE", "accepted as by qemu-img, and ignored" },
 	{ 'T', NULL, "CACHE", "the same" },
 	{ COMMAND_IMAGE_OPTS, "image-opts", NULL,

@@ -177,8 +177,8 @@ int convert_options_check(struct convert_args *a, struct command *c)
 		why = "-C: not together with -c or -S";
 	else if (a->target_is_zero && !a->existing)
 		why = "--target-is-zero: only with -n";
-	else if (a->existing && a->options.text)
-		why = "-n: a file that exists gets no options";
+	if (!why && a->existing && a->options.text)
+		report(QC_LOG_WARN, "-o: a file that exists gets no options (-n)");
 	if (why)
 		report(QC_LOG_ERROR, "%s", why);
 	return why ? COMMAND_FAILED : COMMAND_OK;

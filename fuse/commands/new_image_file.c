@@ -18,11 +18,15 @@
 char *new_image_file_base_path(const char *path, const char *name)
 {
 	const char *slash = strrchr(path, '/');
+	char *plain = qc_backing_path(name); /* of a json: or file: name */
 	char *out;
 
-	if (*name == '/' || !slash)
-		return strdup(name);
-	return asprintf(&out, "%.*s/%s", (int)(slash - path), path, name) < 0 ? NULL : out;
+	if (!plain || *plain == '/' || !slash)
+		return plain ? plain : strdup(name);
+	if (asprintf(&out, "%.*s/%s", (int)(slash - path), path, plain) < 0)
+		out = NULL;
+	free(plain);
+	return out;
 }
 
 /* Takes the size of a raw file or a block device. */

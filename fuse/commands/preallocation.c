@@ -29,7 +29,7 @@ qc_err preallocation_apply(struct command *c, struct qc_image *img, uint64_t fro
 	if (how == PREALLOC_OFF || from >= qc_size(img))
 		return 0;
 	return how == PREALLOC_FULL ? write_zeros_from(c, img, from) :
-				      qc_allocate(img, from, qc_size(img) - from);
+				      qc_preallocate(img, from, qc_size(img) - from);
 }
 
 int preallocation_reserve_space(const char *path)

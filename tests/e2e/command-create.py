@@ -45,6 +45,8 @@ cases = [
     (['-b', 'base.qcow2', '-F', 'qcow2', 'IMG'], None),
     (['-b', 'base.qcow', '-F', 'qcow', 'IMG', '5M'], None),
     (['-b', 'base.raw', '-F', 'raw', 'IMG'], None),
+    (['-b', 'json:{"driver":"qcow2","file":{"driver":"file",,"filename":"base.qcow2"}}'.replace(',,', ','),
+      '-F', 'qcow2', 'IMG'], None),
     (['-f', 'qcow', '-b', 'base.raw', '-F', 'raw', 'IMG'], None),
     (['-u', '-b', 'none.qcow2', '-F', 'qcow2', 'IMG', '5M'], None),
     (['-o', 'preallocation=metadata', 'IMG', '8M'], 'full'),
@@ -67,6 +69,16 @@ for i, (argv, kind) in enumerate(cases):
         for path in ours, theirs:
             run('qemu-img', 'convert', '-O', 'raw', path, f'{path}.raw')
         check(Path(f'{ours}.raw').read_bytes() == Path(f'{theirs}.raw').read_bytes(), f'{ours}: bytes')
+
+# Clusters that are allocated, and never written, take no space.
+for argv in (['-o', 'preallocation=metadata'], ['-o', 'preallocation=metadata,cluster_size=1M'],
+             ['-o', 'data_file=sparse.data,data_file_raw=on']):
+    make('-q', *argv, 'sparse.qcow2', '300M')
+    for path in 'sparse.qcow2', 'sparse.data':
+        check(not os.path.exists(path) or os.stat(path).st_blocks * 512 < 8 << 20, f'{argv}: {path} is sparse')
+    run('qemu-img', 'check', 'sparse.qcow2')
+    mapped = json.loads(run('qemu-img', 'map', '--output=json', 'sparse.qcow2'))
+    check(all(m['present'] and 'offset' in m for m in mapped), f'{argv}: all clusters are allocated')
 
 # An external data file is made, and found again.
 make('-o', 'data_file=d.data,data_file_raw=on', 'data.qcow2', '4M')
