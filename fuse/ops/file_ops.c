@@ -9,6 +9,12 @@
 #include "ops/open_file.h"
 #include "ops/ops.h"
 
+#if FUSE_VERSION < FUSE_MAKE_VERSION(3, 15)
+#include <linux/fuse.h>
+
+enum { PARALLEL_DIRECT_WRITES = 1 << 6 }; /* FOPEN_PARALLEL_DIRECT_WRITES of Linux 6.2 */
+#endif
+
 /* Opens a text.  With direct_io the kernel does not use the size that it has cached, which
  * can be that of an older text. */
 static int open_text(struct server *s, struct open_file *f, struct fuse_file_info *fi)
@@ -30,9 +36,6 @@ static void set_direct_io(const struct server *s, struct open_file *f, struct fu
 
 	fi->direct_io = s->direct_io || (follows && (f->writable || !shared_pages_work(&s->pages))) ||
 			(s->direct_maps && f->writable && fi->flags & O_DIRECT);
-#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 15)
-	fi->parallel_direct_writes = fi->direct_io;
-#endif
 	f->has_pages = follows && shared_pages_work(&s->pages) && (!fi->direct_io || s->direct_maps);
 }
 
@@ -118,12 +121,33 @@ void op_send_open(fuse_req_t req, const struct node *n, const struct delayed_rep
 		reply->send(reply);
 }
 
+/* Lets the kernel run writes of the file in parallel if they bypass its cache.  Before 3.15 libfuse
+ * has no name for that, and the reply is sent as it stands in <linux/fuse.h>. */
+static void reply_open(fuse_req_t req, struct fuse_file_info fi)
+{
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 15)
+	fi.parallel_direct_writes = fi.direct_io;
+#else
+	const struct fuse_open_out out = {
+		.fh = fi.fh,
+		.open_flags = FOPEN_DIRECT_IO | PARALLEL_DIRECT_WRITES |
+			      (fi.keep_cache ? FOPEN_KEEP_CACHE : 0),
+	};
+
+	if (fi.direct_io) {
+		fuse_reply_buf(req, (const char *)&out, sizeof(out));
+		return;
+	}
+#endif
+	fuse_reply_open(req, &fi);
+}
+
 static void send_open_reply(const struct delayed_reply *r)
 {
 	if (r->error)
 		reply_err(r->req, r->error);
 	else
-		fuse_reply_open(r->req, &r->fi);
+		reply_open(r->req, r->fi);
 }
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
