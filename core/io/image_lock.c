@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -63,12 +64,13 @@ static bool process_locks_file(const char *pid, const struct stat *file)
 	if (!d)
 		return false;
 	while (!found && (e = readdir(d))) {
-		struct stat st;
+		struct statx st;
 
-		if (fstatat(dirfd(d), e->d_name, &st, 0))
+		/* Without AT_STATX_DONT_SYNC a file server that hangs would hang the caller, too. */
+		if (statx(dirfd(d), e->d_name, AT_STATX_DONT_SYNC, STATX_INO, &st))
 			continue;
-		found = st.st_dev == file->st_dev && st.st_ino == file->st_ino &&
-			fd_has_ofd_lock(pid, e->d_name);
+		found = makedev(st.stx_dev_major, st.stx_dev_minor) == file->st_dev &&
+			st.stx_ino == file->st_ino && fd_has_ofd_lock(pid, e->d_name);
 	}
 	closedir(d);
 	return found;
