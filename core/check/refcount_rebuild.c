@@ -36,6 +36,7 @@ static qc_err open_rebuild_count(const struct rebuild *b, const struct qc_metada
 
 	m->ignore_copied = true;
 	m->ignore_damage = m->keep_damaged = b->keep_damage;
+	m->needs_all = true;
 	return r;
 }
 

@@ -194,8 +194,12 @@ static qc_err count_item(void *arg, struct qc_metadata_item *item)
 
 	if (r)
 		return r;
+	if (item->unreadable && m->needs_all)
+		return -EIO;
 	if (is_of_bitmap(item))
 		return count_bitmap(m, item);
+	if (item->invalid && m->needs_all && item->kind != QC_METADATA_L2_TABLE)
+		return -EIO;
 	if (item->excessive)
 		return note_out_of_range(m);
 	if (item->invalid && !(m->keep_damaged && item->bytes))

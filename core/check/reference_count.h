@@ -39,6 +39,8 @@ struct qc_reference_count {
 	bool ignore_damage; /* invalid entries reference nothing, instead of -EIO */
 	bool keep_damaged;  /* with ignore_damage: an invalid entry references the cluster that its
 			     * offset locates, so that a repair does not free it */
+	bool needs_all; /* -EIO if the snapshot table or an L1 table cannot be used, or the bitmap
+			 * directory cannot be read: a repair would free all that they reference */
 	bool ignore_copied; /* COPIED permits nothing */
 	bool exact_end;	    /* a compressed cluster may be out of range, too.  Otherwise its last
 			     * sectors are ignored: they may be beyond the end of the file */

@@ -85,6 +85,7 @@ static qc_err open_count(struct repair *p)
 
 	m->ignore_copied = true;
 	m->ignore_damage = m->keep_damaged = p->flags & QC_REPAIR_KEEP_DAMAGE;
+	m->needs_all = true;
 	m->on_l2_table = report_l2_table;
 	if (!r && p->next > m->n) /* refcount blocks beyond the end of the file */
 		r = qc_reference_count_extend(m, p->next);

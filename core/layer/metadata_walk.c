@@ -17,7 +17,7 @@ struct walk {
 	qc_metadata_fn *fn;
 	void *arg;
 	unsigned int flags;
-	uint64_t file_end; /* rounded up: the last cluster need not be whole */
+	uint64_t file_bytes, file_end; /* rounded up: the last cluster need not be whole */
 	bool in_snapshot;
 };
 
@@ -151,8 +151,8 @@ static qc_err begin_walk(struct walk *w, const struct qc_metadata *md, unsigned 
 	qc_err r = qc_file_stat(md->file, &now);
 
 	*w = (struct walk){ .md = md, .g = &md->head->geom, .fn = fn, .arg = arg, .flags = flags };
-	if (!r)
-		w->file_end = round_up(now.size, geom_cluster(w->g));
+	w->file_bytes = r ? 0 : now.size;
+	w->file_end = round_up(w->file_bytes, geom_cluster(w->g));
 	return r;
 }
 
@@ -290,6 +290,18 @@ static qc_err walk_bitmap(const struct walk *w, const struct qc_bitmap *b)
 	return r;
 }
 
+static qc_err visit_damaged_directory(const struct walk *w, qc_err reason)
+{
+	const struct qc_header *h = w->md->head;
+	struct qc_metadata_item item = {
+		.kind = QC_METADATA_BITMAP_DIRECTORY, .invalid = true, .off = h->bitmaps_offset,
+		.unreadable = reason == -EIO &&
+			      range_inside(h->bitmaps_offset, h->bitmaps_bytes, w->file_bytes),
+	};
+
+	return w->fn(w->arg, &item);
+}
+
 static qc_err walk_bitmaps(const struct walk *w)
 {
 	const struct qc_header *h = w->md->head;
@@ -301,7 +313,7 @@ static qc_err walk_bitmaps(const struct walk *w)
 		return 0;
 	r = qc_bitmaps_read(w->md->file, h, &b);
 	if (r && r != -ENOMEM)
-		r = visit_invalid(w, QC_METADATA_BITMAP_DIRECTORY, h->bitmaps_offset);
+		r = visit_damaged_directory(w, r);
 	else if (!r)
 		r = visit(w, QC_METADATA_BITMAP_DIRECTORY, h->bitmaps_offset, h->bitmaps_bytes);
 	for (size_t i = 0; !r && i < b.n; i++) {

@@ -31,6 +31,7 @@ struct qc_metadata_item {
 	bool invalid;	    /* its reference is impossible, or it cannot be decoded */
 	bool excessive;	    /* with `invalid`: an L1 table with more L2 tables than there are;
 			     * to read them all would take forever */
+	bool unreadable;    /* with `invalid`: a bitmap directory that is in the file */
 	bool in_snapshot;   /* an L1 table of a snapshot, or an L2 table in such a table */
 	uint64_t off, len;  /* in the image file; of an invalid item: as far as known */
 	uint64_t entry_off; /* host offset of the table that has the reference, else 0 */

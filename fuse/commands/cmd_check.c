@@ -20,6 +20,7 @@ enum {
 	CHECK_CORRUPT = 2,
 	CHECK_LEAKS = 3,
 	CHECK_NOT_SUPPORTED = 63, /* as of qemu-img: the format has nothing to check */
+	CHECK_CACHE_BYTES = 4 << 20, /* tables are read once, one after the other */
 };
 
 struct check_args {
@@ -114,10 +115,10 @@ static int check_image(struct command *c, struct check_args *a)
 	bool is_located;
 	qc_err r;
 
-	if (a->flags) { /* else nothing is written, and a signal may end the process */
+	c->cache_bytes = CHECK_CACHE_BYTES;
+	c->interrupted = interrupt_is_pending;
+	if (a->flags) /* else nothing is written, and a signal may end the process */
 		interrupt_catch();
-		c->interrupted = interrupt_is_pending;
-	}
 	r = command_locate(c, path, 0, &f);
 
 	a->report.json = c->json;

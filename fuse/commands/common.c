@@ -311,6 +311,7 @@ static int make_context(struct command *c, unsigned int flags)
 		.log_max = QC_LOG_TRACE,
 		.progress = show_work,
 		.interrupted = c->interrupted,
+		.cache_bytes = c->cache_bytes,
 		.refs = c->o.refs,
 		.locking = c->o.locking,
 		.data_file = c->o.data_file,

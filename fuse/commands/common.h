@@ -59,6 +59,7 @@ struct command {
 	bool json; /* by --json or --output=json, if spec->has_json */
 	/* As in struct qc_config; set before the first image is opened. */
 	bool no_sync, direct_writes;
+	size_t cache_bytes;
 	qc_interrupted_fn *interrupted;
 	char **operand;
 	unsigned int operands;
