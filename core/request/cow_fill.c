@@ -44,14 +44,19 @@ static qc_err leave_hole(const struct qc_cow_request *c, const uint8_t *buf, uin
 			 uint64_t len)
 {
 	uint64_t last = min_u64(len, SECTOR);
+	qc_err r;
 
 	if (c->filler != &qc_cow_preallocate_sparse || c->w->layer->crypt ||
 	    !qc_is_all_zeros(buf, len))
 		return QC_MUST_WRITE_ZEROS;
 	if (is_hole_of_file(c, host, len))
 		return 0;
-	return c->never_written ? qc_file_write(c->w->data, host + len - last, buf, last) :
-				  QC_MUST_WRITE_ZEROS;
+	if (!c->never_written)
+		return QC_MUST_WRITE_ZEROS;
+	r = qc_file_write(c->w->data, host + len - last, buf, last);
+	if (!r)
+		qc_file_punch(c->w->data, host, len); /* a failure costs one block */
+	return r;
 }
 
 /* Copies the guest range [from, end) to the new clusters.  Behind the end of the disk

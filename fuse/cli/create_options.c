@@ -155,6 +155,7 @@ static int set_create_option(struct create_options *c, const struct create_optio
 	case PREALLOCATION:
 		i = find_word(value, preallocations);
 		c->preallocation = (enum preallocation)i;
+		c->has_preallocation = true;
 		break;
 	case ENCRYPTION:
 		i = find_word(value, (const char *const[]){ "", "aes", "luks", NULL });
@@ -251,7 +252,7 @@ void create_options_print_formatting(const struct create_options *c, const char 
 	if (!first)
 		printf(" cluster_size=%u extended_l2=%s", o->cluster_size ? o->cluster_size : 65536,
 		       o->extended_l2 ? "on" : "off");
-	if (!first && c->preallocation != PREALLOC_OFF)
+	if (!first && c->has_preallocation)
 		print_create_value("preallocation", preallocations[c->preallocation]);
 	if (!first)
 		print_create_value("compression_type", o->compression_type ? o->compression_type : "zlib");

@@ -12,7 +12,8 @@ enum preallocation { PREALLOC_OFF, PREALLOC_METADATA, PREALLOC_FALLOC, PREALLOC_
 struct create_options {
 	struct qc_create_options o; /* its texts point into `text` */
 	enum preallocation preallocation;
-	bool has_size, encryption_on; /* by the options "size" and "encryption" */
+	/* By the options "size", "encryption" and "preallocation". */
+	bool has_size, encryption_on, has_preallocation;
 	const char *key_secret; /* id of the secret object with the passphrase; NULL: not given */
 	char *text; /* copies of all lists */
 };
