@@ -46,6 +46,8 @@ for cs in ("16k", "64k"):
         VARIANTS[f"v3-ext-{cs}-{kind}"] = ("qcow2", f"extended_l2=on,cluster_size={cs}", kind)
 VARIANTS["v3-lazy"] = ("qcow2", "lazy_refcounts=on", "plain")
 VARIANTS["v3-zstd"] = ("qcow2", "compression_type=zstd", "packed")
+VARIANTS["v3-zstd-512"] = ("qcow2", "compression_type=zstd,cluster_size=512", "plain")
+VARIANTS["v3-zstd-2M"] = ("qcow2", "compression_type=zstd,cluster_size=2M", "plain")
 VARIANTS["v3-datafile"] = ("qcow2", "data_file=d.data", "plain")
 VARIANTS["v3-datafile-raw"] = ("qcow2", "data_file=d.data,data_file_raw=on", "plain")
 VARIANTS["v3-datafile-backing"] = ("qcow2", "data_file=d.data", "backing")
