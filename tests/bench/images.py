@@ -20,10 +20,12 @@ HUGE_DISK = 64 << 40
 CLUSTER = 65536
 SPREAD = 512  # clusters of the working set of a disk, all over it
 PATTERN = 7     # the byte that fills them
+SPARSE_DISK = 200 * GIB
+SPARSE_AREAS, SPARSE_AREA = 2000, 256 << 10
 SNAPSHOTS = 300
 EIGHT = 8
 EIGHT_DISK = 256 << 20
-NEEDS = 14 * GIB  # of all images, and the copies that are written to
+NEEDS = 15 * GIB  # of all images, and the copies that are written to
 FILES_FROM = ('/usr/share', '/usr/include', '/usr/lib')
 BASE_BYTES = 900 << 20
 TREE_BYTES, TREE_FILES = 400 << 20, 20000
@@ -132,6 +134,13 @@ def make_tables(to):
     command('qemu-img', 'create', '-q', '-f', 'qcow2', '-o', 'preallocation=metadata', to, '1T')
 
 
+def make_sparse(to):
+    create(to, SPARSE_DISK)
+    step = SPARSE_DISK // SPARSE_AREAS // CLUSTER * CLUSTER
+    write_with_qemu(to, [f'write -P {k % 250 + 1} {k * step} {SPARSE_AREA}'
+                         for k in range(SPARSE_AREAS)])
+
+
 def make_snapshots(to):
     shutil.copyfile(need('spread.qcow2'), to)
     for number in range(SNAPSHOTS):
@@ -167,6 +176,7 @@ MAKERS = {
     'tree.tar': make_tree,
     'spread.qcow2': spread_maker(DISK),
     'huge.qcow2': spread_maker(HUGE_DISK),
+    'sparse.qcow2': make_sparse,
     'snapshots.qcow2': make_snapshots,
     'tables.qcow2': make_tables,
     'eight': make_eight,

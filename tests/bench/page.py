@@ -11,7 +11,9 @@ EXPLAINED = {
     'seqread-buf': 'the same through the page cache',
     'randread-4k': 'reads of 4 KiB at random places, `O_DIRECT`',
     'randread-4k-j4': 'the same by four threads',
-    'chain8-4k': 'the same, one thread, through a chain of eight images',
+    'randread-4k-d32': 'the same by one thread with 32 requests at a time (libaio)',
+    'chain8-4k': 'reads of 4 KiB at random places, `O_DIRECT`, one thread, through a chain of '
+                 'eight images',
     'zlib-seq': 'a compressed image (deflate) from its start, through the page cache',
     'zlib-rand64k': 'the same, 64 KiB at random places, two threads, `O_DIRECT`',
     'zstd-seq': 'a compressed image (zstd) from its start, through the page cache',
@@ -19,9 +21,12 @@ EXPLAINED = {
     'luks-randwrite': 'writes of 4 KiB at random places of an encrypted image, `O_DIRECT`',
     'seqwrite-over': 'writes of 1 MiB over what is there, `O_DIRECT`',
     'randwrite-4k': 'writes of 4 KiB at random places over what is there, `O_DIRECT`',
+    'randwrite-4k-j4': 'the same by four threads',
     'alloc-seq-1M': 'writes of 1 MiB to an empty image, 1 GiB in all, with the `fsync`',
     'alloc-rand-4k': 'writes of 4 KiB at random places of an empty image, 64 MiB in all',
     'unpack': 'a tar of more than 20,000 files unpacked onto a new ext4 in a new image, and synced',
+    'sparse-copy': '`cp --sparse=auto` of a disk of 200 GiB with 2,000 areas of 256 KiB',
+    'fstrim': 'an ext4 with 750 removed files of 300 KB among 750 others trimmed, and synced',
     'convert': 'the compressed disk (deflate) made a raw file by `qemu-img convert`',
     'commands': 'a disk copied by the commands `qcowfs convert` and `qemu-img convert`, with '
                 'their defaults; and an image of 1 TiB with all its L2 tables, checked by '

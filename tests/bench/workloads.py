@@ -130,6 +130,8 @@ FIO_ROWS = [
     Fio('seqread-buf', 'plain', f'--rw=read --direct=0 {SEQUENTIAL}', (1.5, 1.0)),
     Fio('randread-4k', 'plain', f'--rw=randread {ONE}', (1.3, 0.95)),
     Fio('randread-4k-j4', 'plain', '--rw=randread --bs=4k --direct=1 --numjobs=4', (2.0, 0.95)),
+    Fio('randread-4k-d32', 'plain', '--rw=randread --bs=4k --direct=1 --numjobs=1 '
+        '--ioengine=libaio --iodepth=32', (1.3, 0.95)),
     Fio('chain8-4k', 'chain', f'--rw=randread {ONE}', (1.4, None)),
     Fio('zlib-seq', 'zlib', f'--rw=read --direct=0 {SEQUENTIAL}', (4, None)),
     Fio('zlib-rand64k', 'zlib', '--rw=randread --bs=64k --direct=1 --numjobs=2', (2.5, None)),
@@ -138,6 +140,8 @@ FIO_ROWS = [
     Fio('luks-randwrite', 'luks', f'--rw=randwrite {ONE}', (4, None), writes=True),
     Fio('seqwrite-over', 'plain', f'--rw=write --direct=1 {SEQUENTIAL}', (2.5, 0.9), writes=True),
     Fio('randwrite-4k', 'plain', f'--rw=randwrite {ONE}', (1.7, 0.9), writes=True),
+    Fio('randwrite-4k-j4', 'plain', '--rw=randwrite --bs=4k --direct=1 --numjobs=4', (2.0, 1.0),
+        writes=True),
     Fio('alloc-seq-1M', 'fresh', f'--rw=write --direct=1 {SEQUENTIAL} --size=1G --end_fsync=1',
         (2, 0.85), writes=True, bounded=True),
     Fio('alloc-rand-4k', 'fresh', f'--rw=randwrite {ONE} --io_size=64M', (1.3, 1.0), writes=True,
@@ -190,6 +194,49 @@ def seconds_of(*commands):
     for argv in commands:
         command(*argv)
     return time.monotonic() - began
+
+
+# ---- a sparse disk, copied ----------------------------------------------------------
+
+class SparseCopy(Row):
+    name = 'sparse-copy'
+    unit = 's'
+    rate = False
+
+    def measure(self, subject, case, seconds):
+        image = need('sparse.qcow2')
+        warm(image)
+        with shown(subject, [image], 'plain') as disks:
+            run = {'bytes': images.SPARSE_AREAS * images.SPARSE_AREA}
+            with spending(run):
+                run['value'] = seconds_of(('cp', '--sparse=auto', disks[0], WORK / 'copy.raw'))
+            return run
+
+
+# ---- files that were removed ----------------------------------------------------------
+
+class Trim(Row):
+    name = 'fstrim'
+    unit = 's'
+    rate = False
+    needs_root = True
+    files, bytes_of_each = 1500, 300_000
+
+    def measure(self, subject, case, seconds):
+        with shown(subject, [fresh(subject, FRESH_DISK)], 'fresh') as disks:
+            with file_system_on(disks[0]) as root:
+                data = random.Random(7).randbytes(self.bytes_of_each)
+                for number in range(self.files):
+                    (root / str(number)).write_bytes(data)
+                command('fstrim', root)  # the space that mkfs has left
+                command('sync', '-f', root)
+                for number in range(0, self.files, 2):
+                    (root / str(number)).unlink()
+                command('sync', '-f', root)
+                run = {}
+                with spending(run):
+                    run['value'] = seconds_of(('fstrim', root), ('sync', '-f', root))
+                return run
 
 
 # ---- a compressed image, converted ----------------------------------------------------
@@ -321,6 +368,8 @@ class Eight(Row):
 
 FURTHER_ROWS = [
     Unpack(),
+    SparseCopy(),
+    Trim(),
     Convert(),
     Commands(),
     Spread('size', {'2 GiB': ('spread.qcow2', DISK), '64 TiB': ('huge.qcow2', HUGE_DISK)}),
