@@ -30,6 +30,8 @@ struct fd_file {
 	int fd;
 	int direct_fd; /* the same file with O_DIRECT; -1: not open */
 	atomic_bool no_direct;
+	uint64_t cached_max; /* bytes that go to the page cache before direct writes begin */
+	_Atomic uint64_t cached_bytes;
 	_Atomic uint64_t direct_bytes, direct_ns; /* of the writes that returned */
 	bool block; /* a block device: fstat() gives no size */
 	atomic_bool no_stream; /* the kernel or file system has no RWF_DONTCACHE */
@@ -189,6 +191,8 @@ static ssize_t try_direct_write(struct fd_file *f, uint64_t off, const void *buf
 	if (f->direct_fd < 0 || len < DIRECT_BYTES || !is_aligned(off) || !is_aligned(len) ||
 	    !is_aligned((uintptr_t)buf) || atomic_load_explicit(&f->no_direct, memory_order_relaxed))
 		return 0;
+	if (atomic_fetch_add_explicit(&f->cached_bytes, len, memory_order_relaxed) < f->cached_max)
+		return 0;
 	began = read_clock_ns();
 	n = pwrite(f->direct_fd, buf, len, (off_t)off);
 	if (n < 0 && errno == EINVAL) { /* the device has a larger alignment */
@@ -200,10 +204,24 @@ static ssize_t try_direct_write(struct fd_file *f, uint64_t off, const void *buf
 	return n;
 }
 
+/* Returns how much the page cache takes at the speed of memory.  Beyond a tenth of the memory
+ * that is free the kernel begins to slow writers down (vm.dirty_background_ratio). */
+static uint64_t cached_bytes_max(void)
+{
+#ifdef QC_FAILPOINTS
+	return 0; /* tests write little */
+#else
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+
+	return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size / 16 : 0;
+#endif
+}
+
 void qc_file_enable_direct(struct qc_file *file)
 {
 	struct fd_file *f = to_fd_file(file);
 
+	f->cached_max = cached_bytes_max();
 	if (f->direct_fd < 0)
 		f->direct_fd = qc_reopen(f->fd, O_WRONLY | O_DIRECT | O_NONBLOCK | O_NOCTTY);
 }
@@ -219,7 +237,7 @@ static qc_err fd_write(struct qc_file *f, uint64_t off, const void *buf, size_t 
 		return -EIO;
 	if (!range_inside(off, len, INT64_MAX))
 		return -EFBIG;
-	stream = is_stream(to_fd_file(f), off, len);
+	stream = is_stream(to_fd_file(f), off, len) && to_fd_file(f)->direct_fd < 0;
 	while (done < len) {
 		const uint8_t *at = (const uint8_t *)buf + done;
 		ssize_t n = try_direct_write(to_fd_file(f), off + done, at, len - done);
