@@ -237,23 +237,24 @@ static void make_bitmaps(const struct scenario *s)
 	raise_refcounts();
 }
 
-#define CHECKED(n, make, steps, options, ...)                                         \
-	{ SCENARIO(n, "qcow2", make, steps, options, M), .snapshot = true, .offline = true, __VA_ARGS__ }
+#define CHECKED(n, make, steps, options, cache)                                             \
+	{ SCENARIO(n, "qcow2", make, steps, options, M), .snapshot = true, .offline = true, \
+	  .cache_bytes = cache }
 
 static const struct scenario scenarios[] = {
-	CHECKED("leaks", make_leaks, repair_leaks, "cluster_size=4k"),
-	CHECKED("leaks-v2", make_leaks, repair_leaks, "compat=0.10,cluster_size=4k"),
-	CHECKED("low", make_low, repair_all, "cluster_size=4k"),
-	CHECKED("mixed", make_mixed, repair_all, "cluster_size=4k"),
-	CHECKED("mixed-v2", make_mixed, repair_all, "compat=0.10,cluster_size=4k"),
-	CHECKED("mixed-512", make_mixed, repair_all, "cluster_size=512", .cache_bytes = 64 * K),
-	CHECKED("shared", make_shared_entries, repair_all, "cluster_size=4k"),
-	CHECKED("corrupt-bit", make_marked_corrupt, repair_all, "cluster_size=4k"),
-	CHECKED("block", make_damaged_block, repair_all, "cluster_size=4k"),
-	CHECKED("lost-table", make_lost_table, repair_all, "cluster_size=4k"),
-	CHECKED("wrong-table", make_wrong_table, repair_all, "cluster_size=512"),
-	CHECKED("table-on-data", make_table_on_data, repair_all, "cluster_size=4k"),
-	CHECKED("bitmaps", make_bitmaps, repair_all, "cluster_size=4k"),
+	CHECKED("leaks", make_leaks, repair_leaks, "cluster_size=4k", 0),
+	CHECKED("leaks-v2", make_leaks, repair_leaks, "compat=0.10,cluster_size=4k", 0),
+	CHECKED("low", make_low, repair_all, "cluster_size=4k", 0),
+	CHECKED("mixed", make_mixed, repair_all, "cluster_size=4k", 0),
+	CHECKED("mixed-v2", make_mixed, repair_all, "compat=0.10,cluster_size=4k", 0),
+	CHECKED("mixed-512", make_mixed, repair_all, "cluster_size=512", 64 * K),
+	CHECKED("shared", make_shared_entries, repair_all, "cluster_size=4k", 0),
+	CHECKED("corrupt-bit", make_marked_corrupt, repair_all, "cluster_size=4k", 0),
+	CHECKED("block", make_damaged_block, repair_all, "cluster_size=4k", 0),
+	CHECKED("lost-table", make_lost_table, repair_all, "cluster_size=4k", 0),
+	CHECKED("wrong-table", make_wrong_table, repair_all, "cluster_size=512", 0),
+	CHECKED("table-on-data", make_table_on_data, repair_all, "cluster_size=4k", 0),
+	CHECKED("bitmaps", make_bitmaps, repair_all, "cluster_size=4k", 0),
 };
 
 /* Notes what is in danger in the image that the scenario begins with. */
