@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "ops/open_file.h"
@@ -73,7 +74,10 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t off,
 	}
 	if (f->text) {
 		len = bytes_before_end(f->text->len, off, len);
-		fuse_reply_buf(req, len ? f->text->bytes + off : NULL, len);
+		/* As soon as the kernel has the reply, the text may be closed and freed. */
+		if (len)
+			memcpy(buf, f->text->bytes + off, len);
+		fuse_reply_buf(req, buf, len);
 		return;
 	}
 	if (open_file_is_stale(f)) {
