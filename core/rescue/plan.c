@@ -274,9 +274,11 @@ bool qc_plan_is_complete(const struct qc_plan *p)
 
 /* ---- writing -------------------------------------------------------------------- */
 
+/* The offset of a table without entries may be any in a header, and is written as 0. */
 static json_t *json_of_plan_pair(uint64_t offset, const char *second, uint64_t n)
 {
-	return json_pack("{s:I, s:I}", "offset", (json_int_t)offset, second, (json_int_t)n);
+	return json_pack("{s:I, s:I}", "offset", (json_int_t)(n ? offset : 0), second,
+			 (json_int_t)n);
 }
 
 static json_t *json_of_plan_l1(const struct qc_header *h, const uint8_t *l1)
