@@ -3,9 +3,10 @@
  * copy.c - copy a disk with several threads.
  *
  * Called by programs that convert images.  Each thread takes the next chunk of the source, reads
- * it, detects zeros and compresses, and then stores it.  All of that but the store in an image
- * runs in parallel.  Stores in an image go in the order of the disk, unless the caller does not
- * mind, so that the clusters of a new image are in order, too.
+ * it, detects zeros and compresses, and then stores it.  All of that but the store runs in
+ * parallel.  Stores go in the order of the disk, unless the caller does not mind, so that
+ * the clusters of a new image are in order, too.  Threads that write to one file at the same time
+ * would spin for its lock in the kernel.
  *
  * Memory is one chunk for each thread, or two and an encoder where it compresses.  A failure, or
  * the caller's wish, stops all threads before their next chunk.
@@ -40,7 +41,7 @@ struct copy_job {
 static bool is_ordered(const struct copy_job *j)
 {
 	return j->plan.flags & QC_COPY_STREAM ||
-	       (j->plan.to.img && !(j->plan.flags & QC_COPY_ANY_ORDER));
+	       !(j->plan.flags & QC_COPY_ANY_ORDER);
 }
 
 /* Counts bytes as done, and asks the caller whether to go on. */
