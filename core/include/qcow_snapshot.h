@@ -2,10 +2,10 @@
 /*
  * qcow_snapshot.h - the part of qcow.h about internal snapshots and the layers of a chain.
  */
+#include "qcow.h" /* before the guard: it includes headers that need this one */
+
 #ifndef QCOW_SNAPSHOT_H
 #define QCOW_SNAPSHOT_H
-
-#include "qcow.h"
 
 #ifdef __cplusplus
 extern "C" {

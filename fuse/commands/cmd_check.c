@@ -120,7 +120,6 @@ static int check_image(struct command *c, struct check_args *a)
 	if (a->flags) /* else nothing is written, and a signal may end the process */
 		interrupt_catch();
 	r = command_locate(c, path, 0, &f);
-
 	a->report.json = c->json;
 	a->report.quiet = c->quiet;
 	is_located = !r;
