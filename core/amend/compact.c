@@ -17,7 +17,7 @@
 #include "base/range.h"
 #include "check/full_check.h"
 #include "check/repair.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "qcow_array.h"
 #include "update/checkpoint.h"
 

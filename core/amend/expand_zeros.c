@@ -5,7 +5,7 @@
 #include <inttypes.h>
 
 #include "format/l2_entry.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "layer/guest_data.h"
 #include "layer/metadata_walk.h"
 #include "update/checkpoint.h"

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/range.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "update/new_refcounts.h"
 
 struct width_change {

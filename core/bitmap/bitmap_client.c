@@ -10,7 +10,7 @@
 #include "bitmap/bitmap_header.h"
 #include "bitmap/bitmap_overlap.h"
 #include "bitmap/bitmap_removal.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 
 /* ---- removing --------------------------------------------------------------- */
 

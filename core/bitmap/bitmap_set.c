@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/range.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "qcow_array.h"
 
 enum { TABLE_CHUNK_BYTES = 64 * 1024 };

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "update/overlap_check.h"
 #include "check/reference_count.h"
 #include "base/outcome.h"

@@ -12,7 +12,7 @@
 #include "check/full_check.h"
 #include "check/repair.h"
 #include "io/external_file.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "update/abort.h"
 #include "update/checkpoint.h"
 

@@ -11,7 +11,7 @@
 #include "check/refcount_rebuild.h"
 #include "check/reference_count.h"
 #include "check/unshare.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "update/abort.h"
 #include "update/autoclear.h"
 #include "update/checkpoint.h"

@@ -10,7 +10,7 @@
 #include "copy/copy_disk.h"
 #include "image/layer_table.h"
 #include "io/image_lock.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 
 /* Opens a raw file for writing, too.  Its layer keeps the locks of a reader on failure. */
 static qc_err open_raw_base(struct qc_commit_base *b, struct qc_reason *why)

@@ -11,7 +11,7 @@
 #include "base/range.h"
 #include "evidence/deleted_judge.h"
 #include "evidence/dropped_streams.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "image/table_disk.h"
 #include "qcow_array.h"
 

@@ -6,7 +6,7 @@
 
 #include "base/range.h"
 #include "evidence/unallocated.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "qcow_array.h"
 
 enum { LIVE_MAX = 1 << 22, FOUND_MAX = 1 << 16 };

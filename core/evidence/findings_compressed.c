@@ -6,7 +6,7 @@
 #include <inttypes.h>
 
 #include "base/range.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 
 struct compressed_findings {
 	struct qc_finding_list *l;

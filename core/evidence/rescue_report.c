@@ -10,7 +10,7 @@
 
 #include "base/outcome.h"
 #include "evidence/disk_map.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "rescue/mend_l1.h"
 
 static const char *proof_name(const struct qc_verdicts *v, char *buf, size_t n)

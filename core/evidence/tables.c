@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "base/range.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 
 /* A qc_reftable_invalid_fn: an invalid entry counts nothing. */
 static void ignore_invalid_block(void *arg, uint64_t index, uint64_t entry)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "layer/context.h"
+#include "layer/context_fields.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -5,7 +5,7 @@
 #ifndef QC_FOUND_HEADERS_H
 #define QC_FOUND_HEADERS_H
 
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "layer/layer.h"
 
 /* Finds the lost header of a layer, or remembers it.  One search runs at a time; other files are opened

@@ -2,7 +2,7 @@
 #include "image/gather.h"
 
 #include "base/range.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 
 /* Which gathered clusters to store. */
 struct gather_wish {

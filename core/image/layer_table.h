@@ -22,7 +22,7 @@
 #ifndef QC_LAYER_TABLE_H
 #define QC_LAYER_TABLE_H
 
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "layer/layer.h"
 
 /* The format that an image declares for its backing file. */

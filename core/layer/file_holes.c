@@ -2,7 +2,7 @@
 #include "layer/file_holes.h"
 
 #include "base/range.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "metadata/refcount_scan.h"
 
 enum { UNKNOWN, DENSE, PREALLOCATED };

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "io/image_lock.h"
 #include "base/range.h"
 

@@ -8,7 +8,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "layer/context.h"
+#include "layer/context_fields.h"
 
 /* Returns true if the file system stores no access times. */
 static bool has_no_atime(int fd)

@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "base/failpoint.h"
 #include "layer/layer_fields.h"
 #include "crypto/luks.h"

@@ -103,8 +103,8 @@ static uint64_t *choose_cursor(struct qc_alloc *a, enum qc_alloc_purpose use)
 /* Cluster 0 holds the header: its refcount of 0 is damage. */
 static qc_err report_free_header(const struct qc_alloc *a)
 {
-	if (a->refcounts.report)
-		a->refcounts.report(a->refcounts.report_arg, "header", 0, "its refcount is 0");
+	if (a->refcounts.report_damage)
+		a->refcounts.report_damage(a->refcounts.report_arg, "header", 0, "its refcount is 0");
 	return -EIO;
 }
 

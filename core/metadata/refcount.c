@@ -152,8 +152,8 @@ void qc_refcounts_close(struct qc_refcounts *r)
 static qc_err report_refcount_error(const struct qc_refcounts *r, qc_err e, const char *object,
 				    uint64_t off, const char *problem)
 {
-	if (e == -EIO && r->report)
-		r->report(r->report_arg, object, off, problem);
+	if (e == -EIO && r->report_damage)
+		r->report_damage(r->report_arg, object, off, problem);
 	return e;
 }
 

@@ -36,7 +36,7 @@ struct qc_refcounts {
 	bool table_dirty;	       /* entries [dirty_first, dirty_end) are not in the file */
 	uint64_t dirty_first, dirty_end;
 	atomic_bool *aborted;	       /* set when a sync fails; may be NULL */
-	qc_refcount_report_fn *report; /* may be NULL */
+	qc_refcount_report_fn *report_damage; /* may be NULL */
 	void *report_arg;
 };
 

@@ -15,7 +15,7 @@
 #include "bitmap/bitmap_client.h"
 #include "bitmap/bitmap_commit.h"
 #include "image/gather.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "request/bitmap_view.h"
 #include "update/autoclear.h"
 #include "update/checkpoint.h"

@@ -18,7 +18,7 @@
 
 #include "base/outcome.h"
 #include "base/range.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "request/cow_write.h"
 #include "request/request.h"
 

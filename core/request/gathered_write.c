@@ -20,7 +20,7 @@
 #include "base/outcome.h"
 #include "base/range.h"
 #include "image/gather.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "request/request.h"
 
 static uint64_t cluster_size(const struct qc_image *img)

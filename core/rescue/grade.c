@@ -5,7 +5,7 @@
 #include <inttypes.h>
 
 #include "base/range.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "rescue/mend_l1.h"
 #include "rescue/plan.h"
 

@@ -7,7 +7,7 @@
 #include "base/failpoint.h"
 #include "base/outcome.h"
 #include "base/range.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "update/abort.h"
 #include "update/data_punch.h"
 #include "update/writer_client.h"

@@ -6,7 +6,7 @@
 
 #include "base/failpoint.h"
 #include "base/range.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "qcow_array.h"
 #include "update/checkpoint.h"
 
@@ -84,7 +84,7 @@ static void use_new_refcounts(struct qc_new_refcounts *n, const struct qc_refcou
 
 	*rc = *now;
 	rc->aborted = old.aborted;
-	rc->report = old.report;
+	rc->report_damage = old.report_damage;
 	rc->report_arg = old.report_arg;
 	qc_refcounts_close(&old);
 	n->w->layer->head = *head;

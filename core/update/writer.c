@@ -13,7 +13,7 @@
 #include "format/snapshot_table.h"
 #include "io/image_lock.h"
 #include "layer/cluster_map.h"
-#include "layer/context.h"
+#include "layer/context_fields.h"
 #include "update/autoclear.h"
 #include "update/checkpoint.h"
 #include "update/data_punch.h"
@@ -189,7 +189,7 @@ static qc_err open_allocator(struct qc_writer *w, bool damaged_refcounts, struct
 					      damaged_refcounts ? ignore_invalid_entry : NULL,
 					      NULL, why);
 		a->refcounts.aborted = &w->aborted;
-		a->refcounts.report = report_refcount_damage;
+		a->refcounts.report_damage = report_refcount_damage;
 		a->refcounts.report_arg = w->layer;
 		return r;
 	}

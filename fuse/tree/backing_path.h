@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#include "tree/tree_private.h"
+#include "tree/tree_fields.h"
 
 /* Returns true if the mount can write or remove images that others need. */
 bool backing_path_is_needed(const struct tree *t);

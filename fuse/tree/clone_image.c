@@ -13,7 +13,7 @@
 #include "tree/name.h"
 #include "tree/node.h"
 #include "tree/node_ops.h"
-#include "tree/tree_private.h"
+#include "tree/tree_fields.h"
 #include "util/report.h"
 
 enum { CHAIN_MOST = 256 }; /* files of a chain, as qc_open() allows */

@@ -10,7 +10,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "tree/tree_private.h"
+#include "tree/tree_fields.h"
 #include "util/path_dir.h"
 #include "util/report.h"
 

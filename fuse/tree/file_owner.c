@@ -9,7 +9,7 @@
 
 #include "tree/name.h"
 #include "tree/node.h"
-#include "tree/tree_private.h"
+#include "tree/tree_fields.h"
 
 /* Opens the file of a node, without access to its content.  Returns a descriptor; -errno. */
 static int open_file_of_node(struct tree *t, struct node *n)

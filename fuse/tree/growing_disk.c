@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "qcow.h"
-#include "tree/tree_private.h"
+#include "tree/tree_fields.h"
 
 enum { SECTOR = 512 };
 

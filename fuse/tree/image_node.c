@@ -4,7 +4,7 @@
 #include "tree/image_attr.h"
 #include "tree/image_info.h"
 #include "tree/image_file.h"
-#include "tree/tree_private.h"
+#include "tree/tree_fields.h"
 
 static int open_image_node(struct tree *t, struct node *n, bool write, struct qc_image **out)
 {

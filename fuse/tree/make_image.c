@@ -11,7 +11,7 @@
 #include "tree/name.h"
 #include "tree/name_claim.h"
 #include "tree/node.h"
-#include "tree/tree_private.h"
+#include "tree/tree_fields.h"
 #include "tree/new_name.h"
 #include "tree/backing_path.h"
 #include "util/report.h"

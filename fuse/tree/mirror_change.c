@@ -18,7 +18,7 @@
 #include "tree/new_name.h"
 #include "tree/node.h"
 #include "tree/node_table.h"
-#include "tree/tree_private.h"
+#include "tree/tree_fields.h"
 #include "util/report.h"
 
 static int report_change(const char *shown, int r, const char *what, const char *why)

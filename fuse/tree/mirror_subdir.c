@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "tree/name.h"
-#include "tree/tree_private.h"
+#include "tree/tree_fields.h"
 #include "util/report.h"
 
 int mirror_subdir_open(struct tree *t, const struct node *dir, int flags)

@@ -13,7 +13,7 @@
 
 #include "tree/node.h"
 #include "tree/node_ops.h"
-#include "tree/tree_private.h"
+#include "tree/tree_fields.h"
 
 /* NULL: the directory never had it. */
 struct name *name_find(const struct node *dir, const char *shown);

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "tree/name.h"
-#include "tree/tree_private.h"
+#include "tree/tree_fields.h"
 
 int name_claim_check(const struct node *dir, const char *shown, const char *file)
 {

@@ -8,7 +8,7 @@
 #include "tree/cow_overlay.h"
 #include "tree/node_ops.h"
 #include "tree/node_table.h"
-#include "tree/tree_private.h"
+#include "tree/tree_fields.h"
 #include "util/hash_bytes.h"
 
 /* ---- lifetime ------------------------------------------------------------- */

@@ -6,7 +6,7 @@
 #include "tree/node_ops.h"
 #include "tree/node_table.h"
 #include "tree/tree.h"
-#include "tree/tree_private.h"
+#include "tree/tree_fields.h"
 
 enum { DEPTH_MAX = 200 }; /* of directories; a path of more is too long for the kernel */
 

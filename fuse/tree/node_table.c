@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "tree/tree_private.h"
+#include "tree/tree_fields.h"
 #include "util/hash_bytes.h"
 
 enum { FIRST_SLOTS = 256 };

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "tree/image_file.h"
-#include "tree/tree_private.h"
+#include "tree/tree_fields.h"
 
 int entry_change_begin(struct entry_change *c, struct tree *t, struct node *dir)
 {

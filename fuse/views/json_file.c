@@ -6,7 +6,7 @@
 #include "info/image_json.h"
 #include "tree/image_file.h"
 #include "tree/tree.h"
-#include "tree/tree_private.h"
+#include "tree/tree_fields.h"
 #include "views/snapshot_dir.h"
 #include "views/snapshot_names.h"
 #include "views/text_file.h"

@@ -3,7 +3,7 @@
  * partition_files.c - the byte range of a partition's node never changes: if the table changes,
  * the name gets a new node, and the old one is detached.
  *
- * Locks: partition_state.lock, then those of the tree (tree/tree_private.h).
+ * Locks: partition_state.lock, then those of the tree (tree/tree_fields.h).
  */
 #include "views/partition_files.h"
 
@@ -23,7 +23,7 @@
 /* Of one name of an image. */
 struct partition_state {
 	pthread_mutex_t lock;	  /* one thread reads the table at a time; guards all fields; taken
-				   * before all locks of tree_private.h */
+				   * before all locks of tree_fields.h */
 	bool is_read;		  /* the names are true for an image that is: */
 	struct identity read_of;
 	unsigned int write_version;

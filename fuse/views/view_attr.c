@@ -5,7 +5,7 @@
 
 #include "tree/cow_overlay.h"
 #include "tree/image_attr.h"
-#include "tree/tree_private.h"
+#include "tree/tree_fields.h"
 
 enum { SECTOR = 512 }; /* unit of st_blocks */
 

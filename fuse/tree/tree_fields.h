@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tree_private.h - the tree, its nodes and its names as data; for tree/ and views/ only.
+ * tree_fields.h - the tree, its nodes and its names as data; for tree/ and views/ only.
  *
  * Locks, in ascending order.  No thread takes two of a kind, but for a rename, which takes two
  * node_dir.lock, the one at the lower address first.  Locks of views/ come before all of these.
@@ -11,8 +11,8 @@
  *   tree.lock               names, tables of nodes, last references; never held over I/O
  *   node.attr_lock          the fields that say so
  */
-#ifndef TREE_PRIVATE_H
-#define TREE_PRIVATE_H
+#ifndef TREE_FIELDS_H
+#define TREE_FIELDS_H
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * context.h - state that all images of a program share.
+ * context_fields.h - state that all images of a program share.
  *
  * Only the struct: image/context.c, which fills and frees it, stands above the flusher.
  */
-#ifndef QC_CONTEXT_H
-#define QC_CONTEXT_H
+#ifndef QC_CONTEXT_FIELDS_H
+#define QC_CONTEXT_FIELDS_H
 
 #include <errno.h>
 
