@@ -5,8 +5,7 @@
  * Called by programs that convert images.  Each thread takes the next chunk of the source, reads
  * it, detects zeros and compresses, and then stores it.  All of that but the store runs in
  * parallel.  Stores go in the order of the disk, unless the caller does not mind, so that
- * the clusters of a new image are in order, too.  Threads that write to one file at the same time
- * would spin for its lock in the kernel.
+ * the clusters of a new image are in order, too.
  *
  * Memory is one chunk for each thread, or two and an encoder where it compresses.  A failure, or
  * the caller's wish, stops all threads before their next chunk.
