@@ -8,6 +8,7 @@
 #include "update/abort.h"
 #include "update/checkpoint.h"
 #include "update/l2_table.h"
+#include "update/overlap_check.h"
 
 enum { UNLINK_CLUSTERS_MAX = 128 }; /* changed in one go */
 
@@ -21,13 +22,12 @@ static uint64_t unlink_step(const struct qc_layer *l, struct goff at)
 void qc_unlink_defer_free(struct qc_writer *w, const struct l2_entry *e)
 {
 	const struct geom *g = &w->layer->head.geom;
+	uint64_t len = e->kind == QC_COMPRESSED ? e->compressed_len : geom_cluster(g);
 
-	if (g->external)
+	if (g->external || (e->kind != QC_COMPRESSED && !e->host.v))
 		return;
-	if (e->kind == QC_COMPRESSED)
-		qc_alloc_defer_free(&w->alloc, e->host.v, e->compressed_len);
-	else if (e->host.v)
-		qc_alloc_defer_free(&w->alloc, e->host.v, geom_cluster(g));
+	if (qc_overlap_may_free(w, e->host, len))
+		qc_alloc_defer_free(&w->alloc, e->host.v, len);
 }
 
 /* Queues the clusters of n entries to be freed.  Clusters of invalid entries leak. */

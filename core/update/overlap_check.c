@@ -112,26 +112,40 @@ static qc_err query_map(struct qc_writer *w, uint64_t off, uint64_t len, bool *m
 	return r;
 }
 
-qc_err qc_overlap_check_write(struct qc_writer *w, struct hoff host, uint64_t len)
+static qc_err find_metadata(struct qc_writer *w, struct hoff host, uint64_t len, bool *metadata)
 {
 	const struct geom *g = &w->layer->head.geom;
 	uint64_t header = g->layout == LAYOUT_V1 ? HEAD1_BYTES : geom_cluster(g);
 	/* A table that grows sets the offset before the length.  Read in the reverse order, the
 	 * pair is never longer than the table at that offset. */
 	uint64_t bytes = w->alloc.refcounts.entries * 8, table = w->alloc.refcounts.table_offset;
-	bool metadata;
-	qc_err r = 0;
 
-	if (w->data != w->file)
-		return 0;
-	metadata = host.v < header ||
-		   range_overlap(host.v, len, g->l1_offset, (uint64_t)g->l1_entries * 8) ||
-		   range_overlap(host.v, len, table, bytes) ||
-		   range_overlap(host.v, len, w->layer->head.luks_offset, w->layer->head.luks_bytes);
-	if (!metadata && w->overlap_map)
-		r = query_map(w, host.v, len, &metadata);
+	*metadata = host.v < header ||
+		    range_overlap(host.v, len, g->l1_offset, (uint64_t)g->l1_entries * 8) ||
+		    range_overlap(host.v, len, table, bytes) ||
+		    range_overlap(host.v, len, w->layer->head.luks_offset, w->layer->head.luks_bytes);
+	return !*metadata && w->overlap_map ? query_map(w, host.v, len, metadata) : 0;
+}
+
+qc_err qc_overlap_check_write(struct qc_writer *w, struct hoff host, uint64_t len)
+{
+	bool metadata = false;
+	qc_err r = w->data == w->file ? find_metadata(w, host, len, &metadata) : 0;
+
 	if (r || !metadata)
 		return r;
 	return qc_writer_mark_corrupt(w, "guest data would be written over metadata at 0x%" PRIx64,
 				      host.v);
+}
+
+bool qc_overlap_may_free(struct qc_writer *w, struct hoff host, uint64_t len)
+{
+	bool metadata;
+	qc_err r = find_metadata(w, host, len, &metadata);
+
+	if (!r && !metadata)
+		return true;
+	qc_layer_report_damage(w->layer, "an L2 entry that was replaced referenced metadata at host "
+			       "offset 0x%" PRIx64 " (it stays allocated)", host.v);
+	return false;
 }

@@ -2,7 +2,8 @@
 /*
  * overlap_check.h - keep guest data off metadata, like QEMU's overlap-check.
  *
- * Requests call it for every extent of the image file before they write guest data there.
+ * Requests ask for every extent of the image file before they write guest data there, and before
+ * they free it.
  * The header, the L1 table, the refcount table and the LUKS header are always compared.
  *
  * If the refcounts were not checked when the image was opened for writing, an L2 entry may
@@ -28,5 +29,12 @@ void qc_overlap_map_free(struct qc_overlap_map *map); /* NULL is allowed */
  *         the file.
  */
 qc_err qc_overlap_check_write(struct qc_writer *w, struct hoff host, uint64_t len);
+
+/*
+ * qc_overlap_may_free() - check that an extent which an L2 entry has referenced holds guest data
+ *
+ * Return: true; false the extent holds metadata, or that cannot be told: it must leak.  Logged.
+ */
+bool qc_overlap_may_free(struct qc_writer *w, struct hoff host, uint64_t len);
 
 #endif

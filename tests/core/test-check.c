@@ -15,6 +15,11 @@ static qc_err give_key(void *arg, const char *path, unsigned int attempt, void *
 	return 0;
 }
 
+static uint64_t l1_table(void)
+{
+	return peek64("image", 40);
+}
+
 static uint64_t l2_table(void)
 {
 	return peek64("image", peek64("image", 40)) & UINT64_C(0xfffffffffffe00);
@@ -428,6 +433,32 @@ static void an_entry_on_metadata_that_was_not_looked_for(void)
 	}
 }
 
+/* An entry without COPIED is replaced by a write, and its cluster is freed: never metadata. */
+static void a_replaced_entry_frees_no_metadata(void)
+{
+	static uint64_t (*const places[])(void) = { l1_table, l2_table, block, snapshot_table,
+						     snapshot_l1, snapshot_l2 };
+
+	for (size_t i = 0; i < COUNT(places); i++) {
+		struct qc_context *ctx = context_with(QC_VERIFY_OFF);
+		struct qc_image *img;
+
+		fresh("compat=1.1");
+		sh("qemu-img snapshot -c one image && "
+		   "qemu-io -t unsafe -f qcow2 -c 'write -P 3 0 1M' image >/dev/null");
+		poke64("image", l2_table() + 8 * 20, places[i]());
+		img = image_write(ctx, "image");
+		CHECK(!fill(img, 20 * 64 * K, 64 * K, 7) && !qc_flush(img));
+		CHECK(logged(&book, "referenced metadata"));
+		qc_close(img);
+		context_end(ctx);
+		logbook_clear(&book);
+		CHECK(is_sound("image"));
+		CHECK(try_sh("qemu-io -f qcow2 -c 'read -P 3 0 1M' -c 'read -P 7 1280k 64k' image | "
+			     "grep -q failed"));
+	}
+}
+
 /* Clusters that were metadata at the open may become data later. */
 static void metadata_that_went_is_data(void)
 {
@@ -477,6 +508,7 @@ int main(void)
 	RUN(a_cluster_that_was_taken_behind_the_end);
 	RUN(two_entries_behind_the_end);
 	RUN(an_entry_on_metadata_that_was_not_looked_for);
+	RUN(a_replaced_entry_frees_no_metadata);
 	RUN(metadata_that_went_is_data);
 	return DONE();
 }
