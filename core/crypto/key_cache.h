@@ -2,7 +2,7 @@
 /*
  * key_cache.h - the data keys of the images that were unlocked last.
  *
- * To derive a key from a passphrase takes seconds, so layer/unlock.c looks here first.  A
+ * To derive a key from a passphrase takes seconds, so layer/layer_key.c looks here first.  A
  * key is found only with the passphrase and the LUKS header that it was derived from.
  */
 #ifndef QC_KEY_CACHE_H

@@ -2,7 +2,7 @@
 /*
  * luks.h - checks a LUKS header, and opens its key slots with a passphrase.
  *
- * Called by layer/unlock.c.  A LUKS header is hostile: qc_luks_parse() checks every field
+ * Called by layer/layer_key.c.  A LUKS header is hostile: qc_luks_parse() checks every field
  * that is used later.  It also bounds the time that a header can cost: the work of all
  * key slots, counted in iterations of PBKDF2.
  */

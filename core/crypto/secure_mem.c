@@ -4,7 +4,7 @@
  *
  * libgcrypt asks of a pointer whether its memory is secure; the range answers that.  Each
  * allocation has its own pages: there are few of them, and mlock(2) works on pages.  If
- * RLIMIT_MEMLOCK forbids locking, the pages are used unlocked, and layer/unlock.c warns
+ * RLIMIT_MEMLOCK forbids locking, the pages are used unlocked, and layer/layer_key.c warns
  * the user.
  *
  * libgcrypt allocates and frees a piece in each iteration of PBKDF2, of which there are

@@ -333,7 +333,7 @@ static qc_err open_qcow(struct qc_layer *l, const struct qc_file_location *at, b
 	if (!r)
 		r = open_table_cache(l, flags, why);
 	if (!r && l->head.crypt && !(flags & no_data))
-		r = qc_unlock_layer(l, why);
+		r = qc_layer_key_find(l, why);
 	return r;
 }
 

@@ -9,7 +9,7 @@
 #define QC_LAYER_H
 
 #include "layer/layer_fields.h"
-#include "layer/unlock.h"
+#include "layer/layer_key.h"
 
 /*
  * qc_layer_open() - open one file of a chain

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * unlock.c - try each passphrase of the user on each active key slot.
+ * layer_key.c - try each passphrase of the user on each active key slot.
  *
  * Passphrases, key material and keys are in secure memory only, and are wiped before
- * qc_unlock_layer() returns.
+ * qc_layer_key_find() returns.
  */
-#include "layer/unlock.h"
+#include "layer/layer_key.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -19,7 +19,7 @@
 
 enum { ATTEMPTS = 16 };
 
-struct unlock_attempt {
+struct key_search {
 	struct qc_layer *layer;
 	struct qc_luks luks;
 	uint8_t header[LUKS_BYTES];
@@ -29,7 +29,7 @@ struct unlock_attempt {
 
 /* ---- LUKS ------------------------------------------------------------------- */
 
-static qc_err read_luks_header(struct unlock_attempt *k, struct qc_reason *why)
+static qc_err read_luks_header(struct key_search *k, struct qc_reason *why)
 {
 	const struct qc_header *h = &k->layer->head;
 	size_t got;
@@ -40,7 +40,7 @@ static qc_err read_luks_header(struct unlock_attempt *k, struct qc_reason *why)
 	return qc_reason_add_hint(why, qc_luks_parse(k->header, h->luks_bytes, &k->luks, why));
 }
 
-static qc_err try_key_slot(struct unlock_attempt *k, unsigned int i)
+static qc_err try_key_slot(struct key_search *k, unsigned int i)
 {
 	const struct qc_luks_slot *s = &k->luks.slot[i];
 	size_t n = qc_luks_key_material_bytes(&k->luks), got;
@@ -59,7 +59,7 @@ static qc_err try_key_slot(struct unlock_attempt *k, unsigned int i)
 
 /* Tries all slots.  Progress is reported by PBKDF2 iterations: a slot that does not fit takes as
  * long as one that does. */
-static qc_err try_key_slots(struct unlock_attempt *k)
+static qc_err try_key_slots(struct key_search *k)
 {
 	const struct qc_context *ctx = k->layer->ctx;
 	uint64_t all = 0, done = 0;
@@ -83,7 +83,7 @@ static qc_err try_key_slots(struct unlock_attempt *k)
 	return r;
 }
 
-static qc_err try_luks(struct unlock_attempt *k)
+static qc_err try_luks(struct key_search *k)
 {
 	struct qc_key_cache *ring = k->layer->ctx->key_cache;
 	uint8_t name[QC_KEY_CACHE_ID];
@@ -100,7 +100,7 @@ static qc_err try_luks(struct unlock_attempt *k)
 /* ---- AES -------------------------------------------------------------------- */
 
 /* Makes a key of any passphrase: with a wrong one the data reads as garbage. */
-static qc_err make_legacy_key(struct unlock_attempt *k)
+static qc_err make_legacy_key(struct key_search *k)
 {
 	size_t n = k->luks.spec.key_bytes;
 
@@ -116,19 +116,19 @@ static const char *name_of_encryption(const struct qc_layer *l)
 	return l->head.crypt == CRYPT_LUKS ? "LUKS" : "AES";
 }
 
-qc_err qc_unlock_no_key(const struct qc_layer *l, struct qc_reason *why)
+qc_err qc_layer_key_missing(const struct qc_layer *l, struct qc_reason *why)
 {
 	return qc_fail_as(why, QC_CAUSE_KEY, -EACCES,
 			    "encrypted (%s), and there is no key for it (key-file=PATH names one)",
 			    name_of_encryption(l));
 }
 
-static qc_err fail_without_key(const struct unlock_attempt *k, unsigned int attempts, struct qc_reason *why)
+static qc_err fail_without_key(const struct key_search *k, unsigned int attempts, struct qc_reason *why)
 {
 	bool newline = attempts && k->pass_len && k->pass[k->pass_len - 1] == '\n';
 
 	if (!attempts)
-		return qc_unlock_no_key(k->layer, why);
+		return qc_layer_key_missing(k->layer, why);
 	return qc_fail_as(why, QC_CAUSE_KEY, -EACCES,
 			    "encrypted (%s), and the key does not fit%s", name_of_encryption(k->layer),
 			    newline ? " (it ends with a newline, which counts: printf %s writes "
@@ -136,7 +136,7 @@ static qc_err fail_without_key(const struct unlock_attempt *k, unsigned int atte
 }
 
 /* Asks for passphrases until one fits. */
-static qc_err ask_for_key(struct unlock_attempt *k, struct qc_reason *why)
+static qc_err ask_for_key(struct key_search *k, struct qc_reason *why)
 {
 	struct qc_context *ctx = k->layer->ctx;
 	qc_err r = -EACCES;
@@ -166,7 +166,7 @@ static void warn_of_swappable_keys(struct qc_context *ctx)
 					       "memory (ulimit -l) is too low");
 }
 
-static qc_err set_crypt_state(struct unlock_attempt *k, struct qc_reason *why)
+static qc_err set_crypt_state(struct key_search *k, struct qc_reason *why)
 {
 	qc_err r = qc_crypt_state_new(&k->luks.spec, k->key, k->layer->head.crypt == CRYPT_AES,
 				      &k->layer->crypt);
@@ -177,9 +177,9 @@ static qc_err set_crypt_state(struct unlock_attempt *k, struct qc_reason *why)
 	return 0;
 }
 
-qc_err qc_unlock_layer(struct qc_layer *l, struct qc_reason *why)
+qc_err qc_layer_key_find(struct qc_layer *l, struct qc_reason *why)
 {
-	struct unlock_attempt k = { .layer = l };
+	struct key_search k = { .layer = l };
 	AUTO_SECRET uint8_t *pass = qc_secure_alloc(QC_KEY_MAX);
 	AUTO_SECRET uint8_t *key = qc_secure_alloc(QC_CIPHER_KEY_MAX);
 	qc_err r = 0;
