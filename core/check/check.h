@@ -14,7 +14,7 @@
  *	one sees; or several active entries reference one cluster; or a reference is beyond all
  *	that the refcounts cover
  *
- * QC_VERIFY_AUTO gives up after one second, but always checks the refcounts of metadata.
+ * QC_VERIFY_AUTO gives up after one second, but always checks that no metadata has refcount 0.
  * QC_VERIFY_OFF checks nothing.  Where not everything was checked, prepares the overlap
  * check.  An entry that cannot be decoded is not reported here: the request that reads the
  * entry fails.

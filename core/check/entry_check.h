@@ -12,7 +12,8 @@
 #include "layer/metadata_walk.h"
 #include "qcow_check.h"
 
-/* Where findings go, and what they add up to. */
+/* Where the faults that a check finds go, and what they add up to.  Findings of NAME.findings.json
+ * are another list (evidence/finding_list.h). */
 struct qc_findings {
 	qc_finding_fn *fn; /* may be NULL */
 	void *arg;

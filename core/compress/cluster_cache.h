@@ -41,7 +41,8 @@ qc_err qc_cluster_cache_read(struct qc_cluster_cache *c, const void *owner, uint
 bool qc_cluster_cache_copy(struct qc_cluster_cache *c, const void *owner, uint64_t offset,
 			   void *buf, uint32_t cluster);
 
-/* Forgets all clusters of a layer that is about to be closed.  No reader uses them. */
+/* Forgets all clusters of a layer.  Readers may use them: such a slot is empty once they have
+ * copied their bytes. */
 void qc_cluster_cache_invalidate(struct qc_cluster_cache *c, const void *owner);
 
 #endif

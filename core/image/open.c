@@ -190,7 +190,7 @@ static qc_err require_key(const struct qc_image *img, struct qc_reason *why)
 
 		if (!l->head.crypt)
 			continue;
-		qc_unlock_no_key(l, why);
+		qc_layer_key_missing(l, why);
 		if (i)
 			qc_reason_prefix(why, "backing file %s", l->path);
 		return -EACCES;

@@ -205,7 +205,8 @@ static ssize_t try_direct_write(struct fd_file *f, uint64_t off, const void *buf
 }
 
 /* Returns how much the page cache takes at the speed of memory.  Beyond a tenth of the memory
- * that is free the kernel begins to slow writers down (vm.dirty_background_ratio). */
+ * that is free the kernel begins to write pages back (vm.dirty_background_ratio), and beyond a fifth
+ * it slows writers down. */
 static uint64_t cached_bytes_max(void)
 {
 #ifdef QC_FAILPOINTS

@@ -61,7 +61,7 @@ enum { QC_DIRECT_ALIGN = 4096 };
  */
 void qc_file_enable_direct(struct qc_file *f);
 
-/* Returns the descriptor, which stays the file's; -1 for a file of a test. */
+/* Returns the descriptor, which stays the file's; -1 if it has none, as files of tests. */
 static inline int qc_file_fd(const struct qc_file *f)
 {
 	return f->ops->fd ? f->ops->fd(f) : -1;

@@ -131,11 +131,13 @@ static qc_err read_plan_tables(struct plan_parse *x, enum qc_plan_key k, const c
 	return r;
 }
 
+/* By the number of the compression type. */
+static const char *const plan_methods[] = { "deflate", "zstd" };
+
 static qc_err read_plan_kinds(struct plan_parse *x, enum qc_plan_key k, const char *key,
 			      const json_t *v)
 {
 	static const char *const crypts[] = { "none", "aes", "luks" };
-	static const char *const methods[] = { "deflate", "zstd" };
 	struct qc_header *h = &x->p->head;
 	unsigned int i = 0;
 	qc_err r;
@@ -151,7 +153,7 @@ static qc_err read_plan_kinds(struct plan_parse *x, enum qc_plan_key k, const ch
 		h->crypt = (enum qc_crypt)i;
 		return r;
 	}
-	r = read_plan_word(x, key, v, methods, 2, &i);
+	r = read_plan_word(x, key, v, plan_methods, 2, &i);
 	h->compression = (enum qc_compression)i;
 	return r;
 }
@@ -309,8 +311,7 @@ static void add_plan_tables(json_t *j, const struct qc_header *h)
 	if (h->version < 3)
 		return;
 	json_object_set_new(j, "extended-l2", json_boolean(geom_is_extended(&h->geom)));
-	json_object_set_new(j, "compression", json_string(h->compression == COMPRESSION_ZSTD ?
-							  "zstd" : "deflate"));
+	json_object_set_new(j, "compression", json_string(plan_methods[h->compression]));
 }
 
 qc_err qc_plan_write(const struct qc_header *h, uint64_t file_size, const uint8_t *l1, char **text,

@@ -11,8 +11,10 @@
  *	2  entries of the refcount table
  *	3  L2 tables
  *	4  the L1 table
- *	5  then the pending frees that were taken become free, and ranges of the data file
- *	   that nothing references are punched
+ *	5  then the pending frees that were taken are punched, and their refcounts are lowered in
+ *	   memory; ranges of the data file that nothing references are punched
+ *
+ * The next checkpoint writes the lowered refcounts.
  *
  * Invariant: refcounts in the file are only ever too high, never too low.  The steps keep it:
  *
@@ -83,8 +85,8 @@ qc_err qc_writer_update_header(struct qc_writer *w, uint64_t at, const void *fie
  * flight, or a drained section. */
 void qc_writer_grow_size(struct qc_writer *w, uint64_t size);
 
-/* Drops cached slices and decompressed clusters of an extent that becomes free, and punches
- * the extent if discard=unmap.  A qc_freed_fn; @w is a struct qc_writer. */
+/* Drops cached slices of an extent that becomes free, and the layer's decompressed clusters, and
+ * punches the extent if discard=unmap.  A qc_freed_fn; @w is a struct qc_writer. */
 void qc_writer_on_cluster_freed(void *w, uint64_t off, uint64_t len);
 
 #endif

@@ -25,7 +25,7 @@ struct options {
 	char *mount_namespace; /* path of the namespace to mount in; NULL */
 	bool ro, rw, direct_io;
 	bool snapshots, chain, info, bitmaps, partitions;
-	bool forensic; /* sets the first four above, and unallocated, and ro unless cow is set */
+	bool forensic; /* sets snapshots, chain, info, bitmaps and unallocated, and ro unless cow is set */
 	bool unallocated; /* ro, unless cow is set */
 	bool rescue; /* ro, unless cow is set */
 	bool doubtful_is_lost;

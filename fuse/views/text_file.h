@@ -2,7 +2,7 @@
 /*
  * text_file.h - a read-only file beside an image whose text is made when it is asked for.
  *
- * Used by NAME.json and NAME.map.
+ * It is made anew for each open.  Texts that take long are kept by made_text.h.
  */
 #ifndef TEXT_FILE_H
 #define TEXT_FILE_H
