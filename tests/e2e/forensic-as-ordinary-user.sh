@@ -25,7 +25,7 @@ looks_right() {
 	as_user cmp mnt/disk.snapshots/one/disk.raw want.one || fail "its snapshot"
 	as_user cmp mnt/disk.chain/0-disk.qcow2.raw want || fail "the first of its chain"
 	as_user cat mnt/disk.json mnt/base.json >/dev/null || fail "what is known of it"
-	[ "$(as_user ls mnt/base.chain)" = 0-base.qcow2.raw ] || fail "the base"
+	[ "$(as_user ls mnt/base.chain | xargs)" = "0-base.qcow2.own.raw 0-base.qcow2.raw" ] || fail "the base"
 }
 
 look_at() { # look_at SOURCE: mounts and unmounts it; its messages are in log
