@@ -91,13 +91,6 @@ static bool (*rig_look)(struct qc_image *img, size_t at, const char *dir, bool s
 /* A test's own verdict on the image in dir, instead of the rig's; it complains. */
 static bool (*rig_judge)(const char *dir, bool sample);
 
-static inline bool is_sanitized(void)
-{
-	const char *s = getenv("TEST_SANITIZER");
-
-	return s && *s;
-}
-
 /* Whether the user wants the long form of each test. */
 static inline bool is_long(void)
 {

@@ -21,6 +21,13 @@
 #include "unit/tempdir.h"
 #include "unit/threads.h"
 
+static inline bool is_sanitized(void)
+{
+	const char *s = getenv("TEST_SANITIZER");
+
+	return s && *s;
+}
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define K ((uint64_t)1024)
 #define M (K * K)

@@ -63,8 +63,9 @@ os.close(end)
 p = start('-o', f'ro,ready-fd={other}', fds=[other])
 os.close(other)
 until(20, lambda: is_mounted('mnt'), 'it is mounted')
+error = p.stderr.readline()  # before it is asked to leave
 run('fusermount3', '-u', 'mnt')
-error = p.communicate(timeout=PATIENCE)[1]
+error += p.communicate(timeout=PATIENCE)[1]
 check(p.returncode == 0 and 'ready-fd: cannot notify it' in error, f'it goes on: {error}')
 
 # The service manager: paths and abstract names.
