@@ -35,10 +35,13 @@ static void lock_for_reading(struct qc_layer *l)
 {
 	struct qc_reason ignored;
 	bool has_writer;
+	qc_err r = qc_image_lock_read(qc_file_fd(l->file), l->ctx->locking, &has_writer, &ignored);
 
-	qc_image_lock_read(qc_file_fd(l->file), l->ctx->locking, &has_writer, &ignored);
-	if (l->data != l->file)
-		qc_image_lock_read(qc_file_fd(l->data), l->ctx->locking, &has_writer, &ignored);
+	if (!r && l->data != l->file)
+		r = qc_image_lock_read(qc_file_fd(l->data), l->ctx->locking, &has_writer, &ignored);
+	if (r)
+		qc_log(&l->ctx->log, QC_LOG_WARN, "%s: cannot lock it for reading again: %s (reads go "
+		       "on without a lock)", l->path, strerror(-r));
 }
 
 static qc_err check_or_repair(struct qc_writer *w, struct qc_reason *why)
