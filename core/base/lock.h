@@ -33,7 +33,7 @@ enum qc_rank {
 	QC_RANK_CHECKPOINT,    /* writer: one checkpoint at a time; I/O */
 	QC_RANK_INFLIGHT,      /* requests in flight: one grace period at a time, and waiting for it */
 	QC_RANK_RANGE,	       /* range locks: which guest ranges are locked */
-	QC_RANK_TABLE,	       /* writer: making L2 tables; I/O */
+	QC_RANK_TABLE,	       /* writer: asking for an L2 table, making it; the first change; I/O */
 	QC_RANK_BITMAPS,       /* writer: tables of dirty bitmaps; I/O */
 	QC_RANK_ALLOC,	       /* allocator: refcounts; I/O of refcount blocks */
 	QC_RANK_SLOT,	       /* table cache: which slice is in which slot */

@@ -41,8 +41,9 @@ qc_err qc_cluster_cache_read(struct qc_cluster_cache *c, const void *owner, uint
 bool qc_cluster_cache_copy(struct qc_cluster_cache *c, const void *owner, uint64_t offset,
 			   void *buf, uint32_t cluster);
 
-/* Forgets all clusters of a layer.  Readers may use them: such a slot is empty once they have
- * copied their bytes. */
+/* Forgets all clusters of a layer.  Readers may use them: the slot is used again once they have
+ * copied their bytes.  The reader that is decompressing one gets its bytes; readers that wait
+ * for it decompress the cluster again. */
 void qc_cluster_cache_invalidate(struct qc_cluster_cache *c, const void *owner);
 
 #endif

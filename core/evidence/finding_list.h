@@ -2,7 +2,7 @@
 /*
  * finding_list.h - a list of findings, each with a code, a priority, a note and its proof.
  *
- * Priority says how much a finding matters, and confidence how sure it is.
+ * Priority says how much a finding matters.  Its confidence is always "certain".
  */
 #ifndef QC_FINDING_LIST_H
 #define QC_FINDING_LIST_H

@@ -24,7 +24,7 @@ qc_err qc_image_lock_read(int fd, enum qc_locking how, bool *has_writer, struct 
 /*
  * qc_image_lock_write() - lock an image for writing
  * @read_fd:   holds locks for reading, and gives up those that exclude writers.  On failure it asks
- *	       for them again; another program that was faster has them then
+ *	       for them again: if another program was faster, it holds no lock any more
  * @write_fd:  another open file description of the same file, which gets the locks
  *
  * Return: 0; -EBUSY another program uses the image; -EROFS with QC_LOCKING_SHARE;

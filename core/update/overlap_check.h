@@ -10,7 +10,8 @@
  * have COPIED set and reference a table.  Such an image has a map of all clusters that held
  * metadata at that time.  A cluster of the map may hold data now, so a hit is compared
  * with the metadata as it is.  The reverse cannot happen: new metadata goes to clusters that
- * no entry references.  To compare each write with all metadata would read all tables.
+ * no entry references.  The map has room for 2 Mi clusters; more metadata is not in it.  To
+ * compare each write with all metadata would read all tables.
  */
 #ifndef QC_OVERLAP_CHECK_H
 #define QC_OVERLAP_CHECK_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * key_source.c - order of the sources: the file NAME.key in the key directory, then the key file.
+ * key_source.c - order of the sources: the file of the image in the key directory, then the key
+ * file or key descriptor, then the terminal if there is none of these and SOURCE is one image.
  *
  * Both are opened relative to directories that were opened before the mount, because the mount
  * may cover their paths.
